@@ -1,0 +1,73 @@
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+export PIP_DISABLE_PIP_VERSION_CHECK := 1
+
+.PHONY: help
+help: ## List the targets
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sort | awk -F ':.*## ' '{printf "  %-16s %s\n", $$1, $$2}'
+
+$(BIN)/.ready: requirements.lock pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed: make PYTHON=/path/to/python3.11 …")'
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install --quiet -r requirements.lock
+	$(BIN)/pip install --quiet --no-deps -e .
+	@touch $@
+
+.PHONY: setup
+setup: $(BIN)/.ready ## Make .venv with everything the other targets need
+
+.PHONY: demo
+demo: setup ## Start a server, run the main job on real data, show what is pushed, stop
+	$(BIN)/python examples/demo.py
+
+.PHONY: test
+test: setup ## Run the whole test suite
+	$(BIN)/python -m pytest
+
+.PHONY: lint
+lint: setup ## Check style, layers, types and the contract
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/lint-imports
+	$(BIN)/mypy
+	$(BIN)/buf lint
+
+.PHONY: fmt
+fmt: setup ## Format the code and fix what can be fixed by itself
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+.PHONY: generate
+generate: setup ## Write queryengine/v1 from protos
+	rm -f queryengine/v1/*_pb2*.py*
+	$(BIN)/python -m grpc_tools.protoc -Iprotos --python_out=. --pyi_out=. protos/queryengine/v1/*.proto
+	$(BIN)/python -m grpc_tools.protoc -Iprotos --grpc_python_out=. protos/queryengine/v1/query_service.proto
+
+.PHONY: check-generated
+check-generated: generate ## Fail when queryengine/v1 does not match protos
+	git diff --exit-code -- queryengine/v1
+
+.PHONY: breaking
+breaking: setup ## Fail when protos break clients of the last release (of main before the first)
+	bash .ci/breaking
+
+.PHONY: serve
+serve: setup ## Start a server on loopback with an in-memory DuckDB
+	$(BIN)/queryengine serve
+
+.PHONY: bench-quick
+bench-quick: setup ## Compare the result path with pyarrow.flight in one run, a minute or two
+	$(BIN)/python -m bench.quick
+
+.PHONY: lock
+lock: setup ## Pin every dependency again in requirements.lock
+	$(BIN)/pip-compile --quiet --extra dev --strip-extras --no-emit-index-url --no-emit-trusted-host --no-emit-find-links --no-header --no-annotate \
+		--upgrade --output-file requirements.lock pyproject.toml
+
+.PHONY: clean
+clean: ## Remove what the other targets made
+	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache build *.egg-info
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -1,0 +1,208 @@
+"""Every failure by name: what it is called on the wire, its status code, and whether trying again may help.
+
+A Failure is a value: it travels from a worker to the server, into the state database, and out to clients. Only the
+edge turns it into a gRPC status. A bug is not a Failure; it stays an ordinary exception.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import IntEnum, StrEnum
+from types import MappingProxyType
+from typing import Any, Final, Self
+
+
+class Code(IntEnum):
+    """google.rpc.Code, the values in use."""
+
+    CANCELLED = 1
+    INVALID_ARGUMENT = 3
+    DEADLINE_EXCEEDED = 4
+    NOT_FOUND = 5
+    ALREADY_EXISTS = 6
+    RESOURCE_EXHAUSTED = 8
+    FAILED_PRECONDITION = 9
+    ABORTED = 10
+    OUT_OF_RANGE = 11
+    INTERNAL = 13
+    UNAVAILABLE = 14
+    DATA_LOSS = 15
+
+
+class Reason(StrEnum):
+    """The values of the contract's ErrorReason, without their prefix; documented there."""
+
+    INVALID_FIELD = "INVALID_FIELD"
+    REQUEST_TOO_LARGE = "REQUEST_TOO_LARGE"
+    SYNTAX_ERROR = "SYNTAX_ERROR"
+    NOT_ONE_STATEMENT = "NOT_ONE_STATEMENT"
+    STATEMENT_NOT_ALLOWED = "STATEMENT_NOT_ALLOWED"
+    STATEMENT_TOO_COMPLEX = "STATEMENT_TOO_COMPLEX"
+    STATEMENT_REJECTED = "STATEMENT_REJECTED"
+    PARAMETER_MISMATCH = "PARAMETER_MISMATCH"
+    UNKNOWN_ENGINE = "UNKNOWN_ENGINE"
+    UNSUPPORTED = "UNSUPPORTED"
+    QUERY_NOT_FOUND = "QUERY_NOT_FOUND"
+    QUERY_ID_REUSED = "QUERY_ID_REUSED"
+    TENANT_QUEUE_FULL = "TENANT_QUEUE_FULL"
+    TENANT_STREAM_LIMIT = "TENANT_STREAM_LIMIT"
+    SPOOL_FULL = "SPOOL_FULL"
+    RESULT_LIMIT = "RESULT_LIMIT"
+    ROW_TOO_LARGE = "ROW_TOO_LARGE"
+    OUT_OF_MEMORY = "OUT_OF_MEMORY"
+    QUEUE_TIMEOUT = "QUEUE_TIMEOUT"
+    QUERY_TIMEOUT = "QUERY_TIMEOUT"
+    QUERY_CANCELLED = "QUERY_CANCELLED"
+    RESULT_NOT_READY = "RESULT_NOT_READY"
+    RESULT_EXPIRED = "RESULT_EXPIRED"
+    RESULT_RELEASED = "RESULT_RELEASED"
+    RESULT_LOST = "RESULT_LOST"
+    RESULT_RESTARTED = "RESULT_RESTARTED"
+    ROW_PAST_END = "ROW_PAST_END"
+    ENGINE_ERROR = "ENGINE_ERROR"
+    ENGINE_UNAVAILABLE = "ENGINE_UNAVAILABLE"
+    WORKER_LOST = "WORKER_LOST"
+    SERVER_LOST = "SERVER_LOST"
+    SERVER_DRAINING = "SERVER_DRAINING"
+    STORE_UNAVAILABLE = "STORE_UNAVAILABLE"
+    INTERNAL_ERROR = "INTERNAL_ERROR"
+
+
+CODES: Final[Mapping[Reason, Code]] = MappingProxyType(
+    {
+        Reason.INVALID_FIELD: Code.INVALID_ARGUMENT,
+        Reason.REQUEST_TOO_LARGE: Code.INVALID_ARGUMENT,
+        Reason.SYNTAX_ERROR: Code.INVALID_ARGUMENT,
+        Reason.NOT_ONE_STATEMENT: Code.INVALID_ARGUMENT,
+        Reason.STATEMENT_NOT_ALLOWED: Code.INVALID_ARGUMENT,
+        Reason.STATEMENT_TOO_COMPLEX: Code.INVALID_ARGUMENT,
+        Reason.STATEMENT_REJECTED: Code.INVALID_ARGUMENT,
+        Reason.PARAMETER_MISMATCH: Code.INVALID_ARGUMENT,
+        Reason.UNKNOWN_ENGINE: Code.INVALID_ARGUMENT,
+        Reason.UNSUPPORTED: Code.INVALID_ARGUMENT,
+        Reason.QUERY_NOT_FOUND: Code.NOT_FOUND,
+        Reason.QUERY_ID_REUSED: Code.ALREADY_EXISTS,
+        Reason.TENANT_QUEUE_FULL: Code.RESOURCE_EXHAUSTED,
+        Reason.TENANT_STREAM_LIMIT: Code.RESOURCE_EXHAUSTED,
+        Reason.SPOOL_FULL: Code.RESOURCE_EXHAUSTED,
+        Reason.RESULT_LIMIT: Code.RESOURCE_EXHAUSTED,
+        Reason.ROW_TOO_LARGE: Code.RESOURCE_EXHAUSTED,
+        Reason.OUT_OF_MEMORY: Code.RESOURCE_EXHAUSTED,
+        Reason.QUEUE_TIMEOUT: Code.DEADLINE_EXCEEDED,
+        Reason.QUERY_TIMEOUT: Code.DEADLINE_EXCEEDED,
+        Reason.QUERY_CANCELLED: Code.CANCELLED,
+        Reason.RESULT_NOT_READY: Code.FAILED_PRECONDITION,
+        Reason.RESULT_EXPIRED: Code.FAILED_PRECONDITION,
+        Reason.RESULT_RELEASED: Code.FAILED_PRECONDITION,
+        Reason.RESULT_LOST: Code.DATA_LOSS,
+        Reason.RESULT_RESTARTED: Code.ABORTED,
+        Reason.ROW_PAST_END: Code.OUT_OF_RANGE,
+        Reason.ENGINE_ERROR: Code.INTERNAL,
+        Reason.ENGINE_UNAVAILABLE: Code.UNAVAILABLE,
+        Reason.WORKER_LOST: Code.UNAVAILABLE,
+        Reason.SERVER_LOST: Code.UNAVAILABLE,
+        Reason.SERVER_DRAINING: Code.UNAVAILABLE,
+        Reason.STORE_UNAVAILABLE: Code.UNAVAILABLE,
+        Reason.INTERNAL_ERROR: Code.INTERNAL,
+    }
+)
+
+RETRYABLE: Final = frozenset(
+    {
+        Reason.TENANT_QUEUE_FULL,
+        Reason.TENANT_STREAM_LIMIT,
+        Reason.SPOOL_FULL,
+        Reason.QUEUE_TIMEOUT,
+        Reason.RESULT_NOT_READY,
+        Reason.RESULT_LOST,
+        Reason.RESULT_EXPIRED,
+        Reason.RESULT_RESTARTED,
+        Reason.ENGINE_UNAVAILABLE,
+        Reason.WORKER_LOST,
+        Reason.SERVER_LOST,
+        Reason.SERVER_DRAINING,
+        Reason.STORE_UNAVAILABLE,
+    }
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Position:
+    """A place in SQL text, both counted from 1; column in characters."""
+
+    line: int
+    column: int
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """One failure, as a value."""
+
+    reason: Reason
+    message: str
+    metadata: Mapping[str, str] = field(default_factory=dict)
+    sql_state: str = ""
+    position: Position | None = None
+    retry_after_seconds: float | None = None
+
+    @property
+    def code(self) -> Code:
+        return CODES[self.reason]
+
+    @property
+    def retryable(self) -> bool:
+        return self.reason in RETRYABLE
+
+    def to_json(self) -> dict[str, Any]:
+        """JSON-ready form; the inverse of from_json."""
+        data: dict[str, Any] = {"reason": self.reason.value, "message": self.message}
+        if self.metadata:
+            data["metadata"] = dict(self.metadata)
+        if self.sql_state:
+            data["sql_state"] = self.sql_state
+        if self.position is not None:
+            data["position"] = [self.position.line, self.position.column]
+        if self.retry_after_seconds is not None:
+            data["retry_after_seconds"] = self.retry_after_seconds
+        return data
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> Self:
+        position = data.get("position")
+        return cls(
+            reason=Reason(data["reason"]),
+            message=data["message"],
+            metadata=data.get("metadata", {}),
+            sql_state=data.get("sql_state", ""),
+            position=Position(*position) if position else None,
+            retry_after_seconds=data.get("retry_after_seconds"),
+        )
+
+
+class QueryEngineError(Exception):
+    """A Failure on its way to whoever asked."""
+
+    def __init__(self, failure: Failure) -> None:
+        super().__init__(f"{failure.reason}: {failure.message}")
+        self.failure = failure
+
+
+def error(
+    reason: Reason,
+    message: str,
+    *,
+    sql_state: str = "",
+    position: Position | None = None,
+    retry_after_seconds: float | None = None,
+    **metadata: object,
+) -> QueryEngineError:
+    """The exception for a failure; keyword arguments beyond the named ones become its metadata, as text."""
+    return QueryEngineError(
+        Failure(
+            reason=reason,
+            message=message,
+            metadata={key: str(value) for key, value in metadata.items()},
+            sql_state=sql_state,
+            position=position,
+            retry_after_seconds=retry_after_seconds,
+        )
+    )

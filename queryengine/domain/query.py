@@ -1,0 +1,131 @@
+"""The query: what was asked (QuerySpec) and what became of it (Query). Times are microseconds since 1970 UTC."""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Final
+
+from queryengine.domain.errors import Failure
+from queryengine.domain.lifecycle import FINAL, QueryState, ResultState
+
+PREVIEW_CHARACTERS: Final = 200
+
+VERSION_STEP: Final = 1 << 20
+"""Versions that one durable change has room for: progress between two durable changes counts in the low bits, so a
+version never goes back when a restart forgets progress."""
+
+
+class LimitAction(StrEnum):
+    """What happens when a result reaches a limit."""
+
+    TRUNCATE = "truncate"
+    FAIL = "fail"
+
+
+class Compression(StrEnum):
+    """Compression of the buffers inside stored Arrow pages."""
+
+    NONE = "none"
+    LZ4 = "lz4"
+    ZSTD = "zstd"
+
+
+class Truncation(StrEnum):
+    """Which limit cut a result."""
+
+    ROW_LIMIT = "row_limit"
+    BYTE_LIMIT = "byte_limit"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class QuerySpec:
+    """What was asked. Fixed at Submit."""
+
+    sql: str
+    engine: str
+    engine_type: str
+    routing_reason: str
+    parameters: bytes = b""
+    """An encoded ParameterList of the contract; opaque to the server, read inside the worker."""
+    catalog: str = ""
+    schema: str = ""
+    session_settings: Mapping[str, str] = field(default_factory=dict)
+    queue_timeout_ms: int
+    execution_timeout_ms: int
+    row_limit: int = 0
+    """0 means none."""
+    byte_limit: int = 0
+    """0 means none but the service's own."""
+    on_limit: LimitAction = LimitAction.TRUNCATE
+    ttl_ms: int
+    compression: Compression = Compression.NONE
+    priority: int = 0
+    cancel_on_disconnect: bool = False
+    disconnect_grace_ms: int = 0
+    labels: Mapping[str, str] = field(default_factory=dict)
+
+    def fingerprint(self) -> str:
+        """Hash of everything that makes this request another request; labels and waiting do not."""
+        parts = [
+            self.sql,
+            self.parameters.hex(),
+            self.engine,
+            self.catalog,
+            self.schema,
+            json.dumps(dict(sorted(self.session_settings.items()))),
+            self.queue_timeout_ms,
+            self.execution_timeout_ms,
+            self.row_limit,
+            self.byte_limit,
+            self.on_limit.value,
+            self.ttl_ms,
+            self.compression.value,
+        ]
+        return hashlib.sha256(json.dumps(parts).encode()).hexdigest()
+
+    def query_hash(self) -> str:
+        """Hash of the SQL with white space folded; equal for queries that differ in white space or parameters only."""
+        return hashlib.sha256(" ".join(self.sql.split()).encode()).hexdigest()[:32]
+
+    def sql_preview(self) -> str:
+        """The first characters of the SQL on one line, for people."""
+        folded = " ".join(self.sql[: PREVIEW_CHARACTERS * 4].split())
+        return folded if len(folded) <= PREVIEW_CHARACTERS else folded[: PREVIEW_CHARACTERS - 1] + "…"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Query:
+    """The durable record of one submitted statement. A value: a change makes a new one."""
+
+    tenant: str
+    query_id: str
+    subject: str
+    spec: QuerySpec
+    fingerprint: str
+    query_hash: str
+    state: QueryState = QueryState.QUEUED
+    result_state: ResultState = ResultState.NONE
+    version: int = VERSION_STEP
+    attempt: int = 0
+    owner: str = ""
+    """Instance of the server that runs the current attempt; empty before the first."""
+    rows: int = 0
+    pages: int = 0
+    bytes: int = 0
+    rows_scanned: int | None = None
+    bytes_scanned: int | None = None
+    truncation: Truncation | None = None
+    failure: Failure | None = None
+    submit_us: int
+    start_us: int | None = None
+    first_page_us: int | None = None
+    end_us: int | None = None
+    expire_us: int | None = None
+    cancel_us: int | None = None
+    cancel_reason: str = ""
+
+    @property
+    def is_final(self) -> bool:
+        return self.state in FINAL
