@@ -1,0 +1,142 @@
+"""A page on the wire, without protobuf objects: the bytes around a payload, and the payload within the bytes.
+
+A page is a StreamResultsResponse whose event is `page`. The payload is its last field, so a message is a small prefix
+followed by the payload as it is: a worker writes the prefix and the payload once, a server sends the stored bytes, and a
+client reads the payload in place, without a copy.
+"""
+
+from dataclasses import dataclass
+from typing import Final
+
+import google_crc32c
+import pyarrow as pa
+
+from queryengine.v1 import query_service_pb2 as service_pb
+from queryengine.v1 import result_pb2 as pb
+
+LENGTH_DELIMITED: Final = 2
+
+
+def _tag(message: type, field: str, wire_type: int) -> bytes:
+    return varint(message.DESCRIPTOR.fields_by_name[field].number << 3 | wire_type)  # type: ignore[attr-defined]
+
+
+def varint(value: int) -> bytes:
+    """Protobuf base-128 encoding of a number that is not negative."""
+    out = bytearray()
+    while value > 0x7F:
+        out.append(value & 0x7F | 0x80)
+        value >>= 7
+    out.append(value)
+    return bytes(out)
+
+
+EVENT_TAG: Final = _tag(service_pb.StreamResultsResponse, "page", LENGTH_DELIMITED)
+ARROW_TAG: Final = _tag(pb.Page, "arrow", LENGTH_DELIMITED)
+ROWS_TAG: Final = _tag(pb.Page, "rows", LENGTH_DELIMITED)
+
+
+@dataclass(frozen=True, slots=True)
+class PageView:
+    """One page message, read in place; `payload` shares memory with the message."""
+
+    start_row: int
+    row_count: int
+    crc32c: int
+    chunk_index: int
+    chunk_count: int
+    is_arrow: bool
+    payload: pa.Buffer
+
+    @property
+    def is_whole(self) -> bool:
+        return self.chunk_count <= 1
+
+
+def checksum(payload: bytes | pa.Buffer) -> int:
+    """CRC-32C of a payload; a Buffer is not copied."""
+    value: int = google_crc32c.value(payload)
+    return value
+
+
+def page_prefix(
+    *,
+    start_row: int,
+    row_count: int,
+    crc32c: int,
+    payload_length: int,
+    is_arrow: bool = True,
+    chunk_index: int = 0,
+    chunk_count: int = 0,
+) -> bytes:
+    """The bytes of a Page message that come before a payload of this many bytes."""
+    header = pb.Page(
+        start_row=start_row,
+        row_count=row_count,
+        crc32c=crc32c,
+        chunk_index=chunk_index,
+        chunk_count=chunk_count,
+    )
+    tag = ARROW_TAG if is_arrow else ROWS_TAG
+    encoded: bytes = header.SerializeToString()
+    return encoded + tag + varint(payload_length)
+
+
+def event_prefix(page_prefix_bytes: bytes, payload_length: int) -> bytes:
+    """The bytes of a StreamResultsResponse before the payload, from the bytes of its Page before the payload."""
+    return EVENT_TAG + varint(len(page_prefix_bytes) + payload_length) + page_prefix_bytes
+
+
+def parse_event(message: bytes) -> PageView | None:
+    """The page inside an encoded StreamResultsResponse, or None when its event is another one.
+
+    Raises ValueError when the bytes are not such a message.
+    """
+    if not message.startswith(EVENT_TAG):
+        return None
+    length, start = _read_varint(message, len(EVENT_TAG))
+    if start + length != len(message):
+        raise ValueError("page message of a wrong length")
+    return parse_page(message, start)
+
+
+def page_of_event(message: bytes) -> bytes:
+    """The encoded Page inside an encoded StreamResultsResponse whose event is a page."""
+    _, start = _read_varint(message, len(EVENT_TAG))
+    return message[start:]
+
+
+def parse_page(message: bytes, start: int = 0) -> PageView:
+    """The Page encoded in `message` from `start` to its end. Raises ValueError when it is not one."""
+    fields = dict.fromkeys((1, 2, 3, 4, 5), 0)
+    position, end = start, len(message)
+    while position < end:
+        key, position = _read_varint(message, position)
+        field, wire_type = key >> 3, key & 7
+        if wire_type == 0 and field in fields:
+            fields[field], position = _read_varint(message, position)
+        elif wire_type == 5 and field == 3:
+            fields[3] = int.from_bytes(message[position : position + 4], "little")
+            position += 4
+        elif wire_type == LENGTH_DELIMITED and field in (6, 7):
+            length, position = _read_varint(message, position)
+            if position + length != end:
+                raise ValueError("page payload of a wrong length")
+            payload = pa.py_buffer(message).slice(position, length)
+            return PageView(fields[1], fields[2], fields[3], fields[4], fields[5], field == 6, payload)
+        else:
+            raise ValueError(f"unknown field {field} in a page")
+    raise ValueError("page without a payload")
+
+
+def _read_varint(data: bytes, position: int) -> tuple[int, int]:
+    value = shift = 0
+    while True:
+        if position >= len(data) or shift > 63:
+            raise ValueError("truncated varint")
+        byte = data[position]
+        position += 1
+        value |= (byte & 0x7F) << shift
+        if byte < 0x80:
+            return value, position
+        shift += 7

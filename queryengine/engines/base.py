@@ -1,0 +1,150 @@
+"""The contract of an engine adapter. Synchronous; lives inside a worker process.
+
+An Engine is a configured external system; an Execution is one live run of one statement on it. `open` and `start` are
+two calls because some engines block before a schema exists, and cancel needs a target meanwhile. Every promise written
+here is a test in tests/contract/test_engine_contract.py, which runs over every adapter.
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from types import TracebackType
+from typing import Any, ClassVar, Self
+
+import pyarrow as pa
+
+from queryengine.codec.values import BoundParameter
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EngineTraits:
+    """What an engine can do. What it cannot do it refuses with UNSUPPORTED; nothing is ignored in silence."""
+
+    named_parameters: bool = False
+    positional_parameters: bool = False
+    progress: bool = False
+    """Progress.fraction is reported while a statement runs."""
+    scan_statistics: bool = False
+    """Progress.rows_scanned or bytes_scanned is reported, at the latest when the last batch has been read."""
+    catalog: bool = False
+    schema: bool = False
+    session_settings: tuple[str, ...] = ()
+    """Names a statement may set."""
+    embedded: bool = False
+    """The engine computes inside the worker process, so a worker runs one execution at a time and may be killed to stop
+    it. Otherwise the computing is elsewhere and one worker may hold several executions."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Statement:
+    """SQL, parameters and limits, as handed to an engine."""
+
+    sql: str
+    query_id: str
+    parameters: tuple[BoundParameter, ...] = ()
+    catalog: str = ""
+    schema: str = ""
+    session_settings: Mapping[str, str] = field(default_factory=dict)
+    execution_timeout_seconds: float = 1800.0
+    """The engine's own deadline where it has one. The caller enforces it too, from outside."""
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """How far an execution is. A snapshot; None means that the engine does not say."""
+
+    fraction: float | None = None
+    rows_scanned: int | None = None
+    bytes_scanned: int | None = None
+
+
+class Execution(ABC):
+    """One statement, run at most once. A context manager: leaving it closes.
+
+    `start`, `batches` and `close` are called from one thread, in this order; `cancel` and `progress` from any.
+    """
+
+    @abstractmethod
+    def start(self) -> pa.Schema:
+        """Begin, and return the columns: canonical Arrow types, with the engine's own type name as field metadata
+        `engine_type`.
+
+        Raises QueryEngineError: SYNTAX_ERROR or STATEMENT_REJECTED in the engine's words, with position and SQLSTATE
+        where it tells; PARAMETER_MISMATCH; UNSUPPORTED; OUT_OF_MEMORY; QUERY_TIMEOUT; ENGINE_UNAVAILABLE when it cannot
+        be reached; QUERY_CANCELLED after `cancel`; ENGINE_ERROR for everything else. No foreign exception gets out.
+        """
+
+    @abstractmethod
+    def batches(self) -> Iterator[pa.RecordBatch]:
+        """Yield every row once, in the engine's order, in batches of at least one row, all of the schema that `start`
+        returned. Memory stays bounded whatever the size of the result: a batch is at most some tens of MiB, and the
+        engine is not read ahead of the consumer by more than a few batches.
+
+        Raises as `start` does. A result that could not be read to its end raises; it never just stops.
+        """
+
+    @abstractmethod
+    def progress(self) -> Progress:
+        """A snapshot, without I/O; never raises; `fraction` never goes back."""
+
+    @abstractmethod
+    def cancel(self) -> None:
+        """Stop, and return when nothing of this execution runs on the engine any more.
+
+        From any thread, at any time, any number of times, also before `start` and after the end (then it does nothing).
+        Whoever is inside `start` or `batches` gets QUERY_CANCELLED. An engine may drop an interrupt that comes early, so
+        an adapter repeats it. It may block for long when the engine does not listen; the caller then kills the worker.
+        """
+
+    @abstractmethod
+    def close(self) -> None:
+        """Cancel, then release everything. Idempotent; releases even when it raises. Leaving early is close."""
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+
+class Engine(ABC):
+    """A configured external system. Constructed once per worker process; several executions may be open at once unless
+    its traits say embedded."""
+
+    type_name: ClassVar[str]
+    """The word for this kind of engine in configuration and contract."""
+
+    @classmethod
+    @abstractmethod
+    def traits(cls, options: Mapping[str, Any]) -> EngineTraits:
+        """What an engine with these options can do. No I/O. Raises ValueError that names the key of a wrong option."""
+
+    @classmethod
+    @abstractmethod
+    def check(cls, sql: str, options: Mapping[str, Any]) -> None:
+        """Refuse SQL that cannot run, from its text alone, without touching data.
+
+        Raises QueryEngineError: SYNTAX_ERROR with position, NOT_ONE_STATEMENT, STATEMENT_NOT_ALLOWED for anything but one
+        statement that reads. Runs in a process of its own under a time limit, as the text may be hostile.
+        """
+
+    @abstractmethod
+    def __init__(self, name: str, options: Mapping[str, Any]) -> None:
+        """Take the configured name and options, and connect as far as that can be done once for all executions.
+
+        Raises QueryEngineError ENGINE_UNAVAILABLE with the cause when the system cannot be used at all.
+        """
+
+    @abstractmethod
+    def version(self) -> str:
+        """Product and version for people, such as "DuckDB 2.0.0"."""
+
+    @abstractmethod
+    def open(self, statement: Statement) -> Execution:
+        """A handle for one run. Does no I/O and cannot fail: what is wrong with a statement shows in `start`."""
+
+    @abstractmethod
+    def close(self) -> None:
+        """Release everything. Open executions are closed first. Idempotent."""

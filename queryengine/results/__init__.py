@@ -1,0 +1,1 @@
+"""Where results live: pages, the segments they are stored in, and their reading."""

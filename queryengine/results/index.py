@@ -1,0 +1,65 @@
+"""The page index of one attempt in the server: which page holds a row. Grows while the query runs."""
+
+from bisect import bisect_right
+from collections.abc import Iterable
+from pathlib import Path
+
+from queryengine.results.segment import PageEntry, ResultTotals, StoredResult
+
+
+class PageIndex:
+    """The published pages of one attempt, in row order and without gaps."""
+
+    def __init__(self, directory: Path, attempt: int) -> None:
+        self.directory = directory
+        self.attempt = attempt
+        self.schema: bytes | None = None
+        """Arrow IPC schema message; None until the engine has told it."""
+        self.totals: ResultTotals | None = None
+        """Set when the END marker is durable."""
+        self.bytes = 0
+        self._pages: list[PageEntry] = []
+        self._starts: list[int] = []
+        self._unverified: set[int] = set()
+
+    @classmethod
+    def of_stored(cls, directory: Path, attempt: int, stored: StoredResult) -> "PageIndex":
+        """The index of a result found on disk. Its pages count as unverified until each was read once."""
+        index = cls(directory, attempt)
+        index.schema = stored.schema
+        index.extend(stored.pages)
+        index.totals = stored.totals
+        index._unverified = set(range(len(stored.pages)))
+        return index
+
+    @property
+    def rows(self) -> int:
+        return self._pages[-1].end_row if self._pages else 0
+
+    def __len__(self) -> int:
+        return len(self._pages)
+
+    def __getitem__(self, number: int) -> PageEntry:
+        return self._pages[number]
+
+    def append(self, entry: PageEntry) -> None:
+        self._pages.append(entry)
+        self._starts.append(entry.start_row)
+        self.bytes += entry.length
+
+    def extend(self, entries: Iterable[PageEntry]) -> None:
+        for entry in entries:
+            self.append(entry)
+
+    def find(self, row: int) -> int:
+        """Number of the page that holds a row; the number of pages when the row is not published yet."""
+        if row >= self.rows:
+            return len(self._pages)
+        return bisect_right(self._starts, row) - 1
+
+    def needs_verifying(self, number: int) -> bool:
+        """Whether the checksum of a page has not been compared since the result was found on disk."""
+        return number in self._unverified
+
+    def verified(self, number: int) -> None:
+        self._unverified.discard(number)

@@ -1,0 +1,82 @@
+"""Reads stored pages back as bytes, without blocking the event loop on a slow disk.
+
+A page that is in the page cache is read at once; another one is read in a thread. One reader holds one open segment.
+"""
+
+import asyncio
+import os
+from concurrent.futures import Executor
+from typing import Final
+
+import pyarrow as pa
+
+from queryengine.codec.page import checksum
+from queryengine.domain.errors import Reason, error
+from queryengine.results.index import PageIndex
+from queryengine.results.segment import segment_path
+
+PROBE_BYTES: Final = 1
+
+
+class PageReader:
+    """Reads pages of one index. Close it; a read after `close` opens again."""
+
+    def __init__(self, index: PageIndex, executor: Executor) -> None:
+        self._index = index
+        self._executor = executor
+        self._segment = -1
+        self._descriptor = -1
+
+    async def message(self, number: int) -> bytes:
+        """The encoded StreamResultsResponse of a page. Raises RESULT_LOST when it is missing or damaged."""
+        entry = self._index[number]
+        message = await self._read(entry.segment, entry.offset, entry.length)
+        if self._index.needs_verifying(number):
+            payload = pa.py_buffer(message).slice(entry.prefix_length)
+            if checksum(payload) != entry.crc32c:
+                raise error(Reason.RESULT_LOST, f"stored page {number} is damaged; submit the query again")
+            self._index.verified(number)
+        return message
+
+    async def payload_part(self, number: int, start: int, length: int) -> bytes:
+        """Some bytes of a page's payload. Raises RESULT_LOST when they are missing."""
+        entry = self._index[number]
+        return await self._read(entry.segment, entry.payload_offset + start, length)
+
+    def close(self) -> None:
+        if self._descriptor >= 0:
+            os.close(self._descriptor)
+        self._segment = self._descriptor = -1
+
+    async def _read(self, segment: int, offset: int, length: int) -> bytes:
+        try:
+            if segment != self._segment:
+                self.close()
+                path = segment_path(self._index.directory, segment)
+                self._descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+                self._segment = segment
+            if _is_cached(self._descriptor, offset, length):
+                data = os.pread(self._descriptor, length, offset)
+            else:
+                loop = asyncio.get_running_loop()
+                data = await loop.run_in_executor(self._executor, os.pread, self._descriptor, length, offset)
+        except OSError as cause:
+            message = f"stored rows cannot be read: {cause.strerror}; submit the query again"
+            raise error(Reason.RESULT_LOST, message) from cause
+        if len(data) != length:
+            raise error(Reason.RESULT_LOST, "stored rows are cut short; submit the query again")
+        return data
+
+
+def _is_cached(descriptor: int, offset: int, length: int) -> bool:
+    """Whether a range is in the page cache, judged by its ends: RWF_NOWAIT refuses to wait for the disk."""
+    probe = bytearray(PROBE_BYTES)
+    try:
+        os.preadv(descriptor, [probe], offset, os.RWF_NOWAIT)
+        os.preadv(descriptor, [probe], offset + length - 1, os.RWF_NOWAIT)
+    except BlockingIOError:
+        return False
+    except OSError:
+        # A file system without RWF_NOWAIT, such as an old overlay: the thread is always right.
+        return False
+    return True

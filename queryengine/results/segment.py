@@ -1,0 +1,174 @@
+"""The segment file: an append-only log of records, each complete in itself and checked.
+
+A record is a fixed header and a body. A result is the segments `00000.seg`, `00001.seg`, … of one attempt: first a SCHEMA
+record, then PAGE records in row order, last one END record. The body of a PAGE record is a StreamResultsResponse as it
+goes out on the wire, so a page is served by reading bytes. The headers are the page index: a reader that comes after a
+restart walks them. A torn tail has no valid header or too few bytes, and ends the walk.
+"""
+
+import json
+import os
+import struct
+from collections.abc import Iterator
+from dataclasses import dataclass
+from enum import IntEnum
+from pathlib import Path
+from typing import Any, Final
+
+import google_crc32c
+
+from queryengine.domain.query import Truncation
+
+MAGIC: Final = b"QES1"
+_HEADER: Final = struct.Struct("<4sBxHIQIII")
+HEADER_BYTES: Final = _HEADER.size
+
+
+class RecordKind(IntEnum):
+    """What a record holds."""
+
+    SCHEMA = 1
+    """An Arrow IPC schema message."""
+    PAGE = 2
+    END = 3
+    """ResultTotals as JSON."""
+
+
+@dataclass(frozen=True, slots=True)
+class PageEntry:
+    """Where one page lies: file, position and size of its message, and of the payload within it."""
+
+    segment: int
+    offset: int
+    length: int
+    prefix_length: int
+    """Bytes of the message before the payload."""
+    start_row: int
+    row_count: int
+    crc32c: int
+
+    @property
+    def end_row(self) -> int:
+        return self.start_row + self.row_count
+
+    @property
+    def payload_offset(self) -> int:
+        return self.offset + self.prefix_length
+
+    @property
+    def payload_length(self) -> int:
+        return self.length - self.prefix_length
+
+    def to_json(self) -> list[int]:
+        return [
+            self.segment,
+            self.offset,
+            self.length,
+            self.prefix_length,
+            self.start_row,
+            self.row_count,
+            self.crc32c,
+        ]
+
+
+@dataclass(frozen=True, slots=True)
+class ResultTotals:
+    """The END marker: what a whole result adds up to."""
+
+    rows: int
+    pages: int
+    bytes: int
+    truncation: Truncation | None = None
+    rows_scanned: int | None = None
+    bytes_scanned: int | None = None
+
+    def to_json(self) -> dict[str, Any]:
+        return {
+            "rows": self.rows,
+            "pages": self.pages,
+            "bytes": self.bytes,
+            "truncation": self.truncation,
+            "rows_scanned": self.rows_scanned,
+            "bytes_scanned": self.bytes_scanned,
+        }
+
+    @classmethod
+    def from_json(cls, data: dict[str, Any]) -> "ResultTotals":
+        truncation = data["truncation"]
+        return cls(
+            rows=data["rows"],
+            pages=data["pages"],
+            bytes=data["bytes"],
+            truncation=Truncation(truncation) if truncation else None,
+            rows_scanned=data["rows_scanned"],
+            bytes_scanned=data["bytes_scanned"],
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class StoredResult:
+    """What the segments of one attempt hold; `totals` is None when there is no END marker."""
+
+    schema: bytes | None
+    pages: tuple[PageEntry, ...]
+    totals: ResultTotals | None
+
+
+def segment_path(directory: Path, segment: int) -> Path:
+    return directory / f"{segment:05d}.seg"
+
+
+def record_header(
+    kind: RecordKind,
+    length: int,
+    *,
+    prefix_length: int = 0,
+    start_row: int = 0,
+    row_count: int = 0,
+    crc32c: int = 0,
+) -> bytes:
+    """The header of a record whose body has this many bytes; `crc32c` is that of a page's payload or of a whole body."""
+    packed = _HEADER.pack(MAGIC, kind, prefix_length, row_count, start_row, length, crc32c, 0)[:-4]
+    return packed + struct.pack("<I", google_crc32c.value(packed))
+
+
+def load(directory: Path) -> StoredResult:
+    """Walk the headers of an attempt's segments. Reads no page; missing segments read as an empty result."""
+    schema: bytes | None = None
+    totals: ResultTotals | None = None
+    pages: list[PageEntry] = []
+    next_row = 0
+    for kind, entry, body in _records(directory):
+        if kind is RecordKind.SCHEMA:
+            schema = body
+        elif kind is RecordKind.END:
+            totals = ResultTotals.from_json(json.loads(body))
+        elif entry.start_row == next_row:
+            pages.append(entry)
+            next_row = entry.end_row
+        else:
+            break
+    if totals is not None and (totals.rows != next_row or totals.pages != len(pages)):
+        totals = None
+    return StoredResult(schema, tuple(pages), totals)
+
+
+def _records(directory: Path) -> Iterator[tuple[RecordKind, PageEntry, bytes]]:
+    segment = 0
+    while (path := segment_path(directory, segment)).exists():
+        with path.open("rb") as file:
+            size = os.fstat(file.fileno()).st_size
+            offset = 0
+            while offset + HEADER_BYTES <= size:
+                header = os.pread(file.fileno(), HEADER_BYTES, offset)
+                magic, kind, prefix_length, row_count, start_row, length, crc32c, check = _HEADER.unpack(header)
+                body_offset = offset + HEADER_BYTES
+                if magic != MAGIC or google_crc32c.value(header[:-4]) != check or body_offset + length > size:
+                    return
+                entry = PageEntry(segment, body_offset, length, prefix_length, start_row, row_count, crc32c)
+                body = b"" if kind == RecordKind.PAGE else os.pread(file.fileno(), length, body_offset)
+                if body and google_crc32c.value(body) != crc32c:
+                    return
+                yield RecordKind(kind), entry, body
+                offset = body_offset + length
+        segment += 1

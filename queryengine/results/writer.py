@@ -1,0 +1,270 @@
+"""Batches in, stored pages out: cuts, encodes once and appends. Lives in a worker process.
+
+A page is encoded into one reused buffer and written with its headers in one call, because fresh memory and copies cost
+more than the encoding itself. Pages aim at a size in bytes; small batches are gathered until that size or until a reader
+has waited long enough, which the caller decides by calling `flush`.
+"""
+
+import errno
+import json
+import os
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final, TypeVar
+
+import google_crc32c
+import pyarrow as pa
+
+from queryengine.codec.page import checksum, event_prefix, page_prefix
+from queryengine.domain.errors import Reason, error
+from queryengine.domain.query import Compression, LimitAction, Truncation
+from queryengine.results.segment import (
+    HEADER_BYTES,
+    PageEntry,
+    RecordKind,
+    ResultTotals,
+    record_header,
+    segment_path,
+)
+
+T = TypeVar("T")
+
+ROW_BYTES_MAX: Final = 256 << 20
+"""Largest page of a single row; a larger value fails the query."""
+
+FIRST_PAGE_BYTES: Final = 64 << 10
+"""Target of the very first page, so that a reader sees rows early."""
+
+ENCODING_SLACK_BYTES: Final = 64 << 10
+"""Room for IPC metadata and padding beyond the bytes of the columns."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ResultLimits:
+    """Bounds on one result and the sizes of its parts."""
+
+    page_bytes: int
+    page_bytes_max: int
+    segment_bytes: int
+    compression: Compression
+    row_limit: int
+    byte_limit: int
+    on_limit: LimitAction
+    bytes_max: int
+    """The service's own bound; reaching it always fails the query."""
+
+
+class ResultWriter:
+    """Appends the pages of one attempt to its directory, which must exist and be empty.
+
+    `published` is called with each page as soon as it can be read. Everything raises QueryEngineError: SPOOL_FULL when the
+    disk is full, RESULT_LIMIT and ROW_TOO_LARGE by the limits. After an error the writer is only good for closing.
+    """
+
+    def __init__(
+        self, directory: Path, schema: pa.Schema, limits: ResultLimits, published: Callable[[PageEntry], None]
+    ) -> None:
+        self._directory = directory
+        self._schema = schema
+        self._limits = limits
+        self._published = published
+        codec = None if limits.compression is Compression.NONE else limits.compression.value
+        self._options = pa.ipc.IpcWriteOptions(compression=codec)
+        self._buffer = pa.allocate_buffer(limits.page_bytes * 2 + ENCODING_SLACK_BYTES)
+        self._pending: list[pa.RecordBatch] = []
+        self._pending_rows = 0
+        self._pending_bytes = 0
+        self._rows = 0
+        self._pages = 0
+        self._bytes = 0
+        self.truncation: Truncation | None = None
+        self._segment = -1
+        self._descriptor = -1
+        self._offset = 0
+        # Finished segments are synced beside the encoding, so that the END marker does not wait for all of them at once.
+        self._syncer = ThreadPoolExecutor(max_workers=1, thread_name_prefix="segment-sync")
+        self._syncs: list[Future[None]] = []
+        self._next_segment()
+        body = schema.serialize().to_pybytes()
+        self._append(record_header(RecordKind.SCHEMA, len(body), crc32c=google_crc32c.value(body)), [body])
+
+    @property
+    def is_full(self) -> bool:
+        """True once a limit cut the result: no more rows are wanted."""
+        return self.truncation is not None
+
+    @property
+    def has_pending(self) -> bool:
+        return self._pending_rows > 0
+
+    @property
+    def has_pages(self) -> bool:
+        return self._pages > 0
+
+    def write(self, batch: pa.RecordBatch) -> None:
+        """Take rows. They are stored when they fill a page, or by `flush` or `finish`."""
+        batch = self._within_row_limit(batch)
+        target = self._limits.page_bytes if self._pages else FIRST_PAGE_BYTES
+        while batch.num_rows and not self.is_full:
+            row_bytes = max(1.0, batch.nbytes / batch.num_rows)
+            room = max(1, int((target - self._pending_bytes) / row_bytes))
+            piece = batch.slice(0, room)
+            self._pending.append(piece)
+            self._pending_rows += piece.num_rows
+            self._pending_bytes += int(piece.num_rows * row_bytes)
+            batch = batch.slice(piece.num_rows)
+            if batch.num_rows or self._pending_bytes >= target * 0.9:
+                self.flush()
+                target = self._limits.page_bytes
+
+    def flush(self) -> None:
+        """Store the rows gathered so far as a page; nothing to do without any."""
+        if not self._pending:
+            return
+        pending = self._pending[0] if len(self._pending) == 1 else pa.concat_batches(self._pending)
+        self._pending, self._pending_rows, self._pending_bytes = [], 0, 0
+        self._store(pending)
+
+    def finish(self, *, rows_scanned: int | None, bytes_scanned: int | None) -> ResultTotals:
+        """Store what is left and the END marker; durable when it returns, and immutable from then on."""
+        self.flush()
+        totals = ResultTotals(self._rows, self._pages, self._bytes, self.truncation, rows_scanned, bytes_scanned)
+        body = json.dumps(totals.to_json()).encode()
+        for sync in self._syncs:
+            self._or_spool_full(sync.result)
+        self._append(record_header(RecordKind.END, len(body), crc32c=google_crc32c.value(body)), [body])
+        self._or_spool_full(lambda: os.fdatasync(self._descriptor))
+        return totals
+
+    def close(self) -> None:
+        """Release files and threads; without `finish` before it there is no END marker. Idempotent."""
+        self._syncer.shutdown(wait=True, cancel_futures=True)
+        if self._descriptor >= 0:
+            os.close(self._descriptor)
+            self._descriptor = -1
+
+    def _within_row_limit(self, batch: pa.RecordBatch) -> pa.RecordBatch:
+        limit = self._limits.row_limit
+        if not limit or self._rows + self._pending_rows + batch.num_rows <= limit:
+            return batch
+        if self._limits.on_limit is LimitAction.FAIL:
+            message = f"the result has more than the {limit} rows that row_limit allows"
+            raise error(Reason.RESULT_LIMIT, message, limit="row_limit", value=limit)
+        batch = batch.slice(0, limit - self._rows - self._pending_rows)
+        if batch.num_rows:
+            self._pending.append(batch)
+            self._pending_rows += batch.num_rows
+            self._pending_bytes += batch.nbytes
+        self.flush()
+        self.truncation = self.truncation or Truncation.ROW_LIMIT
+        return batch.slice(0, 0)
+
+    def _store(self, batch: pa.RecordBatch) -> None:
+        if self._passed_bytes():
+            return
+        payload = self._encode(batch)
+        if len(payload) > self._limits.page_bytes_max and batch.num_rows > 1:
+            half = batch.num_rows // 2
+            self._store(batch.slice(0, half))
+            if not self.is_full:
+                self._store(batch.slice(half))
+            return
+        if len(payload) > ROW_BYTES_MAX:
+            message = f"row {self._rows} takes more than {ROW_BYTES_MAX} bytes"
+            raise error(Reason.ROW_TOO_LARGE, message, limit=ROW_BYTES_MAX)
+        crc = checksum(payload)
+        inner = page_prefix(start_row=self._rows, row_count=batch.num_rows, crc32c=crc, payload_length=len(payload))
+        prefix = event_prefix(inner, len(payload))
+        length = len(prefix) + len(payload)
+        if self._offset > 0 and self._offset + length > self._limits.segment_bytes:
+            self._next_segment()
+        header = record_header(
+            RecordKind.PAGE,
+            length,
+            prefix_length=len(prefix),
+            start_row=self._rows,
+            row_count=batch.num_rows,
+            crc32c=crc,
+        )
+        offset = self._append(header, [prefix, payload])
+        entry = PageEntry(self._segment, offset, length, len(prefix), self._rows, batch.num_rows, crc)
+        self._rows += batch.num_rows
+        self._pages += 1
+        self._bytes += length
+        self._published(entry)
+
+    def _passed_bytes(self) -> bool:
+        """Whether rows come that a limit on bytes leaves no room for; asked before a page, so that a result which just
+        fits is whole.
+        """
+        limits = self._limits
+        if self._bytes >= limits.bytes_max:
+            message = f"the result passed the {limits.bytes_max} bytes that one query may store"
+            raise error(Reason.RESULT_LIMIT, message, limit="query_bytes_max", value=limits.bytes_max)
+        if limits.byte_limit and self._bytes >= limits.byte_limit:
+            if limits.on_limit is LimitAction.FAIL:
+                message = f"the result passed the {limits.byte_limit} bytes that byte_limit allows"
+                raise error(Reason.RESULT_LIMIT, message, limit="byte_limit", value=limits.byte_limit)
+            self.truncation = Truncation.BYTE_LIMIT
+        return self.is_full
+
+    def _encode(self, batch: pa.RecordBatch) -> pa.Buffer:
+        """The batch as an IPC stream, in the reused buffer: good until the next call."""
+        needed = batch.nbytes + len(self._schema.names) * 1024 + ENCODING_SLACK_BYTES
+        while True:
+            if needed > self._buffer.size:
+                self._buffer = pa.allocate_buffer(needed)
+            sink = pa.FixedSizeBufferWriter(self._buffer)
+            try:
+                with pa.ipc.new_stream(sink, self._schema, options=self._options) as stream:
+                    stream.write_batch(batch)
+                return self._buffer.slice(0, sink.tell())
+            except (pa.ArrowInvalid, OSError):
+                # The estimate fell short, which sliced nested columns can do; a larger buffer always ends this.
+                if needed > 2 * ROW_BYTES_MAX + batch.nbytes:
+                    raise
+                needed = max(needed, self._buffer.size) * 2
+
+    def _next_segment(self) -> None:
+        if self._descriptor >= 0:
+            finished = self._descriptor
+            self._syncs.append(self._syncer.submit(_sync_and_close, finished))
+            self._descriptor = -1
+        self._segment += 1
+        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
+        path = segment_path(self._directory, self._segment)
+        self._descriptor = self._or_spool_full(lambda: os.open(path, flags, 0o600))
+        self._offset = 0
+
+    def _append(self, header: bytes, body: list[bytes | pa.Buffer]) -> int:
+        """Write one record whole; returns the offset of its body."""
+        parts: list[memoryview] = [memoryview(part) for part in (header, *body)]
+        left = sum(part.nbytes for part in parts)
+        total = left
+        while left:
+            written = self._or_spool_full(lambda: os.writev(self._descriptor, parts))
+            left -= written
+            while written and parts and written >= parts[0].nbytes:
+                written -= parts.pop(0).nbytes
+            if written:
+                parts[0] = parts[0][written:]
+        body_offset = self._offset + HEADER_BYTES
+        self._offset += total
+        return body_offset
+
+    def _or_spool_full(self, call: Callable[[], T]) -> T:
+        try:
+            return call()
+        except OSError as cause:
+            if cause.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+                raise error(Reason.SPOOL_FULL, "no space left to store the result") from cause
+            raise error(Reason.RESULT_LOST, f"the result cannot be stored: {cause.strerror}") from cause
+
+
+def _sync_and_close(descriptor: int) -> None:
+    try:
+        os.fdatasync(descriptor)
+    finally:
+        os.close(descriptor)

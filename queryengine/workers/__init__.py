@@ -1,0 +1,1 @@
+"""Engine worker processes: their pool, their protocol and their main loop."""

@@ -1,0 +1,240 @@
+"""The engine role of a worker: runs executions and writes their pages to the spool.
+
+Each execution has two threads: one drives the engine and pulls the next batch while the other encodes and writes this
+one. Between them stand at most two batches, so a slow disk slows the engine down and memory stays bounded.
+"""
+
+import logging
+import queue
+import shutil
+import socket
+import threading
+import time
+from collections.abc import Iterator
+from dataclasses import asdict
+from typing import Any, Final, TypeAlias
+
+import pyarrow as pa
+
+from queryengine.domain.errors import Failure, QueryEngineError, Reason, error
+from queryengine.engines.base import Engine, Execution, Progress
+from queryengine.engines.registry import engine_class
+from queryengine.results.segment import PageEntry
+from queryengine.results.writer import ResultWriter
+from queryengine.workers.orders import RunOrder
+from queryengine.workers.protocol import Frame, encode
+
+logger = logging.getLogger(__name__)
+
+BATCHES_AHEAD: Final = 2
+PROGRESS_SECONDS: Final = 0.2
+LATER_FLUSH_SECONDS: Final = 0.5
+"""How long rows may wait for more rows once the first page is out."""
+
+
+class _End:
+    """Stands behind the last batch of an execution."""
+
+
+Item: TypeAlias = pa.Schema | pa.RecordBatch | Exception | _End
+
+
+class EngineRole:
+    """Holds the engine and its running executions; `handle` is called for each frame, from one thread."""
+
+    def __init__(self, connection: socket.socket, header: dict[str, Any]) -> None:
+        self._connection = connection
+        self._sending = threading.Lock()
+        self._running: dict[str, Run] = {}
+        self._engine: Engine | None = None
+        try:
+            self._engine = engine_class(header["engine_type"])(header["name"], header["options"])
+            self.send({"type": "ready", "version": self._engine.version()})
+        except (QueryEngineError, ValueError) as cause:
+            failure = failure_of(cause)
+            self.send({"type": "unusable", "failure": failure.to_json()})
+
+    def handle(self, frame: Frame) -> None:
+        if frame.type == "run" and self._engine is not None:
+            order = RunOrder.decode(frame)
+            run = self._running[order.execution] = Run(self, self._engine, order)
+            threading.Thread(target=run.run, name=f"run-{order.execution}", daemon=True).start()
+        elif frame.type == "cancel":
+            run_or_none = self._running.get(frame.header["execution"])
+            if run_or_none is not None:
+                threading.Thread(target=run_or_none.cancel, name="cancel", daemon=True).start()
+
+    def send(self, header: dict[str, Any], blob: bytes = b"") -> None:
+        """Send a frame, whole, from any thread. Does nothing when the server is gone: the main loop sees that too."""
+        try:
+            with self._sending:
+                self._connection.sendall(encode(header, blob))
+        except OSError:
+            logger.debug("server is gone")
+
+    def forget(self, execution: str) -> None:
+        self._running.pop(execution, None)
+
+
+class Run:
+    """One execution on its way from engine to spool."""
+
+    def __init__(self, role: EngineRole, engine: Engine, order: RunOrder) -> None:
+        self._role = role
+        self._engine = engine
+        self._order = order
+        self._items: queue.Queue[Item] = queue.Queue(maxsize=BATCHES_AHEAD)
+        self._execution: Execution | None = None
+        self._cancelled = threading.Event()
+        self._stopped = threading.Event()
+        self._last_progress = Progress()
+        self._flush_seconds = order.first_page_flush_seconds
+        self._has_pending = False
+
+    def run(self) -> None:
+        """Run to the end and report exactly one `end` or `failed`, when nothing of it is left on the engine."""
+        name = self._order.execution
+        try:
+            report = self._result()
+        except Exception as cause:
+            report = {"type": "failed", "failure": failure_of(cause).to_json()}
+        self._role.forget(name)
+        self._role.send({**report, "execution": name})
+
+    def cancel(self) -> None:
+        """Stop the engine; returns when it has. Before the engine was told to start, keeps it from starting."""
+        self._cancelled.set()
+        if self._execution is not None:
+            self._execution.cancel()
+
+    def _result(self) -> dict[str, Any]:
+        statement = self._order.statement()
+        if self._order.directory.exists():
+            # Left by a submit that was never acknowledged; its pages were never published.
+            shutil.rmtree(self._order.directory)
+        self._order.directory.mkdir(mode=0o700, parents=True)
+        with self._engine.open(statement) as execution:
+            self._execution = execution
+            if self._cancelled.is_set():
+                execution.cancel()
+            puller = threading.Thread(target=self._pull, args=(execution,), name="pull", daemon=True)
+            puller.start()
+            try:
+                return self._store(execution)
+            finally:
+                self._stopped.set()
+                execution.cancel()
+                while puller.is_alive():
+                    _drain(self._items)
+                    puller.join(0.01)
+
+    def _pull(self, execution: Execution) -> None:
+        """Drive the engine; everything it yields or raises goes through the queue, in order."""
+        try:
+            self._put(execution.start())
+            for batch in execution.batches():
+                self._put(batch)
+                if self._stopped.is_set():
+                    return
+            self._put(_End())
+        except Exception as cause:
+            self._put(cause)
+        finally:
+            execution.close()
+
+    def _put(self, item: Item) -> None:
+        while not self._stopped.is_set():
+            try:
+                self._items.put(item, timeout=0.1)
+                return
+            except queue.Full:
+                continue
+
+    def _store(self, execution: Execution) -> dict[str, Any]:
+        order = self._order
+        writer: ResultWriter | None = None
+        try:
+            for item in self._arriving(execution):
+                if item is None:
+                    if writer is not None:
+                        writer.flush()
+                elif isinstance(item, pa.Schema):
+                    writer = self._writer(item)
+                elif writer is not None and isinstance(item, pa.RecordBatch):
+                    writer.write(item)
+                    self._flush_seconds = LATER_FLUSH_SECONDS if writer.has_pages else self._flush_seconds
+                    self._has_pending = writer.has_pending
+                    if writer.is_full:
+                        break
+            if writer is None:
+                raise error(Reason.ENGINE_ERROR, "the engine told no columns")
+            progress = execution.progress()
+            totals = writer.finish(rows_scanned=progress.rows_scanned, bytes_scanned=progress.bytes_scanned)
+            return {"type": "end", "totals": totals.to_json()}
+        finally:
+            if writer is not None:
+                writer.close()
+
+    def _writer(self, schema: pa.Schema) -> ResultWriter:
+        if not schema.names:
+            raise error(Reason.STATEMENT_NOT_ALLOWED, "the statement returns no columns")
+        writer = ResultWriter(self._order.directory, schema, self._order.limits, self._published)
+        self._role.send({"type": "schema", "execution": self._order.execution}, schema.serialize().to_pybytes())
+        return writer
+
+    def _arriving(self, execution: Execution) -> Iterator[Item | None]:
+        """What the engine yields, in order, up to its end; None when rows that wait must wait no longer. Raises what the
+        engine raised. Reports progress on the way.
+        """
+        pending_since = 0.0
+        while True:
+            now = time.monotonic()
+            pending_since = pending_since or now
+            timeout = PROGRESS_SECONDS
+            if self._has_pending:
+                timeout = min(timeout, max(0.0, pending_since + self._flush_seconds - now))
+            try:
+                item = self._items.get(timeout=timeout) if timeout else self._items.get_nowait()
+            except queue.Empty:
+                if self._has_pending and time.monotonic() >= pending_since + self._flush_seconds:
+                    self._has_pending = False
+                    pending_since = 0.0
+                    yield None
+                self._report_progress(execution)
+                continue
+            if isinstance(item, _End):
+                return
+            if isinstance(item, Exception):
+                raise item
+            if not self._has_pending:
+                pending_since = time.monotonic()
+            yield item
+
+    def _published(self, entry: PageEntry) -> None:
+        self._role.send({"type": "page", "execution": self._order.execution, "page": entry.to_json()})
+
+    def _report_progress(self, execution: Execution) -> None:
+        progress = execution.progress()
+        if progress != self._last_progress:
+            self._last_progress = progress
+            self._role.send({"type": "progress", "execution": self._order.execution, **asdict(progress)})
+
+
+def failure_of(cause: Exception) -> Failure:
+    """Any exception of an execution as a failure; one that no adapter named is logged with its traceback."""
+    match cause:
+        case QueryEngineError():
+            return cause.failure
+        case MemoryError() | pa.ArrowMemoryError():
+            return Failure(Reason.OUT_OF_MEMORY, "the worker ran out of the memory it may use")
+        case _:
+            logger.error("execution failed", exc_info=cause)
+            return Failure(Reason.ENGINE_ERROR, f"{type(cause).__name__}: {cause}")
+
+
+def _drain(items: "queue.Queue[Item]") -> None:
+    while True:
+        try:
+            items.get_nowait()
+        except queue.Empty:
+            return

@@ -1,0 +1,63 @@
+"""A worker process: bounds itself, takes a role, answers frames until the server is gone.
+
+Started as `python -m queryengine.workers.main FD PARENT_PID`, never forked, because the server holds threads and gRPC.
+"""
+
+import ctypes
+import os
+import resource
+import signal
+import socket
+import sys
+from typing import Any, Final
+
+from queryengine.workers.protocol import Frame, receive_frame
+
+PR_SET_PDEATHSIG: Final = 1
+
+
+def main() -> None:
+    descriptor, parent = int(sys.argv[1]), int(sys.argv[2])
+    _die_with(parent)
+    # Ctrl-C on a terminal is the server's to handle; a worker ends when the server says so or is gone.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    with socket.socket(fileno=descriptor) as connection:
+        first = receive_frame(connection)
+        if first is None:
+            return
+        _bound_memory(first.header["memory_limit_mib"])
+        _serve(connection, first)
+    # Threads may still sit in engine code that does not listen; nothing of them is wanted any more.
+    os._exit(0)
+
+
+def _serve(connection: socket.socket, first: Frame) -> None:
+    if first.type == "engine":
+        from queryengine.workers.executing import EngineRole
+
+        role: Any = EngineRole(connection, first.header)
+    else:
+        from queryengine.workers.clerking import ClerkRole
+
+        role = ClerkRole(connection, first.header)
+    while (frame := receive_frame(connection)) is not None:
+        role.handle(frame)
+
+
+def _die_with(parent: int) -> None:
+    """Ask the kernel for SIGKILL when the server dies, so that no engine outlives it."""
+    ctypes.CDLL(None, use_errno=True).prctl(PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
+    if os.getppid() != parent:
+        os._exit(0)
+
+
+def _bound_memory(limit_mib: int) -> None:
+    """A memory bomb then fails inside this process, as an ordinary allocation error."""
+    if limit_mib:
+        limit = limit_mib << 20
+        resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+
+
+if __name__ == "__main__":
+    main()

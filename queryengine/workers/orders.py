@@ -1,0 +1,62 @@
+"""What the server tells a worker to run, as values that cross the process boundary."""
+
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from queryengine.codec.values import decode_parameters
+from queryengine.domain.errors import Reason, error
+from queryengine.domain.query import Compression, LimitAction
+from queryengine.engines.base import Statement
+from queryengine.results.writer import ResultLimits
+from queryengine.workers.protocol import Frame, encode
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunOrder:
+    """One execution: the statement, where its result goes, and the bounds on it."""
+
+    execution: str
+    """Name of this run on its worker; unique in the life of the server."""
+    query_id: str
+    sql: str
+    parameters: bytes
+    catalog: str
+    schema: str
+    session_settings: dict[str, str]
+    execution_timeout_seconds: float
+    directory: Path
+    limits: ResultLimits
+    first_page_flush_seconds: float
+
+    def encode(self) -> bytes:
+        header = asdict(self)
+        del header["parameters"]
+        header["directory"] = str(self.directory)
+        return encode({"type": "run", **header}, self.parameters)
+
+    @classmethod
+    def decode(cls, frame: Frame) -> "RunOrder":
+        fields: dict[str, Any] = {key: value for key, value in frame.header.items() if key != "type"}
+        limits = dict(fields["limits"])
+        limits["compression"] = Compression(limits["compression"])
+        limits["on_limit"] = LimitAction(limits["on_limit"])
+        fields["limits"] = ResultLimits(**limits)
+        fields["directory"] = Path(fields["directory"])
+        return cls(parameters=frame.blob, **fields)
+
+    def statement(self) -> Statement:
+        """The statement with its parameters decoded. Raises INVALID_FIELD when a parameter's bytes make no value."""
+        try:
+            parameters = decode_parameters(self.parameters)
+        except ValueError as cause:
+            raise error(Reason.INVALID_FIELD, str(cause), field="parameters") from cause
+        return Statement(
+            sql=self.sql,
+            query_id=self.query_id,
+            parameters=parameters,
+            catalog=self.catalog,
+            schema=self.schema,
+            session_settings=self.session_settings,
+            execution_timeout_seconds=self.execution_timeout_seconds,
+        )

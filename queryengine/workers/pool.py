@@ -1,0 +1,328 @@
+"""The engine worker processes: slots to run in, restart with backoff, and the kill that ends what does not listen.
+
+Law of the pool: a slot is given out once, and comes back when its execution reported its end or its process is gone.
+"""
+
+import asyncio
+import logging
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from queryengine.domain.errors import Failure, Reason
+from queryengine.engines.base import Progress
+from queryengine.results.segment import PageEntry, ResultTotals
+from queryengine.workers.orders import RunOrder
+from queryengine.workers.process import WorkerProcess
+from queryengine.workers.protocol import Frame, encode
+
+logger = logging.getLogger(__name__)
+
+BACKOFF_SECONDS: Final = (0.0, 0.5, 1.0, 2.0, 5.0, 10.0, 30.0)
+STEADY_SECONDS: Final = 10.0
+"""A worker that lived this long died of its work, not of its start: its successor starts at once."""
+READY_TIMEOUT_SECONDS: Final = 60.0
+
+
+@dataclass(frozen=True, slots=True)
+class SchemaKnown:
+    """The engine told the columns, as an Arrow IPC schema message."""
+
+    schema: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class PagePublished:
+    """A page can be read."""
+
+    page: PageEntry
+
+
+@dataclass(frozen=True, slots=True)
+class Progressed:
+    """The engine is further."""
+
+    progress: Progress
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """The END marker is durable and the engine is idle."""
+
+    totals: ResultTotals
+
+
+@dataclass(frozen=True, slots=True)
+class Failed:
+    """The execution failed and the engine is idle."""
+
+    failure: Failure
+
+
+@dataclass(frozen=True, slots=True)
+class Lost:
+    """The worker process is gone, or given up."""
+
+    description: str
+
+
+RunEvent = SchemaKnown | PagePublished | Progressed | Ended | Failed | Lost
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EngineConfig:
+    """A configured engine and how many workers it gets."""
+
+    name: str
+    type: str
+    options: Mapping[str, Any] = field(default_factory=dict)
+    workers: int
+    slots_per_worker: int
+    memory_limit_mib: int
+
+    def role(self) -> dict[str, Any]:
+        return {
+            "type": "engine",
+            "name": self.name,
+            "engine_type": self.type,
+            "options": dict(self.options),
+            "memory_limit_mib": self.memory_limit_mib,
+        }
+
+
+class Run:
+    """One execution in a slot. `event` yields what happens, and last one of Ended, Failed or Lost."""
+
+    def __init__(self, seat: "_Seat", process: WorkerProcess, order: RunOrder) -> None:
+        self._seat = seat
+        self._process = process
+        self.execution = order.execution
+        self._events: asyncio.Queue[RunEvent] = asyncio.Queue()
+
+    async def event(self) -> RunEvent:
+        """The next event; nothing comes after the last one."""
+        return await self._events.get()
+
+    def cancel(self) -> None:
+        """Ask the engine to stop. The last event tells when it has."""
+        self._process.send(encode({"type": "cancel", "execution": self.execution}))
+
+    def abandon(self, description: str) -> None:
+        """Give the execution up: Lost follows at once, and its process is killed as soon as no other execution is on it."""
+        self._seat.abandon(self, description)
+
+    def deliver(self, event: RunEvent) -> None:
+        self._events.put_nowait(event)
+
+
+class Slot:
+    """A place to run one execution in. Give it back by `release`, or use it up by `run`."""
+
+    def __init__(self, seat: "_Seat", process: WorkerProcess) -> None:
+        self._seat = seat
+        self._process = process
+
+    @property
+    def worker_pid(self) -> int:
+        return self._process.pid
+
+    def run(self, order: RunOrder) -> Run:
+        """Start an execution. When the process has died meanwhile, the run begins with Lost."""
+        run = Run(self._seat, self._process, order)
+        self._seat.begin(run, self._process)
+        self._process.send(order.encode())
+        return run
+
+    def release(self) -> None:
+        """Give the slot back unused."""
+        self._seat.release(self._process)
+
+
+class _Seat:
+    """Keeps one worker process alive and knows what runs on it."""
+
+    def __init__(self, config: EngineConfig, freed: Callable[[str], None]) -> None:
+        self._config = config
+        self._freed = freed
+        self._process: WorkerProcess | None = None
+        self._runs: dict[str, Run] = {}
+        self._taken = 0
+        self._retiring = False
+        self.unusable: Failure | None = None
+        self.version = ""
+
+    @property
+    def free(self) -> int:
+        if self._process is None or self._retiring:
+            return 0
+        return self._config.slots_per_worker - self._taken
+
+    @property
+    def running(self) -> int:
+        return self._taken
+
+    @property
+    def is_up(self) -> bool:
+        return self._process is not None
+
+    @property
+    def pid(self) -> int | None:
+        return self._process.pid if self._process else None
+
+    async def keep(self) -> None:
+        """Start the process, serve it to its end, start it again; for ever, with backoff."""
+        failures = 0
+        loop = asyncio.get_running_loop()
+        while True:
+            await asyncio.sleep(BACKOFF_SECONDS[min(failures, len(BACKOFF_SECONDS) - 1)])
+            started = loop.time()
+            description = await self._one_life()
+            failures = 1 if loop.time() - started >= STEADY_SECONDS else failures + 1
+            logger.warning("worker of engine %s ended: %s", self._config.name, description)
+
+    def take(self) -> Slot | None:
+        if self.free <= 0 or self._process is None:
+            return None
+        self._taken += 1
+        return Slot(self, self._process)
+
+    def begin(self, run: Run, process: WorkerProcess) -> None:
+        if process is self._process:
+            self._runs[run.execution] = run
+        else:
+            run.deliver(Lost("the worker process died before the statement reached it"))
+
+    def release(self, process: WorkerProcess) -> None:
+        if process is self._process:
+            self._taken -= 1
+            self._freed(self._config.name)
+
+    def abandon(self, run: Run, description: str) -> None:
+        if self._runs.pop(run.execution, None) is None:
+            return
+        run.deliver(Lost(description))
+        self._retiring = True
+        self._kill_if_idle()
+
+    async def _one_life(self) -> str:
+        process = await WorkerProcess.start(self._config.role())
+        try:
+            async with asyncio.timeout(READY_TIMEOUT_SECONDS):
+                first = await process.receive()
+            if first is None:
+                self.unusable = Failure(
+                    Reason.ENGINE_UNAVAILABLE,
+                    f"a worker process of engine {self._config.name!r} ended at its start, see the server's log",
+                )
+                return "at its start"
+            if first.type == "unusable":
+                self.unusable = Failure.from_json(first.header["failure"])
+                return self.unusable.message
+            self.version = first.header["version"]
+            self.unusable = None
+            self._process = process
+            self._freed(self._config.name)
+            while (frame := await process.receive()) is not None:
+                self._on_frame(frame)
+            return f"exit code {await process.wait()}"
+        except TimeoutError:
+            return f"not ready after {READY_TIMEOUT_SECONDS:g} seconds"
+        finally:
+            self._lose_all(process)
+            await asyncio.shield(process.close())
+
+    def _on_frame(self, frame: Frame) -> None:
+        header = frame.header
+        run = self._runs.get(header["execution"])
+        if run is None:
+            return
+        match frame.type:
+            case "schema":
+                run.deliver(SchemaKnown(frame.blob))
+            case "page":
+                run.deliver(PagePublished(PageEntry(*header["page"])))
+            case "progress":
+                progress = Progress(header["fraction"], header["rows_scanned"], header["bytes_scanned"])
+                run.deliver(Progressed(progress))
+            case "end":
+                self._finish(run, Ended(ResultTotals.from_json(header["totals"])))
+            case "failed":
+                self._finish(run, Failed(Failure.from_json(header["failure"])))
+            case other:
+                logger.error("worker of engine %s sent %r, which is nothing", self._config.name, other)
+
+    def _finish(self, run: Run, event: RunEvent) -> None:
+        del self._runs[run.execution]
+        self._taken -= 1
+        run.deliver(event)
+        self._kill_if_idle()
+        self._freed(self._config.name)
+
+    def _kill_if_idle(self) -> None:
+        if self._retiring and not self._runs and self._process is not None:
+            self._process.kill()
+
+    def _lose_all(self, process: WorkerProcess) -> None:
+        if self._process is not process:
+            return
+        self._process = None
+        runs, self._runs = self._runs, {}
+        self._taken = 0
+        self._retiring = False
+        for run in runs.values():
+            run.deliver(Lost("the worker process died"))
+
+
+@dataclass(frozen=True, slots=True)
+class EngineLoad:
+    """How busy an engine's workers are."""
+
+    slots: int
+    running: int
+    available: bool
+    detail: str
+    """The engine's version, or why it is not available."""
+    worker_pids: tuple[int, ...]
+
+
+class WorkerPool:
+    """All engine workers. `freed` is called with an engine's name whenever a slot of it may have come free."""
+
+    def __init__(self, configs: list[EngineConfig], freed: Callable[[str], None]) -> None:
+        self._configs = {config.name: config for config in configs}
+        self._seats = {config.name: [_Seat(config, freed) for _ in range(config.workers)] for config in configs}
+        self._keepers: list[asyncio.Task[None]] = []
+
+    def start(self) -> None:
+        """Begin to start the workers; returns at once."""
+        for name, seats in self._seats.items():
+            for number, seat in enumerate(seats):
+                self._keepers.append(asyncio.create_task(seat.keep(), name=f"worker-{name}-{number}"))
+
+    async def close(self) -> None:
+        """Kill every worker and wait until it is gone. Idempotent."""
+        keepers, self._keepers = self._keepers, []
+        for keeper in keepers:
+            keeper.cancel()
+        for keeper in keepers:
+            with suppress(asyncio.CancelledError):
+                await keeper
+
+    def take(self, engine: str) -> Slot | None:
+        """A free slot of an engine, or None. The seat with the fewest executions gives it."""
+        best = max(self._seats[engine], key=lambda seat: seat.free)
+        return best.take()
+
+    def load(self, engine: str) -> EngineLoad:
+        config = self._configs[engine]
+        seats = self._seats[engine]
+        up = [seat for seat in seats if seat.is_up]
+        unusable = next((seat.unusable.message for seat in seats if seat.unusable is not None), "starting")
+        return EngineLoad(
+            slots=config.workers * config.slots_per_worker,
+            running=sum(seat.running for seat in seats),
+            available=bool(up),
+            detail=up[0].version if up else unusable,
+            worker_pids=tuple(seat.pid for seat in seats if seat.pid is not None),
+        )

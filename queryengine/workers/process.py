@@ -1,0 +1,89 @@
+"""One worker process as the server sees it: start, send, receive, kill."""
+
+import asyncio
+import os
+import socket
+import sys
+from typing import Any, Final
+
+from queryengine.workers.protocol import Frame, encode, read_frame
+
+FRAME_BUFFER_BYTES: Final = 4 << 20
+
+# glibc returns freed memory to the kernel and takes it back page by page, which costs more than encoding rows. A worker
+# keeps its memory instead; RLIMIT_AS bounds what it can hold on to.
+_ENVIRONMENT: Final = {
+    "ARROW_DEFAULT_MEMORY_POOL": "system",
+    "MALLOC_MMAP_THRESHOLD_": str(1 << 30),
+    "MALLOC_TRIM_THRESHOLD_": str(1 << 30),
+    "MALLOC_TOP_PAD_": str(64 << 20),
+}
+
+
+class WorkerProcess:
+    """A started worker. `close` or `kill` must be called; the process also ends when the server does."""
+
+    def __init__(
+        self,
+        process: asyncio.subprocess.Process,
+        reader: asyncio.StreamReader,
+        writer: asyncio.StreamWriter,
+    ) -> None:
+        self._process = process
+        self._reader = reader
+        self._writer = writer
+
+    @classmethod
+    async def start(cls, role: dict[str, Any]) -> "WorkerProcess":
+        """Spawn a process and hand it its role. Returns before the role is ready: its first frame tells."""
+        ours, theirs = socket.socketpair()
+        try:
+            with theirs:
+                process = await asyncio.create_subprocess_exec(
+                    sys.executable,
+                    "-m",
+                    "queryengine.workers.main",
+                    str(theirs.fileno()),
+                    str(os.getpid()),
+                    pass_fds=[theirs.fileno()],
+                    stdin=asyncio.subprocess.DEVNULL,
+                    env={**os.environ, **_ENVIRONMENT},
+                )
+            reader, writer = await asyncio.open_connection(sock=ours, limit=FRAME_BUFFER_BYTES)
+        except BaseException:
+            ours.close()
+            raise
+        worker = cls(process, reader, writer)
+        worker.send(encode(role))
+        return worker
+
+    @property
+    def pid(self) -> int:
+        return self._process.pid
+
+    def send(self, frame: bytes) -> None:
+        """Queue a frame. Does nothing when the process is gone: `receive` tells that."""
+        if not self._writer.is_closing():
+            self._writer.write(frame)
+
+    async def receive(self) -> Frame | None:
+        """The next frame, or None when the process is gone."""
+        return await read_frame(self._reader)
+
+    def kill(self) -> None:
+        """SIGKILL. Does nothing when the process is gone."""
+        if self._process.returncode is None:
+            self._process.kill()
+
+    async def close(self) -> int:
+        """Kill, wait until the process is gone, release the socket; returns the exit code, negative for a signal.
+        Idempotent. Nothing a worker holds needs a farewell: what it wrote is in the spool.
+        """
+        self.kill()
+        return await self.wait()
+
+    async def wait(self) -> int:
+        """As `close`, but lets the process end by itself."""
+        code = await self._process.wait()
+        self._writer.close()
+        return code
