@@ -1,0 +1,6 @@
+"""`python -m queryengine`: the command line."""
+
+from queryengine.cli.main import run
+
+if __name__ == "__main__":
+    run()

@@ -1,0 +1,178 @@
+"""Domain to contract: records, items and results as messages. Total, and without I/O."""
+
+from typing import Final
+
+from google.protobuf import duration_pb2, timestamp_pb2
+from google.protobuf.message import Message
+
+from queryengine.api.status import shortened
+from queryengine.codec.page import LENGTH_DELIMITED, varint
+from queryengine.core.engines import EngineView
+from queryengine.core.live import EngineCancel, LiveQuery
+from queryengine.core.streaming import RotateReason
+from queryengine.domain.errors import Failure
+from queryengine.domain.lifecycle import QueryState, ResultState
+from queryengine.domain.query import Query, Truncation
+from queryengine.results.segment import ResultTotals
+from queryengine.v1 import query_pb2, query_service_pb2, result_pb2
+
+QUERY_STATES: Final[dict[QueryState, query_pb2.QueryState]] = {
+    state: query_pb2.QueryState.Value(f"QUERY_STATE_{state}") for state in QueryState
+}
+RESULT_STATES: Final[dict[ResultState, query_pb2.ResultState]] = {
+    state: query_pb2.ResultState.Value(f"RESULT_STATE_{state}") for state in ResultState
+}
+TRUNCATIONS: Final = {
+    Truncation.ROW_LIMIT: result_pb2.TRUNCATION_REASON_ROW_LIMIT,
+    Truncation.BYTE_LIMIT: result_pb2.TRUNCATION_REASON_BYTE_LIMIT,
+    None: result_pb2.TRUNCATION_REASON_UNSPECIFIED,
+}
+ROTATIONS: Final = {
+    RotateReason.AGE: result_pb2.ROTATE_REASON_AGE,
+    RotateReason.BYTES: result_pb2.ROTATE_REASON_BYTES,
+    RotateReason.DRAIN: result_pb2.ROTATE_REASON_DRAIN,
+}
+ENGINE_CANCELS: Final = {
+    EngineCancel.NOT_RUNNING: query_service_pb2.ENGINE_CANCEL_STATE_NOT_RUNNING,
+    EngineCancel.SENT: query_service_pb2.ENGINE_CANCEL_STATE_SENT,
+    EngineCancel.CONFIRMED: query_service_pb2.ENGINE_CANCEL_STATE_CONFIRMED,
+    EngineCancel.KILLED: query_service_pb2.ENGINE_CANCEL_STATE_KILLED,
+}
+
+
+def timestamp(microseconds: int | None) -> timestamp_pb2.Timestamp | None:
+    if microseconds is None:
+        return None
+    return timestamp_pb2.Timestamp(seconds=microseconds // 1_000_000, nanos=microseconds % 1_000_000 * 1000)
+
+
+def duration(microseconds: int | None) -> duration_pb2.Duration | None:
+    if microseconds is None:
+        return None
+    microseconds = max(0, microseconds)
+    return duration_pb2.Duration(seconds=microseconds // 1_000_000, nanos=microseconds % 1_000_000 * 1000)
+
+
+def status(live: LiveQuery, now_us: int) -> query_pb2.QueryStatus:
+    """The state of a query as the contract tells it."""
+    query = live.query
+    spec = query.spec
+    return query_pb2.QueryStatus(
+        query_id=query.query_id,
+        version=live.version,
+        state=QUERY_STATES[query.state],
+        result_state=RESULT_STATES[query.result_state],
+        engine=spec.engine,
+        engine_type=spec.engine_type,
+        routing_reason=spec.routing_reason,
+        attempt=query.attempt,
+        progress=None if query.is_final else _progress(live, now_us),
+        stats=_stats(live, now_us),
+        error=None if query.failure is None else error(query.failure),
+        submit_time=timestamp(query.submit_us),
+        start_time=timestamp(query.start_us),
+        first_page_time=timestamp(query.first_page_us),
+        end_time=timestamp(query.end_us),
+        expire_time=timestamp(query.expire_us),
+        cancel_request_time=timestamp(query.cancel_us),
+        labels=dict(spec.labels),
+        sql_preview=spec.sql_preview(),
+        query_hash=query.query_hash,
+        priority=spec.priority,
+    )
+
+
+def engine(view: EngineView) -> query_service_pb2.EngineInfo:
+    traits = view.traits
+    return query_service_pb2.EngineInfo(
+        name=view.config.name,
+        type=view.config.type,
+        is_default=view.is_default,
+        slots=view.load.slots,
+        running=view.load.running,
+        queued=view.queued,
+        available=view.load.available,
+        detail=view.load.detail,
+        traits=query_service_pb2.EngineTraits(
+            named_parameters=traits.named_parameters,
+            positional_parameters=traits.positional_parameters,
+            progress=traits.progress,
+            scan_statistics=traits.scan_statistics,
+            catalog=traits.catalog,
+            schema=traits.schema,
+            session_settings=traits.session_settings,
+        ),
+    )
+
+
+def embedded(message_type: type[Message], field: str, encoded: bytes) -> bytes:
+    """An encoded submessage as a field; appended to an encoded message, it sets or extends that field."""
+    number = message_type.DESCRIPTOR.fields_by_name[field].number
+    return varint(number << 3 | LENGTH_DELIMITED) + varint(len(encoded)) + encoded
+
+
+def error(failure: Failure) -> query_pb2.QueryError:
+    position = failure.position
+    return query_pb2.QueryError(
+        code=failure.code.value,
+        reason=failure.reason.value,
+        message=shortened(failure.message),
+        sql_state=failure.sql_state,
+        position=(None if position is None else query_pb2.SourcePosition(line=position.line, column=position.column)),
+        retryable=failure.retryable,
+    )
+
+
+def result_end(live: LiveQuery, totals: ResultTotals, attempt: int, now_us: int) -> result_pb2.ResultEnd:
+    return result_pb2.ResultEnd(
+        total_rows=totals.rows,
+        total_pages=totals.pages,
+        total_bytes=totals.bytes,
+        truncated=totals.truncation is not None,
+        truncation_reason=TRUNCATIONS[totals.truncation],
+        expire_time=timestamp(live.query.expire_us),
+        status=status(live, now_us),
+        attempt=attempt,
+    )
+
+
+def _progress(live: LiveQuery, now_us: int) -> query_pb2.Progress:
+    progress = query_pb2.Progress()
+    query = live.query
+    if query.state is QueryState.QUEUED and live.place is not None:
+        progress.queue_position = live.place.position
+        progress.queue_depth = live.place.depth
+        if live.place.estimated_start_us is not None:
+            progress.estimated_start_time.FromMicroseconds(live.place.estimated_start_us)
+    fraction = live.progress.fraction
+    end_us = live.expected_end_us
+    if fraction is not None:
+        progress.fraction = fraction
+        if fraction > 0 and query.start_us is not None:
+            end_us = query.start_us + int((now_us - query.start_us) / fraction)
+    if end_us is not None and query.state is QueryState.RUNNING:
+        progress.estimated_completion_time.FromMicroseconds(end_us)
+    return progress
+
+
+def _stats(live: LiveQuery, now_us: int) -> query_pb2.QueryStats:
+    query = live.query
+    ended_us = query.end_us if query.end_us is not None else now_us
+    started_us = query.start_us if query.start_us is not None else ended_us
+    scanned = _known(query, live)
+    return query_pb2.QueryStats(
+        queue_time=duration(started_us - query.submit_us),
+        execution_time=duration(ended_us - started_us),
+        rows=query.rows,
+        pages=query.pages,
+        bytes=query.bytes,
+        rows_scanned=scanned[0],
+        bytes_scanned=scanned[1],
+    )
+
+
+def _known(query: Query, live: LiveQuery) -> tuple[int | None, int | None]:
+    """Rows and bytes scanned: the final figures, or those of the moment."""
+    if query.is_final:
+        return query.rows_scanned, query.bytes_scanned
+    return live.progress.rows_scanned, live.progress.bytes_scanned

@@ -1,0 +1,113 @@
+"""Around every RPC alike: parse, know the caller, and turn what goes wrong into a status. Nothing else catches."""
+
+import logging
+import secrets
+from collections.abc import AsyncIterator, Awaitable, Callable
+from typing import Any, Final
+
+import grpc
+from google.protobuf.message import DecodeError, Message
+from grpc.aio import ServicerContext
+
+from queryengine.api.requests import invalid
+from queryengine.api.servicer import Caller
+from queryengine.api.status import abort
+from queryengine.domain.errors import QueryEngineError, Reason, error
+
+logger = logging.getLogger(__name__)
+
+TENANT_KEY: Final = "x-tenant-id"
+SUBJECT_KEY: Final = "x-user-id"
+DEFAULT_TENANT: Final = "default"
+NAME_CHARACTERS_MAX: Final = 128
+
+Reply = Message | bytes
+Context = ServicerContext[Any, Any]
+
+
+def unary(
+    method: Callable[[Any, Caller], Awaitable[Reply]], request_type: type[Message], request_bytes_max: int
+) -> Callable[[bytes, Context], Awaitable[Reply]]:
+    """A handler for an RPC with one reply."""
+
+    async def handle(raw: bytes, context: Context) -> Reply:
+        try:
+            return await method(_parse(raw, request_type, request_bytes_max), _caller(context))
+        except QueryEngineError as cause:
+            await abort(context, cause.failure)
+        except Exception as cause:
+            await abort(context, _incident(request_type, cause).failure)
+
+    return handle
+
+
+def streaming(
+    method: Callable[[Any, Caller], AsyncIterator[Reply]], request_type: type[Message], request_bytes_max: int
+) -> Callable[[bytes, Context], Awaitable[None]]:
+    """A handler for an RPC with a stream of replies. A client that leaves ends it; that is no error of ours."""
+
+    async def handle(raw: bytes, context: Context) -> None:
+        items: AsyncIterator[Reply] | None = None
+        try:
+            items = method(_parse(raw, request_type, request_bytes_max), _caller(context))
+            async for item in items:
+                await context.write(item)
+        except QueryEngineError as cause:
+            await abort(context, cause.failure)
+        except grpc.aio.AioRpcError:
+            raise
+        except Exception as cause:
+            if _client_left(cause):
+                raise
+            await abort(context, _incident(request_type, cause).failure)
+        finally:
+            if items is not None:
+                await items.aclose()  # type: ignore[attr-defined]
+
+    return handle
+
+
+def encode(reply: Reply) -> bytes:
+    """The serializer of every RPC: replies that are encoded already, as stored pages are, pass as they are."""
+    return reply if isinstance(reply, bytes) else reply.SerializeToString()
+
+
+def _parse(raw: bytes, request_type: type[Message], request_bytes_max: int) -> Message:
+    if len(raw) > request_bytes_max:
+        raise error(
+            Reason.REQUEST_TOO_LARGE,
+            f"the request has {len(raw)} bytes; at most {request_bytes_max} are read",
+            bytes=len(raw),
+            limit=request_bytes_max,
+        )
+    try:
+        return request_type.FromString(raw)
+    except DecodeError as cause:
+        raise invalid("request", f"is not a {request_type.DESCRIPTOR.full_name}") from cause
+
+
+def _caller(context: Context) -> Caller:
+    found = {DEFAULT_TENANT: ""}
+    for key, value in context.invocation_metadata() or ():
+        found[str(key)] = value if isinstance(value, str) else value.decode("utf-8", "replace")
+    return Caller(_name(found, TENANT_KEY) or DEFAULT_TENANT, _name(found, SUBJECT_KEY))
+
+
+def _name(metadata: dict[str, str], key: str) -> str:
+    value = metadata.get(key, "")
+    if len(value) > NAME_CHARACTERS_MAX or not value.isprintable():
+        raise invalid(key, f"must be at most {NAME_CHARACTERS_MAX} printable characters")
+    return value
+
+
+def _client_left(cause: Exception) -> bool:
+    """A write to a call whose client is gone raises a private class of grpc, which can be told by its name only."""
+    return type(cause).__name__ in ("ExecuteBatchError", "UsageError", "InternalError")
+
+
+def _incident(request_type: type[Message], cause: Exception) -> QueryEngineError:
+    """A defect of ours: logged with a number, told to the client by that number alone."""
+    incident = secrets.token_hex(6)
+    logger.error("incident %s in %s", incident, request_type.DESCRIPTOR.name, exc_info=cause)
+    message = f"the service failed on its own account; its log names this as incident {incident}"
+    return error(Reason.INTERNAL_ERROR, message, incident=incident)

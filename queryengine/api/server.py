@@ -1,0 +1,95 @@
+"""The gRPC servers: the service itself, and health on a port of its own that no load on the first can block."""
+
+from typing import Any, Final
+
+import grpc
+from grpc.aio import Server
+from grpc_health.v1 import health, health_pb2, health_pb2_grpc
+from grpc_reflection.v1alpha import reflection
+
+from queryengine.api import edge
+from queryengine.api.servicer import Servicer
+from queryengine.v1 import query_service_pb2 as pb
+
+SERVICE: Final = pb.DESCRIPTOR.services_by_name["QueryService"].full_name
+TRANSPORT_SLACK_BYTES: Final = 1 << 20
+"""Requests this much over the limit still get our own error; gRPC cuts off what is larger."""
+
+# Why each: two servers on one port would share it silently without so_reuseport=0; keepalive needs ping_timeout to act at
+# all; without max_pending_requests a burst of calls is dropped at random; connections end after a while so that clients
+# find new servers.
+OPTIONS: Final = (
+    ("grpc.so_reuseport", 0),
+    ("grpc.max_send_message_length", 5 << 20),
+    ("grpc.max_metadata_size", 16 << 10),
+    ("grpc.keepalive_time_ms", 10_000),
+    ("grpc.keepalive_timeout_ms", 5_000),
+    ("grpc.http2.ping_timeout_ms", 5_000),
+    ("grpc.keepalive_permit_without_calls", 1),
+    ("grpc.http2.min_recv_ping_interval_without_data_ms", 5_000),
+    ("grpc.max_connection_age_ms", 600_000),
+    ("grpc.max_connection_age_grace_ms", 300_000),
+    ("grpc.max_connection_idle_ms", 900_000),
+    ("grpc.max_concurrent_streams", 256),
+    ("grpc.server.max_pending_requests", 20_000),
+    ("grpc.server.max_pending_requests_hard_limit", 40_000),
+)
+
+
+class PortTaken(Exception):  # noqa: N818 - Named for what it says; it ends the start.
+    """An address cannot be listened on; the message names it."""
+
+
+def make_server(servicer: Servicer, *, request_bytes_max: int, with_reflection: bool) -> Server:
+    """The service, not bound to a port yet."""
+    options = (*OPTIONS, ("grpc.max_receive_message_length", request_bytes_max + TRANSPORT_SLACK_BYTES))
+    server = grpc.aio.server(options=options)
+    handlers: dict[str, Any] = {}
+    for method in pb.DESCRIPTOR.services_by_name["QueryService"].methods:
+        request_type = getattr(pb, method.input_type.name)
+        behaviour = getattr(servicer, method.name)
+        if method.server_streaming:
+            handlers[method.name] = grpc.unary_stream_rpc_method_handler(
+                edge.streaming(behaviour, request_type, request_bytes_max),
+                response_serializer=edge.encode,
+            )
+        else:
+            handlers[method.name] = grpc.unary_unary_rpc_method_handler(
+                edge.unary(behaviour, request_type, request_bytes_max), response_serializer=edge.encode
+            )
+    server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler(SERVICE, handlers),))
+    if with_reflection:
+        reflection.enable_server_reflection((SERVICE, reflection.SERVICE_NAME), server)
+    return server
+
+
+class Health:
+    """grpc.health.v1 on its own server: "" says that the process lives, the service's name that it takes work."""
+
+    def __init__(self) -> None:
+        self.server = grpc.aio.server(options=(("grpc.so_reuseport", 0),))
+        self._servicer = health.aio.HealthServicer()
+        health_pb2_grpc.add_HealthServicer_to_server(self._servicer, self.server)
+
+    async def alive(self) -> None:
+        await self._servicer.set("", health_pb2.HealthCheckResponse.SERVING)
+        await self._servicer.set(SERVICE, health_pb2.HealthCheckResponse.NOT_SERVING)
+
+    async def ready(self, ready: bool) -> None:
+        serving = health_pb2.HealthCheckResponse.SERVING
+        await self._servicer.set(SERVICE, serving if ready else health_pb2.HealthCheckResponse.NOT_SERVING)
+
+    async def drain(self) -> None:
+        """NOT_SERVING for good, whatever comes."""
+        await self._servicer.enter_graceful_shutdown()
+
+
+def bind(server: Server, address: str) -> str:
+    """Bind a server; returns the address with the port it got. Raises PortTaken."""
+    try:
+        port = server.add_insecure_port(address)
+    except RuntimeError as cause:
+        raise PortTaken(f"cannot listen on {address}: {cause}") from cause
+    if address.startswith("unix:"):
+        return address
+    return f"{address.rpartition(':')[0]}:{port}"

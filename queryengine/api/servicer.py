@@ -1,0 +1,286 @@
+"""One method per RPC: parse, call the use case, convert. No decisions."""
+
+import base64
+import binascii
+from collections import Counter
+from collections.abc import AsyncIterator, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Final
+
+import pyarrow as pa
+
+from queryengine.api import convert
+from queryengine.api.requests import (
+    EngineChoice,
+    RequestLimits,
+    as_rows,
+    cancel_reason,
+    heartbeat_seconds,
+    invalid,
+    microseconds,
+    submitted_id,
+    to_cursor,
+    to_list_size,
+    to_read,
+    to_spec,
+    to_states,
+    wait_seconds,
+)
+from queryengine.codec.types import to_result_schema
+from queryengine.core.engines import Engines
+from queryengine.core.fetching import Fetching, InlineRows
+from queryengine.core.live import LiveQuery
+from queryengine.core.queries import Queries
+from queryengine.core.registry import Registry, not_found
+from queryengine.core.streaming import (
+    Beat,
+    Changed,
+    Columns,
+    Finished,
+    Item,
+    PageMessage,
+    Rotated,
+    Started,
+    Streams,
+)
+from queryengine.domain.clock import Clock
+from queryengine.domain.errors import Reason, error
+from queryengine.domain.lifecycle import QueryState
+from queryengine.v1 import query_service_pb2 as pb
+from queryengine.v1 import result_pb2
+
+STREAM_RETRY_SECONDS: Final = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """Who asks."""
+
+    tenant: str
+    subject: str
+
+
+class Servicer:
+    """The nine RPCs. Each takes a parsed request and its caller; errors are QueryEngineError."""
+
+    def __init__(
+        self,
+        *,
+        queries: Queries,
+        registry: Registry,
+        streams: Streams,
+        fetching: Fetching,
+        engines: Engines,
+        clock: Clock,
+        limits: RequestLimits,
+        tenant_streams: int,
+    ) -> None:
+        self._queries = queries
+        self._registry = registry
+        self._streams = streams
+        self._fetching = fetching
+        self._engines = engines
+        self._clock = clock
+        self._limits = limits
+        self._tenant_streams = tenant_streams
+        self._open_streams: Counter[str] = Counter()
+
+    async def Submit(self, request: pb.SubmitRequest, caller: Caller) -> bytes:  # noqa: N802
+        wait = wait_seconds(request, self._limits)
+        inline_as_rows = as_rows(request.result.inline_format, "inline_format")
+        choice = self._engines.choose(request.engine)
+        spec = to_spec(request, EngineChoice(*choice), self._limits)
+        self._engines.require(choice[0], spec)
+        live, existing = await self._queries.submit(caller.tenant, caller.subject, submitted_id(request.query_id), spec)
+        inline: InlineRows | None = None
+        if wait:
+            live.join()
+            try:
+                await live.wait_until_final(wait)
+            finally:
+                live.leave()
+            if live.query.state is QueryState.COMPLETED:
+                inline = await self._fetching.inline(live, as_rows=inline_as_rows)
+        return self._submit_response(live, existing, inline)
+
+    async def GetStatus(self, request: pb.GetStatusRequest, caller: Caller) -> pb.GetStatusResponse:  # noqa: N802
+        wait = wait_seconds(request, self._limits)
+        live = await self._find(caller, request.query_id)
+        if wait and not live.is_final:
+            await live.wait_for_version(request.after_version, wait)
+        return pb.GetStatusResponse(status=convert.status(live, self._clock.now_us()))
+
+    async def StreamResults(  # noqa: N802
+        self, request: pb.StreamResultsRequest, caller: Caller
+    ) -> AsyncIterator[bytes | pb.StreamResultsResponse]:
+        read = to_read(request, self._limits)
+        live = await self._find(caller, request.query_id)
+        format_value = result_pb2.PAGE_FORMAT_ROWS if read.as_rows else result_pb2.PAGE_FORMAT_ARROW
+        with self._one_stream(caller):
+            async for item in self._streams.read(live, read):
+                if isinstance(item, PageMessage):
+                    yield item.message
+                else:
+                    yield self._stream_message(live, item, format_value)
+
+    async def Cancel(self, request: pb.CancelRequest, caller: Caller) -> pb.CancelResponse:  # noqa: N802
+        wait = wait_seconds(request, self._limits)
+        reason = cancel_reason(request)
+        live = await self._find(caller, request.query_id)
+        outcome = await self._queries.cancel(live, reason)
+        if wait:
+            await live.wait_until_final(wait)
+        if outcome.ended_before or live.query.state in (QueryState.COMPLETED, QueryState.FAILED):
+            result = pb.CANCEL_RESULT_ALREADY_ENDED
+        elif live.query.state is QueryState.CANCELLED:
+            result = pb.CANCEL_RESULT_CANCELLED
+        else:
+            result = pb.CANCEL_RESULT_CANCELLING
+        return pb.CancelResponse(
+            result=result,
+            engine_cancel=convert.ENGINE_CANCELS[live.engine_cancel],
+            status=convert.status(live, self._clock.now_us()),
+        )
+
+    async def WatchStatus(  # noqa: N802
+        self, request: pb.WatchStatusRequest, caller: Caller
+    ) -> AsyncIterator[pb.WatchStatusResponse]:
+        heartbeat = heartbeat_seconds(request, self._limits)
+        live = await self._find(caller, request.query_id)
+        with self._one_stream(caller):
+            async for item in self._streams.watch(live, request.after_version, heartbeat):
+                if isinstance(item, Changed):
+                    yield pb.WatchStatusResponse(status=convert.status(live, self._clock.now_us()))
+                elif isinstance(item, Rotated):
+                    yield pb.WatchStatusResponse(rotate=_rotate(item))
+                else:
+                    yield pb.WatchStatusResponse(heartbeat=self._heartbeat(live))
+
+    async def FetchPage(self, request: pb.FetchPageRequest, caller: Caller) -> bytes:  # noqa: N802
+        cursor = to_cursor(request)
+        rows = as_rows(request.format, "format")
+        live = await self._find(caller, request.query_id)
+        fetched = await self._fetching.fetch(live, cursor, as_rows=rows)
+        response = pb.FetchPageResponse(
+            schema=_schema(fetched.schema, fetched.attempt),
+            next_page_token=fetched.next_cursor.token() if fetched.next_cursor else "",
+            prev_page_token=fetched.previous_cursor.token() if fetched.previous_cursor else "",
+            total_rows=fetched.total_rows,
+        )
+        encoded: bytes = response.SerializeToString()
+        if fetched.page is not None:
+            encoded += convert.embedded(pb.FetchPageResponse, "page", fetched.page.message())
+        return encoded
+
+    async def ListQueries(self, request: pb.ListQueriesRequest, caller: Caller) -> pb.ListQueriesResponse:  # noqa: N802
+        size = to_list_size(request)
+        found = await self._queries.list(
+            caller.tenant,
+            states=to_states(request),
+            labels=dict(request.labels),
+            engine=request.engine,
+            before=_before(request.page_token),
+            limit=size + 1,
+        )
+        shown = found[:size]
+        token = _list_token(shown[-1]) if len(found) > size else ""
+        now_us = self._clock.now_us()
+        statuses = [convert.status(live, now_us) for live in shown]
+        return pb.ListQueriesResponse(queries=statuses, next_page_token=token)
+
+    async def ReleaseResults(  # noqa: N802
+        self, request: pb.ReleaseResultsRequest, caller: Caller
+    ) -> pb.ReleaseResultsResponse:
+        live = await self._find(caller, request.query_id)
+        if request.HasField("extend_to"):
+            await self._queries.extend(live, microseconds(request.extend_to))
+        else:
+            await self._queries.release(live)
+        return pb.ReleaseResultsResponse(status=convert.status(live, self._clock.now_us()))
+
+    async def ListEngines(self, request: pb.ListEnginesRequest, caller: Caller) -> pb.ListEnginesResponse:  # noqa: ARG002, N802
+        return pb.ListEnginesResponse(engines=[convert.engine(view) for view in self._engines.views()])
+
+    async def _find(self, caller: Caller, query_id: str) -> LiveQuery:
+        if len(query_id) > 64:
+            raise not_found()
+        return await self._registry.find(caller.tenant, query_id.lower())
+
+    @contextmanager
+    def _one_stream(self, caller: Caller) -> Iterator[None]:
+        """Count a stream of the tenant while it is open. Raises TENANT_STREAM_LIMIT."""
+        if self._open_streams[caller.tenant] >= self._tenant_streams:
+            message = f"{self._tenant_streams} streams of this tenant are open already"
+            raise error(
+                Reason.TENANT_STREAM_LIMIT,
+                message,
+                retry_after_seconds=STREAM_RETRY_SECONDS,
+                limit=self._tenant_streams,
+            )
+        self._open_streams[caller.tenant] += 1
+        try:
+            yield
+        finally:
+            self._open_streams[caller.tenant] -= 1
+            if not self._open_streams[caller.tenant]:
+                del self._open_streams[caller.tenant]
+
+    def _submit_response(self, live: LiveQuery, existing: bool, inline: InlineRows | None) -> bytes:
+        now_us = self._clock.now_us()
+        response = pb.SubmitResponse(status=convert.status(live, now_us), existing=existing)
+        if inline is not None:
+            response.schema.CopyFrom(_schema(inline.schema, inline.attempt))
+            response.next_row = inline.next_row
+            if inline.is_all:
+                response.end.CopyFrom(convert.result_end(live, inline.totals, inline.attempt, now_us))
+        encoded: bytes = response.SerializeToString()
+        pages = inline.pages if inline is not None else []
+        return encoded + b"".join(convert.embedded(pb.SubmitResponse, "pages", page) for page in pages)
+
+    def _stream_message(
+        self, live: LiveQuery, item: Item, format_value: result_pb2.PageFormat
+    ) -> pb.StreamResultsResponse:
+        now_us = self._clock.now_us()
+        match item:
+            case Started(attempt, next_row):
+                start = result_pb2.StreamStart(
+                    query_id=live.query.query_id, attempt=attempt, format=format_value, next_row=next_row
+                )
+                return pb.StreamResultsResponse(start=start)
+            case Changed():
+                return pb.StreamResultsResponse(status=convert.status(live, now_us))
+            case Columns(schema, attempt):
+                return pb.StreamResultsResponse(schema=_schema(schema, attempt))
+            case Rotated():
+                return pb.StreamResultsResponse(rotate=_rotate(item))
+            case Finished(totals, attempt):
+                return pb.StreamResultsResponse(end=convert.result_end(live, totals, attempt, now_us))
+            case Beat() | PageMessage():
+                return pb.StreamResultsResponse(heartbeat=self._heartbeat(live))
+
+    def _heartbeat(self, live: LiveQuery) -> result_pb2.Heartbeat:
+        return result_pb2.Heartbeat(server_time=convert.timestamp(self._clock.now_us()), version=live.version)
+
+
+def _schema(encoded: bytes, attempt: int) -> result_pb2.ResultSchema:
+    return to_result_schema(pa.ipc.read_schema(pa.py_buffer(encoded)), attempt=attempt)
+
+
+def _rotate(item: Rotated) -> result_pb2.StreamRotate:
+    return result_pb2.StreamRotate(next_row=item.next_row, attempt=item.attempt, reason=convert.ROTATIONS[item.reason])
+
+
+def _list_token(live: LiveQuery) -> str:
+    text = f"{live.query.submit_us}:{live.query.query_id}"
+    return base64.urlsafe_b64encode(text.encode()).decode()
+
+
+def _before(token: str) -> tuple[int, str] | None:
+    if not token:
+        return None
+    try:
+        submit_us, _, query_id = base64.urlsafe_b64decode(token.encode()).decode().partition(":")
+        return int(submit_us), query_id
+    except (ValueError, binascii.Error, UnicodeError) as cause:
+        raise invalid("page_token", "is not a token of an earlier answer") from cause

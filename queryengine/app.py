@@ -1,0 +1,380 @@
+"""The composition root: builds all parts, owns the order of start and stop, and the process's signals."""
+
+import asyncio
+import logging
+import os
+import signal
+import sys
+import uuid
+from collections.abc import Coroutine
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from typing import Any, Final
+
+from queryengine import __version__
+from queryengine.api.requests import RequestLimits
+from queryengine.api.server import Health, PortTaken, bind, make_server
+from queryengine.api.servicer import Servicer
+from queryengine.codec.memory import keep_malloc_memory
+from queryengine.core.dispatcher import Dispatcher
+from queryengine.core.engines import Engines
+from queryengine.core.estimates import Estimates
+from queryengine.core.fetching import Fetching
+from queryengine.core.indexes import Indexes
+from queryengine.core.janitor import Janitor
+from queryengine.core.live import LiveQuery, Stop
+from queryengine.core.queries import Queries
+from queryengine.core.quota import SpoolLimits, SpoolMeter
+from queryengine.core.registry import Registry
+from queryengine.core.runner import Runner
+from queryengine.core.streaming import StreamLimits, Streams
+from queryengine.domain.clock import Clock, SystemClock
+from queryengine.domain.errors import Failure, QueryEngineError, Reason
+from queryengine.domain.lifecycle import QueryState
+from queryengine.domain.query import QuerySpec
+from queryengine.engines.base import EngineTraits
+from queryengine.results.spool import Spool
+from queryengine.results.writer import ResultLimits
+from queryengine.settings import Settings
+from queryengine.store import Store, StoreUnusable
+from queryengine.telemetry import set_up_logging
+from queryengine.workers.clerk import Clerk
+from queryengine.workers.pool import EngineConfig, Slot, WorkerPool
+
+logger = logging.getLogger(__name__)
+
+DISK_THREADS: Final = 4
+SWEEP_SECONDS: Final = 60.0
+READY_SECONDS: Final = 2.0
+"""Between two looks at whether the service can take work."""
+MESSAGE_BYTES_MAX: Final = 3_500 << 10
+"""gRPC clients accept 4 MiB unless told otherwise."""
+STOP_GRACE_SECONDS: Final = 2.0
+DRAIN_NOTICE_SECONDS: Final = 0.2
+"""Time for streams to say where to resume before calls are cut."""
+
+
+class Service:
+    """A whole server in this process. `start`, then `stop`; each once."""
+
+    def __init__(self, settings: Settings, clock: Clock | None = None) -> None:
+        self.settings = settings
+        self._clock = clock or SystemClock()
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._disk = ThreadPoolExecutor(DISK_THREADS, thread_name_prefix="disk")
+        self.address = ""
+        self.admin_address = ""
+
+    async def start(self) -> None:
+        """Open the state, recover what a former process left, start workers, listen.
+
+        Raises StoreLocked and StoreUnusable for the state, PortTaken for an address. Returns when Submit works; workers may
+        still be starting, and queries wait for them.
+        """
+        settings = self.settings
+        state = settings.state
+        state.directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+        self.owner = str(uuid.uuid4())
+        self._store = await Store.open(state.database, owner=self.owner)
+        try:
+            await self._build()
+        except BaseException:
+            await self.stop(0)
+            raise
+
+    async def _build(self) -> None:
+        settings, clock, store = self.settings, self._clock, self._store
+        configs = {name: _engine_config(settings, name) for name in settings.engines}
+        self._spool = Spool(settings.state.spool)
+        self._meter = SpoolMeter(self._spool, _spool_limits(settings))
+        self._registry = Registry(store)
+        estimates = Estimates(await store.execution_times())
+        self._dispatcher = Dispatcher(
+            engines=list(configs),
+            estimates=estimates,
+            clock=clock,
+            tenant_running=settings.limits.tenant_running,
+            tenant_queued=settings.limits.tenant_queued,
+            start=self._start_run,
+        )
+        self.pool = WorkerPool(list(configs.values()), self._dispatcher.pump)
+        self._dispatcher.attach(self.pool)
+        engines = {name: {"type": config.type, "options": dict(config.options)} for name, config in configs.items()}
+        # Two clerks, so that a long cut never keeps a Submit waiting.
+        self._checker, self._cutter = Clerk(engines), Clerk(engines)
+        self._runner = Runner(
+            owner=self.owner,
+            store=store,
+            spool=self._spool,
+            meter=self._meter,
+            registry=self._registry,
+            estimates=estimates,
+            clock=clock,
+            disk=self._disk,
+            page_limits=lambda spec: _result_limits(settings, spec),
+            first_page_flush_seconds=settings.results.first_page_flush_ms / 1000,
+            cancel_grace_seconds=settings.limits.cancel_grace_seconds,
+        )
+        self._queries = Queries(
+            store=store,
+            registry=self._registry,
+            dispatcher=self._dispatcher,
+            runner=self._runner,
+            clerk=self._checker,
+            meter=self._meter,
+            clock=clock,
+            check_timeout_seconds=settings.limits.check_timeout_seconds,
+            spawn=self._spawn,
+            remove_result=self._remove_result,
+        )
+        self._janitor = Janitor(
+            store=store,
+            spool=self._spool,
+            meter=self._meter,
+            registry=self._registry,
+            queries=self._queries,
+            clock=clock,
+            disk=self._disk,
+            sweep_seconds=SWEEP_SECONDS,
+            keep_records_us=int(settings.records.keep_seconds * 1e6),
+        )
+        self.pool.start()
+        traits, _ = await asyncio.gather(self._engine_traits(), self._cutter.start())
+        self._engines = Engines(
+            configs=configs,
+            default=settings.default_engine,
+            traits=traits,
+            pool=self.pool,
+            dispatcher=self._dispatcher,
+        )
+        await self._janitor.recover()
+        await self._listen()
+        self._spawn(self._janitor.keep_sweeping(), "janitor")
+
+    async def _listen(self) -> None:
+        settings = self.settings
+        indexes = Indexes(self._spool, self._disk)
+        self._streams = Streams(clerk=self._cutter, indexes=indexes, disk=self._disk, limits=_stream_limits(settings))
+        fetching = Fetching(
+            clerk=self._cutter,
+            indexes=indexes,
+            disk=self._disk,
+            message_bytes_max=MESSAGE_BYTES_MAX,
+            inline_rows=settings.results.inline_rows,
+            inline_bytes=settings.results.inline_bytes,
+        )
+        servicer = Servicer(
+            queries=self._queries,
+            registry=self._registry,
+            streams=self._streams,
+            fetching=fetching,
+            engines=self._engines,
+            clock=self._clock,
+            limits=_request_limits(settings),
+            tenant_streams=settings.limits.tenant_streams,
+        )
+        self._server = make_server(
+            servicer,
+            request_bytes_max=settings.limits.request_bytes,
+            with_reflection=settings.server.reflection,
+        )
+        self._health = Health()
+        self.address = bind(self._server, settings.server.listen)
+        self.admin_address = bind(self._health.server, settings.server.admin_listen)
+        await self._health.alive()
+        await self._health.server.start()
+        await self._server.start()
+        await self._health.ready(True)
+        self._spawn(self._keep_readiness(), "readiness")
+
+    async def stop(self, drain_seconds: float | None = None) -> None:
+        """Drain, then stop: no new work; streams rotate; running queries get their time; what is left is put back or
+        failed as retryable; then everything is closed. May be called when `start` failed half-way. Idempotent.
+        """
+        limit = self.settings.server.drain_seconds if drain_seconds is None else drain_seconds
+        if self.address:
+            await self._health.drain()
+            self._queries.drain()
+            self._streams.drain()
+            await asyncio.sleep(min(DRAIN_NOTICE_SECONDS, limit))
+            await self._finish_running(limit)
+            await self._server.stop(min(STOP_GRACE_SECONDS, limit))
+            await self._health.server.stop(0)
+            self.address = ""
+        tasks = list(self._tasks)
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        for part in ("pool", "_checker", "_cutter", "_store"):
+            if hasattr(self, part):
+                await getattr(self, part).close()
+        self._disk.shutdown(wait=True)
+
+    async def _finish_running(self, limit_seconds: float) -> None:
+        """Let running queries end; ask those that do not in time to be put back."""
+        running = [live for live in self._registry.active() if live.query.state is QueryState.RUNNING]
+        if running:
+            logger.info("draining: %d queries run, they get %g seconds", len(running), limit_seconds)
+        waits = [asyncio.create_task(live.wait_until_final(limit_seconds)) for live in running]
+        await asyncio.gather(*waits)
+        left = [live for live in running if live.query.state is QueryState.RUNNING]
+        for live in left:
+            live.request_stop(Stop(_server_lost(live), QueryState.QUEUED))
+        for live in left:
+            while live.query.state is QueryState.RUNNING:
+                await live.pulse.wait(None)
+
+    def _start_run(self, live: LiveQuery, slot: Slot) -> None:
+        self._queries.run_in(live, slot)
+
+    async def _remove_result(self, query: Any) -> None:
+        await self._janitor.remove_result(query)
+
+    async def _engine_traits(self) -> dict[str, EngineTraits | Failure]:
+        """What each engine can do. An engine that cannot be used does not keep the others from being served."""
+        traits: dict[str, EngineTraits | Failure] = {}
+        for name in self.settings.engines:
+            try:
+                traits[name] = await self._checker.traits(name)
+            except QueryEngineError as cause:
+                logger.error("engine %s cannot be used: %s", name, cause.failure.message)
+                traits[name] = cause.failure
+        return traits
+
+    async def _keep_readiness(self) -> None:
+        """Tell health checks whether Submit can work: the store takes writes."""
+        while True:
+            await self._health.ready(await self._store.healthy())
+            await asyncio.sleep(READY_SECONDS)
+
+    def _spawn(self, work: Coroutine[Any, Any, None], name: str) -> None:
+        """Run work that the service owns: kept until it ends, cancelled at stop, never lost in silence."""
+        task = asyncio.get_running_loop().create_task(work, name=name)
+        self._tasks.add(task)
+        task.add_done_callback(self._ended)
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        self._tasks.discard(task)
+        if not task.cancelled() and (cause := task.exception()) is not None:
+            logger.error("task %s failed", task.get_name(), exc_info=cause)
+
+
+def serve(settings: Settings) -> int:
+    """Run a server until SIGTERM or SIGINT; a second signal ends it at once. Returns the exit code."""
+    set_up_logging(level=settings.log.level, as_json=settings.log.format == "json")
+    keep_malloc_memory()
+    return asyncio.run(_serve(settings))
+
+
+async def _serve(settings: Settings) -> int:
+    service = Service(settings)
+    stopping = asyncio.Event()
+    loop = asyncio.get_running_loop()
+
+    def on_signal() -> None:
+        if stopping.is_set():
+            logger.warning("second signal: ending at once; unfinished queries recover at the next start")
+            os._exit(1)
+        stopping.set()
+
+    for each in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(each, on_signal)
+    try:
+        await service.start()
+    except (PortTaken, StoreUnusable) as cause:
+        print(f"queryengine: {cause}", file=sys.stderr)  # noqa: T201
+        return 1
+    print(banner(service), flush=True)  # noqa: T201
+    await stopping.wait()
+    print("stopping: streams rotate, running queries get their time", file=sys.stderr, flush=True)  # noqa: T201
+    with suppress(asyncio.CancelledError):
+        await service.stop()
+    return 0
+
+
+def banner(service: Service) -> str:
+    """What a person sees at start: addresses, engines, state, and the first command to paste."""
+    settings = service.settings
+    engines = [
+        f"  engine   {name} ({engine.type}, {engine.workers} workers)"
+        + (" default" if name == settings.default_engine else "")
+        for name, engine in settings.engines.items()
+    ]
+    server = "" if service.address == "127.0.0.1:8815" else f" --server {service.address}"
+    lines = [
+        f"queryengine {__version__}",
+        f"  gRPC     {service.address}" + (" (reflection on)" if settings.server.reflection else ""),
+        f"  health   {service.admin_address}",
+        *engines,
+        f"  state    {settings.state.directory.resolve()}",
+        f'  try      queryengine sql{server} "SELECT 42 AS answer"',
+    ]
+    return "\n".join(lines)
+
+
+def _engine_config(settings: Settings, name: str) -> EngineConfig:
+    engine = settings.engines[name]
+    return EngineConfig(
+        name=name,
+        type=engine.type,
+        options=engine.options,
+        workers=engine.workers,
+        slots_per_worker=engine.slots_per_worker,
+        memory_limit_mib=engine.memory_limit_mib,
+    )
+
+
+def _spool_limits(settings: Settings) -> SpoolLimits:
+    results = settings.results
+    return SpoolLimits(
+        tenant_bytes_max=results.tenant_bytes_max,
+        spool_bytes_max=results.spool_bytes_max,
+        collect_mark=results.collect_mark_percent / 100,
+        refuse_mark=results.refuse_mark_percent / 100,
+        fail_mark=results.fail_mark_percent / 100,
+    )
+
+
+def _result_limits(settings: Settings, spec: QuerySpec) -> ResultLimits:
+    results = settings.results
+    return ResultLimits(
+        page_bytes=results.page_bytes,
+        page_bytes_max=MESSAGE_BYTES_MAX,
+        segment_bytes=results.segment_bytes,
+        compression=spec.compression,
+        row_limit=spec.row_limit,
+        byte_limit=spec.byte_limit,
+        on_limit=spec.on_limit,
+        bytes_max=results.query_bytes_max,
+    )
+
+
+def _stream_limits(settings: Settings) -> StreamLimits:
+    streams = settings.streams
+    return StreamLimits(
+        rotate_seconds=streams.rotate_seconds,
+        rotate_bytes=streams.rotate_bytes,
+        message_bytes_max=MESSAGE_BYTES_MAX,
+        whole_page_streams=streams.whole_page_streams,
+        chunk_bytes=streams.chunk_bytes,
+    )
+
+
+def _request_limits(settings: Settings) -> RequestLimits:
+    limits, results = settings.limits, settings.results
+    return RequestLimits(
+        request_bytes=limits.request_bytes,
+        sql_bytes=limits.sql_bytes,
+        parameters=limits.parameters,
+        queue_timeout_seconds=limits.queue_timeout_seconds,
+        execution_timeout_seconds=limits.execution_timeout_seconds,
+        wait_timeout_max_seconds=limits.wait_timeout_max_seconds,
+        ttl_seconds=results.ttl_seconds,
+        ttl_max_seconds=results.ttl_max_seconds,
+        heartbeat_seconds=settings.streams.heartbeat_seconds,
+    )
+
+
+def _server_lost(live: LiveQuery) -> Failure:
+    message = "the server stopped while the query ran; submit the query again"
+    return Failure(Reason.SERVER_LOST, message, {"attempt": str(live.query.attempt)})

@@ -1,0 +1,187 @@
+"""Random access to stored rows: by row, by page number, by cursor; and the first rows in the reply to a Submit."""
+
+import base64
+import binascii
+from concurrent.futures import Executor
+from dataclasses import dataclass
+
+from queryengine.codec.page import page_of_event
+from queryengine.core.indexes import Indexes
+from queryengine.core.live import LiveQuery
+from queryengine.core.queries import unreadable
+from queryengine.core.streaming import past_end, restarted
+from queryengine.domain.errors import QueryEngineError, Reason, error
+from queryengine.results.index import PageIndex
+from queryengine.results.reader import PageReader
+from queryengine.results.segment import ResultTotals
+from queryengine.results.slicing import CutOrder, CutPage
+from queryengine.workers.clerk import Clerk
+
+
+@dataclass(frozen=True, slots=True)
+class Cursor:
+    """Where a page begins and how large it is; travels as an opaque token that authorises nothing."""
+
+    attempt: int
+    offset: int
+    size: int
+
+    def token(self) -> str:
+        text = f"{self.attempt}:{self.offset}:{self.size}"
+        return base64.urlsafe_b64encode(text.encode()).decode()
+
+    @classmethod
+    def of_token(cls, token: str) -> "Cursor":
+        """Raises INVALID_FIELD for a token that no answer held."""
+        try:
+            attempt, offset, size = base64.urlsafe_b64decode(token.encode()).decode().split(":")
+            cursor = cls(int(attempt), int(offset), int(size))
+        except (ValueError, binascii.Error, UnicodeError) as cause:
+            message = "page_token is not a token of an earlier answer"
+            raise error(Reason.INVALID_FIELD, message, field="page_token") from cause
+        if cursor.offset < 0 or cursor.size < 1:
+            raise error(Reason.INVALID_FIELD, "page_token is out of range", field="page_token")
+        return cursor
+
+
+@dataclass(frozen=True, slots=True)
+class FetchedPage:
+    """Some rows; `page` is None when there are none."""
+
+    page: CutPage | None
+    schema: bytes
+    attempt: int
+    next_cursor: Cursor | None
+    previous_cursor: Cursor | None
+    total_rows: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class InlineRows:
+    """The first rows of a completed result: encoded Page messages."""
+
+    schema: bytes
+    attempt: int
+    pages: list[bytes]
+    next_row: int
+    totals: ResultTotals
+
+    @property
+    def is_all(self) -> bool:
+        return self.next_row >= self.totals.rows
+
+
+class Fetching:
+    """Reads stored rows outside streams."""
+
+    def __init__(
+        self,
+        *,
+        clerk: Clerk,
+        indexes: Indexes,
+        disk: Executor,
+        message_bytes_max: int,
+        inline_rows: int,
+        inline_bytes: int,
+    ) -> None:
+        self._clerk = clerk
+        self._disk = disk
+        self._message_bytes_max = message_bytes_max
+        self._inline_rows = inline_rows
+        self._inline_bytes = inline_bytes
+        self._indexes = indexes
+
+    async def fetch(self, live: LiveQuery, cursor: Cursor, *, as_rows: bool) -> FetchedPage:
+        """Rows from the cursor on: as many as asked for, stored so far, and fitting one message.
+
+        Raises RESULT_NOT_READY, ROW_PAST_END, RESULT_RESTARTED, ROW_TOO_LARGE, and what makes rows unreadable.
+        """
+        index = await self._readable_index(live)
+        if cursor.attempt and cursor.attempt != index.attempt:
+            raise restarted(index.attempt)
+        if index.schema is None:
+            raise _not_ready(0)
+        total_rows = index.totals.rows if index.totals is not None else None
+        size = cursor.size
+        page: CutPage | None = None
+        if cursor.offset < index.rows:
+            page = await self._one_page(index, cursor.offset, size, self._message_bytes_max, as_rows=as_rows)
+            if len(page.payload) > self._message_bytes_max:
+                message = "this row is larger than one message; read it with StreamResults"
+                raise error(Reason.ROW_TOO_LARGE, message, limit=self._message_bytes_max)
+        elif total_rows is None:
+            raise _not_ready(index.rows)
+        elif cursor.offset > 0:
+            raise past_end(total_rows)
+        end = cursor.offset + (page.row_count if page is not None else 0)
+        more = total_rows is None or end < total_rows
+        before = max(0, cursor.offset - size)
+        return FetchedPage(
+            page=page,
+            schema=index.schema,
+            attempt=index.attempt,
+            next_cursor=Cursor(index.attempt, end, size) if more else None,
+            previous_cursor=(Cursor(index.attempt, before, min(size, cursor.offset)) if cursor.offset > 0 else None),
+            total_rows=total_rows,
+        )
+
+    async def inline(self, live: LiveQuery, *, as_rows: bool) -> InlineRows | None:
+        """The first rows of a completed query; None when its rows cannot be read."""
+        try:
+            index = await self._readable_index(live)
+        except QueryEngineError:
+            return None
+        if index.schema is None or index.totals is None:
+            return None
+        pages: list[bytes] = []
+        row = 0
+        left = self._inline_bytes
+        reader = PageReader(index, self._disk)
+        try:
+            while row < min(index.rows, self._inline_rows):
+                entry = index[index.find(row)]
+                whole = not as_rows and row == entry.start_row and entry.end_row <= self._inline_rows
+                if whole and entry.length <= left:
+                    message = await reader.message(index.find(row))
+                    pages.append(page_of_event(message))
+                    row = entry.end_row
+                    left -= entry.length
+                    continue
+                if whole and pages:
+                    break
+                page = await self._one_page(
+                    index, row, min(entry.end_row, self._inline_rows) - row, max(left, 1), as_rows=as_rows
+                )
+                if len(page.payload) > left:
+                    break
+                pages.append(page.message())
+                row += page.row_count
+                left -= len(page.payload)
+        finally:
+            reader.close()
+        return InlineRows(index.schema, index.attempt, pages, row, index.totals)
+
+    async def _readable_index(self, live: LiveQuery) -> PageIndex:
+        index = await self._indexes.of(live)
+        if index is None:
+            raise unreadable(live.query)
+        return index
+
+    async def _one_page(self, index: PageIndex, row: int, row_limit: int, bytes_max: int, *, as_rows: bool) -> CutPage:
+        first = index.find(row)
+        last = index.find(min(row + row_limit, index.rows) - 1)
+        order = CutOrder(
+            directory=index.directory,
+            entries=tuple(index[number] for number in range(first, last + 1)),
+            start_row=row,
+            row_limit=row_limit,
+            bytes_max=bytes_max,
+            as_rows=as_rows,
+            one_page=True,
+        )
+        return (await self._clerk.cut(order))[0]
+
+
+def _not_ready(rows: int) -> QueryEngineError:
+    message = f"{rows} rows are stored so far; read on with StreamResults, or ask again"
+    return error(Reason.RESULT_NOT_READY, message, retry_after_seconds=1.0)

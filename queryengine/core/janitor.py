@@ -1,0 +1,174 @@
+"""Puts right what a dead server left, and removes what nobody may read any more.
+
+Removal marks the record first and deletes the bytes after; a crash between the two leaves bytes without a readable
+record, which the next sweep finds and deletes.
+"""
+
+import asyncio
+import logging
+from collections.abc import Callable
+from concurrent.futures import Executor
+from typing import Final, TypeVar
+
+from queryengine.core.live import LiveQuery, Stop
+from queryengine.core.queries import Queries
+from queryengine.core.quota import SpoolMeter
+from queryengine.core.registry import Registry
+from queryengine.domain.clock import Clock
+from queryengine.domain.errors import Failure, QueryEngineError, Reason
+from queryengine.domain.lifecycle import Event, QueryState, ResultState
+from queryengine.domain.query import Query
+from queryengine.results.spool import Spool, SpooledQuery, tenant_hash
+from queryengine.store.store import Store
+
+T = TypeVar("T")
+
+logger = logging.getLogger(__name__)
+
+ATTEMPTS_MAX: Final = 3
+BATCH: Final = 500
+URGENT_SECONDS: Final = 2.0
+"""Between sweeps while the spool is nearly full."""
+STRAY_US: Final = 3600 * 1_000_000
+"""Age at which a folder that no record names is removed; younger ones may belong to a Submit under way."""
+
+
+class Janitor:
+    """Recovery once at start, then sweeps."""
+
+    def __init__(
+        self,
+        *,
+        store: Store,
+        spool: Spool,
+        meter: SpoolMeter,
+        registry: Registry,
+        queries: Queries,
+        clock: Clock,
+        disk: Executor,
+        sweep_seconds: float,
+        keep_records_us: int,
+    ) -> None:
+        self._store = store
+        self._spool = spool
+        self._meter = meter
+        self._registry = registry
+        self._queries = queries
+        self._clock = clock
+        self._disk = disk
+        self._sweep_seconds = sweep_seconds
+        self._keep_records_us = keep_records_us
+
+    async def recover(self) -> None:
+        """Give every query that a former process left unfinished a state that will end."""
+        await self._on_disk(self._meter.measure)
+        for query in await self._store.recover():
+            if query.state is QueryState.QUEUED:
+                self._queries.adopt(query)
+                continue
+            event, changes = await self._verdict(query)
+            _, settled = await self._store.advance(query, event, changes=changes)
+            if settled.state is not QueryState.COMPLETED:
+                await self.remove_result(settled)
+            if settled.state is QueryState.QUEUED:
+                self._queries.adopt(settled)
+            logger.info("query %s was running when the server ended: now %s", query.query_id, settled.state)
+
+    async def keep_sweeping(self) -> None:
+        """Sweep for ever."""
+        while True:
+            try:
+                await self.sweep()
+            except QueryEngineError as cause:
+                logger.warning("sweep put off: %s", cause)
+            urgent = self._meter.must_collect()
+            await asyncio.sleep(min(URGENT_SECONDS, self._sweep_seconds) if urgent else self._sweep_seconds)
+
+    async def sweep(self) -> None:
+        """One round: expired results, stray folders, old records, and room when there is none."""
+        now_us = self._clock.now_us()
+        while expired := await self._store.expiring(now_us, BATCH):
+            for query in expired:
+                await self._expire(query)
+        await self._remove_strays(now_us - STRAY_US)
+        while await self._store.delete_ended_before(now_us - self._keep_records_us, BATCH) == BATCH:
+            continue
+        if self._meter.must_fail():
+            self._fail_largest()
+
+    async def remove_result(self, query: Query) -> None:
+        """Delete the stored pages of a query."""
+        freed = await self._on_disk(lambda: self._spool.remove(query.tenant, query.query_id))
+        self._meter.remove(query.tenant, freed)
+
+    async def _verdict(self, query: Query) -> tuple[Event, dict[str, object]]:
+        """What becomes of a RUNNING query whose server is gone, by what its attempt left in the spool."""
+        now_us = self._clock.now_us()
+        stored = await self._on_disk(lambda: self._spool.load(query.tenant, query.query_id, query.attempt))
+        if stored.totals is not None:
+            return Event.COMPLETE, {
+                "end_us": now_us,
+                "expire_us": now_us + query.spec.ttl_ms * 1000,
+                "first_page_us": now_us if stored.pages else None,
+                "result_state": ResultState.READY,
+                "rows": stored.totals.rows,
+                "pages": stored.totals.pages,
+                "bytes": stored.totals.bytes,
+                "rows_scanned": stored.totals.rows_scanned,
+                "bytes_scanned": stored.totals.bytes_scanned,
+                "truncation": stored.totals.truncation,
+            }
+        if query.cancel_us is not None:
+            failure = Failure(Reason.QUERY_CANCELLED, "the query was cancelled")
+            return Event.CANCEL, {"end_us": now_us, "failure": failure}
+        if not stored.pages and query.attempt < ATTEMPTS_MAX:
+            return Event.ORPHAN, {"start_us": None, "owner": ""}
+        failure = Failure(
+            Reason.SERVER_LOST,
+            "the server ended while the query ran; submit the query again",
+            {"attempt": str(query.attempt)},
+        )
+        return Event.FAIL, {"end_us": now_us, "failure": failure}
+
+    async def _expire(self, query: Query) -> None:
+        fired, expired = await self._store.update(
+            query,
+            changes={"result_state": ResultState.EXPIRED},
+            where_result_state=(ResultState.READY,),
+        )
+        live = self._registry.in_memory(query.tenant, query.query_id)
+        if live is not None:
+            live.take(expired)
+            live.index = None
+        if fired:
+            await self.remove_result(expired)
+
+    async def _remove_strays(self, before_us: int) -> None:
+        """Remove folders whose rows nobody can read and nobody writes."""
+        found = await self._on_disk(lambda: list(self._spool.walk()))
+        old = [folder for folder in found if folder.changed_us < before_us]
+        for start in range(0, len(old), BATCH):
+            batch = old[start : start + BATCH]
+            holders = await self._store.holding_rows([folder.query_id for folder in batch])
+            held = {(tenant_hash(tenant), query_id) for tenant, query_id in holders}
+            for folder in batch:
+                if (folder.tenant_hash, folder.query_id) not in held:
+                    await self._remove_stray(folder)
+
+    async def _remove_stray(self, folder: SpooledQuery) -> None:
+        freed = await self._on_disk(lambda: self._spool.remove_folder(folder.tenant_hash, folder.query_id))
+        self._meter.remove_folder(folder.tenant_hash, freed)
+
+    def _fail_largest(self) -> None:
+        running = [live for live in self._registry.active() if live.index is not None]
+        if running:
+            largest = max(running, key=_stored_bytes)
+            largest.request_stop(Stop(self._meter.full_error().failure, QueryState.FAILED))
+
+    async def _on_disk(self, call: Callable[[], T]) -> T:
+        loop = asyncio.get_running_loop()
+        return await loop.run_in_executor(self._disk, call)
+
+
+def _stored_bytes(live: LiveQuery) -> int:
+    return live.index.bytes if live.index is not None else 0

@@ -1,0 +1,158 @@
+"""One query in the memory of its server: the newest record, what is known of its progress, and who waits for a change.
+
+Law: every change goes through a method that makes the version grow and wakes whoever waits.
+"""
+
+import asyncio
+from dataclasses import dataclass, replace
+from enum import StrEnum
+from typing import Any
+
+from queryengine.domain.errors import Failure
+from queryengine.domain.lifecycle import QueryState
+from queryengine.domain.query import Query
+from queryengine.engines.base import Progress
+from queryengine.results.index import PageIndex
+
+Key = tuple[str, str]
+"""Tenant and query id."""
+
+
+class EngineCancel(StrEnum):
+    """What is known of the engine's side of a cancel."""
+
+    NOT_RUNNING = "not_running"
+    SENT = "sent"
+    CONFIRMED = "confirmed"
+    KILLED = "killed"
+
+
+@dataclass(frozen=True, slots=True)
+class Stop:
+    """Why a run is to stop. `event` cancel or fail, or orphan when another run shall follow."""
+
+    failure: Failure
+    ends_as: QueryState
+    """CANCELLED, FAILED, or QUEUED to run again."""
+
+
+@dataclass(frozen=True, slots=True)
+class QueuePlace:
+    """Where a query waits."""
+
+    position: int
+    depth: int
+    estimated_start_us: int | None
+
+
+class Pulse:
+    """Wakes everyone who waits, each time it beats. Check the condition, then wait, without an await between."""
+
+    def __init__(self) -> None:
+        self._event = asyncio.Event()
+
+    def beat(self) -> None:
+        self._event.set()
+        self._event = asyncio.Event()
+
+    async def wait(self, timeout_seconds: float | None) -> bool:
+        """True when it beat, False when the time passed."""
+        event = self._event
+        try:
+            async with asyncio.timeout(timeout_seconds):
+                await event.wait()
+        except TimeoutError:
+            return False
+        return True
+
+
+class LiveQuery:
+    """A query as its server knows it. Ended queries stay here for a while, because clients ask for them soon after."""
+
+    def __init__(self, query: Query) -> None:
+        self.query = query
+        self.version = query.version
+        self.progress = Progress()
+        self.place: QueuePlace | None = None
+        self.expected_end_us: int | None = None
+        """Guess from earlier runs of the same SQL, made when this run began."""
+        self.index: PageIndex | None = None
+        """Pages of the current attempt; None before it began, and until somebody reads an ended query."""
+        self.stop: Stop | None = None
+        self.stop_requested = asyncio.Event()
+        self.engine_cancel = EngineCancel.NOT_RUNNING
+        self.readers = 0
+        self.pulse = Pulse()
+        """Beats on every change of state, progress or pages."""
+        self.readers_changed = Pulse()
+
+    @property
+    def key(self) -> Key:
+        return self.query.tenant, self.query.query_id
+
+    @property
+    def is_final(self) -> bool:
+        return self.query.is_final
+
+    def take(self, query: Query) -> None:
+        """Adopt a newer record; an older one, which a late answer of the store may be, changes nothing."""
+        if query.version > self.query.version:
+            self.query = query
+            if query.state is not QueryState.QUEUED:
+                self.place = None
+            self._changed(query.version)
+
+    def amend(self, **facts: Any) -> None:
+        """Change facts that are written with the final state only, such as rows so far."""
+        self.query = replace(self.query, **facts)
+        self._changed()
+
+    def advance_progress(self, progress: Progress) -> None:
+        self.progress = progress
+        self._changed()
+
+    def wait_at(self, place: QueuePlace) -> None:
+        if place != self.place:
+            self.place = place
+            self._changed()
+
+    def pages_arrived(self) -> None:
+        """Wake readers without a new version: pages are seen in the index."""
+        self.pulse.beat()
+
+    def request_stop(self, stop: Stop) -> None:
+        """Ask the run to stop; the first cause stays."""
+        if self.stop is None:
+            self.stop = stop
+            self.stop_requested.set()
+
+    def join(self) -> None:
+        """A reader came."""
+        self.readers += 1
+        self.readers_changed.beat()
+
+    def leave(self) -> None:
+        """A reader left."""
+        self.readers -= 1
+        self.readers_changed.beat()
+
+    async def wait_for_version(self, after_version: int, timeout_seconds: float) -> None:
+        """Return when the version is larger, or when the time passed."""
+        deadline = asyncio.get_running_loop().time() + timeout_seconds
+        while self.version <= after_version:
+            left = deadline - asyncio.get_running_loop().time()
+            if left <= 0 or not await self.pulse.wait(left):
+                return
+
+    async def wait_until_final(self, timeout_seconds: float) -> bool:
+        """True when the query has ended within the time."""
+        deadline = asyncio.get_running_loop().time() + timeout_seconds
+        while not self.is_final:
+            left = deadline - asyncio.get_running_loop().time()
+            if left <= 0 or not await self.pulse.wait(left):
+                return self.is_final
+        return True
+
+    def _changed(self, version: int | None = None) -> None:
+        self.version = max(self.version + 1, version or 0)
+        self.pulse.beat()

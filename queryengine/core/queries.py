@@ -1,0 +1,275 @@
+"""What a client may do with queries: submit, look, cancel, release, list. Tenant first, everywhere."""
+
+import asyncio
+import uuid
+from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping
+from dataclasses import dataclass, replace
+from typing import Any, Final
+
+from queryengine.core.dispatcher import Dispatcher, WaitingPlace
+from queryengine.core.live import Key, LiveQuery, Stop
+from queryengine.core.quota import SpoolMeter
+from queryengine.core.registry import Registry
+from queryengine.core.runner import Runner
+from queryengine.domain.clock import Clock
+from queryengine.domain.errors import Failure, QueryEngineError, Reason, error
+from queryengine.domain.lifecycle import Event, QueryState, ResultState
+from queryengine.domain.query import Query, QuerySpec
+from queryengine.store.store import Store
+from queryengine.workers.clerk import Clerk
+from queryengine.workers.pool import Slot
+
+EXTEND_MAX_US: Final = 7 * 24 * 3600 * 1_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class CancelOutcome:
+    """What a cancel found and did."""
+
+    live: LiveQuery
+    ended_before: bool
+    """The query had completed or failed; its state and result stand."""
+
+
+class Queries:
+    """The use cases. Every method that names a query raises QUERY_NOT_FOUND for one the tenant does not have."""
+
+    def __init__(
+        self,
+        *,
+        store: Store,
+        registry: Registry,
+        dispatcher: Dispatcher,
+        runner: Runner,
+        clerk: Clerk,
+        meter: SpoolMeter,
+        clock: Clock,
+        check_timeout_seconds: float,
+        spawn: Callable[[Coroutine[Any, Any, None], str], None],
+        remove_result: Callable[[Query], Awaitable[None]],
+    ) -> None:
+        self._store = store
+        self._registry = registry
+        self._dispatcher = dispatcher
+        self._runner = runner
+        self._clerk = clerk
+        self._meter = meter
+        self._clock = clock
+        self._check_timeout_seconds = check_timeout_seconds
+        self._spawn = spawn
+        self._remove_result = remove_result
+        self._submitting: dict[Key, asyncio.Future[None]] = {}
+        self._draining = False
+
+    async def submit(self, tenant: str, subject: str, query_id: str, spec: QuerySpec) -> tuple[LiveQuery, bool]:
+        """The query, durable, and whether it was there before. Safe to repeat and to leave at any moment.
+
+        Raises QUERY_ID_REUSED, SPOOL_FULL, TENANT_QUEUE_FULL, SERVER_DRAINING, what Engine.check raises, and
+        STORE_UNAVAILABLE when nothing could be written.
+        """
+        key = (tenant, query_id)
+        while key in self._submitting:
+            await asyncio.wait([self._submitting[key]])
+        found = self._registry.in_memory(tenant, query_id)
+        if found is None and query_id and (stored := await self._store.get(tenant, query_id)) is not None:
+            found = self._registry.add(stored)
+        if found is not None:
+            return _same(found, spec), True
+        if self._draining:
+            message = "the server is shutting down; send this to another one, or again in a moment"
+            raise error(Reason.SERVER_DRAINING, message, retry_after_seconds=1.0)
+        self._meter.admit(tenant)
+        query = Query(
+            tenant=tenant,
+            subject=subject,
+            query_id=query_id or str(uuid.uuid4()),
+            spec=spec,
+            fingerprint=spec.fingerprint(),
+            query_hash=spec.query_hash(),
+            submit_us=self._clock.now_us(),
+        )
+        await self._clerk.check(spec.engine, spec.sql, timeout_seconds=self._check_timeout_seconds)
+        # From here on the caller may leave: what was begun is finished, and the query id finds it.
+        return await asyncio.shield(asyncio.ensure_future(self._accept(query)))
+
+    async def cancel(self, live: LiveQuery, reason: str) -> CancelOutcome:
+        """Ask for the end of a query; it has ended on return only if it was waiting. Idempotent."""
+        if live.is_final:
+            return CancelOutcome(live, ended_before=live.query.state is not QueryState.CANCELLED)
+        metadata = {"cancel_reason": reason} if reason else {}
+        message = f"the query was cancelled: {reason}" if reason else "the query was cancelled"
+        failure = Failure(Reason.QUERY_CANCELLED, message, metadata)
+        waited = self._dispatcher.remove(live)
+        if not waited:
+            live.request_stop(Stop(failure, QueryState.CANCELLED))
+        if live.query.cancel_us is None:
+            facts = {"cancel_us": self._clock.now_us(), "cancel_reason": reason}
+            states = (QueryState.QUEUED, QueryState.RUNNING)
+            _, query = await self._store.update(live.query, changes=facts, where_state=states)
+            live.take(query)
+        if waited:
+            await self._end_waiting(live, Event.CANCEL, failure)
+        return CancelOutcome(live, ended_before=False)
+
+    async def release(self, live: LiveQuery) -> LiveQuery:
+        """Free the rows of an ended query. Raises RESULT_NOT_READY while it runs. Idempotent."""
+        if not live.is_final:
+            raise error(Reason.RESULT_NOT_READY, "the query has not ended; cancel it instead")
+        if live.query.result_state is ResultState.READY:
+            fired, query = await self._store.update(
+                live.query,
+                changes={"result_state": ResultState.RELEASED, "expire_us": self._clock.now_us()},
+                where_result_state=(ResultState.READY,),
+            )
+            live.take(query)
+            if fired:
+                live.index = None
+                await self._remove_result(query)
+        return live
+
+    async def extend(self, live: LiveQuery, until_us: int) -> LiveQuery:
+        """Keep the rows until a time. Raises INVALID_FIELD for a time out of range, and what reading them would raise."""
+        now_us = self._clock.now_us()
+        if not now_us < until_us <= now_us + EXTEND_MAX_US:
+            message = "extend_to must be later than now and at most 7 days away"
+            raise error(Reason.INVALID_FIELD, message, field="extend_to")
+        if live.query.result_state is not ResultState.READY:
+            raise unreadable(live.query)
+        fired, query = await self._store.update(
+            live.query, changes={"expire_us": until_us}, where_result_state=(ResultState.READY,)
+        )
+        live.take(query)
+        if not fired:
+            raise unreadable(query)
+        return live
+
+    async def list(
+        self,
+        tenant: str,
+        *,
+        states: Iterable[QueryState],
+        labels: Mapping[str, str],
+        engine: str,
+        before: tuple[int, str] | None,
+        limit: int,
+    ) -> list[LiveQuery]:
+        """Queries newest first, from `before` (submit time and id of the last one seen) on."""
+        found = await self._store.list(
+            tenant, states=tuple(states), labels=labels, engine=engine, before=before, limit=limit
+        )
+        listed = []
+        for query in found:
+            live = self._registry.in_memory(tenant, query.query_id)
+            listed.append(live or LiveQuery(query))
+        return listed
+
+    def adopt(self, query: Query) -> LiveQuery:
+        """Let a query of an earlier server process wait again."""
+        live = self._registry.add(query)
+        self._wait(live, self._dispatcher.place_of_old(query.tenant))
+        return live
+
+    def drain(self) -> None:
+        """Accept nothing more and start nothing more."""
+        self._draining = True
+        self._dispatcher.close()
+
+    async def _accept(self, query: Query) -> tuple[LiveQuery, bool]:
+        """Make a query durable and set it going."""
+        key = (query.tenant, query.query_id)
+        place = self._dispatcher.reserve(query.tenant, query.spec.engine)
+        done = self._submitting[key] = asyncio.get_running_loop().create_future()
+        try:
+            if isinstance(place, Slot):
+                query = replace(query, state=QueryState.RUNNING, attempt=1, **self._runner.claim_changes())
+            stored, existing = await self._store.submit(query)
+        except BaseException:
+            self._dispatcher.give_back(query.tenant, place)
+            raise
+        finally:
+            del self._submitting[key]
+            done.set_result(None)
+        live = self._registry.add(stored)
+        if existing:
+            self._dispatcher.give_back(query.tenant, place)
+            return live, True
+        if isinstance(place, Slot):
+            self.run_in(live, place)
+        else:
+            self._wait(live, place)
+        if query.spec.cancel_on_disconnect:
+            self._spawn(self._cancel_unread(live), f"disconnect-{live.query.query_id}")
+        return live, False
+
+    def run_in(self, live: LiveQuery, slot: Slot) -> None:
+        """Run a query in a slot, in a task of its own: claimed at Submit already, or claimed now."""
+        claimed = live.query.state is QueryState.RUNNING
+
+        async def run() -> None:
+            try:
+                await (self._runner.run(live, slot) if claimed else self._runner.claim_and_run(live, slot))
+            finally:
+                self._dispatcher.finished(live)
+
+        self._spawn(run(), f"run-{live.query.query_id}")
+
+    def _wait(self, live: LiveQuery, place: WaitingPlace) -> None:
+        self._dispatcher.enqueue(live, place)
+        self._spawn(self._time_out_in_queue(live), f"queue-timeout-{live.query.query_id}")
+
+    async def _time_out_in_queue(self, live: LiveQuery) -> None:
+        timeout_ms = live.query.spec.queue_timeout_ms
+        deadline_us = live.query.submit_us + timeout_ms * 1000
+        loop = asyncio.get_running_loop()
+        end = loop.time() + max(0, deadline_us - self._clock.now_us()) / 1e6
+        while live.query.state is QueryState.QUEUED:
+            left = end - loop.time()
+            if left > 0:
+                await live.pulse.wait(left)
+            elif self._dispatcher.remove(live):
+                failure = Failure(
+                    Reason.QUEUE_TIMEOUT,
+                    f"the query waited longer than its queue_timeout of {timeout_ms / 1000:g} seconds",
+                    {"timeout_ms": str(timeout_ms)},
+                )
+                await self._end_waiting(live, Event.FAIL, failure)
+            else:
+                return
+
+    async def _end_waiting(self, live: LiveQuery, event: Event, failure: Failure) -> None:
+        changes = {"end_us": self._clock.now_us(), "failure": failure}
+        _, query = await self._store.advance(live.query, event, changes=changes)
+        live.take(query)
+        self._registry.keep(live)
+
+    async def _cancel_unread(self, live: LiveQuery) -> None:
+        """Cancel a query when nobody has read or watched it for its grace time."""
+        grace_seconds = live.query.spec.disconnect_grace_ms / 1000
+        while not live.is_final:
+            if live.readers:
+                await live.readers_changed.wait(None)
+            elif not await live.readers_changed.wait(grace_seconds) and not live.readers:
+                await self.cancel(live, f"no reader for {grace_seconds:g} seconds")
+                return
+
+
+def _same(live: LiveQuery, spec: QuerySpec) -> LiveQuery:
+    if live.query.fingerprint != spec.fingerprint():
+        message = "this query_id was used for another request; choose a new one"
+        raise error(Reason.QUERY_ID_REUSED, message, query_id=live.query.query_id)
+    return live
+
+
+def unreadable(query: Query) -> QueryEngineError:
+    """Why the rows of an ended query cannot be read: its own failure, or what became of the rows."""
+    match query.result_state:
+        case ResultState.RELEASED:
+            return error(Reason.RESULT_RELEASED, "the rows were released; submit the query again")
+        case ResultState.EXPIRED:
+            return error(Reason.RESULT_EXPIRED, "the rows have expired; submit the query again")
+        case ResultState.LOST:
+            return error(Reason.RESULT_LOST, "the rows are lost; submit the query again")
+        case ResultState.NONE | ResultState.PARTIAL | ResultState.READY:
+            if query.failure is not None:
+                return QueryEngineError(query.failure)
+            return error(Reason.RESULT_NOT_READY, "the query has not ended")

@@ -1,0 +1,69 @@
+"""Queries in memory: every one that has not ended, and the ended ones asked for of late."""
+
+from collections import OrderedDict
+from typing import Final
+
+from queryengine.core.live import Key, LiveQuery
+from queryengine.domain.errors import QueryEngineError, Reason, error
+from queryengine.domain.query import Query
+from queryengine.store.store import Store
+
+ENDED_MAX: Final = 2_000
+
+
+def not_found() -> QueryEngineError:
+    """One answer for unknown, malformed and foreign ids, so that none tells them apart."""
+    return error(Reason.QUERY_NOT_FOUND, "no such query")
+
+
+class Registry:
+    """Finds the one LiveQuery of a query."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self._active: dict[Key, LiveQuery] = {}
+        self._ended: OrderedDict[Key, LiveQuery] = OrderedDict()
+
+    def active(self) -> list[LiveQuery]:
+        """Queries that have not ended."""
+        return list(self._active.values())
+
+    def add(self, query: Query) -> LiveQuery:
+        """The LiveQuery of a record: the one there is, brought up to date, or a new one."""
+        key = (query.tenant, query.query_id)
+        live = self._active.get(key) or self._ended.get(key)
+        if live is None:
+            live = LiveQuery(query)
+        else:
+            live.take(query)
+        self.keep(live)
+        return live
+
+    def keep(self, live: LiveQuery) -> None:
+        """Put a query where it belongs; to be called when it has ended."""
+        if not live.is_final:
+            self._active[live.key] = live
+            return
+        self._active.pop(live.key, None)
+        self._ended[live.key] = live
+        self._ended.move_to_end(live.key)
+        while len(self._ended) > ENDED_MAX:
+            self._ended.popitem(last=False)
+
+    def in_memory(self, tenant: str, query_id: str) -> LiveQuery | None:
+        key = (tenant, query_id)
+        return self._active.get(key) or self._ended.get(key)
+
+    async def find(self, tenant: str, query_id: str) -> LiveQuery:
+        """The query, from memory or from the store. Raises QUERY_NOT_FOUND."""
+        live = self.in_memory(tenant, query_id)
+        if live is not None:
+            return live
+        query = await self._store.get(tenant, query_id)
+        if query is None:
+            raise not_found()
+        return self.add(query)
+
+    def forget(self, tenant: str, query_id: str) -> None:
+        """Drop an ended query from memory, after its record was removed."""
+        self._ended.pop((tenant, query_id), None)

@@ -1,0 +1,248 @@
+"""One query from its slot to its final state. Only the runner moves a RUNNING query on.
+
+The last word of a run is the store's: the runner proposes an event by compare-and-set and adopts whatever record comes
+back, so that a cancel and a completion that race leave exactly one final state.
+"""
+
+import asyncio
+import logging
+from collections.abc import Callable
+from concurrent.futures import Executor
+from typing import Any, Final
+
+from queryengine.core.estimates import Estimates
+from queryengine.core.live import EngineCancel, LiveQuery, Stop
+from queryengine.core.quota import SpoolMeter
+from queryengine.core.registry import Registry
+from queryengine.domain.clock import Clock
+from queryengine.domain.errors import Failure, QueryEngineError, Reason
+from queryengine.domain.lifecycle import Event, QueryState, ResultState
+from queryengine.domain.query import QuerySpec
+from queryengine.results.index import PageIndex
+from queryengine.results.spool import Spool
+from queryengine.results.writer import ResultLimits
+from queryengine.store.store import Store
+from queryengine.workers.orders import RunOrder
+from queryengine.workers.pool import (
+    Ended,
+    Failed,
+    Lost,
+    PagePublished,
+    Progressed,
+    Run,
+    RunEvent,
+    SchemaKnown,
+    Slot,
+)
+
+logger = logging.getLogger(__name__)
+
+STORE_RETRY_SECONDS: Final = (0.1, 0.5, 1.0, 2.0, 5.0)
+REPEAT_CANCEL_SECONDS: Final = 0.5
+
+LastEvent = Ended | Failed | Lost
+
+
+class Runner:
+    """Runs claimed queries. One instance serves all of them."""
+
+    def __init__(
+        self,
+        *,
+        owner: str,
+        store: Store,
+        spool: Spool,
+        meter: SpoolMeter,
+        registry: Registry,
+        estimates: Estimates,
+        clock: Clock,
+        disk: Executor,
+        page_limits: Callable[[QuerySpec], ResultLimits],
+        first_page_flush_seconds: float,
+        cancel_grace_seconds: float,
+    ) -> None:
+        self._owner = owner
+        self._store = store
+        self._spool = spool
+        self._meter = meter
+        self._registry = registry
+        self._estimates = estimates
+        self._clock = clock
+        self._disk = disk
+        self._page_limits = page_limits
+        self._first_page_flush_seconds = first_page_flush_seconds
+        self._cancel_grace_seconds = cancel_grace_seconds
+
+    def claim_changes(self) -> dict[str, Any]:
+        """What a claim writes beside the state."""
+        return {"owner": self._owner, "start_us": self._clock.now_us()}
+
+    async def claim_and_run(self, live: LiveQuery, slot: Slot) -> None:
+        """Take a waiting query through CLAIM and run it."""
+        fired, query = await self._advance(live, Event.CLAIM, self.claim_changes())
+        live.take(query)
+        if not fired:
+            slot.release()
+            self._registry.keep(live)
+            return
+        await self.run(live, slot)
+
+    async def run(self, live: LiveQuery, slot: Slot) -> None:
+        """Run a query that is RUNNING; returns when it has left that state."""
+        spec = live.query.spec
+        expected = self._estimates.execution_us(spec.engine, live.query.query_hash)
+        if expected is not None and live.query.start_us is not None:
+            live.expected_end_us = live.query.start_us + expected
+        directory = self._spool.directory(*live.key, live.query.attempt)
+        live.index = PageIndex(directory, live.query.attempt)
+        run = slot.run(self._order(live))
+        live.engine_cancel = EngineCancel.NOT_RUNNING
+        stopper = asyncio.create_task(self._stop_in_time(live, run), name=f"stop-{live.query.query_id}")
+        try:
+            last = await self._follow(live, run)
+        finally:
+            stopper.cancel()
+        await self._settle(live, last)
+
+    def _order(self, live: LiveQuery) -> RunOrder:
+        query = live.query
+        spec = query.spec
+        return RunOrder(
+            execution=f"{query.query_id}/{query.attempt}/{query.tenant}",
+            query_id=query.query_id,
+            sql=spec.sql,
+            parameters=spec.parameters,
+            catalog=spec.catalog,
+            schema=spec.schema,
+            session_settings=dict(spec.session_settings),
+            execution_timeout_seconds=spec.execution_timeout_ms / 1000,
+            directory=self._spool.directory(*live.key, query.attempt),
+            limits=self._page_limits(spec),
+            first_page_flush_seconds=self._first_page_flush_seconds,
+        )
+
+    async def _follow(self, live: LiveQuery, run: Run) -> LastEvent:
+        """Adopt what the worker tells until its last word."""
+        while True:
+            event: RunEvent = await run.event()
+            match event:
+                case SchemaKnown(schema) if live.index is not None:
+                    live.index.schema = schema
+                    live.pages_arrived()
+                case PagePublished(page) if live.index is not None:
+                    live.index.append(page)
+                    self._meter.add(live.query.tenant, page.length)
+                    facts: dict[str, Any] = {
+                        "rows": live.index.rows,
+                        "pages": len(live.index),
+                        "bytes": live.index.bytes,
+                    }
+                    if live.query.first_page_us is None:
+                        facts["first_page_us"] = self._clock.now_us()
+                        facts["result_state"] = ResultState.PARTIAL
+                    live.amend(**facts)
+                case Progressed(progress):
+                    live.advance_progress(progress)
+                case Ended() | Failed() | Lost():
+                    return event
+                case _:
+                    continue
+
+    async def _stop_in_time(self, live: LiveQuery, run: Run) -> None:
+        """Wait for a cause to stop; then cancel the engine, repeat, and in the end give up its process."""
+        timeout_ms = live.query.spec.execution_timeout_ms
+        try:
+            async with asyncio.timeout(timeout_ms / 1000):
+                await live.stop_requested.wait()
+        except TimeoutError:
+            live.request_stop(Stop(_timed_out(timeout_ms), QueryState.FAILED))
+        live.engine_cancel = EngineCancel.SENT
+        loop = asyncio.get_running_loop()
+        deadline = loop.time() + self._cancel_grace_seconds
+        while loop.time() < deadline:
+            run.cancel()
+            await asyncio.sleep(min(REPEAT_CANCEL_SECONDS, max(0.0, deadline - loop.time())))
+        live.engine_cancel = EngineCancel.KILLED
+        run.abandon(f"the engine did not stop within {self._cancel_grace_seconds:g} seconds")
+
+    async def _settle(self, live: LiveQuery, last: LastEvent) -> None:
+        """Write the outcome, adopt the record that results, and drop the rows nobody may read."""
+        event, changes = self._outcome(live, last)
+        if live.engine_cancel is EngineCancel.SENT:
+            live.engine_cancel = EngineCancel.CONFIRMED
+        if isinstance(last, Ended) and live.index is not None:
+            live.index.totals = last.totals
+        fired, query = await self._advance(live, event, changes)
+        if query.state is QueryState.QUEUED:
+            live.stop = None
+            live.stop_requested.clear()
+        if query.state is not QueryState.COMPLETED:
+            await self._discard(live)
+        elif fired and query.start_us is not None and query.end_us is not None:
+            elapsed = query.end_us - query.start_us
+            self._estimates.learn(query.spec.engine, query.query_hash, elapsed)
+        live.take(query)
+        self._registry.keep(live)
+
+    def _outcome(self, live: LiveQuery, last: LastEvent) -> tuple[Event, dict[str, Any]]:
+        """The event that a run's last word amounts to, and what is written with it. Decides, does nothing."""
+        now_us = self._clock.now_us()
+        if isinstance(last, Ended):
+            totals = last.totals
+            return Event.COMPLETE, {
+                "end_us": now_us,
+                "expire_us": now_us + live.query.spec.ttl_ms * 1000,
+                "first_page_us": live.query.first_page_us,
+                "result_state": ResultState.READY,
+                "rows": totals.rows,
+                "pages": totals.pages,
+                "bytes": totals.bytes,
+                "rows_scanned": totals.rows_scanned,
+                "bytes_scanned": totals.bytes_scanned,
+                "truncation": totals.truncation,
+            }
+        facts: dict[str, Any] = {
+            "result_state": ResultState.NONE,
+            "first_page_us": live.query.first_page_us,
+        }
+        stop = live.stop
+        if stop is not None and stop.ends_as is QueryState.QUEUED and live.query.first_page_us is None:
+            return Event.ORPHAN, {"start_us": None, "owner": ""}
+        if stop is not None:
+            event = Event.CANCEL if stop.ends_as is QueryState.CANCELLED else Event.FAIL
+            return event, {**facts, "end_us": now_us, "failure": stop.failure}
+        if isinstance(last, Failed):
+            return Event.FAIL, {**facts, "end_us": now_us, "failure": last.failure}
+        failure = Failure(
+            Reason.WORKER_LOST,
+            f"{last.description}; nothing was lost but this run, submit the query again",
+            {"attempt": str(live.query.attempt)},
+        )
+        return Event.FAIL, {**facts, "end_us": now_us, "failure": failure}
+
+    async def _advance(self, live: LiveQuery, event: Event, changes: dict[str, Any]) -> tuple[bool, Any]:
+        """As Store.advance, repeated until the store takes it: an outcome must not be lost to a full disk."""
+        tries = 0
+        while True:
+            try:
+                return await self._store.advance(live.query, event, changes=changes)
+            except QueryEngineError as cause:
+                logger.warning("query %s: %s is not written yet: %s", live.query.query_id, event, cause)
+                await asyncio.sleep(STORE_RETRY_SECONDS[min(tries, len(STORE_RETRY_SECONDS) - 1)])
+                tries += 1
+
+    async def _discard(self, live: LiveQuery) -> None:
+        """Remove the pages of a run that did not complete."""
+        stored = live.index.bytes if live.index is not None else 0
+        live.index = None
+        loop = asyncio.get_running_loop()
+        await loop.run_in_executor(self._disk, self._spool.remove, *live.key)
+        self._meter.remove(live.query.tenant, stored)
+
+
+def _timed_out(timeout_ms: int) -> Failure:
+    return Failure(
+        Reason.QUERY_TIMEOUT,
+        f"the query ran longer than its execution_timeout of {timeout_ms / 1000:g} seconds",
+        {"timeout_ms": str(timeout_ms)},
+    )

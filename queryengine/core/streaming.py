@@ -1,0 +1,311 @@
+"""What a reader of results and states is sent, and when: a plain sequence of items, told apart by their class.
+
+A stream is a pure read. It may begin at any row, before the query runs or after it ended, and ends in End, in Rotate, or
+by raising the query's failure. Nothing here knows gRPC.
+"""
+
+import asyncio
+from collections import Counter
+from collections.abc import AsyncIterator, Iterator
+from concurrent.futures import Executor
+from contextlib import contextmanager
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Final
+
+from queryengine.codec.page import event_prefix, page_prefix
+from queryengine.core.indexes import Indexes
+from queryengine.core.live import LiveQuery
+from queryengine.core.queries import unreadable
+from queryengine.domain.errors import QueryEngineError, Reason, error
+from queryengine.domain.lifecycle import QueryState, ResultState
+from queryengine.results.index import PageIndex
+from queryengine.results.reader import PageReader
+from queryengine.results.segment import ResultTotals
+from queryengine.results.slicing import CutOrder, CutPage
+from queryengine.workers.clerk import Clerk
+
+PAGES_BETWEEN_STATES: Final = 16
+"""Pages sent before the state is looked at again, so that a long replay does not hide a change."""
+
+
+class RotateReason(StrEnum):
+    """Why a stream ends on purpose."""
+
+    AGE = "age"
+    BYTES = "bytes"
+    DRAIN = "drain"
+
+
+@dataclass(frozen=True, slots=True)
+class Started:
+    attempt: int
+    next_row: int
+
+
+@dataclass(frozen=True, slots=True)
+class Changed:
+    """The query's state or progress changed; read it from the LiveQuery."""
+
+
+@dataclass(frozen=True, slots=True)
+class Columns:
+    schema: bytes
+    attempt: int
+
+
+@dataclass(frozen=True, slots=True)
+class PageMessage:
+    """An encoded StreamResultsResponse, to be sent as it is."""
+
+    message: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Beat:
+    """A sign of life."""
+
+
+@dataclass(frozen=True, slots=True)
+class Rotated:
+    next_row: int
+    attempt: int
+    reason: RotateReason
+
+
+@dataclass(frozen=True, slots=True)
+class Finished:
+    totals: ResultTotals
+    attempt: int
+
+
+Item = Started | Changed | Columns | PageMessage | Beat | Rotated | Finished
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StreamLimits:
+    """When a stream ends on purpose, and how large its messages are."""
+
+    rotate_seconds: float
+    rotate_bytes: int
+    message_bytes_max: int
+    whole_page_streams: int
+    """Up to this many streams at once get whole pages; a stalled reader then costs the server two pages."""
+    chunk_bytes: int
+    """Size of messages beyond that."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReadRequest:
+    """What a reader asked for."""
+
+    start_row: int
+    attempt: int
+    as_rows: bool
+    heartbeat_seconds: float
+
+
+class Streams:
+    """Serves all streams of a server, and knows how many there are."""
+
+    def __init__(
+        self,
+        *,
+        clerk: Clerk,
+        indexes: Indexes,
+        disk: Executor,
+        limits: StreamLimits,
+    ) -> None:
+        self._clerk = clerk
+        self._indexes = indexes
+        self._disk = disk
+        self._limits = limits
+        self._readers: Counter[LiveQuery] = Counter()
+        self._draining = False
+
+    def drain(self) -> None:
+        """Let every stream end in Rotated, at its next page."""
+        self._draining = True
+        for live in self._readers:
+            live.pulse.beat()
+
+    async def watch(self, live: LiveQuery, after_version: int, heartbeat_seconds: float) -> AsyncIterator[Item]:
+        """States only: Changed for each version seen, ending after a final state or in Rotated."""
+        sent = after_version
+        started = _now()
+        with self._joined(live):
+            while True:
+                if live.version > sent:
+                    sent = live.version
+                    yield Changed()
+                elif live.is_final:
+                    return
+                elif (reason := self._rotation(started, 0)) is not None:
+                    yield Rotated(0, live.query.attempt, reason)
+                    return
+                elif not await self._changed(live, started, heartbeat_seconds):
+                    yield Beat()
+
+    async def read(self, live: LiveQuery, request: ReadRequest) -> AsyncIterator[Item]:
+        """The whole story of a result from a row on. Raises the query's failure, RESULT_RESTARTED, ROW_PAST_END, and what
+        makes stored rows unreadable.
+        """
+        attempt = live.query.attempt
+        if request.attempt and attempt and request.attempt != attempt:
+            raise restarted(attempt)
+        sent_version = sent_bytes = 0
+        sent_columns = False
+        row = request.start_row
+        started = _now()
+        reader: PageReader | None = None
+        with self._joined(live):
+            try:
+                yield Started(attempt, row)
+                while True:
+                    if live.version > sent_version:
+                        sent_version = live.version
+                        yield Changed()
+                    index = await self._indexes.of(live)
+                    if index is not None and index.schema is not None and not sent_columns:
+                        if request.attempt and request.attempt != index.attempt:
+                            raise restarted(index.attempt)
+                        attempt, sent_columns = index.attempt, True
+                        yield Columns(index.schema, attempt)
+                        reader = PageReader(index, self._disk)
+                    sent_pages = 0
+                    while reader is not None and index is not None and row < index.rows:
+                        if (reason := self._rotation(started, sent_bytes)) is not None:
+                            yield Rotated(row, attempt, reason)
+                            return
+                        number = index.find(row)
+                        async for message in self._messages(index, reader, number, row, request.as_rows):
+                            sent_bytes += len(message)
+                            yield PageMessage(message)
+                        row = index[number].end_row
+                        sent_pages += 1
+                        if sent_pages >= PAGES_BETWEEN_STATES:
+                            break
+                    if sent_pages or live.version > sent_version:
+                        continue
+                    if live.is_final:
+                        yield _ending(live, index, row)
+                        return
+                    if (reason := self._rotation(started, sent_bytes)) is not None:
+                        yield Rotated(row, attempt, reason)
+                        return
+                    if not await self._changed(live, started, request.heartbeat_seconds):
+                        yield Beat()
+            finally:
+                if reader is not None:
+                    reader.close()
+
+    async def _messages(
+        self, index: PageIndex, reader: PageReader, number: int, row: int, as_rows: bool
+    ) -> AsyncIterator[bytes]:
+        """One stored page, from a row on, as messages that fit."""
+        entry = index[number]
+        if as_rows or row > entry.start_row:
+            order = CutOrder(
+                directory=index.directory,
+                entries=(entry,),
+                start_row=row,
+                row_limit=entry.end_row - row,
+                bytes_max=self._limits.message_bytes_max,
+                as_rows=as_rows,
+                one_page=False,
+            )
+            for page in await self._clerk.cut(order):
+                for message in cut_messages(page, self._limits):
+                    yield message
+            return
+        crowded = self._readers.total() > self._limits.whole_page_streams
+        part_bytes = self._limits.chunk_bytes if crowded else self._limits.message_bytes_max
+        if entry.length <= part_bytes:
+            yield await reader.message(number)
+            return
+        count = -(-entry.payload_length // part_bytes)
+        for chunk in range(count):
+            part = await reader.payload_part(
+                number, chunk * part_bytes, min(part_bytes, entry.payload_length - chunk * part_bytes)
+            )
+            prefix = page_prefix(
+                start_row=entry.start_row,
+                row_count=entry.row_count,
+                crc32c=entry.crc32c,
+                payload_length=len(part),
+                chunk_index=chunk,
+                chunk_count=count,
+            )
+            yield event_prefix(prefix, len(part)) + part
+
+    @contextmanager
+    def _joined(self, live: LiveQuery) -> Iterator[None]:
+        live.join()
+        self._readers[live] += 1
+        try:
+            yield
+        finally:
+            self._readers[live] -= 1
+            if not self._readers[live]:
+                del self._readers[live]
+            live.leave()
+
+    def _rotation(self, started: float, sent_bytes: int) -> RotateReason | None:
+        if self._draining:
+            return RotateReason.DRAIN
+        if sent_bytes >= self._limits.rotate_bytes:
+            return RotateReason.BYTES
+        if _now() - started >= self._limits.rotate_seconds:
+            return RotateReason.AGE
+        return None
+
+    async def _changed(self, live: LiveQuery, started: float, heartbeat_seconds: float) -> bool:
+        """Wait for a change or for the time to rotate; False when it is time for a heartbeat."""
+        left = started + self._limits.rotate_seconds - _now()
+        changed = await live.pulse.wait(min(heartbeat_seconds, max(0.0, left)))
+        return changed or left <= heartbeat_seconds
+
+
+def cut_messages(page: CutPage, limits: StreamLimits) -> Iterator[bytes]:
+    """A page made on request as messages that fit."""
+    if len(page.payload) <= limits.message_bytes_max:
+        yield event_prefix(page.prefix(), len(page.payload)) + page.payload
+        return
+    count = -(-len(page.payload) // limits.message_bytes_max)
+    for chunk in range(count):
+        part = page.payload[chunk * limits.message_bytes_max : (chunk + 1) * limits.message_bytes_max]
+        prefix = page_prefix(
+            start_row=page.start_row,
+            row_count=page.row_count,
+            crc32c=page.crc32c,
+            payload_length=len(part),
+            is_arrow=page.is_arrow,
+            chunk_index=chunk,
+            chunk_count=count,
+        )
+        yield event_prefix(prefix, len(part)) + part
+
+
+def restarted(attempt: int) -> QueryEngineError:
+    message = "the rows read so far belong to an attempt that is gone; read again from row 0"
+    return error(Reason.RESULT_RESTARTED, message, attempt=attempt)
+
+
+def past_end(total_rows: int) -> QueryEngineError:
+    message = f"the result has {total_rows} rows; the row asked for is past its end"
+    return error(Reason.ROW_PAST_END, message, total_rows=total_rows)
+
+
+def _ending(live: LiveQuery, index: PageIndex | None, row: int) -> Finished:
+    """The end of a stream whose rows are all sent. Raises what ends it otherwise."""
+    if live.query.state is not QueryState.COMPLETED or live.query.result_state is not ResultState.READY:
+        raise unreadable(live.query)
+    if index is None or index.totals is None:
+        raise error(Reason.RESULT_LOST, "stored rows are missing; submit the query again")
+    if row > index.totals.rows:
+        raise past_end(index.totals.rows)
+    return Finished(index.totals, index.attempt)
+
+
+def _now() -> float:
+    return asyncio.get_running_loop().time()
