@@ -1,0 +1,8 @@
+"""The durable record of queries: what was acknowledged is on disk, and a state changes only by compare-and-
+set.
+"""
+
+from queryengine.store.files import StoreLocked, StoreUnusable
+from queryengine.store.store import Store
+
+__all__ = ["Store", "StoreLocked", "StoreUnusable"]

@@ -1,0 +1,123 @@
+"""The database file: one server process owns it, and its schema is brought up to date when it is opened."""
+
+import contextlib
+import fcntl
+import os
+from pathlib import Path
+from typing import Any, Final
+
+import sqlalchemy as sa
+from alembic import command
+from alembic.config import Config
+from alembic.util import CommandError
+
+BUSY_TIMEOUT_MS: Final = 2000
+"""Wait for a lock that another program (a backup, the sqlite3 shell) holds on the file."""
+
+WAL_BYTES_KEPT: Final = 64 << 20
+
+
+class StoreUnusable(Exception):  # noqa: N818 - Named for what it says; it ends the start.
+    """The file cannot be used as the record of queries. The message names it and says why."""
+
+
+class StoreLocked(StoreUnusable):
+    """Another server process uses the file. The message names the file and that process."""
+
+
+class FileLock:
+    """An exclusive lock on `<file>.lock`, held until `release` or the end of the process, however it ends."""
+
+    def __init__(self, path: Path) -> None:
+        """Take it at once. Raises StoreLocked, or OSError when the directory cannot be written."""
+        lock = path.with_name(path.name + ".lock")
+        self._descriptor = os.open(lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        try:
+            fcntl.flock(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as cause:
+            holder = os.pread(self._descriptor, 20, 0).decode("ascii", "replace").strip()
+            os.close(self._descriptor)
+            raise StoreLocked(
+                f"{path} is in use by process {holder or '(starting)'}: one server process per file"
+            ) from cause
+        os.ftruncate(self._descriptor, 0)
+        os.pwrite(self._descriptor, f"{os.getpid()}\n".encode("ascii"), 0)
+
+    def release(self) -> None:
+        """Idempotent. The file stays: removing it would let two processes lock two files of one name."""
+        if self._descriptor >= 0:
+            os.close(self._descriptor)
+            self._descriptor = -1
+
+
+class Files:
+    """The open database: an engine of one writing connection, one of a few reading ones, and the lock."""
+
+    def __init__(self, path: Path, *, read_connections: int) -> None:
+        """Create or migrate. Blocks; raises StoreLocked or StoreUnusable, and then holds nothing."""
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+            self._lock = FileLock(path)
+        except OSError as cause:
+            raise StoreUnusable(f"{path} cannot be used: {cause}") from cause
+        self.writing = _engine(path, pool_size=1)
+        sa.event.listen(self.writing, "begin", _begin_immediate)
+        self.reading = _engine(path, pool_size=read_connections)
+        sa.event.listen(self.reading, "connect", _read_only)
+        try:
+            _migrate(self.writing)
+        except sa.exc.DBAPIError as cause:
+            self.close()
+            raise StoreUnusable(f"{path} cannot be used: {cause.orig}") from cause
+        except CommandError as cause:
+            self.close()
+            raise StoreUnusable(f"{path} has the schema of another, newer version: {cause}") from cause
+        except BaseException:
+            self.close()
+            raise
+
+    def close(self) -> None:
+        """Idempotent."""
+        self.reading.dispose()
+        self.writing.dispose()
+        self._lock.release()
+
+
+def _engine(path: Path, *, pool_size: int) -> sa.Engine:
+    engine = sa.create_engine(
+        sa.URL.create("sqlite", database=str(path)),
+        poolclass=sa.QueuePool,
+        pool_size=pool_size,
+        max_overflow=0,
+        paramstyle="qmark",
+    )
+    sa.event.listen(engine, "connect", _configure)
+    return engine
+
+
+def _configure(connection: Any, _record: object) -> None:
+    # Transactions are begun by us alone: the driver's own BEGIN is deferred and fails at once when two meet.
+    connection.isolation_level = None
+    with contextlib.closing(connection.cursor()) as cursor:
+        cursor.execute(f"PRAGMA busy_timeout = {BUSY_TIMEOUT_MS}")
+        cursor.execute("PRAGMA journal_mode = WAL")
+        # FULL: an acknowledged write survives the loss of power, at one fdatasync per commit.
+        cursor.execute("PRAGMA synchronous = FULL")
+        cursor.execute(f"PRAGMA journal_size_limit = {WAL_BYTES_KEPT}")
+
+
+def _read_only(connection: Any, _record: object) -> None:
+    with contextlib.closing(connection.cursor()) as cursor:
+        cursor.execute("PRAGMA query_only = ON")
+
+
+def _begin_immediate(connection: sa.Connection) -> None:
+    connection.exec_driver_sql("BEGIN IMMEDIATE")
+
+
+def _migrate(engine: sa.Engine) -> None:
+    config = Config()
+    config.set_main_option("script_location", "queryengine.store:migrations")
+    with engine.begin() as connection:
+        config.attributes["connection"] = connection
+        command.upgrade(config, "head")

@@ -1,0 +1,252 @@
+"""The record of queries. What `submit`, `advance` and `update` returned is durable; a state moves by
+compare-and-set.
+
+One server process uses a file at a time. Methods are called from one event loop; a caller may be cancelled at
+any await, and then the write happens or not, as a whole. Every method of a tenant's data takes the tenant
+first and reads nothing of another one. All raise STORE_UNAVAILABLE, to be tried again, while the database
+cannot be used.
+"""
+
+import asyncio
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any, Final, TypeVar
+
+import sqlalchemy as sa
+
+from queryengine.domain.errors import QueryEngineError, Reason, error
+from queryengine.domain.lifecycle import Event, QueryState, ResultState, sources
+from queryengine.domain.query import Query
+from queryengine.store import statements
+from queryengine.store.files import Files
+from queryengine.store.rows import to_columns, to_query, to_row, with_facts
+from queryengine.store.writer import Writer, unavailable
+
+READ_THREADS: Final = 2
+HEALTHY_SECONDS: Final = 5.0
+
+_NO_LABELS: Final[Mapping[str, str]] = MappingProxyType({})
+
+T = TypeVar("T")
+
+
+class Store:
+    """The record of queries in one SQLite file."""
+
+    def __init__(self, files: Files, readers: ThreadPoolExecutor) -> None:
+        """Use `open`."""
+        self._files = files
+        self._readers = readers
+        self._writer = Writer(files.writing)
+        self._closed = False
+
+    @classmethod
+    async def open(cls, path: Path, *, owner: str) -> "Store":
+        """Open the file, made or migrated as needed, for the server instance `owner`.
+
+        Raises StoreLocked when another process has it, at once; StoreUnusable when it cannot be used.
+        """
+        readers = ThreadPoolExecutor(READ_THREADS, thread_name_prefix="queryengine-store-reader")
+        loop = asyncio.get_running_loop()
+        try:
+            files = await loop.run_in_executor(readers, lambda: Files(path, read_connections=READ_THREADS))
+        except BaseException:
+            readers.shutdown(wait=False)
+            raise
+        store = cls(files, readers)
+        try:
+            await store._writer.write(lambda connection: statements.MOVE_IN.run(connection, {"owner": owner}).rowcount)
+        except BaseException:
+            await store.close()
+            raise
+        return store
+
+    async def close(self) -> None:
+        """Write what is queued, then release the file. Idempotent."""
+        self._writer.stop()
+        if not self._closed:
+            await asyncio.get_running_loop().run_in_executor(self._readers, self._writer.join)
+            self._closed = True
+            self._readers.shutdown()
+            self._files.close()
+
+    async def submit(self, query: Query) -> tuple[Query, bool]:
+        """Insert as given: QUEUED, or RUNNING when it was claimed at once.
+
+        Submitting the same id again returns the stored query and True, and changes nothing. Raises
+        QUERY_ID_REUSED when the stored one asks for something else.
+        """
+        row = to_row(query)
+
+        def insert(connection: sa.Connection) -> Query | None:
+            if statements.INSERT.run_row(connection, row).rowcount == 1:
+                return None
+            return _get(connection, query.tenant, query.query_id)
+
+        existing = await self._writer.write(insert)
+        if existing is None:
+            return query, False
+        if existing.fingerprint != query.fingerprint:
+            raise error(
+                Reason.QUERY_ID_REUSED,
+                "this query_id was used for another request: choose a new one",
+                query_id=query.query_id,
+            )
+        return existing, True
+
+    async def get(self, tenant: str, query_id: str) -> Query | None:
+        return await self._read(lambda connection: _get(connection, tenant, query_id))
+
+    async def advance(
+        self, query: Query, event: Event, *, changes: Mapping[str, Any] | None = None
+    ) -> tuple[bool, Query]:
+        """Let `event` happen to the query as the caller saw it, and set `changes` with it.
+
+        Fires only when the event is legal in `query.state`, the query is still in that state and, once it
+        runs, still in `query.attempt`; ORPHAN, moreover, only while no page is published. Returns whether it
+        fired, and the query as it is now: being late is a normal answer. CLAIM adds one to the attempt,
+        ORPHAN clears owner and start_us, FAIL and CANCEL make the result NONE. Raises QUERY_NOT_FOUND when
+        there is none, ValueError for a change that is not a plain fact, and IntegrityError when the row would
+        contradict itself (such as an end without a time).
+        """
+        columns = to_columns(changes or {})
+        if query.state not in sources(event):
+            return False, await self._require(query)
+        prepared = statements.advance(event, query.state, frozenset(columns))
+        return await self._compare_and_set(prepared, query, columns)
+
+    async def update(
+        self,
+        query: Query,
+        *,
+        changes: Mapping[str, Any],
+        where_result_state: Iterable[ResultState] | None = None,
+        where_state: Iterable[QueryState] | None = None,
+    ) -> tuple[bool, Query]:
+        """Set facts that are no step of life, where the query is now in one of the states given.
+
+        Facts about a query that the caller saw past QUEUED are set only while it is, in the same attempt. A
+        time of cancel, once set, stays. Returns and raises as `advance` does.
+        """
+        columns = to_columns(changes)
+        prepared = statements.update(
+            frozenset(columns),
+            None if where_state is None else frozenset(where_state),
+            None if where_result_state is None else frozenset(where_result_state),
+            query.state is not QueryState.QUEUED,
+        )
+        return await self._compare_and_set(prepared, query, columns)
+
+    async def recover(self) -> list[Query]:
+        """Every query that has not ended, of all tenants, oldest first. For the start of a server, before it
+        serves.
+
+        Moves each to a new version, so that versions do not go back when the progress counted since the last
+        durable change is forgotten.
+        """
+        rows = await self._writer.write(lambda connection: statements.RECOVER.run(connection, {}).all())
+        return sorted((to_query(row) for row in rows), key=lambda query: (query.submit_us, query.query_id))
+
+    async def expiring(self, now_us: int, limit: int) -> list[Query]:
+        """Queries of all tenants whose READY result has outlived its expire_us, the longest expired first."""
+        values = {"now_us": now_us, "count": limit}
+        return await self._read(
+            lambda connection: [to_query(row) for row in statements.EXPIRING.run(connection, values)]
+        )
+
+    async def holding_rows(self, query_ids: Sequence[str]) -> list[tuple[str, str]]:
+        """(tenant, query_id), of all tenants, of those queries whose rows can be read or are being written.
+
+        For whoever removes what is in the spool without a record.
+        """
+        select = statements.holding_rows(query_ids)
+        return await self._read(lambda connection: [tuple(row) for row in connection.execute(select)])
+
+    async def execution_times(self, limit: int = 1000) -> list[tuple[str, str, int]]:
+        """(engine, query_hash, microseconds on the engine) of completed queries of all tenants, newest
+        first.
+        """
+        return await self._read(
+            lambda connection: [tuple(row) for row in statements.EXECUTION_TIMES.run(connection, {"count": limit})]
+        )
+
+    async def delete_ended_before(self, end_us: int, limit: int) -> int:
+        """Forget up to `limit` queries that ended before `end_us`, oldest first; how many they were.
+
+        Keeps those whose result is READY: rows on disk have a record that says whose they are.
+        """
+        values = {"ended_before_us": end_us, "count": limit}
+        return await self._writer.write(lambda connection: statements.DELETE_ENDED.run(connection, values).rowcount)
+
+    async def healthy(self) -> bool:
+        """Whether a write became durable within 5 s."""
+        try:
+            async with asyncio.timeout(HEALTHY_SECONDS):
+                await self._writer.write(lambda connection: statements.BEAT.run(connection, {}).rowcount)
+        except (TimeoutError, QueryEngineError):
+            return False
+        return True
+
+    async def list(
+        self,
+        tenant: str,
+        *,
+        states: Iterable[QueryState] = (),
+        labels: Mapping[str, str] = _NO_LABELS,
+        engine: str = "",
+        before: tuple[int, str] | None = None,
+        limit: int,
+    ) -> list[Query]:
+        """Newest first by (submit_us, query_id), those strictly before `before`, that match all that is
+        given.
+        """
+        select = statements.listing(tenant, states=states, labels=labels, engine=engine, before=before, limit=limit)
+        return await self._read(lambda connection: [to_query(row) for row in connection.execute(select)])
+
+    async def _compare_and_set(
+        self, prepared: statements.Prepared, query: Query, columns: Mapping[str, Any]
+    ) -> tuple[bool, Query]:
+        values = {
+            **columns,
+            "key_tenant": query.tenant,
+            "key_query_id": query.query_id,
+            "key_attempt": query.attempt,
+        }
+
+        def change(connection: sa.Connection) -> tuple[bool, Query | None]:
+            row = prepared.run(connection, values).one_or_none()
+            if row is not None:
+                return True, with_facts(query, row)
+            return False, _get(connection, query.tenant, query.query_id)
+
+        fired, now = await self._writer.write(change)
+        return fired, _found(now)
+
+    async def _require(self, query: Query) -> Query:
+        return _found(await self.get(query.tenant, query.query_id))
+
+    async def _read(self, work: Callable[[sa.Connection], T]) -> T:
+        if self._closed:
+            raise error(Reason.STORE_UNAVAILABLE, "the store is closed")
+
+        def read() -> T:
+            try:
+                with self._files.reading.connect() as connection:
+                    return work(connection)
+            except sa.exc.OperationalError as cause:
+                raise unavailable(cause) from cause
+
+        return await asyncio.get_running_loop().run_in_executor(self._readers, read)
+
+
+def _get(connection: sa.Connection, tenant: str, query_id: str) -> Query | None:
+    row = statements.GET.run(connection, {"key_tenant": tenant, "key_query_id": query_id}).one_or_none()
+    return None if row is None else to_query(row)
+
+
+def _found(query: Query | None) -> Query:
+    if query is None:
+        raise error(Reason.QUERY_NOT_FOUND, "no such query")
+    return query

@@ -1,0 +1,97 @@
+"""The tables, and the invariants that the database repeats: a row that breaks one cannot be written.
+
+The migrations build the same schema; a test compares the two. Times are microseconds since 1970 UTC, JSON is
+text.
+"""
+
+from collections.abc import Iterable
+from enum import StrEnum
+from typing import Final
+
+import sqlalchemy as sa
+
+from queryengine.domain.lifecycle import FINAL, QueryState, ResultState
+from queryengine.domain.query import Truncation
+
+
+def _one_of(column: str, values: Iterable[StrEnum]) -> str:
+    """A condition, words in a fixed order. Not `IN`: SQLite would build a table for it on each insert."""
+    return "(" + " OR ".join(f"{column} = '{value}'" for value in sorted(values)) + ")"
+
+
+METADATA: Final = sa.MetaData()
+
+QUERIES: Final = sa.Table(
+    "queries",
+    METADATA,
+    # What was asked: written once by Submit.
+    sa.Column("tenant", sa.Text, primary_key=True),
+    sa.Column("query_id", sa.Text, primary_key=True),
+    sa.Column("subject", sa.Text, nullable=False),
+    sa.Column("engine", sa.Text, nullable=False),
+    sa.Column("labels", sa.Text, nullable=False),
+    sa.Column("spec", sa.Text, nullable=False),
+    sa.Column("parameters", sa.LargeBinary, nullable=False),
+    sa.Column("fingerprint", sa.Text, nullable=False),
+    sa.Column("query_hash", sa.Text, nullable=False),
+    sa.Column("submit_us", sa.BigInteger, nullable=False),
+    # What became of it.
+    sa.Column("state", sa.Text, nullable=False),
+    sa.Column("result_state", sa.Text, nullable=False),
+    sa.Column("version", sa.BigInteger, nullable=False),
+    sa.Column("attempt", sa.BigInteger, nullable=False),
+    sa.Column("owner", sa.Text, nullable=False),
+    sa.Column("rows", sa.BigInteger, nullable=False),
+    sa.Column("pages", sa.BigInteger, nullable=False),
+    sa.Column("bytes", sa.BigInteger, nullable=False),
+    sa.Column("rows_scanned", sa.BigInteger),
+    sa.Column("bytes_scanned", sa.BigInteger),
+    sa.Column("truncation", sa.Text),
+    sa.Column("failure", sa.Text),
+    sa.Column("start_us", sa.BigInteger),
+    sa.Column("first_page_us", sa.BigInteger),
+    sa.Column("end_us", sa.BigInteger),
+    sa.Column("expire_us", sa.BigInteger),
+    sa.Column("cancel_us", sa.BigInteger),
+    sa.Column("cancel_reason", sa.Text, nullable=False),
+    sa.CheckConstraint(_one_of("state", QueryState), name="state_is_known"),
+    sa.CheckConstraint(_one_of("result_state", ResultState), name="result_state_is_known"),
+    sa.CheckConstraint(f"truncation IS NULL OR {_one_of('truncation', Truncation)}", name="truncation_is_known"),
+    sa.CheckConstraint(f"(end_us IS NOT NULL) = {_one_of('state', FINAL)}", name="only_the_ended_have_an_end"),
+    sa.CheckConstraint(
+        f"(failure IS NOT NULL) = {_one_of('state', [QueryState.FAILED, QueryState.CANCELLED])}",
+        name="only_the_unsuccessful_have_a_failure",
+    ),
+    sa.CheckConstraint(
+        "state <> 'RUNNING' OR (attempt >= 1 AND owner <> '' AND start_us IS NOT NULL)",
+        name="the_running_have_attempt_owner_and_start",
+    ),
+    sa.CheckConstraint(
+        "state <> 'QUEUED' OR (start_us IS NULL AND first_page_us IS NULL AND result_state = 'NONE')",
+        name="the_queued_have_nothing_yet",
+    ),
+    sa.CheckConstraint("result_state <> 'PARTIAL' OR state = 'RUNNING'", name="only_the_running_are_partial"),
+    sa.CheckConstraint(
+        "result_state <> 'READY' OR (state = 'COMPLETED' AND expire_us IS NOT NULL)",
+        name="a_ready_result_is_whole_and_expires",
+    ),
+    sa.CheckConstraint("cancel_us IS NOT NULL OR cancel_reason = ''", name="a_cancel_reason_has_a_time"),
+    sa.CheckConstraint(
+        "version >= 1 AND attempt >= 0 AND rows >= 0 AND pages >= 0 AND bytes >= 0",
+        name="counts_are_not_negative",
+    ),
+    sa.Index("queries_by_submission", "tenant", "submit_us", "query_id"),
+    sa.Index("queries_by_end", "end_us", sqlite_where=sa.text("end_us IS NOT NULL")),
+    sa.Index("queries_by_expiry", "expire_us", sqlite_where=sa.text("result_state = 'READY'")),
+    sa.Index("queries_alive", "submit_us", sqlite_where=sa.text("end_us IS NULL")),
+)
+
+SERVER: Final = sa.Table(
+    "server",
+    METADATA,
+    # One row: who opened the file last, and a counter that a health check moves.
+    sa.Column("id", sa.Integer, primary_key=True),
+    sa.Column("owner", sa.Text, nullable=False),
+    sa.Column("beats", sa.BigInteger, nullable=False),
+    sa.CheckConstraint("id = 1", name="one_server"),
+)

@@ -1,0 +1,144 @@
+"""One thread writes, and one COMMIT makes everything that has gathered durable (group commit).
+
+A write is acknowledged after its COMMIT has returned. There is no artificial delay: while one batch is being
+committed the next one gathers, so a lone write pays one commit and a crowd shares one. A write that breaks a
+rule fails alone. When the database itself fails, nothing of the batch happened and every write in it fails
+with STORE_UNAVAILABLE.
+"""
+
+import asyncio
+import contextlib
+import queue
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Final, TypeVar
+
+import sqlalchemy as sa
+from sqlalchemy.exc import DatabaseError, DataError, IntegrityError, ProgrammingError
+
+from queryengine.domain.errors import QueryEngineError, Reason, error
+
+BATCH_WRITES_MAX: Final = 256
+RETRY_AFTER_SECONDS: Final = 1.0
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class _Write:
+    work: Callable[[sa.Connection], Any]
+    done: asyncio.Future[Any]
+    loop: asyncio.AbstractEventLoop
+
+
+@dataclass(frozen=True, slots=True)
+class _Outcome:
+    done: asyncio.Future[Any]
+    result: Any = None
+    error: BaseException | None = None
+
+
+class Writer:
+    """The writing thread. Starts at once; `write` and `stop` are called from the event loop."""
+
+    def __init__(self, database: sa.Engine) -> None:
+        self._database = database
+        self._queue: queue.SimpleQueue[_Write | None] = queue.SimpleQueue()
+        self._stopped = False
+        # A daemon, so that a process that dies without stop() is not kept alive: what was acknowledged is on
+        # disk.
+        self._thread = threading.Thread(target=self._run, name="queryengine-store-writer", daemon=True)
+        self._thread.start()
+
+    def write(self, work: Callable[[sa.Connection], T]) -> asyncio.Future[T]:
+        """Run `work` inside the next transaction; the future resolves after COMMIT.
+
+        `work` changes rows by at most one statement, so that its failure leaves the other writes of the batch
+        whole. A cancelled future is only abandoned: the write happens or not, and the writer is not
+        disturbed.
+        """
+        if self._stopped:
+            raise error(Reason.STORE_UNAVAILABLE, "the store is closed", retry_after_seconds=RETRY_AFTER_SECONDS)
+        loop = asyncio.get_running_loop()
+        done: asyncio.Future[T] = loop.create_future()
+        self._queue.put(_Write(work, done, loop))
+        return done
+
+    def stop(self) -> None:
+        """Accept nothing more; the thread ends when what is queued has been written. Idempotent."""
+        if not self._stopped:
+            self._stopped = True
+            self._queue.put(None)
+
+    def join(self) -> None:
+        """Block until the thread has ended."""
+        self._thread.join()
+
+    def _run(self) -> None:
+        with self._database.connect() as connection:
+            while batch := self._gather():
+                outcomes = _commit(connection, batch)
+                # One wake-up of the loop for the whole batch. A loop that is gone has nobody who waits.
+                with contextlib.suppress(RuntimeError):
+                    batch[0].loop.call_soon_threadsafe(_resolve, outcomes)
+
+    def _gather(self) -> list[_Write]:
+        """Wait for a write, then take all that are queued, up to the limit; empty when stopped."""
+        batch: list[_Write] = []
+        write = self._queue.get()
+        while write is not None:
+            batch.append(write)
+            if len(batch) == BATCH_WRITES_MAX:
+                return batch
+            try:
+                write = self._queue.get_nowait()
+            except queue.Empty:
+                return batch
+        if batch:
+            # Nothing can follow the stop mark: see it again after this last batch.
+            self._queue.put(None)
+        return batch
+
+
+def _commit(connection: sa.Connection, batch: list[_Write]) -> list[_Outcome]:
+    try:
+        with connection.begin():
+            return [_attempt(connection, write) for write in batch]
+    except (DatabaseError, MemoryError) as cause:
+        refusal = unavailable(cause)
+        return [_Outcome(write.done, error=refusal) for write in batch]
+
+
+def _attempt(connection: sa.Connection, write: _Write) -> _Outcome:
+    try:
+        return _Outcome(write.done, result=write.work(connection))
+    except (IntegrityError, DataError, ProgrammingError) as cause:
+        return _Outcome(write.done, error=cause)
+    except (DatabaseError, MemoryError):
+        # Disk full, I/O, lock, memory: SQLite may have rolled the transaction back, so none of it counts.
+        raise
+    except Exception as cause:
+        return _Outcome(write.done, error=cause)
+
+
+def _resolve(outcomes: list[_Outcome]) -> None:
+    for outcome in outcomes:
+        if outcome.done.done():
+            continue  # Whoever waited was cancelled.
+        if outcome.error is None:
+            outcome.done.set_result(outcome.result)
+        else:
+            outcome.done.set_exception(outcome.error)
+
+
+def unavailable(cause: BaseException) -> QueryEngineError:
+    """STORE_UNAVAILABLE for a failure of the database, with its cause."""
+    reason = getattr(cause, "orig", None) or cause
+    refusal = error(
+        Reason.STORE_UNAVAILABLE,
+        f"the record of queries cannot be used now: {reason}",
+        retry_after_seconds=RETRY_AFTER_SECONDS,
+    )
+    refusal.__cause__ = cause
+    return refusal
