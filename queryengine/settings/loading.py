@@ -1,0 +1,115 @@
+"""Settings from one YAML file, overridden by environment variables. A mistake is told with its place and its
+key.
+"""
+
+import difflib
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import yaml
+from pydantic import BaseModel, ValidationError
+from pydantic_core import ErrorDetails
+from pydantic_settings import SettingsError as SourceError
+
+from queryengine.settings.model import ENVIRONMENT_PREFIX, EngineSettings, Settings, groups
+
+_Lines = dict[tuple[str, ...], int]
+
+
+class SettingsError(Exception):
+    """The settings cannot be used. The message has one line per mistake: where, which key, and what was
+    expected.
+    """
+
+
+def load(path: str | None) -> Settings:
+    """Settings of the file, or the defaults without one; environment variables override both.
+
+    Raises SettingsError that names every mistake.
+    """
+    data, lines = _read(path) if path is not None else ({}, {})
+    try:
+        return Settings(**data)
+    except ValidationError as cause:
+        mistakes = [
+            _describe(each, path, lines) for each in cause.errors() if each["type"] != "default_factory_not_called"
+        ]
+        raise SettingsError("\n".join(mistakes)) from cause
+    except SourceError as cause:
+        raise SettingsError(f"environment: {cause}: expected JSON; set single keys with __ instead") from cause
+
+
+def _read(path: str) -> tuple[dict[str, Any], _Lines]:
+    """The file's data, and the line of every key in it."""
+    try:
+        text = Path(path).read_text(encoding="utf-8")
+        root = yaml.compose(text, Loader=yaml.SafeLoader)
+        data = yaml.safe_load(text)
+    except (OSError, UnicodeDecodeError) as cause:
+        raise SettingsError(f"{path}: cannot be read: {cause}") from cause
+    except yaml.MarkedYAMLError as cause:
+        line = cause.problem_mark.line + 1 if cause.problem_mark else 1
+        raise SettingsError(f"{path}:{line}: not YAML: {cause.problem or cause.context}") from cause
+    except yaml.YAMLError as cause:
+        raise SettingsError(f"{path}: not YAML: {cause}") from cause
+    if data is None:
+        return {}, {}
+    if not isinstance(data, dict):
+        raise SettingsError(f"{path}:1: expected keys such as server: and engines:")
+    lines: _Lines = {}
+    for key, line in _keys(root, ()):
+        if key in lines:
+            raise SettingsError(f"{path}:{line}: {'.'.join(key)}: set twice, first in line {lines[key]}")
+        lines[key] = line
+    return data, lines
+
+
+def _keys(node: yaml.Node | None, parent: tuple[str, ...]) -> Iterator[tuple[tuple[str, ...], int]]:
+    if isinstance(node, yaml.MappingNode):
+        for key, value in node.value:
+            path = (*parent, str(key.value))
+            yield path, key.start_mark.line + 1
+            yield from _keys(value, path)
+
+
+def _describe(mistake: ErrorDetails, path: str | None, lines: _Lines) -> str:
+    """One mistake: where it was written, its key, what was expected."""
+    key = tuple(str(part) for part in mistake["loc"] if part != "[key]")
+    if mistake["type"] == "extra_forbidden":
+        expected = f"unknown key{_suggestion(key)}"
+    elif mistake["type"] == "missing":
+        expected = "must be set"
+    else:
+        expected = mistake["msg"].removeprefix("Value error, ").replace("Input should be", "expected")
+        expected = expected.partition(" or instance of ")[0]
+        # Only plain values are repeated: a mapping may hold an engine's password.
+        if isinstance(mistake["input"], str | int | float):
+            expected += f", not {mistake['input']!r}"
+    return f"{_origin(key, path, lines)}: {'.'.join(key)}: {expected}"
+
+
+def _origin(key: tuple[str, ...], path: str | None, lines: _Lines) -> str:
+    variables = {name.upper(): name for name in os.environ}
+    exact = variables.get((ENVIRONMENT_PREFIX + "__".join(key)).upper())
+    if exact is not None:
+        return f"environment variable {exact}"
+    for length in range(len(key), 0, -1):
+        part = key[:length]
+        if part in lines:
+            return f"{path}:{lines[part]}"
+        group = variables.get((ENVIRONMENT_PREFIX + "__".join(part)).upper())
+        if group is not None:
+            return f"environment variable {group}"
+    return path or "environment"
+
+
+def _suggestion(key: tuple[str, ...]) -> str:
+    model: type[BaseModel] = Settings
+    if key[0] == "engines":
+        model = EngineSettings
+    elif len(key) > 1:
+        model = dict(groups())[key[0]]
+    near = difflib.get_close_matches(key[-1], model.model_fields, n=1)
+    return f"; did you mean {near[0]}?" if near else f"; known here: {', '.join(model.model_fields)}"

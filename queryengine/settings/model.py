@@ -1,0 +1,327 @@
+"""What can be set: every key with its bounds, its default and its meaning, and its unit at the end of its
+name.
+"""
+
+import os
+import re
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Annotated, Any, Final, Literal
+
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    StringConstraints,
+    ValidationInfo,
+    field_validator,
+)
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
+
+from queryengine.engines.registry import ENGINE_TYPES
+
+ENVIRONMENT_PREFIX: Final = "QUERYENGINE_"
+
+KIB: Final = 1 << 10
+MIB: Final = 1 << 20
+GIB: Final = 1 << 30
+DAY_SECONDS: Final = 24 * 60 * 60
+
+_ADDRESS: Final = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[^:\s/\[\]]+):(\d{1,5})|unix:\S+")
+
+EngineName = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_-]{0,62}$")]
+
+
+_Lines = dict[tuple[str, ...], int]
+
+
+class SettingsError(Exception):
+    """The settings cannot be used. The message has one line per mistake: where, which key, and what was
+    expected.
+    """
+
+
+class _Group(BaseModel):
+    model_config = ConfigDict(
+        frozen=True, extra="forbid", validate_default=True, allow_inf_nan=False, hide_input_in_errors=True
+    )
+
+
+def _address(value: str) -> str:
+    match = _ADDRESS.fullmatch(value)
+    if match is None or int(match[2] or 0) > 65535:
+        raise ValueError("expected host:port, [IPv6 address]:port or unix:path")
+    return value
+
+
+class ServerSettings(_Group):
+    """Where the service listens and how it stops."""
+
+    listen: str = Field(
+        default="127.0.0.1:8815",
+        description="Address of the gRPC service: host:port; port 0 takes a free one.",
+    )
+    admin_listen: str = Field(
+        default="127.0.0.1:8816",
+        description="Address for health checks, apart from the service so that load cannot fail them.",
+    )
+    reflection: bool = Field(default=True, description="Whether clients may ask for the contract (gRPC reflection).")
+    drain_seconds: float = Field(
+        default=20, ge=0, description="Longest wait for running queries when the server stops."
+    )
+
+    _check_addresses = field_validator("listen", "admin_listen")(_address)
+
+
+def _state_directory() -> Path:
+    return Path(os.environ.get("XDG_STATE_HOME") or "~/.local/state") / "queryengine"
+
+
+class StateSettings(_Group):
+    """Where everything durable lives."""
+
+    directory: Path = Field(
+        default_factory=_state_directory,
+        description="Folder of the record of queries and of stored results; used by one server at a time.",
+        json_schema_extra={"default": "~/.local/state/queryengine"},
+    )
+
+    @field_validator("directory")
+    @classmethod
+    def _expand(cls, value: Path) -> Path:
+        return value.expanduser()
+
+    @property
+    def database(self) -> Path:
+        return self.directory / "queries.db"
+
+    @property
+    def spool(self) -> Path:
+        return self.directory / "spool"
+
+
+def _worker_count() -> int:
+    return max(2, os.cpu_count() or 1)
+
+
+class EngineSettings(_Group):
+    """One engine, under its name."""
+
+    type: str = Field(description=f"Kind of engine: {', '.join(ENGINE_TYPES)}.")
+    workers: int = Field(
+        default_factory=_worker_count,
+        ge=1,
+        le=1024,
+        description="Worker processes.",
+        json_schema_extra={"default": "number of CPUs, at least 2"},
+    )
+    slots_per_worker: int = Field(
+        default=1,
+        ge=1,
+        le=64,
+        description="Queries that one worker runs at a time; embedded engines allow only 1.",
+    )
+    memory_limit_mib: int = Field(
+        default=4096,
+        ge=256,
+        description="Address space of one worker, in MiB; a query that needs more fails.",
+    )
+    options: Mapping[str, Any] = Field(
+        default_factory=dict,
+        description="Settings of this kind of engine; see docs/engines.md.",
+        repr=False,
+        json_schema_extra={"default": "none"},
+    )
+
+    @field_validator("type")
+    @classmethod
+    def _known_type(cls, value: str) -> str:
+        if value not in ENGINE_TYPES:
+            raise ValueError(f"expected one of {', '.join(ENGINE_TYPES)}")
+        return value
+
+
+class LimitSettings(_Group):
+    """Bounds on requests and on what one tenant may hold."""
+
+    request_bytes: int = Field(default=MIB, ge=KIB, description="Largest request message.")
+    sql_bytes: int = Field(default=128 * KIB, ge=1, description="Longest SQL text, as UTF-8.")
+    parameters: int = Field(default=1000, ge=0, description="Most parameters of one statement.")
+    tenant_running: int = Field(default=10, ge=1, description="Queries of one tenant that run at a time.")
+    tenant_queued: int = Field(default=100, ge=0, description="Queries of one tenant that wait; more are refused.")
+    tenant_streams: int = Field(default=20, ge=1, description="Open StreamResults and WatchStatus calls of one tenant.")
+    queue_timeout_seconds: float = Field(
+        default=600, gt=0, description="Wait for a slot when the request sets no limit."
+    )
+    execution_timeout_seconds: float = Field(default=1800, gt=0, description="Run time when the request sets no limit.")
+    wait_timeout_max_seconds: float = Field(
+        default=60, ge=0, description="Longest wait inside Submit, GetStatus and Cancel."
+    )
+    check_timeout_seconds: float = Field(default=2, gt=0, description="Longest time to parse a statement.")
+    cancel_grace_seconds: float = Field(
+        default=3, ge=0, description="Time an engine gets to stop a query before its worker is killed."
+    )
+
+
+class ResultSettings(_Group):
+    """How results are cut into pages and how long they are kept."""
+
+    page_bytes: int = Field(default=MIB, ge=4 * KIB, le=3 * MIB, description="Size a page aims at.")
+    first_page_flush_ms: int = Field(
+        default=50, ge=0, description="Time after which the first page is sent, full or not, in ms."
+    )
+    inline_rows: int = Field(default=10_000, ge=0, description="Most rows in the answer to Submit.")
+    inline_bytes: int = Field(default=MIB, ge=0, le=3 * MIB, description="Most bytes of rows in the answer to Submit.")
+    ttl_seconds: float = Field(
+        default=DAY_SECONDS, gt=0, description="Time a result is kept when the request does not say."
+    )
+    ttl_max_seconds: float = Field(
+        default=7 * DAY_SECONDS, gt=0, description="Longest time a request may keep a result."
+    )
+    query_bytes_max: int = Field(default=10 * GIB, ge=1, description="Largest result of one query; a larger one fails.")
+    tenant_bytes_max: int = Field(
+        default=50 * GIB, ge=1, description="Stored results of one tenant; then Submit is refused."
+    )
+    spool_bytes_max: int | None = Field(
+        default=None,
+        ge=1,
+        description="Room for all results.",
+        json_schema_extra={"default": "what the disk has"},
+    )
+    collect_mark_percent: float = Field(
+        default=80, gt=0, le=100, description="Part of the room in use at which collecting is early."
+    )
+    refuse_mark_percent: float = Field(
+        default=90, gt=0, le=100, description="Part of the room in use at which Submit is refused."
+    )
+    fail_mark_percent: float = Field(
+        default=95,
+        gt=0,
+        le=100,
+        description="Part of the room in use at which the largest running query fails.",
+    )
+    segment_bytes: int = Field(default=16 * MIB, ge=MIB, description="Size of one file of stored pages.")
+
+    @field_validator("ttl_max_seconds")
+    @classmethod
+    def _not_below_the_default(cls, value: float, info: ValidationInfo) -> float:
+        if value < info.data.get("ttl_seconds", 0):
+            raise ValueError("expected at least ttl_seconds")
+        return value
+
+    @field_validator("refuse_mark_percent", "fail_mark_percent")
+    @classmethod
+    def _marks_rise(cls, value: float, info: ValidationInfo) -> float:
+        below = "collect_mark_percent" if info.field_name == "refuse_mark_percent" else "refuse_mark_percent"
+        if value < info.data.get(below, 0):
+            raise ValueError(f"expected at least {below}")
+        return value
+
+
+class StreamSettings(_Group):
+    """How results are pushed."""
+
+    heartbeat_seconds: float = Field(default=15, gt=0, description="Silence after which a heartbeat is sent.")
+    rotate_seconds: float = Field(
+        default=120, gt=0, description="Age at which the server ends a stream for the client to resume."
+    )
+    rotate_bytes: int = Field(default=GIB, ge=MIB, description="Bytes sent after which it does so.")
+    whole_page_streams: int = Field(
+        default=8,
+        ge=0,
+        description="Streams that send whole pages; with more open, pages go in chunks to bound memory.",
+    )
+    chunk_bytes: int = Field(default=128 * KIB, ge=4 * KIB, le=3 * MIB, description="Size of such a chunk.")
+
+
+class RecordSettings(_Group):
+    """How long the service remembers."""
+
+    keep_seconds: float = Field(
+        default=7 * DAY_SECONDS,
+        gt=0,
+        description="Time an ended query is remembered once its result is gone.",
+    )
+
+
+class LogSettings(_Group):
+    """What is logged, on standard error."""
+
+    level: Literal["debug", "info", "warning", "error"] = Field(
+        default="info", description="Least severity that is logged."
+    )
+    format: Literal["text", "json"] = Field(
+        default="text", description="Lines for people, or one JSON object per line."
+    )
+
+
+def _one_duckdb() -> Mapping[str, EngineSettings]:
+    return {"duckdb": EngineSettings(type="duckdb")}
+
+
+def _first_engine(data: Mapping[str, Any]) -> str:
+    return str(next(iter(data["engines"])))
+
+
+class Settings(BaseSettings):
+    """Everything that can be set."""
+
+    model_config = SettingsConfigDict(
+        frozen=True,
+        extra="forbid",
+        validate_default=True,
+        hide_input_in_errors=True,
+        env_prefix=ENVIRONMENT_PREFIX,
+        env_nested_delimiter="__",
+    )
+
+    server: ServerSettings = Field(default_factory=ServerSettings)
+    state: StateSettings = Field(default_factory=StateSettings)
+    engines: Mapping[EngineName, EngineSettings] = Field(
+        default_factory=_one_duckdb,
+        min_length=1,
+        description="Engines by name: a lower-case letter, then letters, digits, - and _.",
+        json_schema_extra={"default": "one in-memory duckdb, named duckdb"},
+    )
+    default_engine: str = Field(
+        default_factory=_first_engine,
+        description="Engine of requests that name none.",
+        json_schema_extra={"default": "the first"},
+    )
+    limits: LimitSettings = Field(default_factory=LimitSettings)
+    results: ResultSettings = Field(default_factory=ResultSettings)
+    streams: StreamSettings = Field(default_factory=StreamSettings)
+    records: RecordSettings = Field(default_factory=RecordSettings)
+    log: LogSettings = Field(default_factory=LogSettings)
+
+    @field_validator("default_engine")
+    @classmethod
+    def _known_engine(cls, value: str, info: ValidationInfo) -> str:
+        engines = info.data.get("engines")
+        if engines is not None and value not in engines:
+            raise ValueError(f"expected one of the configured engines: {', '.join(engines)}")
+        return value
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],  # noqa: ARG003 - The signature is pydantic's.
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,  # noqa: ARG003
+        file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """The environment first, then what the file says."""
+        return env_settings, init_settings
+
+
+def groups() -> Iterator[tuple[str, type[BaseModel]]]:
+    """The groups of keys by name, in the order of the documentation; Settings itself for the keys above
+    engines.
+    """
+    for name, field in Settings.model_fields.items():
+        if isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel):
+            yield name, field.annotation
+        elif name == "engines":
+            yield "engines", Settings
+            yield "engines.NAME", EngineSettings

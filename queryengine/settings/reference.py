@@ -1,0 +1,40 @@
+"""The reference of all keys, printed by `python -m queryengine.settings` into docs/configuration.md."""
+
+from typing import Final
+
+from pydantic.fields import FieldInfo
+
+from queryengine.settings.model import EngineSettings, Settings, groups
+
+_UNITS: Final = {"bytes": "bytes", "seconds": "s", "ms": "ms", "mib": "MiB", "percent": "%", "rows": "rows"}
+
+
+def to_markdown() -> str:
+    """Every key with its unit, default and meaning, one table per group."""
+    parts = []
+    for name, group in groups():
+        about = "" if group is Settings else f"{group.__doc__}\n\n"
+        prefix = {EngineSettings: "engines.NAME.", Settings: ""}.get(group, f"{name}.")
+        parts.append(f"### {name}\n\n{about}| key | unit | default | meaning |\n| --- | --- | --- | --- |")
+        parts += [
+            f"| `{prefix}{key}` | {_unit(key)} | {_default(field)} | {field.description} |"
+            for key, field in group.model_fields.items()
+            if field.description
+        ]
+        parts.append("")
+    return "\n".join(parts).rstrip() + "\n"
+
+
+def _unit(key: str) -> str:
+    """The last word of a key that is a unit."""
+    return next((_UNITS[word] for word in reversed(key.split("_")) if word in _UNITS), "")
+
+
+def _default(field: FieldInfo) -> str:
+    extra = field.json_schema_extra
+    if isinstance(extra, dict) and "default" in extra:
+        return str(extra["default"])
+    if field.is_required():
+        return "must be set"
+    value = field.default
+    return f"`{str(value).lower() if isinstance(value, bool) else value}`"

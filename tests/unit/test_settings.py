@@ -1,0 +1,181 @@
+"""Settings: what overrides what, and what is said about a mistake."""
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from pydantic import ValidationError
+
+from queryengine.settings import Settings, SettingsError, load
+
+Load = Callable[[str], Settings]
+
+
+@pytest.fixture(autouse=True)
+def _no_variables(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in [name for name in os.environ if name.upper().startswith("QUERYENGINE_")]:
+        monkeypatch.delenv(name)
+
+
+@pytest.fixture
+def given(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Load:
+    """Load settings from a text, as the file s.yaml."""
+    monkeypatch.chdir(tmp_path)
+
+    def write_and_load(text: str) -> Settings:
+        Path("s.yaml").write_text(text, encoding="utf-8")
+        return load("s.yaml")
+
+    return write_and_load
+
+
+def mistakes(given: Load, text: str) -> list[str]:
+    with pytest.raises(SettingsError) as refusal:
+        given(text)
+    return str(refusal.value).split("\n")
+
+
+@pytest.mark.parametrize("text", ["", "# nothing\n", "---\n"])
+def test_without_keys_everything_has_its_default(given: Load, text: str) -> None:
+    settings = given(text)
+    assert settings == load(None)
+    assert (settings.server.listen, settings.server.admin_listen) == ("127.0.0.1:8815", "127.0.0.1:8816")
+    assert list(settings.engines) == [settings.default_engine] == ["duckdb"]
+    assert settings.engines["duckdb"].workers >= 2
+    assert settings.results.page_bytes == settings.results.inline_bytes == 1 << 20
+    assert settings.results.spool_bytes_max is None
+    assert settings.limits.sql_bytes == 128 << 10
+    assert settings.streams.rotate_seconds == 120
+
+
+def test_the_environment_overrides_the_file(given: Load, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("QUERYENGINE_SERVER__LISTEN", "0.0.0.0:1")
+    monkeypatch.setenv("QUERYENGINE_ENGINES__WAREHOUSE__WORKERS", "7")
+    monkeypatch.setenv("QUERYENGINE_ENGINES__WAREHOUSE__OPTIONS__URL", "postgresql://secret")
+    monkeypatch.setenv("queryengine_limits__parameters", "5")
+    settings = given(
+        "server: {listen: '[::1]:2', admin_listen: 'localhost:3'}\n"
+        "engines:\n  main: {type: duckdb}\n  warehouse: {type: sqlalchemy, workers: 1, options: {pool: 2}}\n"
+    )
+    assert (settings.server.listen, settings.server.admin_listen) == ("0.0.0.0:1", "localhost:3")
+    assert settings.engines["warehouse"].workers == 7
+    assert settings.engines["warehouse"].options == {"pool": 2, "url": "postgresql://secret"}
+    assert settings.limits.parameters == 5
+    assert settings.default_engine == "main"
+    assert "secret" not in repr(settings)
+
+
+def test_an_engine_may_come_from_the_environment_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("QUERYENGINE_ENGINES__WAREHOUSE__TYPE", "sqlalchemy")
+    settings = load(None)
+    assert list(settings.engines) == ["warehouse"]
+    assert settings.default_engine == "warehouse"
+
+
+def test_nothing_can_be_changed_afterwards() -> None:
+    settings = load(None)
+    with pytest.raises(ValidationError, match="frozen"):
+        settings.default_engine = "other"
+    with pytest.raises(ValidationError, match="frozen"):
+        settings.server.listen = "localhost:1"
+
+
+def test_state_lives_in_the_folder_for_state(given: Load, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", "/home/someone")
+    monkeypatch.delenv("XDG_STATE_HOME", raising=False)
+    assert load(None).state.database == Path("/home/someone/.local/state/queryengine/queries.db")
+    monkeypatch.setenv("XDG_STATE_HOME", "/var/state")
+    assert load(None).state.spool == Path("/var/state/queryengine/spool")
+    assert given("state: {directory: ~/here}").state.directory == Path("/home/someone/here")
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("limits:\n  sql_byte: 1", "s.yaml:2: limits.sql_byte: unknown key; did you mean sql_bytes?"),
+        (
+            "a: 1\nlog: {}",
+            (
+                "s.yaml:1: a: unknown key; known here: server, state, engines, default_engine, limits, "
+                "results, streams, records, log"
+            ),
+        ),
+        (
+            "\n\nserver:\n  listen: nowhere",
+            ("s.yaml:4: server.listen: expected host:port, [IPv6 address]:port or unix:path, not 'nowhere'"),
+        ),
+        (
+            "server: {listen: 'a:70000'}",
+            ("s.yaml:1: server.listen: expected host:port, [IPv6 address]:port or unix:path, not 'a:70000'"),
+        ),
+        (
+            "streams:\n  rotate_seconds: soon",
+            (
+                "s.yaml:2: streams.rotate_seconds: expected a valid number, unable to "
+                "parse string as a number, not 'soon'"
+            ),
+        ),
+        ("streams:\n  rotate_seconds: .inf", "s.yaml:2: streams.rotate_seconds: expected a finite number, not inf"),
+        ("log:\n  level: loud", "s.yaml:2: log.level: expected 'debug', 'info', 'warning' or 'error', not 'loud'"),
+        ("log: loud", "s.yaml:1: log: expected a valid dictionary, not 'loud'"),
+        ("engines:\n  x:\n    workers: 1", "s.yaml:2: engines.x.type: must be set"),
+        (
+            "engines:\n  x:\n    type: excel",
+            ("s.yaml:3: engines.x.type: expected one of duckdb, sqlalchemy, scripted, not 'excel'"),
+        ),
+        (
+            "engines:\n  x: {type: duckdb}\ndefault_engine: y",
+            ("s.yaml:3: default_engine: expected one of the configured engines: x, not 'y'"),
+        ),
+        ("engines:\n  x: {type: duckdb, wrkers: 1}", "s.yaml:2: engines.x.wrkers: unknown key; did you mean workers?"),
+        (
+            "results:\n  ttl_seconds: 10\n  ttl_max_seconds: 9",
+            ("s.yaml:3: results.ttl_max_seconds: expected at least ttl_seconds, not 9"),
+        ),
+        (
+            "results:\n  refuse_mark_percent: 96",
+            ("s.yaml:1: results.fail_mark_percent: expected at least refuse_mark_percent, not 95"),
+        ),
+        ("log: {}\nserver: {}\nlog: {}", "s.yaml:3: log: set twice, first in line 1"),
+        ("log: [", "s.yaml:1: not YAML: expected the node content, but found '<stream end>'"),
+        ("- log", "s.yaml:1: expected keys such as server: and engines:"),
+    ],
+)
+def test_a_mistake_is_told_with_its_place(given: Load, text: str, expected: str) -> None:
+    assert mistakes(given, text) == [expected]
+
+
+def test_every_mistake_is_told_at_once(given: Load) -> None:
+    told = mistakes(given, "server:\n  listn: 1\nlimits:\n  parameters: -1\nengines:\n  x: {type: excel}\n")
+    assert [line.split(": ")[0] for line in told] == ["s.yaml:2", "s.yaml:6", "s.yaml:4"]
+
+
+def test_a_mistake_in_a_variable_names_the_variable(given: Load, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("QUERYENGINE_LIMITS__PARAMETERS", "many")
+    monkeypatch.setenv("QUERYENGINE_LIMITS__PARAMETER", "1")
+    told = mistakes(given, "limits:\n  parameters: 3")
+    assert told == [
+        (
+            "environment variable QUERYENGINE_LIMITS__PARAMETERS: limits.parameters: expected a valid integer, unable to "
+            "parse string as an integer, not 'many'"
+        ),
+        "environment variable QUERYENGINE_LIMITS__PARAMETER: limits.parameter: unknown key; did you mean parameters?",
+    ]
+    monkeypatch.setenv("QUERYENGINE_LIMITS", "{")
+    assert mistakes(given, "")[0].startswith("environment: ")
+
+
+def test_a_file_that_cannot_be_read_is_named(tmp_path: Path) -> None:
+    with pytest.raises(SettingsError, match=r"missing\.yaml: cannot be read"):
+        load(str(tmp_path / "missing.yaml"))
+
+
+def test_no_message_repeats_what_may_be_a_password(given: Load) -> None:
+    text = "engines:\n  x:\n    options: {password: hunter2}\n    typ: duckdb\n"
+    with pytest.raises(SettingsError) as refusal:
+        given(text)
+    chain: BaseException | None = refusal.value
+    while chain is not None:
+        assert "hunter2" not in str(chain)
+        chain = chain.__cause__
