@@ -1,8 +1,8 @@
 """A page on the wire, without protobuf objects: the bytes around a payload, and the payload within the bytes.
 
 A page is a StreamResultsResponse whose event is `page`. The payload is its last field, so a message is a small prefix
-followed by the payload as it is: a worker writes the prefix and the payload once, a server sends the stored bytes, and a
-client reads the payload in place, without a copy.
+followed by the payload as it is: a worker writes the prefix and the payload once, a server sends the stored bytes,
+and a client reads the payload in place, without a copy.
 """
 
 from dataclasses import dataclass

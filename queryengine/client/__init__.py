@@ -1,0 +1,57 @@
+"""The Python client: `for batch in Client().query("SELECT 1")`. Brings no engine and no database."""
+
+from queryengine.client.aio import AsyncClient, AsyncQueryHandle, AsyncQueryResult
+from queryengine.client.calls import SubmitOptions
+from queryengine.client.channel import Connection
+from queryengine.client.errors import (
+    LimitReached,
+    NotFound,
+    QueryCancelled,
+    QueryEngineClientError,
+    QueryFailed,
+    ResultCorrupt,
+    ResultUnavailable,
+    ServiceUnavailable,
+)
+from queryengine.client.model import (
+    CancelOutcome,
+    CancelResult,
+    EngineCancel,
+    EngineInfo,
+    QueryError,
+    QueryList,
+    QueryStatus,
+    ResultEnd,
+    ResultPage,
+)
+from queryengine.client.sync import Client, QueryHandle, QueryResult
+from queryengine.codec.memory import keep_malloc_memory
+
+__all__ = [
+    "AsyncClient",
+    "AsyncQueryHandle",
+    "AsyncQueryResult",
+    "CancelOutcome",
+    "CancelResult",
+    "Client",
+    "Connection",
+    "EngineCancel",
+    "EngineInfo",
+    "LimitReached",
+    "NotFound",
+    "QueryCancelled",
+    "QueryEngineClientError",
+    "QueryError",
+    "QueryFailed",
+    "QueryHandle",
+    "QueryList",
+    "QueryResult",
+    "QueryStatus",
+    "ResultCorrupt",
+    "ResultEnd",
+    "ResultPage",
+    "ResultUnavailable",
+    "ServiceUnavailable",
+    "SubmitOptions",
+    "keep_malloc_memory",
+]

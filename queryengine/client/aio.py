@@ -1,0 +1,261 @@
+"""The client for asyncio. As queryengine.client.sync, which says what each call promises; here the calls are
+awaited.
+"""
+
+import asyncio
+import datetime as dt
+import time
+from collections.abc import AsyncIterator, Iterable, Mapping
+from types import TracebackType
+from typing import Any, Self, TypeVar, Unpack
+
+import grpc
+import pyarrow as pa
+
+from queryengine.client import calls
+from queryengine.client.backoff import Backoff
+from queryengine.client.calls import Call, Parameters, SubmitOptions
+from queryengine.client.channel import DEFAULT_TARGET, STREAM_SECONDS, Connection, path
+from queryengine.client.errors import rpc_failure
+from queryengine.client.model import CancelOutcome, EngineInfo, QueryList, QueryStatus, ResultPage
+from queryengine.client.result import OnStatus, ResultState
+from queryengine.client.stream import WatchReader
+from queryengine.client.sync import INLINE_WAIT_SECONDS
+from queryengine.domain.lifecycle import QueryState
+from queryengine.v1 import query_service_pb2
+
+T = TypeVar("T")
+
+
+class AsyncClient:
+    """As Client. Made, used and closed within one running event loop."""
+
+    def __init__(self, target: str = DEFAULT_TARGET, **settings: Any) -> None:
+        self._connection = Connection(target=target, **settings)
+        self._channel = self._connection.open_aio()
+
+    async def submit(
+        self, sql: str, parameters: Parameters = None, **options: Unpack[SubmitOptions]
+    ) -> "AsyncQueryHandle":
+        call = calls.submit(sql, parameters, options)
+        return AsyncQueryHandle(self, call.query_id, await self.call(call))
+
+    async def query(
+        self,
+        sql: str,
+        parameters: Parameters = None,
+        *,
+        on_status: OnStatus | None = None,
+        **options: Unpack[SubmitOptions],
+    ) -> "AsyncQueryResult":
+        """Submit and read: `async for batch in await client.query(sql)`."""
+        options.setdefault("wait_timeout", INLINE_WAIT_SECONDS)
+        handle = await self.submit(sql, parameters, **options)
+        return handle.result(on_status=on_status)
+
+    def attach(self, query_id: str) -> "AsyncQueryHandle":
+        return AsyncQueryHandle(self, query_id, None)
+
+    async def list_queries(
+        self,
+        *,
+        states: Iterable[QueryState | str] = (),
+        labels: Mapping[str, str] | None = None,
+        engine: str = "",
+        page_size: int = 50,
+        page_token: str = "",
+    ) -> QueryList:
+        return await self.call(
+            calls.list_queries(states=states, labels=labels, engine=engine, page_size=page_size, page_token=page_token)
+        )
+
+    async def engines(self) -> tuple[EngineInfo, ...]:
+        return await self.call(calls.list_engines())
+
+    async def close(self) -> None:
+        await self._channel.close(None)
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.close()
+
+    async def call(self, call: Call[T]) -> T:
+        method = self._channel.unary_unary(
+            path(call.method),
+            request_serializer=type(call.request).SerializeToString,
+            response_deserializer=call.reply_type.FromString,
+        )
+        timeout = self._connection.timeout + call.wait_seconds
+        try:
+            reply = await method(call.request, timeout=timeout, metadata=self._connection.identity)
+        except grpc.RpcError as error:
+            raise rpc_failure(error).to_error(call.query_id) from error
+        return call.convert(reply)
+
+    def open_stream(self, method: str, request: Any, deserializer: Any) -> Any:
+        stream = self._channel.unary_stream(
+            path(method),
+            request_serializer=type(request).SerializeToString,
+            response_deserializer=deserializer,
+        )
+        return stream(request, timeout=STREAM_SECONDS, metadata=self._connection.identity)
+
+    @property
+    def connection(self) -> Connection:
+        return self._connection
+
+
+class AsyncQueryHandle:
+    """As QueryHandle."""
+
+    def __init__(self, client: AsyncClient, query_id: str, reply: query_service_pb2.SubmitResponse | None) -> None:
+        self._client = client
+        self._reply = reply
+        self.query_id = query_id
+        self.existing = reply is not None and reply.existing
+
+    async def status(self, *, after_version: int = 0, wait_for_change: float = 0.0) -> QueryStatus:
+        return await self._client.call(
+            calls.get_status(self.query_id, after_version=after_version, wait_timeout=wait_for_change)
+        )
+
+    async def watch(self, *, after_version: int = 0) -> AsyncIterator[QueryStatus]:
+        connection = self._client.connection
+        backoff = Backoff(give_up_after=connection.give_up_after)
+        reader = WatchReader(self.query_id, backoff=backoff, after_version=after_version)
+        while not reader.is_done:
+            deserializer = query_service_pb2.WatchStatusResponse.FromString
+            call = self._client.open_stream("WatchStatus", reader.request(), deserializer)
+            failure = None
+            try:
+                async for message in call:
+                    status = reader.receive(message)
+                    if status is not None:
+                        yield status
+            except grpc.RpcError as error:
+                failure = rpc_failure(error)
+            finally:
+                call.cancel()
+            if not reader.is_done:
+                await asyncio.sleep(reader.closed(failure, time.monotonic()))
+
+    def result(self, *, start_row: int = 0, on_status: OnStatus | None = None) -> "AsyncQueryResult":
+        return AsyncQueryResult(self, self._client, self._reply, start_row=start_row, on_status=on_status)
+
+    async def fetch_page(
+        self,
+        *,
+        page: int | None = None,
+        offset: int | None = None,
+        page_token: str = "",
+        page_size: int = 1000,
+    ) -> ResultPage:
+        return await self._client.call(
+            calls.fetch_page(self.query_id, page=page, offset=offset, page_token=page_token, page_size=page_size)
+        )
+
+    async def cancel(self, *, reason: str = "", wait: float = 0.0) -> CancelOutcome:
+        return await self._client.call(calls.cancel(self.query_id, reason=reason, wait_timeout=wait))
+
+    async def release(self) -> QueryStatus:
+        return await self._client.call(calls.release(self.query_id))
+
+    async def extend(self, until: dt.datetime) -> QueryStatus:
+        return await self._client.call(calls.release(self.query_id, extend_to=until))
+
+
+class AsyncQueryResult(ResultState):
+    """As QueryResult; read by one task at a time. Cancelling that task ends the stream, not the query."""
+
+    def __init__(
+        self,
+        handle: AsyncQueryHandle,
+        client: AsyncClient,
+        reply: query_service_pb2.SubmitResponse | None,
+        *,
+        start_row: int,
+        on_status: OnStatus | None,
+    ) -> None:
+        super().__init__(handle.query_id, client.connection, reply=reply, start_row=start_row, on_status=on_status)
+        self.handle = handle
+        self._client = client
+        self._call: Any = None
+
+    async def __aiter__(self) -> AsyncIterator[pa.RecordBatch]:
+        try:
+            while (batch := await self._next_batch()) is not None:
+                yield batch
+        finally:
+            self._disconnect()
+
+    async def schema(self) -> pa.Schema:
+        while self._reader.schema is None:
+            await self._advance()
+        return self._reader.schema
+
+    async def to_arrow(self) -> pa.Table:
+        batches = [batch async for batch in self]
+        return pa.Table.from_batches(batches, schema=await self.schema())
+
+    async def to_pandas(self, **options: Any) -> Any:
+        table = await self.to_arrow()
+        return table.to_pandas(**options)
+
+    async def to_pylist(self) -> list[dict[str, Any]]:
+        table = await self.to_arrow()
+        return table.to_pylist()  # type: ignore[no-any-return]
+
+    async def cancel(self, *, reason: str = "", wait: float = 0.0) -> CancelOutcome:
+        return await self.handle.cancel(reason=reason, wait=wait)
+
+    def close(self) -> None:
+        self._is_closed = True
+        self._disconnect()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    async def _next_batch(self) -> pa.RecordBatch | None:
+        while not self._ready:
+            if self._reader.end is not None:
+                return None
+            await self._advance()
+        return self._ready.popleft()
+
+    async def _advance(self) -> None:
+        self._check_open()
+        failure = None
+        try:
+            if self._call is None:
+                request = self._reader.request()
+                self._call = self._client.open_stream("StreamResults", request, None)
+            message = await self._call.read()
+            if message is not grpc.aio.EOF:  # type: ignore[attr-defined]
+                self._take(self._reader.receive(message))
+                return
+        except grpc.RpcError as error:
+            failure = rpc_failure(error)
+        except BaseException:
+            self._disconnect()
+            task = asyncio.current_task()
+            if task is None or not task.cancelling():
+                # A read that `close` broke off looks like a cancelled task.
+                self._check_open()
+            raise
+        self._disconnect()
+        self._check_open()
+        await asyncio.sleep(self._reader.closed(failure, time.monotonic()))
+
+    def _disconnect(self) -> None:
+        call, self._call = self._call, None
+        if call is not None:
+            call.cancel()

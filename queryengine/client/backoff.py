@@ -1,0 +1,54 @@
+"""When to open the next stream after one ended early, and when to give up; the caller tells the time."""
+
+import random
+from collections.abc import Callable
+from typing import Final
+
+from queryengine.client.errors import QueryEngineClientError, RpcFailure, ServiceUnavailable
+
+FIRST_SECONDS: Final = 0.05
+LONGEST_SECONDS: Final = 2.0
+FACTOR: Final = 2.0
+
+
+class Backoff:
+    """Delays of 50 ms, doubled up to 2 s, each cut by up to a half at random; from the start again after
+    progress.
+    """
+
+    def __init__(self, *, give_up_after: float, uniform: Callable[[float, float], float] = random.uniform) -> None:
+        self._give_up_after = give_up_after
+        self._uniform = uniform
+        self._failures = 0
+        self._since: float | None = None
+
+    def progressed(self) -> None:
+        """Something new arrived."""
+        self._since = None
+
+    def delay(self, now: float, *, is_planned: bool = False, failure: RpcFailure | None = None) -> float:
+        """Seconds to wait. A planned end after progress costs nothing.
+
+        Raises what the failure means, ServiceUnavailable by default, when nothing new came for
+        `give_up_after`.
+        """
+        if self._since is None:
+            self._since, self._failures = now, 0
+        elif now - self._since >= self._give_up_after:
+            raise self._given_up(failure)
+        if is_planned and self._failures == 0:
+            self._failures = 1
+            return 0.0
+        # The exponent is bounded, as a very long wait would overflow a float.
+        seconds = min(LONGEST_SECONDS, FIRST_SECONDS * FACTOR ** min(self._failures, 32))
+        self._failures += 1
+        wait = self._uniform(seconds / 2, seconds)
+        return max(wait, failure.retry_after or 0.0) if failure is not None else wait
+
+    def _given_up(self, failure: RpcFailure | None) -> QueryEngineClientError:
+        seconds = f"no progress for {self._give_up_after:g} seconds"
+        if failure is None:
+            return ServiceUnavailable(f"{seconds}; the server ends every stream early", retryable=True)
+        error = failure.to_error()
+        error.add_note(seconds)
+        return error

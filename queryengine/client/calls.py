@@ -1,0 +1,223 @@
+"""Unary calls as values: what to send, how long to wait, and what to make of the reply. Both clients run
+them.
+"""
+
+import datetime as dt
+import uuid
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Generic, TypedDict, TypeVar
+
+import pyarrow as pa
+from google.protobuf import duration_pb2, timestamp_pb2
+from google.protobuf.message import Message
+
+from queryengine.client.errors import ResultCorrupt
+from queryengine.client.model import (
+    CancelOutcome,
+    EngineInfo,
+    QueryList,
+    QueryStatus,
+    ResultPage,
+    cancel_outcome,
+    engine_list,
+    query_list,
+    query_status,
+)
+from queryengine.codec.page import checksum
+from queryengine.codec.values import encode_parameters
+from queryengine.domain.lifecycle import QueryState
+from queryengine.domain.query import Compression, LimitAction
+from queryengine.v1 import query_pb2, query_service_pb2, result_pb2
+
+T_co = TypeVar("T_co", covariant=True)
+
+Parameters = Mapping[str, Any] | Sequence[Any] | None
+
+LONGEST_WAIT_SECONDS = 60.0
+"""The service waits no longer within one call."""
+
+
+@dataclass(frozen=True, slots=True)
+class Call(Generic[T_co]):
+    """One unary call."""
+
+    method: str
+    request: Message
+    reply_type: type[Message]
+    convert: Callable[[Any], T_co]
+    query_id: str = ""
+    wait_seconds: float = 0.0
+    """How long the server was asked to wait, on top of what a call may take."""
+
+
+class SubmitOptions(TypedDict, total=False):
+    """How to run a statement; what is left out is the server's default. All times are seconds."""
+
+    engine: str
+    """Name of a configured engine."""
+    query_id: str
+    """UUID that names the query and makes a repeated submit safe; a new one by default."""
+    wait_timeout: float
+    """How long submit waits for the query to end, so that its first rows come in the same reply; at most 60.
+    """
+    catalog: str
+    schema: str
+    queue_timeout: float
+    execution_timeout: float
+    row_limit: int
+    byte_limit: int
+    on_limit: LimitAction | str
+    """"truncate" (the default) or "fail"."""
+    ttl: float
+    """How long the rows stay after the end."""
+    compression: Compression | str
+    """"none", "lz4" or "zstd"."""
+    labels: Mapping[str, str]
+    session_settings: Mapping[str, str]
+    priority: int
+    """0 to 9; higher starts earlier among the tenant's own."""
+    cancel_on_disconnect: bool
+    """Cancel the query when nobody has read or watched it for `disconnect_grace`."""
+    disconnect_grace: float
+
+
+def submit(sql: str, parameters: Parameters, options: SubmitOptions) -> Call[query_service_pb2.SubmitResponse]:
+    request = query_service_pb2.SubmitRequest(
+        query_id=options.get("query_id") or str(uuid.uuid4()),
+        sql=sql,
+        parameters=encode_parameters(parameters).parameters,
+        engine=options.get("engine", ""),
+        catalog=options.get("catalog", ""),
+        schema=options.get("schema", ""),
+        limits=query_pb2.Limits(
+            queue_timeout=_duration(options.get("queue_timeout")),
+            execution_timeout=_duration(options.get("execution_timeout")),
+            row_limit=options.get("row_limit", 0),
+            byte_limit=options.get("byte_limit", 0),
+            on_limit=f"LIMIT_ACTION_{options.get('on_limit', 'truncate').upper()}",
+        ),
+        result=result_pb2.ResultOptions(
+            ttl=_duration(options.get("ttl")),
+            compression=f"COMPRESSION_{options.get('compression', 'none').upper()}",
+            inline_format=result_pb2.PAGE_FORMAT_ARROW,
+        ),
+        wait_timeout=_duration(options.get("wait_timeout")),
+        labels=options.get("labels"),
+        session_settings=options.get("session_settings"),
+        priority=options.get("priority", 0),
+        disconnect_policy=query_pb2.DISCONNECT_POLICY_CANCEL
+        if options.get("cancel_on_disconnect")
+        else query_pb2.DISCONNECT_POLICY_CONTINUE,
+        disconnect_grace=_duration(options.get("disconnect_grace")),
+    )
+    reply = query_service_pb2.SubmitResponse
+    return Call("Submit", request, reply, _same, request.query_id, options.get("wait_timeout") or 0.0)
+
+
+def get_status(query_id: str, *, after_version: int, wait_timeout: float) -> Call[QueryStatus]:
+    request = query_service_pb2.GetStatusRequest(
+        query_id=query_id, after_version=after_version, wait_timeout=_duration(wait_timeout)
+    )
+    reply = query_service_pb2.GetStatusResponse
+    return Call("GetStatus", request, reply, _status_of, query_id, wait_timeout)
+
+
+def cancel(query_id: str, *, reason: str, wait_timeout: float) -> Call[CancelOutcome]:
+    request = query_service_pb2.CancelRequest(query_id=query_id, reason=reason, wait_timeout=_duration(wait_timeout))
+    reply = query_service_pb2.CancelResponse
+    return Call("Cancel", request, reply, cancel_outcome, query_id, wait_timeout)
+
+
+def fetch_page(
+    query_id: str, *, page: int | None, offset: int | None, page_token: str, page_size: int
+) -> Call[ResultPage]:
+    """Raises ValueError when more than one of page, offset and page_token is given."""
+    if sum((page is not None, offset is not None, bool(page_token))) > 1:
+        raise ValueError("give one of page, offset and page_token")
+    request = query_service_pb2.FetchPageRequest(
+        query_id=query_id, page_size=page_size, format=result_pb2.PAGE_FORMAT_ARROW
+    )
+    if page is not None:
+        request.page = page
+    elif offset is not None:
+        request.offset = offset
+    elif page_token:
+        request.page_token = page_token
+    reply = query_service_pb2.FetchPageResponse
+    return Call("FetchPage", request, reply, _result_page, query_id)
+
+
+def release(query_id: str, *, extend_to: dt.datetime | None = None) -> Call[QueryStatus]:
+    request = query_service_pb2.ReleaseResultsRequest(query_id=query_id)
+    if extend_to is not None:
+        request.extend_to.CopyFrom(_timestamp(extend_to))
+    return Call("ReleaseResults", request, query_service_pb2.ReleaseResultsResponse, _status_of, query_id)
+
+
+def list_queries(
+    *,
+    states: Iterable[QueryState | str],
+    labels: Mapping[str, str] | None,
+    engine: str,
+    page_size: int,
+    page_token: str,
+) -> Call[QueryList]:
+    """Raises ValueError for a state that is none."""
+    request = query_service_pb2.ListQueriesRequest(
+        page_size=page_size,
+        page_token=page_token,
+        states=[f"QUERY_STATE_{QueryState(state.upper())}" for state in states],
+        labels=labels,
+        engine=engine,
+    )
+    return Call("ListQueries", request, query_service_pb2.ListQueriesResponse, query_list)
+
+
+def list_engines() -> Call[tuple[EngineInfo, ...]]:
+    request = query_service_pb2.ListEnginesRequest()
+    return Call("ListEngines", request, query_service_pb2.ListEnginesResponse, engine_list)
+
+
+def _same(reply: query_service_pb2.SubmitResponse) -> query_service_pb2.SubmitResponse:
+    return reply
+
+
+def _status_of(reply: Any) -> QueryStatus:
+    return query_status(reply.status)
+
+
+def _result_page(reply: query_service_pb2.FetchPageResponse) -> ResultPage:
+    page = reply.page
+    if checksum(page.arrow) != page.crc32c:
+        raise ResultCorrupt(f"the page at row {page.start_row} is damaged: its checksum does not match")
+    try:
+        table = pa.ipc.open_stream(pa.py_buffer(page.arrow)).read_all()
+    except (pa.ArrowException, OSError) as error:
+        raise ResultCorrupt(f"the page at row {page.start_row} cannot be read: {error}") from error
+    batches = table.combine_chunks().to_batches()
+    empty = pa.RecordBatch.from_pylist([], schema=table.schema)
+    return ResultPage(
+        batches[0] if batches else empty,
+        page.start_row,
+        reply.next_page_token,
+        reply.prev_page_token,
+        reply.total_rows if reply.HasField("total_rows") else None,
+    )
+
+
+def _duration(seconds: float | None) -> duration_pb2.Duration | None:
+    """None stays unset, which means the default."""
+    if seconds is None:
+        return None
+    message = duration_pb2.Duration()
+    message.FromTimedelta(dt.timedelta(seconds=seconds))
+    return message
+
+
+def _timestamp(moment: dt.datetime) -> timestamp_pb2.Timestamp:
+    if moment.tzinfo is None:
+        raise ValueError("a time without a zone; give one with tzinfo")
+    message = timestamp_pb2.Timestamp()
+    message.FromDatetime(moment)
+    return message

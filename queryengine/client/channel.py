@@ -1,0 +1,107 @@
+"""How the client talks to a server: channel options, retries of unary calls, and who is calling."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+import grpc
+
+SERVICE: Final = "queryengine.v1.QueryService"
+DEFAULT_TARGET: Final = "127.0.0.1:8815"
+STREAM_SECONDS: Final = 600.0
+"""Longest life of one stream, so that a server that has gone silent is noticed; the result goes on with the
+next one.
+"""
+
+RETRIED_METHODS: Final = (
+    "Submit",
+    "GetStatus",
+    "Cancel",
+    "FetchPage",
+    "ListQueries",
+    "ReleaseResults",
+    "ListEngines",
+)
+"""All unary calls: each is safe to repeat, Submit because the client chooses the query_id."""
+
+SERVICE_CONFIG: Final = json.dumps(
+    {
+        "methodConfig": [
+            {
+                "name": [{"service": SERVICE, "method": method} for method in RETRIED_METHODS],
+                "retryPolicy": {
+                    "maxAttempts": 5,
+                    "initialBackoff": "0.1s",
+                    "maxBackoff": "1s",
+                    "backoffMultiplier": 2,
+                    "retryableStatusCodes": ["UNAVAILABLE"],
+                },
+            }
+        ]
+    }
+)
+
+OPTIONS: Final[tuple[tuple[str, Any], ...]] = (
+    ("grpc.max_receive_message_length", 5 << 20),
+    ("grpc.enable_retries", 1),
+    ("grpc.service_config", SERVICE_CONFIG),
+    # Keepalive finds a dead peer only with a ping timeout of its own; the default is a minute.
+    ("grpc.keepalive_time_ms", 20_000),
+    ("grpc.keepalive_timeout_ms", 5_000),
+    ("grpc.http2.ping_timeout_ms", 5_000),
+    # A restarted server is found within 2 seconds; the defaults back off to 2 minutes.
+    ("grpc.initial_reconnect_backoff_ms", 100),
+    ("grpc.min_reconnect_backoff_ms", 1_000),
+    ("grpc.max_reconnect_backoff_ms", 2_000),
+)
+LOOPBACK: Final = ("127.", "localhost:", "[::1]:", "unix:")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Connection:
+    """Where the server is, who calls, and how long a call may take. Opens nothing."""
+
+    target: str = DEFAULT_TARGET
+    """Host and port, or any gRPC target such as dns:///queryengine:8815."""
+    tenant: str = "default"
+    user: str = ""
+    timeout: float = 30.0
+    """Seconds one unary call may take, retries included, beyond what it is asked to wait."""
+    give_up_after: float = 120.0
+    """Seconds a stream may fail to make any progress before reading it raises ServiceUnavailable."""
+    credentials: grpc.ChannelCredentials | None = None
+    """None: plain text."""
+    metadata: Sequence[tuple[str, str]] = ()
+    """Sent with every call, such as an authorization token."""
+    channel_options: Sequence[tuple[str, Any]] = ()
+    """Win over the defaults."""
+    identity: tuple[tuple[str, str], ...] = field(init=False)
+
+    def __post_init__(self) -> None:
+        for name, value in (("tenant", self.tenant), ("user", self.user)):
+            if not value.isascii() or not value.isprintable():
+                raise ValueError(f"{name} {value!r} holds characters other than printable ASCII")
+        who = [("x-tenant-id", self.tenant)]
+        who += [("x-user-id", self.user)] if self.user else []
+        object.__setattr__(self, "identity", (*who, *self.metadata))
+
+    def options(self) -> list[tuple[str, Any]]:
+        # A proxy from the environment is never meant for this machine itself.
+        proxy = [("grpc.enable_http_proxy", 0)] if self.target.startswith(LOOPBACK) else []
+        chosen = dict((*OPTIONS, *proxy, *self.channel_options))
+        return list(chosen.items())
+
+    def open(self) -> grpc.Channel:
+        if self.credentials is None:
+            return grpc.insecure_channel(self.target, self.options())
+        return grpc.secure_channel(self.target, self.credentials, self.options())
+
+    def open_aio(self) -> grpc.aio.Channel:
+        if self.credentials is None:
+            return grpc.aio.insecure_channel(self.target, self.options())
+        return grpc.aio.secure_channel(self.target, self.credentials, self.options())
+
+
+def path(method: str) -> str:
+    return f"/{SERVICE}/{method}"

@@ -1,0 +1,211 @@
+"""What can go wrong for a caller, one class per thing to do about it, and how a gRPC failure becomes one of
+them.
+"""
+
+# ruff: noqa: N818 - the names say what happened: except QueryFailed.
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+import grpc
+from google.protobuf.message import DecodeError
+from google.rpc import error_details_pb2, status_pb2
+
+from queryengine.domain.errors import RETRYABLE, Code, Position, Reason
+
+DETAILS_KEY: Final = "grpc-status-details-bin"
+
+CODES: Final = {code.value[0]: code for code in grpc.StatusCode}
+"""Status codes by number."""
+
+
+class QueryEngineClientError(Exception):
+    """Base of them all; raised itself where no other class fits, such as a request the server refuses."""
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        reason: str = "",
+        code: grpc.StatusCode | None = None,
+        retryable: bool = False,
+        retry_after: float | None = None,
+        metadata: Mapping[str, str] | None = None,
+        query_id: str = "",
+        position: Position | None = None,
+        sql_state: str = "",
+    ) -> None:
+        super().__init__(f"{reason}: {message}" if reason else message)
+        self.message = message
+        self.reason = reason
+        """Name of an ErrorReason of the contract; empty when the failure comes from the transport or from
+        here.
+        """
+        self.code = code
+        self.retryable = retryable
+        self.retry_after = retry_after
+        """Seconds to wait before trying again, when the server says."""
+        self.metadata = dict(metadata or {})
+        self.query_id = query_id
+        self.position = position
+        """Where in the SQL, when the engine says."""
+        self.sql_state = sql_state
+
+
+class QueryFailed(QueryEngineClientError):
+    """The SQL is wrong, or its run ended by an error: mend the SQL, or submit again when `retryable`."""
+
+
+class QueryCancelled(QueryFailed):
+    """Somebody cancelled the query."""
+
+
+class NotFound(QueryEngineClientError):
+    """No such query for this tenant."""
+
+
+class ResultUnavailable(QueryEngineClientError):
+    """The rows asked for are not there, or not any more (expired, released, lost, another attempt): the
+    reason says whether to wait, to read again from row 0, or to submit again.
+    """
+
+
+class ResultCorrupt(QueryEngineClientError):
+    """What arrived contradicts itself: a checksum, a gap between rows, or fewer rows than the total. Never
+    trust the batches read so far.
+    """
+
+
+class LimitReached(QueryEngineClientError):
+    """The tenant has used up what it may: try again after `retry_after`."""
+
+
+class ServiceUnavailable(QueryEngineClientError):
+    """No server answers, also after trying again: nothing is known to be wrong with the request."""
+
+
+CLASSES: Final[Mapping[str, type[QueryEngineClientError]]] = {
+    **dict.fromkeys((Reason.INVALID_FIELD, Reason.REQUEST_TOO_LARGE, Reason.QUERY_ID_REUSED), QueryEngineClientError),
+    Reason.QUERY_CANCELLED: QueryCancelled,
+    Reason.QUERY_NOT_FOUND: NotFound,
+    **dict.fromkeys(
+        (
+            Reason.RESULT_NOT_READY,
+            Reason.RESULT_EXPIRED,
+            Reason.RESULT_RELEASED,
+            Reason.RESULT_LOST,
+            Reason.RESULT_RESTARTED,
+            Reason.ROW_PAST_END,
+        ),
+        ResultUnavailable,
+    ),
+    **dict.fromkeys((Reason.TENANT_QUEUE_FULL, Reason.TENANT_STREAM_LIMIT, Reason.SPOOL_FULL), LimitReached),
+    **dict.fromkeys((Reason.SERVER_DRAINING, Reason.STORE_UNAVAILABLE), ServiceUnavailable),
+}
+"""Of a reason: its class. Every other reason is a QueryFailed."""
+
+TRANSPORT_CODES: Final = frozenset(
+    {
+        grpc.StatusCode.UNAVAILABLE,
+        grpc.StatusCode.INTERNAL,
+        grpc.StatusCode.UNKNOWN,
+        grpc.StatusCode.CANCELLED,
+        grpc.StatusCode.DEADLINE_EXCEEDED,
+    }
+)
+"""Codes that, without a reason of ours, tell of the connection and not of the query."""
+
+PASSING_REASONS: Final = frozenset({Reason.SERVER_DRAINING, Reason.STORE_UNAVAILABLE, Reason.TENANT_STREAM_LIMIT})
+"""Reasons that tell of this call at this moment, and not of the query."""
+
+
+@dataclass(frozen=True, slots=True)
+class RpcFailure:
+    """A non-OK status, with what its details hold."""
+
+    code: grpc.StatusCode
+    message: str
+    reason: str = ""
+    metadata: Mapping[str, str] = field(default_factory=dict)
+    retry_after: float | None = None
+
+    @property
+    def is_passing(self) -> bool:
+        """Whether the same call may soon go well, whatever became of the query."""
+        return self.reason in PASSING_REASONS if self.reason else self.code in TRANSPORT_CODES
+
+    def to_error(self, query_id: str = "") -> QueryEngineClientError:
+        if not self.reason:
+            lost = self.code in TRANSPORT_CODES
+            kind = ServiceUnavailable if lost else QueryEngineClientError
+            text = f"{self.code.name}: {self.message}"
+            return kind(text, code=self.code, retryable=lost, query_id=query_id)
+        return CLASSES.get(self.reason, QueryFailed)(
+            self.message,
+            reason=self.reason,
+            code=self.code,
+            retryable=self.reason in RETRYABLE,
+            retry_after=self.retry_after,
+            metadata=self.metadata,
+            query_id=query_id,
+            position=_position(self.metadata),
+            sql_state=self.metadata.get("sql_state", ""),
+        )
+
+
+def rpc_failure(error: grpc.RpcError) -> RpcFailure:
+    """What a gRPC exception says, of the synchronous and of the asyncio kind."""
+    code, message = error.code(), error.details() or ""
+    metadata: Any = error.trailing_metadata() or ()
+    for key, value in metadata:
+        if key == DETAILS_KEY:
+            return _with_details(code, message, value)
+    return RpcFailure(code, message)
+
+
+def status_code(number: int) -> grpc.StatusCode:
+    return CODES.get(number, grpc.StatusCode.UNKNOWN)
+
+
+def _with_details(code: grpc.StatusCode, message: str, details: bytes) -> RpcFailure:
+    info, retry = error_details_pb2.ErrorInfo(), error_details_pb2.RetryInfo()
+    try:
+        status = status_pb2.Status.FromString(details)
+        for detail in status.details:
+            # Unpack leaves the message alone when the detail is of another type.
+            _ = detail.Unpack(info) or detail.Unpack(retry)
+    except DecodeError:
+        return RpcFailure(code, message)
+    if info.domain != "queryengine":
+        return RpcFailure(code, message)
+    retry_after = retry.retry_delay.ToTimedelta().total_seconds() if retry.HasField("retry_delay") else None
+    return RpcFailure(code, message, info.reason, dict(info.metadata), retry_after)
+
+
+def _position(metadata: Mapping[str, str]) -> Position | None:
+    line, column = metadata.get("line", ""), metadata.get("column", "")
+    return Position(int(line), int(column)) if line.isdecimal() and column.isdecimal() else None
+
+
+def query_failed(
+    *,
+    code: int,
+    reason: str,
+    message: str,
+    retryable: bool,
+    position: Position | None,
+    sql_state: str,
+    query_id: str,
+) -> QueryFailed:
+    """The exception for an error that a query's status tells."""
+    kind = QueryCancelled if code == Code.CANCELLED else QueryFailed
+    return kind(
+        message,
+        reason=reason,
+        code=status_code(code),
+        retryable=retryable,
+        position=position,
+        sql_state=sql_state,
+        query_id=query_id,
+    )

@@ -1,0 +1,67 @@
+"""What both clients know of a result while they read it."""
+
+from collections import deque
+from collections.abc import Callable
+
+import pyarrow as pa
+
+from queryengine.client.backoff import Backoff
+from queryengine.client.channel import Connection
+from queryengine.client.errors import QueryEngineClientError
+from queryengine.client.model import QueryStatus, ResultEnd
+from queryengine.client.stream import Event, ResultReader
+from queryengine.v1.query_service_pb2 import SubmitResponse
+
+OnStatus = Callable[[QueryStatus], None]
+
+
+class ResultState:
+    """Rows that arrived and were not asked for yet, and everything else a result has told."""
+
+    def __init__(
+        self,
+        query_id: str,
+        connection: Connection,
+        *,
+        reply: SubmitResponse | None,
+        start_row: int,
+        on_status: OnStatus | None,
+    ) -> None:
+        backoff = Backoff(give_up_after=connection.give_up_after)
+        self._reader = ResultReader(query_id, backoff=backoff, start_row=start_row)
+        self._on_status = on_status
+        self._ready: deque[pa.RecordBatch] = deque()
+        self._is_closed = False
+        # The rows in a reply are the first ones.
+        if reply is not None and start_row == 0:
+            for event in self._reader.receive_reply(reply):
+                self._take(event)
+
+    @property
+    def query_id(self) -> str:
+        return self._reader.query_id
+
+    @property
+    def status(self) -> QueryStatus | None:
+        """The newest status that has arrived."""
+        return self._reader.status
+
+    @property
+    def end(self) -> ResultEnd | None:
+        """The totals; None until the last batch has been read."""
+        return self._reader.end
+
+    @property
+    def next_row(self) -> int:
+        """Number of the row after those that have arrived: where another reader would go on."""
+        return self._reader.next_row
+
+    def _take(self, event: Event | None) -> None:
+        if isinstance(event, pa.RecordBatch):
+            self._ready.append(event)
+        elif isinstance(event, QueryStatus) and self._on_status is not None:
+            self._on_status(event)
+
+    def _check_open(self) -> None:
+        if self._is_closed:
+            raise QueryEngineClientError("the result was closed", query_id=self.query_id)

@@ -1,0 +1,299 @@
+"""The client for code that blocks. Threads may share it; one result is read by one thread at a time."""
+
+import datetime as dt
+import time
+from collections.abc import Iterable, Iterator, Mapping
+from types import TracebackType
+from typing import Any, Self, TypeVar, Unpack
+
+import grpc
+import pyarrow as pa
+
+from queryengine.client import calls
+from queryengine.client.backoff import Backoff
+from queryengine.client.calls import Call, Parameters, SubmitOptions
+from queryengine.client.channel import DEFAULT_TARGET, STREAM_SECONDS, Connection, path
+from queryengine.client.errors import rpc_failure
+from queryengine.client.model import CancelOutcome, EngineInfo, QueryList, QueryStatus, ResultPage
+from queryengine.client.result import OnStatus, ResultState
+from queryengine.client.stream import WatchReader
+from queryengine.domain.lifecycle import QueryState
+from queryengine.v1 import query_service_pb2
+
+T = TypeVar("T")
+
+INLINE_WAIT_SECONDS = 0.1
+"""How long `query` lets submit wait: a short query then takes one call, and a long one loses little."""
+
+
+class Client:
+    """A connection to one server, as one tenant and user. A context manager: leaving it closes it."""
+
+    def __init__(self, target: str = DEFAULT_TARGET, **settings: Any) -> None:
+        """Opens nothing yet. `settings` are the fields of Connection, such as tenant, user, timeout,
+        credentials.
+        """
+        self._connection = Connection(target=target, **settings)
+        self._channel = self._connection.open()
+
+    def submit(self, sql: str, parameters: Parameters = None, **options: Unpack[SubmitOptions]) -> "QueryHandle":
+        """Hand in a statement; when this returns, the query is durable and runs whether or not anybody reads
+        it.
+
+        Parameters are a mapping for named placeholders, a sequence for positional ones; see
+        queryengine.codec.values for the types. Raises QueryFailed when the SQL is refused at once,
+        LimitReached, ServiceUnavailable, or QueryEngineClientError for a request that makes no sense;
+        ValueError for values that cannot be sent.
+        """
+        call = calls.submit(sql, parameters, options)
+        return QueryHandle(self, call.query_id, self.call(call))
+
+    def query(
+        self,
+        sql: str,
+        parameters: Parameters = None,
+        *,
+        on_status: OnStatus | None = None,
+        **options: Unpack[SubmitOptions],
+    ) -> "QueryResult":
+        """Submit and read: `for batch in client.query(sql)`. Leaving the loop leaves the query running."""
+        options.setdefault("wait_timeout", INLINE_WAIT_SECONDS)
+        return self.submit(sql, parameters, **options).result(on_status=on_status)
+
+    def attach(self, query_id: str) -> "QueryHandle":
+        """The handle of a query submitted before, by anybody of the tenant. No call is made."""
+        return QueryHandle(self, query_id, None)
+
+    def list_queries(
+        self,
+        *,
+        states: Iterable[QueryState | str] = (),
+        labels: Mapping[str, str] | None = None,
+        engine: str = "",
+        page_size: int = 50,
+        page_token: str = "",
+    ) -> QueryList:
+        """Queries of the tenant, newest first, that match every filter; `next_page_token` continues."""
+        return self.call(
+            calls.list_queries(states=states, labels=labels, engine=engine, page_size=page_size, page_token=page_token)
+        )
+
+    def engines(self) -> tuple[EngineInfo, ...]:
+        return self.call(calls.list_engines())
+
+    def close(self) -> None:
+        """Idempotent. Streams still open break off; queries are not touched."""
+        self._channel.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def call(self, call: Call[T]) -> T:
+        """Run one unary call."""
+        method = self._channel.unary_unary(
+            path(call.method),
+            request_serializer=type(call.request).SerializeToString,
+            response_deserializer=call.reply_type.FromString,
+        )
+        timeout = self._connection.timeout + call.wait_seconds
+        try:
+            reply = method(call.request, timeout=timeout, metadata=self._connection.identity)
+        except grpc.RpcError as error:
+            raise rpc_failure(error).to_error(call.query_id) from error
+        return call.convert(reply)
+
+    def open_stream(self, method: str, request: Any, deserializer: Any) -> Any:
+        """Open a server stream; without a deserializer it yields messages as bytes."""
+        stream = self._channel.unary_stream(
+            path(method),
+            request_serializer=type(request).SerializeToString,
+            response_deserializer=deserializer,
+        )
+        return stream(request, timeout=STREAM_SECONDS, metadata=self._connection.identity)
+
+    @property
+    def connection(self) -> Connection:
+        return self._connection
+
+
+class QueryHandle:
+    """One query of the tenant. Every call may raise NotFound and ServiceUnavailable."""
+
+    def __init__(self, client: Client, query_id: str, reply: query_service_pb2.SubmitResponse | None) -> None:
+        self._client = client
+        self._reply = reply
+        self.query_id = query_id
+        self.existing = reply is not None and reply.existing
+        """True when this query_id had been submitted before and nothing new was started."""
+
+    def status(self, *, after_version: int = 0, wait_for_change: float = 0.0) -> QueryStatus:
+        """The newest status; with `wait_for_change` as soon as its version is above `after_version`, or
+        unchanged after so many seconds, 60 at most. A failed query is a normal answer.
+        """
+        return self._client.call(
+            calls.get_status(self.query_id, after_version=after_version, wait_timeout=wait_for_change)
+        )
+
+    def watch(self, *, after_version: int = 0) -> Iterator[QueryStatus]:
+        """Every new status until the final one, pushed; survives lost connections."""
+        connection = self._client.connection
+        backoff = Backoff(give_up_after=connection.give_up_after)
+        reader = WatchReader(self.query_id, backoff=backoff, after_version=after_version)
+        while not reader.is_done:
+            deserializer = query_service_pb2.WatchStatusResponse.FromString
+            call = self._client.open_stream("WatchStatus", reader.request(), deserializer)
+            failure = None
+            try:
+                for message in call:
+                    status = reader.receive(message)
+                    if status is not None:
+                        yield status
+            except grpc.RpcError as error:
+                failure = rpc_failure(error)
+            finally:
+                call.cancel()
+            if not reader.is_done:
+                time.sleep(reader.closed(failure, time.monotonic()))
+
+    def result(self, *, start_row: int = 0, on_status: OnStatus | None = None) -> "QueryResult":
+        """Read the rows, also while the query waits or runs, from any row on, and any number of times."""
+        return QueryResult(self, self._client, self._reply, start_row=start_row, on_status=on_status)
+
+    def fetch_page(
+        self,
+        *,
+        page: int | None = None,
+        offset: int | None = None,
+        page_token: str = "",
+        page_size: int = 1000,
+    ) -> ResultPage:
+        """Some stored rows: by page number, by row number, or by the token of another page; the first by
+        default.
+
+        Raises ResultUnavailable when they are not stored yet, or not any more.
+        """
+        return self._client.call(
+            calls.fetch_page(self.query_id, page=page, offset=offset, page_token=page_token, page_size=page_size)
+        )
+
+    def cancel(self, *, reason: str = "", wait: float = 0.0) -> CancelOutcome:
+        """Stop the query, also on its engine; with `wait` until that is confirmed, 60 seconds at most.
+        Idempotent.
+        """
+        return self._client.call(calls.cancel(self.query_id, reason=reason, wait_timeout=wait))
+
+    def release(self) -> QueryStatus:
+        """Free the stored rows of an ended query. Idempotent."""
+        return self._client.call(calls.release(self.query_id))
+
+    def extend(self, until: dt.datetime) -> QueryStatus:
+        """Keep the stored rows until then, at most 7 days from now. ValueError for a time without a zone."""
+        return self._client.call(calls.release(self.query_id, extend_to=until))
+
+
+class QueryResult(ResultState):
+    """The rows of one query, once, as they come. A context manager: leaving it ends the stream, not the
+    query.
+
+    Lost connections, restarts of the server and planned ends of streams are dealt with. Reading raises
+    QueryFailed or QueryCancelled when the query did, ResultUnavailable, ResultCorrupt, and ServiceUnavailable
+    when no server answered for `give_up_after` seconds.
+    """
+
+    def __init__(
+        self,
+        handle: QueryHandle,
+        client: Client,
+        reply: query_service_pb2.SubmitResponse | None,
+        *,
+        start_row: int,
+        on_status: OnStatus | None,
+    ) -> None:
+        super().__init__(handle.query_id, client.connection, reply=reply, start_row=start_row, on_status=on_status)
+        self.handle = handle
+        self._client = client
+        self._call: Any = None
+
+    def __iter__(self) -> Iterator[pa.RecordBatch]:
+        """Batches in order. Iterating again goes on where the last iteration stopped."""
+        try:
+            while (batch := self._next_batch()) is not None:
+                yield batch
+        finally:
+            self._disconnect()
+
+    @property
+    def schema(self) -> pa.Schema:
+        """Waits until the columns are known."""
+        while self._reader.schema is None:
+            self._advance()
+        return self._reader.schema
+
+    def to_arrow(self) -> pa.Table:
+        """All rows not read yet."""
+        batches = list(self)
+        return pa.Table.from_batches(batches, schema=self.schema)
+
+    def to_pandas(self, **options: Any) -> Any:
+        """All rows not read yet; options are those of pyarrow.Table.to_pandas. Needs pandas."""
+        return self.to_arrow().to_pandas(**options)
+
+    def to_pylist(self) -> list[dict[str, Any]]:
+        """All rows not read yet, as dicts; of two columns with one name the later stays."""
+        return self.to_arrow().to_pylist()  # type: ignore[no-any-return]
+
+    def cancel(self, *, reason: str = "", wait: float = 0.0) -> CancelOutcome:
+        """Cancel the query; rows on their way may still come, then reading raises QueryCancelled."""
+        return self.handle.cancel(reason=reason, wait=wait)
+
+    def close(self) -> None:
+        """End the stream; the query is not touched. Idempotent, from any thread; reading then raises."""
+        self._is_closed = True
+        self._disconnect()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def _next_batch(self) -> pa.RecordBatch | None:
+        while not self._ready:
+            if self._reader.end is not None:
+                return None
+            self._advance()
+        return self._ready.popleft()
+
+    def _advance(self) -> None:
+        """Take one message, or get past the end of a stream."""
+        self._check_open()
+        failure = None
+        try:
+            if self._call is None:
+                request = self._reader.request()
+                self._call = self._client.open_stream("StreamResults", request, None)
+            self._take(self._reader.receive(next(self._call)))
+        except StopIteration:
+            pass
+        except grpc.RpcError as error:
+            failure = rpc_failure(error)
+        except BaseException:
+            self._disconnect()
+            raise
+        else:
+            return
+        self._disconnect()
+        self._check_open()
+        time.sleep(self._reader.closed(failure, time.monotonic()))
+
+    def _disconnect(self) -> None:
+        call, self._call = self._call, None
+        if call is not None:
+            call.cancel()

@@ -1,0 +1,192 @@
+"""The asyncio client against a real gRPC server that misbehaves as told; what it shares with the other is
+tested there.
+"""
+
+import asyncio
+import datetime as dt
+from collections.abc import AsyncIterator, Iterator
+
+import grpc
+import pytest
+
+from queryengine.client import (
+    AsyncClient,
+    NotFound,
+    QueryCancelled,
+    QueryEngineClientError,
+    ServiceUnavailable,
+)
+from queryengine.v1 import query_service_pb2
+from tests.unit.fake_service import (
+    ID,
+    FakeService,
+    Hold,
+    Refuse,
+    numbers,
+    page_message,
+    rotate,
+    serving,
+    start,
+    status,
+    whole,
+)
+
+PAGES = [numbers(10), numbers(5, start=10), numbers(3, start=15)]
+TOTAL = 18
+WAIT = 10.0
+
+
+@pytest.fixture
+def service() -> FakeService:
+    return FakeService()
+
+
+@pytest.fixture
+def target(service: FakeService) -> Iterator[str]:
+    with serving(service) as address:
+        yield address
+
+
+@pytest.fixture
+async def client(target: str) -> AsyncIterator[AsyncClient]:
+    async with AsyncClient(target, tenant="acme") as client:
+        yield client
+
+
+async def left(service: FakeService) -> bool:
+    return await asyncio.to_thread(service.left.wait, WAIT)
+
+
+async def reached(hold: Hold) -> None:
+    assert await asyncio.to_thread(hold.reached.wait, WAIT)
+
+
+async def test_a_query_is_read_through_cuts_rotations_and_silence(client: AsyncClient, service: FakeService) -> None:
+    service.replies["Submit"].append(query_service_pb2.SubmitResponse(status=status("QUEUED", 1)))
+    service.streams["StreamResults"].extend(
+        [
+            [Refuse(grpc.StatusCode.UNAVAILABLE)],
+            [*whole(PAGES)[:4], Refuse(grpc.StatusCode.INTERNAL)],
+            [start(10)],
+            [*whole(PAGES, from_row=10)[:5], rotate(15)],
+            whole(PAGES, from_row=15),
+        ]
+    )
+    seen: list[str] = []
+
+    result = await client.query("SELECT n", on_status=lambda each: seen.append(each.state))
+    table = await result.to_arrow()
+
+    assert table["n"].to_pylist() == list(range(TOTAL))
+    assert [request.start_row for request in service.requests["StreamResults"]] == [0, 0, 10, 10, 15]
+    assert seen == ["QUEUED", "RUNNING", "COMPLETED"]
+    assert service.metadata[0]["x-tenant-id"] == "acme"
+
+
+async def test_leaving_the_loop_ends_the_stream_and_reading_can_go_on(
+    client: AsyncClient, service: FakeService
+) -> None:
+    service.streams["StreamResults"].extend([[*whole(PAGES)[:4], Hold()], whole(PAGES, from_row=10)])
+    result = client.attach(ID).result()
+
+    async for batch in result:
+        assert batch.num_rows == 10
+        break
+
+    assert await left(service)
+    assert (await result.to_arrow())["n"].to_pylist() == list(range(10, TOTAL))
+
+
+async def test_leaving_the_context_ends_the_stream(client: AsyncClient, service: FakeService) -> None:
+    service.streams["StreamResults"].append([*whole(PAGES)[:3], Hold()])
+
+    async with client.attach(ID).result() as result:
+        assert (await result.schema()).names == ["n", "text"]
+
+    assert await left(service)
+    with pytest.raises(QueryEngineClientError, match="closed"):
+        await result.to_arrow()
+
+
+async def test_cancelling_the_task_ends_the_stream(client: AsyncClient, service: FakeService) -> None:
+    hold = Hold()
+    service.streams["StreamResults"].append([start(), hold])
+    task = asyncio.create_task(client.attach(ID).result().to_arrow())
+    await reached(hold)
+
+    task.cancel()
+
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    assert await left(service)
+
+
+async def test_closing_from_another_task_ends_a_blocked_read(client: AsyncClient, service: FakeService) -> None:
+    hold = Hold()
+    service.streams["StreamResults"].append([start(), hold])
+    result = client.attach(ID).result()
+    task = asyncio.create_task(result.to_arrow())
+    await reached(hold)
+
+    result.close()
+
+    with pytest.raises(QueryEngineClientError, match="closed"):
+        await task
+
+
+async def test_a_cancelled_query_is_not_a_cancelled_task(client: AsyncClient, service: FakeService) -> None:
+    service.streams["StreamResults"].append([start(), Refuse(grpc.StatusCode.CANCELLED, "QUERY_CANCELLED")])
+
+    with pytest.raises(QueryCancelled):
+        await client.attach(ID).result().to_pylist()
+
+
+async def test_a_stream_the_transport_cancelled_is_resumed(client: AsyncClient, service: FakeService) -> None:
+    service.streams["StreamResults"].extend([[start(), Refuse(grpc.StatusCode.CANCELLED)], whole(PAGES)])
+
+    assert len(await client.attach(ID).result().to_pandas()) == TOTAL
+
+
+async def test_a_watch_survives_cuts_and_can_be_left(client: AsyncClient, service: FakeService) -> None:
+    def said(state: str, version: int) -> query_service_pb2.WatchStatusResponse:
+        return query_service_pb2.WatchStatusResponse(status=status(state, version))
+
+    service.streams["WatchStatus"].extend(
+        [[said("QUEUED", 1), Refuse(grpc.StatusCode.UNAVAILABLE)], [said("RUNNING", 2), Hold()]]
+    )
+
+    states = []
+    async for each in client.attach(ID).watch():
+        states.append(each.state)
+        if each.state == "RUNNING":
+            break
+
+    assert states == ["QUEUED", "RUNNING"]
+    assert await left(service)
+
+
+async def test_unary_calls(client: AsyncClient, service: FakeService) -> None:
+    away = Refuse(grpc.StatusCode.UNAVAILABLE, reason="SERVER_DRAINING")
+    service.replies["GetStatus"].extend([away, query_service_pb2.GetStatusResponse(status=status("RUNNING", 3))])
+    service.replies["FetchPage"].append(query_service_pb2.FetchPageResponse(page=page_message(numbers(5), 0)))
+    released = query_service_pb2.ReleaseResultsResponse(status=status("COMPLETED", 4))
+    service.replies["ReleaseResults"].extend([released, released])
+    service.replies["ListQueries"].append(query_service_pb2.ListQueriesResponse())
+    service.replies["ListEngines"].append(query_service_pb2.ListEnginesResponse(engines=[{"name": "duckdb"}]))
+    service.replies["Cancel"].append(Refuse(grpc.StatusCode.NOT_FOUND, "QUERY_NOT_FOUND"))
+    handle = client.attach(ID)
+
+    assert (await handle.status()).state == "RUNNING"
+    assert (await handle.fetch_page()).batch.num_rows == 5
+    assert (await handle.release()).is_final
+    assert (await handle.extend(dt.datetime(2030, 1, 1, tzinfo=dt.UTC))).is_final
+    assert (await client.list_queries()).queries == ()
+    assert [engine.name for engine in await client.engines()] == ["duckdb"]
+    with pytest.raises(NotFound):
+        await handle.result().cancel()
+
+
+async def test_without_a_server_a_stream_is_given_up() -> None:
+    async with AsyncClient("127.0.0.1:1", give_up_after=0.2) as client:
+        with pytest.raises(ServiceUnavailable):
+            await client.attach(ID).result().to_arrow()
