@@ -1,0 +1,127 @@
+"""Failures as people see them: one line that says what to do, and an exit code that scripts can rely on."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from enum import IntEnum
+
+import grpc
+import typer
+from rich.console import Console
+from rich.text import Text
+
+from queryengine.client.errors import (
+    LimitReached,
+    NotFound,
+    QueryCancelled,
+    QueryEngineClientError,
+    ResultUnavailable,
+    ServiceUnavailable,
+)
+from queryengine.domain.errors import Position
+
+CONTEXT_CHARACTERS = 60
+"""Shown of a line of SQL on each side of a mistake."""
+
+
+class ExitCode(IntEnum):
+    """What the process ends with."""
+
+    OK = 0
+    FAILED = 1
+    """The query failed."""
+    USAGE = 2
+    """The command or the SQL is wrong."""
+    NOT_FOUND = 3
+    """No such query, or its rows are gone."""
+    UNREACHABLE = 4
+    """No server answers."""
+    LIMIT = 5
+    """A limit or a quota was reached."""
+    CANCELLED = 130
+    """The query was cancelled, or the command interrupted."""
+
+
+USAGE_CODES = frozenset(
+    {
+        grpc.StatusCode.INVALID_ARGUMENT,
+        grpc.StatusCode.ALREADY_EXISTS,
+        grpc.StatusCode.OUT_OF_RANGE,
+    }
+)
+
+
+def exit_code(error: QueryEngineClientError) -> ExitCode:
+    match error:
+        case QueryCancelled():
+            return ExitCode.CANCELLED
+        case ServiceUnavailable():
+            return ExitCode.UNREACHABLE
+        case LimitReached():
+            return ExitCode.LIMIT
+        case _ if error.code is grpc.StatusCode.RESOURCE_EXHAUSTED:
+            return ExitCode.LIMIT
+        case _ if error.code in USAGE_CODES:
+            return ExitCode.USAGE
+        case NotFound() | ResultUnavailable():
+            return ExitCode.NOT_FOUND
+        case _:
+            return ExitCode.FAILED
+
+
+@contextmanager
+def reported(server: str, *, sql: str = "") -> Iterator[None]:
+    """Turn failures into messages on standard error and exit codes. The SQL is for pointing at a mistake in
+    it.
+    """
+    try:
+        yield
+    except QueryEngineClientError as error:
+        errors = error_console()
+        errors.print(_message(error, server))
+        if sql and error.position is not None:
+            errors.print(pointed(sql, error.position))
+        raise typer.Exit(exit_code(error)) from error
+    except KeyboardInterrupt:
+        raise typer.Exit(ExitCode.CANCELLED) from None
+
+
+def usage_error(message: str) -> typer.Exit:
+    """Say what is wrong with the command, and give the exception that ends it."""
+    error_console().print(Text.assemble(("error: ", "bold red"), message))
+    return typer.Exit(ExitCode.USAGE)
+
+
+def error_console() -> Console:
+    return Console(stderr=True, soft_wrap=True, highlight=False)
+
+
+def _message(error: QueryEngineClientError, server: str) -> Text:
+    if isinstance(error, ServiceUnavailable) and not error.reason:
+        text = f"no server at {server}; start one with `queryengine serve`, or name another with --server"
+        return Text.assemble(("error: ", "bold red"), text, (f"\n  {error.message}", "dim"))
+    parts: list[str | tuple[str, str]] = [("error: ", "bold red")]
+    if error.reason:
+        parts.append((f"{error.reason}: ", "red"))
+    parts.append(error.message)
+    if error.sql_state:
+        parts.append((f" (SQLSTATE {error.sql_state})", "dim"))
+    if error.retry_after is not None:
+        parts.append(f"; try again in {error.retry_after:g} s")
+    elif error.retryable:
+        parts.append("; trying again may help")
+    return Text.assemble(*parts)
+
+
+def pointed(sql: str, position: Position) -> Text:
+    """The line of SQL at this position with a caret under it; nothing when there is no such line."""
+    lines = sql.splitlines()
+    if not 1 <= position.line <= len(lines):
+        return Text("")
+    line = lines[position.line - 1]
+    column = min(position.column - 1, len(line))
+    first = max(0, column - CONTEXT_CHARACTERS)
+    shown = line[first : column + CONTEXT_CHARACTERS]
+    # Tabs stay tabs, so that the caret stands under its character.
+    pad = "".join("\t" if character == "\t" else " " for character in line[first:column])
+    label = f"  {position.line} | "
+    return Text.assemble((label, "dim"), shown, "\n", (" " * (len(label) - 2) + "| ", "dim"), pad, ("^", "bold red"))

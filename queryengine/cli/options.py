@@ -1,0 +1,89 @@
+"""Options that many commands share, and the words people may use in them."""
+
+import json
+import re
+from collections.abc import Sequence
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated, Any, TypeAlias
+
+import typer
+
+from queryengine.client import Client
+from queryengine.client.channel import DEFAULT_TARGET
+
+Server = Annotated[
+    str,
+    typer.Option("--server", "-s", envvar="QUERYENGINE_TARGET", help="Host and port of the server."),
+]
+Tenant = Annotated[str, typer.Option(envvar="QUERYENGINE_TENANT", help="Tenant to act as.")]
+User = Annotated[str, typer.Option(envvar="QUERYENGINE_USER", help="User to act as.")]
+QueryId = Annotated[str, typer.Argument(metavar="ID", help="Id of the query, as submit and ps print it.")]
+Json = Annotated[bool, typer.Option("--json", help="Print JSON, one object per line.")]
+Output = Annotated[Path | None, typer.Option("--output", "-o", help="Write to this file instead of standard output.")]
+
+ParameterValues: TypeAlias = dict[str, Any] | list[Any] | None
+
+DEFAULT_SERVER = DEFAULT_TARGET
+DEFAULT_TENANT = "default"
+
+NAMED = re.compile(r"([A-Za-z_][A-Za-z0-9_]*)=(.*)", re.DOTALL)
+DURATION = re.compile(r"(\d+(?:\.\d+)?)(s|m|h|d)?")
+UNIT_SECONDS = {None: 1, "s": 1, "m": 60, "h": 3600, "d": 86_400}
+
+
+class Format(StrEnum):
+    """How rows are written."""
+
+    TABLE = "table"
+    CSV = "csv"
+    JSON = "json"
+    ARROW = "arrow"
+    PARQUET = "parquet"
+
+
+def client(server: str, tenant: str, user: str) -> Client:
+    try:
+        return Client(server, tenant=tenant, user=user)
+    except ValueError as error:
+        raise typer.BadParameter(str(error)) from error
+
+
+def parameters(texts: Sequence[str]) -> ParameterValues:
+    """Named parameters from NAME=VALUE, positional ones from VALUE. Raises typer.BadParameter when they are
+    mixed.
+    """
+    matches = [NAMED.fullmatch(text) for text in texts]
+    if not texts:
+        return None
+    if not any(matches):
+        return [_literal(text) for text in texts]
+    named: dict[str, Any] = {}
+    for text, match in zip(texts, matches, strict=True):
+        if match is None:
+            raise typer.BadParameter(f"{text!r} has no name; parameters are all NAME=VALUE or all VALUE")
+        name, value = match.groups()
+        if name in named:
+            raise typer.BadParameter(f"{name!r} is given twice")
+        named[name] = _literal(value)
+    return named
+
+
+def seconds(text: str) -> float:
+    """Seconds of a duration such as 90, 45s, 30m, 2h or 1d. Raises typer.BadParameter for anything else."""
+    match = DURATION.fullmatch(text.strip())
+    if match is None:
+        raise typer.BadParameter(f"{text!r} is not a duration such as 45s, 30m, 2h or 1d")
+    return float(match[1]) * UNIT_SECONDS[match[2]]
+
+
+def _literal(text: str) -> Any:
+    """A JSON number, true, false, null, string, list or object as what it says; everything else as text."""
+    try:
+        return json.loads(text, parse_constant=_refuse)
+    except ValueError:
+        return text
+
+
+def _refuse(name: str) -> Any:
+    raise ValueError(name)

@@ -1,0 +1,72 @@
+"""How far a query is, on standard error: a live line on a terminal, one line per change elsewhere."""
+
+import sys
+from types import TracebackType
+from typing import Self
+
+from rich.console import Console
+from rich.status import Status
+
+from queryengine.client import QueryStatus
+from queryengine.domain.lifecycle import QueryState
+
+
+class Progress:
+    """Shows each status it is told. A context manager: leaving it clears the live line."""
+
+    def __init__(self, *, is_shown: bool | None) -> None:
+        """None shows progress exactly when standard error is a terminal."""
+        self._is_live = sys.stderr.isatty()
+        self._is_shown = self._is_live if is_shown is None else is_shown
+        self._console = Console(stderr=True, highlight=False, soft_wrap=True)
+        self._status: Status | None = None
+
+    def __enter__(self) -> Self:
+        if self._is_shown and self._is_live:
+            self._status = self._console.status("submitting")
+            self._status.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.clear()
+
+    def show(self, status: QueryStatus) -> None:
+        if self._status is not None:
+            self._status.update(line(status))
+        elif self._is_shown and not self._is_live:
+            self._console.print(line(status), markup=False)
+
+    def clear(self) -> None:
+        """Stop for good, so that other text may follow. Idempotent."""
+        status, self._status = self._status, None
+        if status is not None:
+            status.stop()
+
+
+def line(status: QueryStatus) -> str:
+    """One line: state, place in the queue or part done, rows and bytes so far."""
+    parts: list[str] = [status.state]
+    if status.state is QueryState.QUEUED and status.queue_position is not None:
+        parts.append(f"{status.queue_position} before it")
+        if status.queue_depth is not None:
+            parts.append(f"{status.queue_depth} waiting for {status.engine}")
+    if status.fraction is not None:
+        parts.append(f"{status.fraction:.0%}")
+    if status.rows:
+        parts.append(f"{status.rows:,} rows")
+        parts.append(byte_text(status.bytes))
+    if status.execution_seconds:
+        parts.append(f"{status.execution_seconds:.1f} s")
+    return ", ".join(parts)
+
+
+def byte_text(count: int) -> str:
+    """A size for people, in powers of 1024."""
+    size = float(count)
+    for unit in ("B", "KiB", "MiB", "GiB"):
+        if size < 1024:
+            return f"{size:.0f} {unit}" if unit == "B" else f"{size:.1f} {unit}"
+        size /= 1024
+    return f"{size:.1f} TiB"

@@ -1,0 +1,150 @@
+"""`queryengine sql`: run one statement, show how far it is, and write its rows."""
+
+import sys
+import uuid
+from typing import Annotated
+
+import grpc
+import pyarrow as pa
+import typer
+from rich.console import Console
+
+from queryengine.cli import options
+from queryengine.cli.failures import ExitCode, error_console, reported, usage_error
+from queryengine.cli.options import DEFAULT_SERVER, DEFAULT_TENANT, Format, Output, Server, Tenant, User
+from queryengine.cli.output import TableWriter, Writer, writer_to
+from queryengine.cli.progress import Progress
+from queryengine.client import Client, QueryEngineClientError, QueryHandle, QueryResult, SubmitOptions
+
+CANCEL_WAIT_SECONDS = 10.0
+INLINE_WAIT_SECONDS = 0.1
+
+
+def sql(
+    statement: Annotated[str, typer.Argument(metavar="SQL", help="The statement; - reads standard input.")],
+    *,
+    parameter: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--parameter",
+            "-p",
+            metavar="NAME=VALUE",
+            help="Value of a placeholder, as JSON or else as text: -p id=5, -p name=Ann, -p 'zip=\"01234\"'. "
+            "Without NAME= for positional ones. Repeatable.",
+        ),
+    ] = None,
+    engine: Annotated[str, typer.Option("--engine", "-e", help="Engine to run on.")] = "",
+    format: Annotated[  # noqa: A002 - the option is called so
+        Format,
+        typer.Option(
+            "--format",
+            "-f",
+            help="table shows the first 40 rows. json is one object per line and loses nothing: decimals are strings.",
+        ),
+    ] = Format.TABLE,
+    output: Output = None,
+    wait: Annotated[
+        bool, typer.Option("--wait/--no-wait", help="--no-wait prints the query's id and leaves it running.")
+    ] = True,
+    timeout: Annotated[
+        str, typer.Option(metavar="DURATION", help="Longest run on the engine, such as 90s or 30m.")
+    ] = "",
+    limit: Annotated[int, typer.Option(min=0, help="Stop after so many rows; 0 means no limit.")] = 0,
+    progress: Annotated[
+        bool | None, typer.Option("--progress/--no-progress", help="By default on a terminal only.")
+    ] = None,
+    server: Server = DEFAULT_SERVER,
+    tenant: Tenant = DEFAULT_TENANT,
+    user: User = "",
+) -> None:
+    """Run one SQL statement.
+
+    Rows go to standard output, everything else to standard error. Ctrl-C cancels the query on the server.
+    """
+    text = sys.stdin.read() if statement == "-" else statement
+    _check_output(format, output)
+    values = options.parameters(parameter or ())
+    chosen = SubmitOptions(query_id=str(uuid.uuid4()), engine=engine, row_limit=limit)
+    if timeout:
+        chosen["execution_timeout"] = options.seconds(timeout)
+    with reported(server, sql=text), options.client(server, tenant, user) as client:
+        if not wait:
+            typer.echo(_submit(client, text, values, chosen).query_id)
+            return
+        chosen["wait_timeout"] = INLINE_WAIT_SECONDS
+        try:
+            with Progress(is_shown=progress) as shown:
+                handle = _submit(client, text, values, chosen)
+                with handle.result(on_status=shown.show) as result, writer_to(output, format) as writer:
+                    _copy(result, writer, shown)
+                    # Rows and the live line do not share a terminal.
+                    shown.clear()
+            _note(result, writer)
+        except KeyboardInterrupt:
+            _cancel(client.attach(chosen["query_id"]))
+            raise typer.Exit(ExitCode.CANCELLED) from None
+
+
+def _submit(client: Client, text: str, values: options.ParameterValues, chosen: SubmitOptions) -> QueryHandle:
+    try:
+        return client.submit(text, values, **chosen)
+    except ValueError as error:
+        raise usage_error(str(error)) from error
+
+
+def _check_output(format: Format, output: object) -> None:  # noqa: A002 - as the option is called
+    if format in (Format.ARROW, Format.PARQUET) and output is None and sys.stdout.isatty():
+        raise usage_error(f"{format} is not for a terminal; name a file with --output")
+
+
+def _copy(result: QueryResult, writer: Writer, shown: Progress) -> None:
+    try:
+        writer.begin(result.schema)
+        for batch in result:
+            writer.write(batch)
+            if isinstance(writer, TableWriter) and writer.is_full:
+                break
+    except pa.ArrowNotImplementedError as error:
+        raise usage_error(f"the format cannot hold these columns: {error}; try --format arrow") from error
+    if result.end is None:
+        # The rest stays on the server, but whether the query goes well matters.
+        status = result.status
+        for status in result.handle.watch():
+            shown.show(status)
+        failure = status.failure() if status is not None else None
+        if failure is not None:
+            raise failure
+
+
+def _note(result: QueryResult, writer: Writer) -> None:
+    notes = []
+    end = result.end
+    if isinstance(writer, TableWriter):
+        status = result.handle.status() if end is None else result.status
+        total = status.rows if status is not None else writer.shown
+        if total > writer.shown:
+            notes.append(
+                f"{writer.shown} of {total:,} rows; the rest: queryengine fetch {result.query_id} "
+                f"--offset {writer.shown}, or all with --format csv"
+            )
+        else:
+            notes.append("1 row" if total == 1 else f"{total:,} rows")
+    if end is not None and end.truncated:
+        notes.append(f"the result was cut: {end.truncation_reason.lower().replace('_', ' ')} reached")
+    console = Console(stderr=True, highlight=False, soft_wrap=True, style="dim")
+    for note in notes:
+        console.print(f"({note})", markup=False)
+
+
+def _cancel(handle: QueryHandle) -> None:
+    errors = error_console()
+    errors.print("cancelling on the server …")
+    try:
+        outcome = handle.cancel(reason="interrupted at the command line", wait=CANCEL_WAIT_SECONDS)
+    except QueryEngineClientError as error:
+        if error.code is grpc.StatusCode.NOT_FOUND:
+            errors.print("the query had not reached the server")
+        else:
+            errors.print(f"the cancel failed, the query may still run: {error}", markup=False)
+        return
+    errors.print(f"query {handle.query_id}: {outcome.result}, engine {outcome.engine}", markup=False)
