@@ -92,8 +92,9 @@ class Execution(ABC):
         """Stop, and return when nothing of this execution runs on the engine any more.
 
         From any thread, at any time, any number of times, also before `start` and after the end (then it does nothing).
-        Whoever is inside `start` or `batches` gets QUERY_CANCELLED. An engine may drop an interrupt that comes early, so
-        an adapter repeats it. It may block for long when the engine does not listen; the caller then kills the worker.
+        Whoever is inside `start` or `batches` gets QUERY_CANCELLED. An engine may drop an interrupt that comes early,
+        so an adapter repeats it. It may block for long when the engine does not listen; the caller then kills the
+        worker.
         """
 
     @abstractmethod
@@ -111,7 +112,8 @@ class Execution(ABC):
 
 class Engine(ABC):
     """A configured external system. Constructed once per worker process; several executions may be open at once unless
-    its traits say embedded."""
+    its traits say embedded.
+    """
 
     type_name: ClassVar[str]
     """The word for this kind of engine in configuration and contract."""
@@ -126,8 +128,8 @@ class Engine(ABC):
     def check(cls, sql: str, options: Mapping[str, Any]) -> None:
         """Refuse SQL that cannot run, from its text alone, without touching data.
 
-        Raises QueryEngineError: SYNTAX_ERROR with position, NOT_ONE_STATEMENT, STATEMENT_NOT_ALLOWED for anything but one
-        statement that reads. Runs in a process of its own under a time limit, as the text may be hostile.
+        Raises QueryEngineError: SYNTAX_ERROR with position, NOT_ONE_STATEMENT, STATEMENT_NOT_ALLOWED for anything but
+        one statement that reads. Runs in a process of its own under a time limit, as the text may be hostile.
         """
 
     @abstractmethod

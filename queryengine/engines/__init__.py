@@ -1,0 +1,1 @@
+"""Engine adapters: imported only inside worker processes, by name."""

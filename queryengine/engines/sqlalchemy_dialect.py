@@ -1,0 +1,66 @@
+"""What differs between the databases behind SQLAlchemy, as a strategy per dialect.
+
+A dialect is offered only when its queries can be interrupted for real and cannot write.
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from typing import Any, ClassVar
+
+import sqlalchemy as sa
+
+from queryengine.codec.values import BoundParameter
+from queryengine.domain.errors import Reason
+from queryengine.engines.sqlalchemy_check import CheckedQuery
+from queryengine.engines.sqlalchemy_columns import Column
+
+Rows = Sequence[tuple[Any, ...]]
+
+
+class Dialect(ABC):
+    """Stateless; one instance serves all executions of an engine."""
+
+    product: ClassVar[str]
+    """The database's name for people."""
+    sqlglot_name: ClassVar[str]
+    embedded: ClassVar[bool]
+    """The database computes inside this process."""
+
+    @abstractmethod
+    def check_url(self, url: sa.URL) -> None:
+        """Raises ValueError when the URL cannot be used, without its password in the text."""
+
+    @abstractmethod
+    def database(self, url: sa.URL, connect_args: Mapping[str, Any]) -> sa.Engine:
+        """SQLAlchemy's engine for it: a connection of its own for every execution. Does not connect."""
+
+    @abstractmethod
+    def prepare(self, connection: sa.Connection, query: CheckedQuery, timeout_seconds: float) -> tuple[str, ...]:
+        """Make the connection refuse whatever does not read, and stop a query at its deadline.
+
+        Returns the types of the result's columns by name, as far as the database tells them before the
+        query runs; an empty name, or none at all, where it does not.
+        """
+
+    @abstractmethod
+    def execute(
+        self, connection: sa.Connection, sql: str, parameters: Sequence[BoundParameter]
+    ) -> sa.CursorResult[Any]:
+        """Run with a cursor that streams. Raises PARAMETER_MISMATCH for a value that the database has no
+        type for.
+        """
+
+    @abstractmethod
+    def columns(self, result: sa.CursorResult[Any], declared: tuple[str, ...], first: Rows) -> tuple[Column, ...]:
+        """Settle the columns from what the database tells and from the first rows.
+
+        Raises STATEMENT_REJECTED when one column has values that no type holds.
+        """
+
+    @abstractmethod
+    def interrupt(self, connection: sa.Connection) -> None:
+        """Stop what another thread runs on the connection. No harm when nothing runs."""
+
+    @abstractmethod
+    def reason(self, cause: BaseException) -> Reason:
+        """The reason for an exception of the driver; QUERY_TIMEOUT for the end by the deadline."""

@@ -1,0 +1,491 @@
+"""Every promise of queryengine/engines/base.py, over every engine in cases.py."""
+
+import threading
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import psutil
+import pyarrow as pa
+import pytest
+from cases import CASES, HOSTILE_TEXTS, SCRIPTED, EngineCase
+
+from queryengine.codec.values import BoundParameter
+from queryengine.domain.errors import QueryEngineError, Reason
+from queryengine.engines.base import Engine, Execution, Progress, Statement
+
+MIB = 1 << 20
+CANCEL_SECONDS = 5.0
+IDLE_SHARE = 0.25
+"""Share of a processor that an idle process may seem to use on a busy machine."""
+
+
+@pytest.fixture(params=CASES, ids=lambda case: case.name)
+def case(request: pytest.FixtureRequest) -> EngineCase:
+    return request.param
+
+
+@pytest.fixture
+def engine(case: EngineCase, tmp_path: Path) -> Iterator[Engine]:
+    engine = case.open(tmp_path)
+    yield engine
+    engine.close()
+
+
+def statement(sql: str, **fields) -> Statement:
+    return Statement(sql=sql, query_id="q", **fields)
+
+
+def read(engine: Engine, sql: str, **fields) -> pa.Table:
+    with engine.open(statement(sql, **fields)) as execution:
+        schema = execution.start()
+        return pa.Table.from_batches(execution.batches(), schema)
+
+
+def failure_of(action: Callable[[], object]):
+    with pytest.raises(QueryEngineError) as caught:
+        action()
+    return caught.value.failure
+
+
+def run_through(engine: Engine, sql: str, **fields) -> Callable[[], object]:
+    return lambda: read(engine, sql, **fields)
+
+
+def idle_share(seconds: float = 0.4) -> float:
+    before = time.process_time()
+    threading.Event().wait(seconds)
+    return (time.process_time() - before) / seconds
+
+
+class Runner:
+    """Runs an execution on a thread of its own and keeps what came out."""
+
+    def __init__(self, execution: Execution) -> None:
+        self.execution = execution
+        self.rows = 0
+        self.started = threading.Event()
+        self.first_batch = threading.Event()
+        self.error: BaseException | None = None
+        self._thread = threading.Thread(target=self._run, daemon=True)
+        self._thread.start()
+
+    def _run(self) -> None:
+        try:
+            self.execution.start()
+            self.started.set()
+            for batch in self.execution.batches():
+                self.rows += batch.num_rows
+                self.first_batch.set()
+        except Exception as error:
+            self.error = error
+        finally:
+            self.execution.close()
+
+    @property
+    def reason(self) -> Reason | None:
+        self._thread.join(20)
+        assert not self._thread.is_alive(), "the run did not end"
+        if self.error is None:
+            return None
+        assert isinstance(self.error, QueryEngineError), self.error
+        return self.error.failure.reason
+
+
+# ---- rows
+
+
+@pytest.mark.parametrize("count", [0, 1, 1000, 1001, 5000, 300_000])
+def test_every_row_comes_once_and_in_order(case: EngineCase, engine: Engine, count: int) -> None:
+    if case is SCRIPTED and count > 5000:
+        count = 20_000
+    with engine.open(statement(case.numbers(count))) as execution:
+        schema = execution.start()
+        batches = list(execution.batches())
+    assert schema.names == ["n"]
+    assert all(batch.num_rows > 0 for batch in batches)
+    assert all(batch.schema.equals(schema, check_metadata=True) for batch in batches)
+    assert [n for batch in batches for n in batch.column(0).to_pylist()] == list(range(count))
+
+
+def test_the_schema_names_the_engines_types(case: EngineCase, engine: Engine) -> None:
+    with engine.open(statement(case.numbers(1))) as execution:
+        schema = execution.start()
+    assert schema.field("n").type == pa.int64()
+    assert schema.field("n").metadata[b"engine_type"]
+
+
+def test_no_rows_still_have_columns(case: EngineCase, engine: Engine) -> None:
+    table = read(engine, case.numbers(0))
+    assert table.num_rows == 0
+    assert table.schema.names == ["n"]
+
+
+def test_column_names_may_repeat_and_be_odd(case: EngineCase, engine: Engine) -> None:
+    table = read(engine, case.repeats_names)
+    assert table.schema.names == ["a", "a", 'ü "x']
+
+
+def test_a_batch_is_bounded_when_rows_are_wide(case: EngineCase, engine: Engine) -> None:
+    with engine.open(statement(case.wide(20_000, 4_000))) as execution:
+        execution.start()
+        sizes = [batch.nbytes for batch in execution.batches()]
+    assert sum(sizes) >= 20_000 * 4_000
+    assert max(sizes) <= 80 * MIB
+
+
+def test_memory_is_bounded_whatever_the_size(case: EngineCase, engine: Engine) -> None:
+    process = psutil.Process()
+    read(engine, case.wide(10, 1_000))
+    before = process.memory_info().rss
+    highest = total = 0
+    with engine.open(statement(case.wide(400_000, 1_000))) as execution:
+        execution.start()
+        for batch in execution.batches():
+            total += batch.nbytes
+            highest = max(highest, process.memory_info().rss)
+    assert total >= 400 * 1_000 * 1_000
+    assert highest - before < 200 * MIB
+
+
+def test_a_stalled_consumer_stalls_the_engine(case: EngineCase, engine: Engine) -> None:
+    process = psutil.Process()
+    with engine.open(statement(case.endless_rows)) as execution:
+        execution.start()
+        next(execution.batches())
+        idle_share()
+        before = process.memory_info().rss
+        assert idle_share() < IDLE_SHARE
+        assert process.memory_info().rss - before < 50 * MIB
+
+
+def test_one_statement_runs_after_another(case: EngineCase, engine: Engine) -> None:
+    for _ in range(20):
+        assert read(engine, case.numbers(3)).num_rows == 3
+
+
+# ---- failures
+
+
+def test_a_syntax_error_tells_its_place(case: EngineCase, engine: Engine, tmp_path: Path) -> None:
+    for action in (
+        run_through(engine, case.syntax_error),
+        lambda: case.engine.check(case.syntax_error, case.options(tmp_path)),
+    ):
+        failure = failure_of(action)
+        assert failure.reason is Reason.SYNTAX_ERROR
+        assert failure.position is not None
+        assert failure.position.line == 2
+
+
+def test_a_rejected_statement_is_told_in_the_engines_words(case: EngineCase, engine: Engine) -> None:
+    with engine.open(statement(case.rejected)) as execution:
+        failure = failure_of(execution.start)
+    assert failure.reason is Reason.STATEMENT_REJECTED
+    assert case.rejected_words in failure.message
+    assert "{" not in failure.message
+    if case.rejected_position is not None:
+        assert (failure.position.line, failure.position.column) == case.rejected_position
+
+
+def test_an_error_keeps_its_cause(case: EngineCase, engine: Engine) -> None:
+    if case is SCRIPTED:
+        return
+    with engine.open(statement(case.rejected)) as execution, pytest.raises(QueryEngineError) as caught:
+        execution.start()
+    assert caught.value.__cause__ is not None
+
+
+def test_a_result_that_breaks_raises_and_never_just_stops(case: EngineCase, engine: Engine) -> None:
+    rows = 0
+    with engine.open(statement(case.fails_late)) as execution:
+        execution.start()
+
+        def read_all() -> None:
+            nonlocal rows
+            for batch in execution.batches():
+                rows += batch.num_rows
+
+        failure = failure_of(read_all)
+    assert failure.reason is case.late_reason
+    assert rows > 0
+    assert failure.message
+
+
+def test_an_engine_goes_on_after_a_failure(case: EngineCase, engine: Engine) -> None:
+    failure_of(run_through(engine, case.rejected))
+    failure_of(run_through(engine, case.fails_late))
+    assert read(engine, case.numbers(5)).num_rows == 5
+
+
+# ---- check
+
+
+@pytest.mark.parametrize(
+    ("case", "sql", "reason"),
+    [(case, sql, reason) for case in CASES for sql, reason in case.refused],
+    ids=lambda value: getattr(value, "name", None) if isinstance(value, EngineCase) else str(value)[:50],
+)
+def test_check_refuses(case: EngineCase, sql: str, reason: Reason, tmp_path: Path) -> None:
+    options = case.options(tmp_path)
+    failure = failure_of(lambda: case.engine.check(sql, options))
+    assert failure.reason is reason
+    engine = case.open(tmp_path)
+    try:
+        # What check refuses, an execution refuses too.
+        assert failure_of(run_through(engine, sql)).reason is reason
+    finally:
+        engine.close()
+
+
+@pytest.mark.parametrize(
+    ("case", "sql"),
+    [(case, sql) for case in CASES for sql in case.accepted],
+    ids=lambda value: value.name if isinstance(value, EngineCase) else str(value)[:50],
+)
+def test_check_accepts(case: EngineCase, sql: str, tmp_path: Path) -> None:
+    case.engine.check(sql, case.options(tmp_path))
+
+
+def test_an_unknown_option_is_named(case: EngineCase, tmp_path: Path) -> None:
+    options = {**case.options(tmp_path), "colour": "red"}
+    with pytest.raises(ValueError, match="'colour'"):
+        case.engine.traits(options)
+    with pytest.raises(ValueError, match="'colour'"):
+        case.engine("x", options)
+
+
+# ---- cancel
+
+
+def test_cancel_before_start(case: EngineCase, engine: Engine) -> None:
+    with engine.open(statement(case.numbers(10))) as execution:
+        execution.cancel()
+        assert failure_of(execution.start).reason is Reason.QUERY_CANCELLED
+
+
+@pytest.mark.parametrize("delay", [0.0, 0.001, 0.02, 0.3])
+def test_cancel_during_start(case: EngineCase, engine: Engine, delay: float) -> None:
+    runner = Runner(engine.open(statement(case.endless_start)))
+    threading.Event().wait(delay)
+    before = time.monotonic()
+    runner.execution.cancel()
+    assert time.monotonic() - before < CANCEL_SECONDS
+    assert runner.reason is Reason.QUERY_CANCELLED
+    assert idle_share() < IDLE_SHARE
+
+
+def test_cancel_during_batches(case: EngineCase, engine: Engine) -> None:
+    runner = Runner(engine.open(statement(case.endless_rows)))
+    assert runner.first_batch.wait(20)
+    before = time.monotonic()
+    runner.execution.cancel()
+    assert time.monotonic() - before < CANCEL_SECONDS
+    assert runner.reason is Reason.QUERY_CANCELLED
+    assert idle_share() < IDLE_SHARE
+
+
+def test_cancel_while_the_consumer_stalls_stops_the_engine_at_once(case: EngineCase, engine: Engine) -> None:
+    with engine.open(statement(case.endless_rows)) as execution:
+        execution.start()
+        batches = execution.batches()
+        next(batches)
+        execution.cancel()
+        assert idle_share() < IDLE_SHARE
+        assert failure_of(lambda: next(batches)).reason is Reason.QUERY_CANCELLED
+
+
+def test_cancel_after_the_end_does_nothing(case: EngineCase, engine: Engine) -> None:
+    with engine.open(statement(case.numbers(10))) as execution:
+        execution.start()
+        rows = sum(batch.num_rows for batch in execution.batches())
+        progress = execution.progress()
+        execution.cancel()
+        execution.cancel()
+        assert rows == 10
+        assert execution.progress() == progress
+
+
+def test_cancel_from_several_threads_at_once(case: EngineCase, engine: Engine) -> None:
+    runner = Runner(engine.open(statement(case.endless_rows)))
+    assert runner.first_batch.wait(20)
+    threads = [threading.Thread(target=runner.execution.cancel) for _ in range(5)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(CANCEL_SECONDS)
+        assert not thread.is_alive()
+    assert runner.reason is Reason.QUERY_CANCELLED
+
+
+def test_leaving_early_leaves_nothing_running(case: EngineCase, engine: Engine) -> None:
+    with engine.open(statement(case.endless_rows)) as execution:
+        execution.start()
+        next(execution.batches())
+    assert idle_share() < IDLE_SHARE
+    assert read(engine, case.numbers(3)).num_rows == 3
+
+
+def test_two_executions_do_not_disturb_each_other(case: EngineCase, engine: Engine) -> None:
+    stays = Runner(engine.open(statement(case.endless_rows)))
+    goes = Runner(engine.open(statement(case.endless_rows)))
+    assert stays.first_batch.wait(20)
+    assert goes.first_batch.wait(20)
+    goes.execution.cancel()
+    assert goes.reason is Reason.QUERY_CANCELLED
+    rows = stays.rows
+    deadline = time.monotonic() + 20
+    while stays.rows == rows and time.monotonic() < deadline:
+        threading.Event().wait(0.01)
+    assert stays.rows > rows
+    stays.execution.cancel()
+    assert stays.reason is Reason.QUERY_CANCELLED
+
+
+# ---- close
+
+
+def test_close_twice_and_before_start(case: EngineCase, engine: Engine) -> None:
+    execution = engine.open(statement(case.numbers(3)))
+    execution.close()
+    execution.close()
+    assert failure_of(execution.start).reason is Reason.QUERY_CANCELLED
+
+
+def test_closing_the_engine_closes_its_executions(case: EngineCase, tmp_path: Path) -> None:
+    engine = case.open(tmp_path)
+    runner = Runner(engine.open(statement(case.endless_rows)))
+    assert runner.first_batch.wait(20)
+    engine.close()
+    engine.close()
+    assert runner.reason is Reason.QUERY_CANCELLED
+    assert idle_share() < IDLE_SHARE
+
+
+def test_open_cannot_fail(case: EngineCase, engine: Engine) -> None:
+    engine.open(statement(case.syntax_error, catalog="nope", session_settings={"no": "such"})).close()
+
+
+def test_executions_leave_no_threads_or_files_open(case: EngineCase, engine: Engine) -> None:
+    process = psutil.Process()
+    for _ in range(3):
+        read(engine, case.numbers(2000))
+    before = (process.num_fds(), threading.active_count())
+    for _ in range(10):
+        read(engine, case.numbers(2000))
+        failure_of(run_through(engine, case.rejected))
+    assert (process.num_fds(), threading.active_count()) <= before
+
+
+# ---- progress, limits, version
+
+
+def test_progress_never_goes_back_and_never_raises(case: EngineCase, engine: Engine, tmp_path: Path) -> None:
+    seen: list[Progress] = []
+    with engine.open(statement(case.numbers(300_000 if case is not SCRIPTED else 5_000))) as execution:
+        seen.append(execution.progress())
+        execution.start()
+        for _ in execution.batches():
+            seen.append(execution.progress())  # noqa: PERF401 - asked while it runs
+        seen.append(execution.progress())
+    seen.append(execution.progress())
+    fractions = [each.fraction for each in seen if each.fraction is not None]
+    assert fractions == sorted(fractions)
+    assert all(0.0 <= each <= 1.0 for each in fractions)
+    if case.engine.traits(case.options(tmp_path)).progress:
+        assert fractions[-1] == 1.0
+    else:
+        assert fractions == []
+
+
+def test_the_engines_own_deadline(case: EngineCase, engine: Engine) -> None:
+    if case is SCRIPTED:
+        return
+    before = time.monotonic()
+    failure = failure_of(run_through(engine, case.endless_start, execution_timeout_seconds=0.3))
+    assert failure.reason is Reason.QUERY_TIMEOUT
+    assert time.monotonic() - before < CANCEL_SECONDS
+
+
+def test_the_version_names_product_and_number(engine: Engine) -> None:
+    product, _, number = engine.version().partition(" ")
+    assert product
+    assert number[0].isdigit()
+
+
+# ---- traits
+
+
+def test_what_traits_deny_is_refused(case: EngineCase, engine: Engine, tmp_path: Path) -> None:
+    traits = case.engine.traits(case.options(tmp_path))
+    denied = [{"session_settings": {"no_such_setting": "1"}}]
+    if not traits.catalog:
+        denied.append({"catalog": "main"})
+    if not traits.schema:
+        denied.append({"schema": "main"})
+    for fields in denied:
+        failure = failure_of(run_through(engine, case.numbers(1), **fields))
+        assert failure.reason is Reason.UNSUPPORTED
+        assert failure.metadata["feature"].startswith(next(iter(fields)))
+
+
+# ---- parameters
+
+
+def values_of(case: EngineCase) -> list[object]:
+    return [*case.values, *HOSTILE_TEXTS]
+
+
+def test_named_parameters_come_back_as_they_are(case: EngineCase, engine: Engine) -> None:
+    values = values_of(case)
+    names = [f"p{number}" for number in range(len(values))]
+    parameters = tuple(BoundParameter(name, value) for name, value in zip(names, values, strict=True))
+    table = read(engine, case.named(names), parameters=parameters)
+    assert table.column_names == names
+    assert [column[0].as_py() for column in table.columns] == values
+
+
+def test_positional_parameters_come_back_as_they_are(case: EngineCase, engine: Engine) -> None:
+    values = values_of(case)
+    parameters = tuple(BoundParameter("", value) for value in values)
+    table = read(engine, case.positional(len(values)), parameters=parameters)
+    assert [column[0].as_py() for column in table.columns] == values
+
+
+def test_parameters_that_do_not_match_are_named(case: EngineCase, engine: Engine) -> None:
+    if case is SCRIPTED:
+        sql, parameters, wanted = "rows 1", (BoundParameter("c", 1),), {"unexpected": "c"}
+    else:
+        sql = case.named(["a", "b"])
+        parameters = (BoundParameter("b", 1), BoundParameter("c", 1))
+        wanted = {"missing": "a", "unexpected": "c"}
+    failure = failure_of(run_through(engine, sql, parameters=parameters))
+    assert failure.reason is Reason.PARAMETER_MISMATCH
+    assert failure.metadata == wanted
+
+
+def test_a_value_that_the_engine_cannot_hold_is_refused(case: EngineCase, engine: Engine) -> None:
+    failure = failure_of(run_through(engine, case.named(["a"]), parameters=(case.refused_value,)))
+    assert failure.reason is Reason.PARAMETER_MISMATCH
+    assert failure.metadata["parameter"] == "a"
+
+
+def test_a_parameters_value_stays_out_of_failures(case: EngineCase, engine: Engine) -> None:
+    secret = BoundParameter("a", "hunter2")
+    other = replace(secret, name="b")
+    failure = failure_of(run_through(engine, case.numbers(1), parameters=(secret, other)))
+    assert "hunter2" not in f"{failure}"
+
+
+def test_an_unusable_engine_says_why(case: EngineCase, tmp_path: Path) -> None:
+    options = {
+        "duckdb": {"path": str(tmp_path / "none.db")},
+        "sqlite": {"url": f"sqlite:///{tmp_path / 'none.db'}"},
+        "scripted": {"unavailable": "no such file none.db"},
+    }[case.name]
+    failure = failure_of(lambda: case.engine("mine", options))
+    assert failure.reason is Reason.ENGINE_UNAVAILABLE
+    assert "none.db" in failure.message or "unable to open" in failure.message
+    assert failure.metadata == {"engine": "mine"}
+    assert list(tmp_path.iterdir()) == []

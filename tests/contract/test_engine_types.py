@@ -1,0 +1,61 @@
+"""Each type of each engine, with its edge values, against the data files in types/."""
+
+import sqlite3
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from cases import DUCKDB, SQLITE
+from type_files import DOCUMENT, ENGINES, as_text, records, with_tables
+
+from queryengine.engines.base import Engine, Statement
+
+CASES = {"duckdb": DUCKDB, "sqlite": SQLITE}
+
+
+@pytest.fixture(scope="module")
+def engines(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Engine]]:
+    directory = tmp_path_factory.mktemp("types")
+    with sqlite3.connect(directory / "data.db") as connection:
+        connection.execute(
+            "CREATE TABLE t (i INTEGER, r REAL, s TEXT, b BLOB, d DECIMAL(10,2), o BOOLEAN, day DATE, v VARCHAR(20))"
+        )
+        connection.executemany(
+            "INSERT INTO t VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+            [
+                (-(2**63), 0.1, "é ☃ 😀", b"\x00\xff", 1, 1, "2024-02-29", "x"),
+                (2**63 - 1, 2.0, "", b"", 1.25, 0, "", None),
+                (None,) * 8,
+            ],
+        )
+    connection.close()
+    opened = {name: case.open(directory) for name, case in CASES.items()}
+    yield opened
+    for engine in opened.values():
+        engine.close()
+
+
+def test_every_data_file_has_an_engine() -> None:
+    assert set(ENGINES) == set(CASES)
+
+
+@pytest.mark.parametrize(
+    ("name", "record"),
+    [(name, record) for name in ENGINES for record in records(name)],
+    ids=lambda value: value if isinstance(value, str) else value["query"][:60],
+)
+def test_type(engines: dict[str, Engine], name: str, record: dict[str, Any]) -> None:
+    statement = Statement(sql=record["query"], query_id="q", session_settings=record.get("settings", {}))
+    with engines[name].open(statement) as execution:
+        schema = execution.start()
+        batches = list(execution.batches())
+    assert str(schema.field(0).type) == record["arrow"]
+    assert schema.field(0).metadata[b"engine_type"].decode() == record["type"]
+    for batch in batches:
+        batch.validate(full=True)
+    assert [as_text(value) for batch in batches for value in batch.column(0)] == record["values"]
+
+
+def test_the_document_shows_these_types() -> None:
+    document = DOCUMENT.read_text()
+    assert document == with_tables(document), "run: python tests/contract/type_files.py"

@@ -1,0 +1,74 @@
+"""The type matrix: data files of types/, and the tables of docs/engines.md that are made from them.
+
+`python tests/contract/type_files.py` writes the tables again.
+"""
+
+import re
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import yaml
+
+FOLDER = Path(__file__).parent / "types"
+DOCUMENT = Path(__file__).parents[2] / "docs" / "engines.md"
+ENGINES = tuple(sorted(path.stem for path in FOLDER.glob("*.yaml")))
+
+
+def records(engine: str) -> list[dict[str, Any]]:
+    return yaml.safe_load((FOLDER / f"{engine}.yaml").read_text())
+
+
+def as_text(scalar: pa.Scalar) -> Any:
+    """A value as the data files write it: text, nested in lists and mappings, None for NULL."""
+    kind = scalar.type
+    if not scalar.is_valid:
+        return None
+    if pa.types.is_map(kind):
+        entries = scalar.values
+        return [[as_text(entry["key"]), as_text(entry["value"])] for entry in entries]
+    if pa.types.is_list(kind) or pa.types.is_fixed_size_list(kind):
+        return [as_text(each) for each in scalar.values]
+    if pa.types.is_struct(kind):
+        return {name: as_text(each) for name, each in scalar.items()}
+    if pa.types.is_binary(kind):
+        return scalar.as_py().hex()
+    if pa.types.is_interval(kind):
+        months, days, nanos = scalar.as_py()
+        return f"{months} months {days} days {nanos} ns"
+    if pa.types.is_timestamp(kind) and kind.tz:
+        return pc.strftime(scalar, "%Y-%m-%d %H:%M:%S%z").as_py()
+    if pa.types.is_temporal(kind):
+        return pc.cast(scalar, pa.string()).as_py()
+    if pa.types.is_boolean(kind):
+        return str(scalar.as_py()).lower()
+    return str(scalar.as_py())
+
+
+def table(engine: str) -> str:
+    lines = ["| type | Arrow type | |", "|---|---|---|"]
+    for record in records(engine):
+        remarks = [record.get("note", "")]
+        if "loss" in record:
+            remarks.append(f"**lost:** {record['loss']}")
+        words = "; ".join(each for each in remarks if each)
+        line = f"| `{record['type']}` | `{record['arrow']}` | {words} |"
+        if line not in lines:
+            lines.append(line)
+    return "\n".join(lines)
+
+
+def with_tables(document: str) -> str:
+    """The document with every table between its markers made anew."""
+    for engine in ENGINES:
+        begin, end = f"<!-- types: {engine} -->", "<!-- end of types -->"
+        pattern = re.compile(rf"{re.escape(begin)}\n.*?{re.escape(end)}", re.DOTALL)
+        assert pattern.search(document), f"docs/engines.md has no place for the types of {engine}"
+        made = f"{begin}\n{table(engine)}\n{end}"
+        document = pattern.sub(lambda _, made=made: made, document)
+    return document
+
+
+if __name__ == "__main__":
+    DOCUMENT.write_text(with_tables(DOCUMENT.read_text()))
