@@ -68,8 +68,8 @@ class Service:
     async def start(self) -> None:
         """Open the state, recover what a former process left, start workers, listen.
 
-        Raises StoreLocked and StoreUnusable for the state, PortTaken for an address. Returns when Submit works; workers may
-        still be starting, and queries wait for them.
+        Raises StoreLocked and StoreUnusable for the state, PortTaken for an address. Returns when Submit works;
+        workers may still be starting, and queries wait for them.
         """
         settings = self.settings
         state = settings.state
@@ -225,7 +225,7 @@ class Service:
                 await live.pulse.wait(None)
 
     def _start_run(self, live: LiveQuery, slot: Slot) -> None:
-        self._queries.run_in(live, slot)
+        self._queries.claim(live, slot)
 
     async def _remove_result(self, query: Any) -> None:
         await self._janitor.remove_result(query)
@@ -237,7 +237,7 @@ class Service:
             try:
                 traits[name] = await self._checker.traits(name)
             except QueryEngineError as cause:
-                logger.error("engine %s cannot be used: %s", name, cause.failure.message)
+                logger.warning("engine %s cannot be used: %s", name, cause.failure.message)
                 traits[name] = cause.failure
         return traits
 

@@ -39,3 +39,5 @@ def set_up_logging(*, level: str, as_json: bool) -> None:
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(level.upper())
+    # Migrations tell every step they look at; only trouble is news.
+    logging.getLogger("alembic").setLevel(logging.WARNING)

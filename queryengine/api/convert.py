@@ -1,6 +1,7 @@
 """Domain to contract: records, items and results as messages. Total, and without I/O."""
 
-from typing import Final
+from collections.abc import Mapping
+from typing import Any, Final
 
 from google.protobuf import duration_pb2, timestamp_pb2
 from google.protobuf.message import Message
@@ -16,10 +17,10 @@ from queryengine.domain.query import Query, Truncation
 from queryengine.results.segment import ResultTotals
 from queryengine.v1 import query_pb2, query_service_pb2, result_pb2
 
-QUERY_STATES: Final[dict[QueryState, query_pb2.QueryState]] = {
+QUERY_STATES: Final[Mapping[QueryState, Any]] = {
     state: query_pb2.QueryState.Value(f"QUERY_STATE_{state}") for state in QueryState
 }
-RESULT_STATES: Final[dict[ResultState, query_pb2.ResultState]] = {
+RESULT_STATES: Final[Mapping[ResultState, Any]] = {
     state: query_pb2.ResultState.Value(f"RESULT_STATE_{state}") for state in ResultState
 }
 TRUNCATIONS: Final = {

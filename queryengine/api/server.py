@@ -15,9 +15,9 @@ SERVICE: Final = pb.DESCRIPTOR.services_by_name["QueryService"].full_name
 TRANSPORT_SLACK_BYTES: Final = 1 << 20
 """Requests this much over the limit still get our own error; gRPC cuts off what is larger."""
 
-# Why each: two servers on one port would share it silently without so_reuseport=0; keepalive needs ping_timeout to act at
-# all; without max_pending_requests a burst of calls is dropped at random; connections end after a while so that clients
-# find new servers.
+# Why each: two servers on one port would share it silently without so_reuseport=0; keepalive needs ping_timeout to
+# act at all; without max_pending_requests a burst of calls is dropped at random; connections end after a while so
+# that clients find new servers.
 OPTIONS: Final = (
     ("grpc.so_reuseport", 0),
     ("grpc.max_send_message_length", 5 << 20),

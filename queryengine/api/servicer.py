@@ -86,7 +86,7 @@ class Servicer:
         self._tenant_streams = tenant_streams
         self._open_streams: Counter[str] = Counter()
 
-    async def Submit(self, request: pb.SubmitRequest, caller: Caller) -> bytes:  # noqa: N802
+    async def Submit(self, request: pb.SubmitRequest, caller: Caller) -> bytes:
         wait = wait_seconds(request, self._limits)
         inline_as_rows = as_rows(request.result.inline_format, "inline_format")
         choice = self._engines.choose(request.engine)
@@ -104,14 +104,14 @@ class Servicer:
                 inline = await self._fetching.inline(live, as_rows=inline_as_rows)
         return self._submit_response(live, existing, inline)
 
-    async def GetStatus(self, request: pb.GetStatusRequest, caller: Caller) -> pb.GetStatusResponse:  # noqa: N802
+    async def GetStatus(self, request: pb.GetStatusRequest, caller: Caller) -> pb.GetStatusResponse:
         wait = wait_seconds(request, self._limits)
         live = await self._find(caller, request.query_id)
         if wait and not live.is_final:
             await live.wait_for_version(request.after_version, wait)
         return pb.GetStatusResponse(status=convert.status(live, self._clock.now_us()))
 
-    async def StreamResults(  # noqa: N802
+    async def StreamResults(
         self, request: pb.StreamResultsRequest, caller: Caller
     ) -> AsyncIterator[bytes | pb.StreamResultsResponse]:
         read = to_read(request, self._limits)
@@ -124,7 +124,7 @@ class Servicer:
                 else:
                     yield self._stream_message(live, item, format_value)
 
-    async def Cancel(self, request: pb.CancelRequest, caller: Caller) -> pb.CancelResponse:  # noqa: N802
+    async def Cancel(self, request: pb.CancelRequest, caller: Caller) -> pb.CancelResponse:
         wait = wait_seconds(request, self._limits)
         reason = cancel_reason(request)
         live = await self._find(caller, request.query_id)
@@ -143,7 +143,7 @@ class Servicer:
             status=convert.status(live, self._clock.now_us()),
         )
 
-    async def WatchStatus(  # noqa: N802
+    async def WatchStatus(
         self, request: pb.WatchStatusRequest, caller: Caller
     ) -> AsyncIterator[pb.WatchStatusResponse]:
         heartbeat = heartbeat_seconds(request, self._limits)
@@ -157,7 +157,7 @@ class Servicer:
                 else:
                     yield pb.WatchStatusResponse(heartbeat=self._heartbeat(live))
 
-    async def FetchPage(self, request: pb.FetchPageRequest, caller: Caller) -> bytes:  # noqa: N802
+    async def FetchPage(self, request: pb.FetchPageRequest, caller: Caller) -> bytes:
         cursor = to_cursor(request)
         rows = as_rows(request.format, "format")
         live = await self._find(caller, request.query_id)
@@ -173,7 +173,7 @@ class Servicer:
             encoded += convert.embedded(pb.FetchPageResponse, "page", fetched.page.message())
         return encoded
 
-    async def ListQueries(self, request: pb.ListQueriesRequest, caller: Caller) -> pb.ListQueriesResponse:  # noqa: N802
+    async def ListQueries(self, request: pb.ListQueriesRequest, caller: Caller) -> pb.ListQueriesResponse:
         size = to_list_size(request)
         found = await self._queries.list(
             caller.tenant,
@@ -189,9 +189,7 @@ class Servicer:
         statuses = [convert.status(live, now_us) for live in shown]
         return pb.ListQueriesResponse(queries=statuses, next_page_token=token)
 
-    async def ReleaseResults(  # noqa: N802
-        self, request: pb.ReleaseResultsRequest, caller: Caller
-    ) -> pb.ReleaseResultsResponse:
+    async def ReleaseResults(self, request: pb.ReleaseResultsRequest, caller: Caller) -> pb.ReleaseResultsResponse:
         live = await self._find(caller, request.query_id)
         if request.HasField("extend_to"):
             await self._queries.extend(live, microseconds(request.extend_to))
@@ -199,7 +197,7 @@ class Servicer:
             await self._queries.release(live)
         return pb.ReleaseResultsResponse(status=convert.status(live, self._clock.now_us()))
 
-    async def ListEngines(self, request: pb.ListEnginesRequest, caller: Caller) -> pb.ListEnginesResponse:  # noqa: ARG002, N802
+    async def ListEngines(self, _: pb.ListEnginesRequest, caller: Caller) -> pb.ListEnginesResponse:  # noqa: ARG002
         return pb.ListEnginesResponse(engines=[convert.engine(view) for view in self._engines.views()])
 
     async def _find(self, caller: Caller, query_id: str) -> LiveQuery:

@@ -122,8 +122,8 @@ class Dispatcher:
         self._pool = pool
 
     def reserve(self, tenant: str, engine: str) -> Slot | WaitingPlace:
-        """A slot at once when one is free and nobody waits for it, else a place in the queue. Counted from here on: use it
-        by `enqueue` or by running in it, or `give_back`.
+        """A slot at once when one is free and nobody waits for it, else a place in the queue. Counted from here on:
+        use it by `enqueue` or by running in it, or `give_back`.
 
         Raises TENANT_QUEUE_FULL when the tenant may not have another query wait.
         """

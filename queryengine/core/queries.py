@@ -58,7 +58,7 @@ class Queries:
         self._check_timeout_seconds = check_timeout_seconds
         self._spawn = spawn
         self._remove_result = remove_result
-        self._submitting: dict[Key, asyncio.Future[None]] = {}
+        self._submitting: dict[Key, asyncio.Future[tuple[LiveQuery, bool]]] = {}
         self._draining = False
 
     async def submit(self, tenant: str, subject: str, query_id: str, spec: QuerySpec) -> tuple[LiveQuery, bool]:
@@ -67,30 +67,19 @@ class Queries:
         Raises QUERY_ID_REUSED, SPOOL_FULL, TENANT_QUEUE_FULL, SERVER_DRAINING, what Engine.check raises, and
         STORE_UNAVAILABLE when nothing could be written.
         """
+        query_id = query_id or str(uuid.uuid4())
         key = (tenant, query_id)
         while key in self._submitting:
             await asyncio.wait([self._submitting[key]])
         found = self._registry.in_memory(tenant, query_id)
-        if found is None and query_id and (stored := await self._store.get(tenant, query_id)) is not None:
-            found = self._registry.add(stored)
         if found is not None:
             return _same(found, spec), True
-        if self._draining:
-            message = "the server is shutting down; send this to another one, or again in a moment"
-            raise error(Reason.SERVER_DRAINING, message, retry_after_seconds=1.0)
-        self._meter.admit(tenant)
-        query = Query(
-            tenant=tenant,
-            subject=subject,
-            query_id=query_id or str(uuid.uuid4()),
-            spec=spec,
-            fingerprint=spec.fingerprint(),
-            query_hash=spec.query_hash(),
-            submit_us=self._clock.now_us(),
-        )
-        await self._clerk.check(spec.engine, spec.sql, timeout_seconds=self._check_timeout_seconds)
-        # From here on the caller may leave: what was begun is finished, and the query id finds it.
-        return await asyncio.shield(asyncio.ensure_future(self._accept(query)))
+        # From here on the caller may leave: what was begun is finished, and the query id finds it. No second Submit of
+        # the id gets past the mark meanwhile.
+        accepting = asyncio.ensure_future(self._accept(tenant, subject, query_id, spec))
+        self._submitting[key] = accepting
+        accepting.add_done_callback(lambda _: self._accepted(key))
+        return await asyncio.shield(accepting)
 
     async def cancel(self, live: LiveQuery, reason: str) -> CancelOutcome:
         """Ask for the end of a query; it has ended on return only if it was waiting. Idempotent."""
@@ -128,7 +117,9 @@ class Queries:
         return live
 
     async def extend(self, live: LiveQuery, until_us: int) -> LiveQuery:
-        """Keep the rows until a time. Raises INVALID_FIELD for a time out of range, and what reading them would raise."""
+        """Keep the rows until a time. Raises INVALID_FIELD for a time out of range, and what reading them would
+        raise.
+        """
         now_us = self._clock.now_us()
         if not now_us < until_us <= now_us + EXTEND_MAX_US:
             message = "extend_to must be later than now and at most 7 days away"
@@ -174,44 +165,74 @@ class Queries:
         self._draining = True
         self._dispatcher.close()
 
-    async def _accept(self, query: Query) -> tuple[LiveQuery, bool]:
-        """Make a query durable and set it going."""
-        key = (query.tenant, query.query_id)
-        place = self._dispatcher.reserve(query.tenant, query.spec.engine)
-        done = self._submitting[key] = asyncio.get_running_loop().create_future()
+    def _accepted(self, key: Key) -> None:
+        accepting = self._submitting.pop(key)
+        if not accepting.cancelled():
+            # Looked at here, as the caller who would have got it may be gone.
+            accepting.exception()
+
+    async def _accept(self, tenant: str, subject: str, query_id: str, spec: QuerySpec) -> tuple[LiveQuery, bool]:
+        """Look the id up, check the statement, make the query durable and set it going."""
+        stored = await self._store.get(tenant, query_id)
+        if stored is not None:
+            return _same(self._registry.add(stored), spec), True
+        if self._draining:
+            message = "the server is shutting down; send this to another one, or again in a moment"
+            raise error(Reason.SERVER_DRAINING, message, retry_after_seconds=1.0)
+        self._meter.admit(tenant)
+        await self._clerk.check(spec.engine, spec.sql, timeout_seconds=self._check_timeout_seconds)
+        query = Query(
+            tenant=tenant,
+            subject=subject,
+            query_id=query_id,
+            spec=spec,
+            fingerprint=spec.fingerprint(),
+            query_hash=spec.query_hash(),
+            submit_us=self._clock.now_us(),
+        )
+        place = self._dispatcher.reserve(tenant, spec.engine)
+        if isinstance(place, Slot):
+            live = await self._accept_running(query, place)
+        else:
+            live = await self._accept_waiting(query, place)
+        if spec.cancel_on_disconnect:
+            self._spawn(self._cancel_unread(live), f"disconnect-{query_id}")
+        return live, False
+
+    async def _accept_running(self, query: Query, slot: Slot) -> LiveQuery:
+        """Claim at once: one commit for SUBMIT and CLAIM, and the engine begins while the disk writes. A query that
+        did not become durable is stopped and forgotten; it was never acknowledged, and it only reads.
+        """
+        query = replace(query, state=QueryState.RUNNING, attempt=1, **self._runner.claim_changes())
+        live = self._registry.add(query)
+        durable = asyncio.ensure_future(self._store.submit(query))
+        self._spawn(self._run(live, self._runner.run_if_durable(live, slot, durable)), f"run-{query.query_id}")
         try:
-            if isinstance(place, Slot):
-                query = replace(query, state=QueryState.RUNNING, attempt=1, **self._runner.claim_changes())
-            stored, existing = await self._store.submit(query)
+            await durable
+        except QueryEngineError as cause:
+            live.request_stop(Stop(cause.failure, QueryState.CANCELLED))
+            raise
+        return live
+
+    async def _accept_waiting(self, query: Query, place: WaitingPlace) -> LiveQuery:
+        try:
+            await self._store.submit(query)
         except BaseException:
             self._dispatcher.give_back(query.tenant, place)
             raise
+        live = self._registry.add(query)
+        self._wait(live, place)
+        return live
+
+    def claim(self, live: LiveQuery, slot: Slot) -> None:
+        """Run a waiting query in a slot, in a task of its own."""
+        self._spawn(self._run(live, self._runner.claim_and_run(live, slot)), f"run-{live.query.query_id}")
+
+    async def _run(self, live: LiveQuery, run: Awaitable[None]) -> None:
+        try:
+            await run
         finally:
-            del self._submitting[key]
-            done.set_result(None)
-        live = self._registry.add(stored)
-        if existing:
-            self._dispatcher.give_back(query.tenant, place)
-            return live, True
-        if isinstance(place, Slot):
-            self.run_in(live, place)
-        else:
-            self._wait(live, place)
-        if query.spec.cancel_on_disconnect:
-            self._spawn(self._cancel_unread(live), f"disconnect-{live.query.query_id}")
-        return live, False
-
-    def run_in(self, live: LiveQuery, slot: Slot) -> None:
-        """Run a query in a slot, in a task of its own: claimed at Submit already, or claimed now."""
-        claimed = live.query.state is QueryState.RUNNING
-
-        async def run() -> None:
-            try:
-                await (self._runner.run(live, slot) if claimed else self._runner.claim_and_run(live, slot))
-            finally:
-                self._dispatcher.finished(live)
-
-        self._spawn(run(), f"run-{live.query.query_id}")
+            self._dispatcher.finished(live)
 
     def _wait(self, live: LiveQuery, place: WaitingPlace) -> None:
         self._dispatcher.enqueue(live, place)

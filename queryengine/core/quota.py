@@ -22,7 +22,9 @@ class SpoolLimits:
 
 
 class SpoolMeter:
-    """Counts stored bytes per tenant. Counting is exact for pages this server wrote, and by folder size for older ones."""
+    """Counts stored bytes per tenant. Counting is exact for pages this server wrote, and by folder size for older
+    ones.
+    """
 
     def __init__(self, spool: Spool, limits: SpoolLimits) -> None:
         self._spool = spool

@@ -64,6 +64,7 @@ class Registry:
             raise not_found()
         return self.add(query)
 
-    def forget(self, tenant: str, query_id: str) -> None:
-        """Drop an ended query from memory, after its record was removed."""
-        self._ended.pop((tenant, query_id), None)
+    def forget(self, live: LiveQuery) -> None:
+        """Drop a query that did not become durable."""
+        if self._active.get(live.key) is live:
+            del self._active[live.key]

@@ -17,7 +17,7 @@ from queryengine.core.registry import Registry
 from queryengine.domain.clock import Clock
 from queryengine.domain.errors import Failure, QueryEngineError, Reason
 from queryengine.domain.lifecycle import Event, QueryState, ResultState
-from queryengine.domain.query import QuerySpec
+from queryengine.domain.query import Query, QuerySpec
 from queryengine.results.index import PageIndex
 from queryengine.results.spool import Spool
 from queryengine.results.writer import ResultLimits
@@ -85,10 +85,22 @@ class Runner:
             slot.release()
             self._registry.keep(live)
             return
-        await self.run(live, slot)
+        await self._settle(live, await self._execute(live, slot))
 
-    async def run(self, live: LiveQuery, slot: Slot) -> None:
-        """Run a query that is RUNNING; returns when it has left that state."""
+    async def run_if_durable(self, live: LiveQuery, slot: Slot, durable: asyncio.Future[tuple[Query, bool]]) -> None:
+        """Run a query whose record, RUNNING already, is still being written. When it could not be written, what the
+        run left is removed and nobody hears of it.
+        """
+        last = await self._execute(live, slot)
+        await asyncio.wait([durable])
+        if durable.exception() is None:
+            await self._settle(live, last)
+        else:
+            await self._discard(live)
+            self._registry.forget(live)
+
+    async def _execute(self, live: LiveQuery, slot: Slot) -> LastEvent:
+        """Run a query in its slot; returns the worker's last word."""
         spec = live.query.spec
         expected = self._estimates.execution_us(spec.engine, live.query.query_hash)
         if expected is not None and live.query.start_us is not None:
@@ -99,10 +111,9 @@ class Runner:
         live.engine_cancel = EngineCancel.NOT_RUNNING
         stopper = asyncio.create_task(self._stop_in_time(live, run), name=f"stop-{live.query.query_id}")
         try:
-            last = await self._follow(live, run)
+            return await self._follow(live, run)
         finally:
             stopper.cancel()
-        await self._settle(live, last)
 
     def _order(self, live: LiveQuery) -> RunOrder:
         query = live.query
@@ -220,7 +231,7 @@ class Runner:
         )
         return Event.FAIL, {**facts, "end_us": now_us, "failure": failure}
 
-    async def _advance(self, live: LiveQuery, event: Event, changes: dict[str, Any]) -> tuple[bool, Any]:
+    async def _advance(self, live: LiveQuery, event: Event, changes: dict[str, Any]) -> tuple[bool, Query]:
         """As Store.advance, repeated until the store takes it: an outcome must not be lost to a full disk."""
         tries = 0
         while True:

@@ -1,7 +1,7 @@
 """What a reader of results and states is sent, and when: a plain sequence of items, told apart by their class.
 
-A stream is a pure read. It may begin at any row, before the query runs or after it ended, and ends in End, in Rotate, or
-by raising the query's failure. Nothing here knows gRPC.
+A stream is a pure read. It may begin at any row, before the query runs or after it ended, and ends in End, in Rotate,
+or by raising the query's failure. Nothing here knows gRPC.
 """
 
 import asyncio
@@ -147,8 +147,8 @@ class Streams:
                     yield Beat()
 
     async def read(self, live: LiveQuery, request: ReadRequest) -> AsyncIterator[Item]:
-        """The whole story of a result from a row on. Raises the query's failure, RESULT_RESTARTED, ROW_PAST_END, and what
-        makes stored rows unreadable.
+        """The whole story of a result from a row on. Raises the query's failure, RESULT_RESTARTED, ROW_PAST_END, and
+        what makes stored rows unreadable.
         """
         attempt = live.query.attempt
         if request.attempt and attempt and request.attempt != attempt:

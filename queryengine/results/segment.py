@@ -1,9 +1,10 @@
 """The segment file: an append-only log of records, each complete in itself and checked.
 
-A record is a fixed header and a body. A result is the segments `00000.seg`, `00001.seg`, … of one attempt: first a SCHEMA
-record, then PAGE records in row order, last one END record. The body of a PAGE record is a StreamResultsResponse as it
-goes out on the wire, so a page is served by reading bytes. The headers are the page index: a reader that comes after a
-restart walks them. A torn tail has no valid header or too few bytes, and ends the walk.
+A record is a fixed header and a body. A result is the segments `00000.seg`, `00001.seg`, … of one attempt: first a
+SCHEMA record, then PAGE records in row order, last one END record. The body of a PAGE record is a
+StreamResultsResponse as it goes out on the wire, so a page is served by reading bytes. The headers are the page
+index: a reader that comes after a restart walks them. A torn tail has no valid header or too few bytes, and ends the
+walk.
 """
 
 import json
@@ -127,7 +128,9 @@ def record_header(
     row_count: int = 0,
     crc32c: int = 0,
 ) -> bytes:
-    """The header of a record whose body has this many bytes; `crc32c` is that of a page's payload or of a whole body."""
+    """The header of a record whose body has this many bytes; `crc32c` is that of a page's payload or of a whole
+    body.
+    """
     packed = _HEADER.pack(MAGIC, kind, prefix_length, row_count, start_row, length, crc32c, 0)[:-4]
     return packed + struct.pack("<I", google_crc32c.value(packed))
 

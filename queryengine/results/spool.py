@@ -46,7 +46,9 @@ class Spool:
         return PageIndex.of_stored(directory, attempt, load(directory))
 
     def remove(self, tenant: str, query_id: str) -> int:
-        """Remove every attempt of a query; returns the bytes freed. Open readers keep what they have open. Idempotent."""
+        """Remove every attempt of a query; returns the bytes freed. Open readers keep what they have open.
+        Idempotent.
+        """
         return self.remove_folder(tenant_hash(tenant), query_id)
 
     def remove_folder(self, tenant_folder: str, query_id: str) -> int:

@@ -1,8 +1,8 @@
 """Batches in, stored pages out: cuts, encodes once and appends. Lives in a worker process.
 
 A page is encoded into one reused buffer and written with its headers in one call, because fresh memory and copies cost
-more than the encoding itself. Pages aim at a size in bytes; small batches are gathered until that size or until a reader
-has waited long enough, which the caller decides by calling `flush`.
+more than the encoding itself. Pages aim at a size in bytes; small batches are gathered until that size or until a
+reader has waited long enough, which the caller decides by calling `flush`.
 """
 
 import errno
@@ -59,8 +59,9 @@ class ResultLimits:
 class ResultWriter:
     """Appends the pages of one attempt to its directory, which must exist and be empty.
 
-    `published` is called with each page as soon as it can be read. Everything raises QueryEngineError: SPOOL_FULL when the
-    disk is full, RESULT_LIMIT and ROW_TOO_LARGE by the limits. After an error the writer is only good for closing.
+    `published` is called with each page as soon as it can be read. Everything raises QueryEngineError: SPOOL_FULL
+    when the disk is full, RESULT_LIMIT and ROW_TOO_LARGE by the limits. After an error the writer is only good for
+    closing.
     """
 
     def __init__(
@@ -72,7 +73,7 @@ class ResultWriter:
         self._published = published
         codec = None if limits.compression is Compression.NONE else limits.compression.value
         self._options = pa.ipc.IpcWriteOptions(compression=codec)
-        self._buffer = pa.allocate_buffer(limits.page_bytes * 2 + ENCODING_SLACK_BYTES)
+        self._buffer = pa.allocate_buffer(2 * FIRST_PAGE_BYTES)
         self._pending: list[pa.RecordBatch] = []
         self._pending_rows = 0
         self._pending_bytes = 0
@@ -83,7 +84,8 @@ class ResultWriter:
         self._segment = -1
         self._descriptor = -1
         self._offset = 0
-        # Finished segments are synced beside the encoding, so that the END marker does not wait for all of them at once.
+        # Finished segments are synced beside the encoding, so that the END marker does not wait for all of them at
+        # once.
         self._syncer = ThreadPoolExecutor(max_workers=1, thread_name_prefix="segment-sync")
         self._syncs: list[Future[None]] = []
         self._next_segment()
@@ -215,7 +217,8 @@ class ResultWriter:
         needed = batch.nbytes + len(self._schema.names) * 1024 + ENCODING_SLACK_BYTES
         while True:
             if needed > self._buffer.size:
-                self._buffer = pa.allocate_buffer(needed)
+                # Once for a result of more than a page: later pages fit in what the second one needs.
+                self._buffer = pa.allocate_buffer(max(needed, 2 * self._limits.page_bytes + ENCODING_SLACK_BYTES))
             sink = pa.FixedSizeBufferWriter(self._buffer)
             try:
                 with pa.ipc.new_stream(sink, self._schema, options=self._options) as stream:

@@ -1,6 +1,7 @@
 """A clerk process as the server sees it: one request at a time, under a time limit that ends in SIGKILL."""
 
 import asyncio
+from collections import OrderedDict
 from typing import Any, Final
 
 from queryengine.domain.errors import Failure, QueryEngineError, Reason, error
@@ -12,11 +13,13 @@ from queryengine.workers.protocol import Frame, encode
 MEMORY_LIMIT_MIB: Final = 4096
 CUT_TIMEOUT_SECONDS: Final = 60.0
 START_TIMEOUT_SECONDS: Final = 60.0
+REMEMBERED_MAX: Final = 1_000
+REMEMBERED_CHARACTERS_MAX: Final = 4_096
 
 
 class Clerk:
-    """Checks SQL and cuts pages in a process of its own. Requests queue; one that takes too long costs the process, which
-    is started again for the next.
+    """Checks SQL and cuts pages in a process of its own. Requests queue; one that takes too long costs the process,
+    which is started again for the next.
     """
 
     def __init__(self, engines: dict[str, dict[str, Any]]) -> None:
@@ -24,6 +27,7 @@ class Clerk:
         self._role = {"type": "clerk", "engines": engines, "memory_limit_mib": MEMORY_LIMIT_MIB}
         self._process: WorkerProcess | None = None
         self._turn = asyncio.Lock()
+        self._passed: OrderedDict[tuple[str, str], None] = OrderedDict()
 
     async def start(self) -> None:
         """Start the process now instead of at the first request."""
@@ -31,13 +35,23 @@ class Clerk:
             await self._started()
 
     async def check(self, engine: str, sql: str, *, timeout_seconds: float) -> None:
-        """Raises what Engine.check raises, and STATEMENT_TOO_COMPLEX when it takes too long or too much memory."""
+        """Raises what Engine.check raises, and STATEMENT_TOO_COMPLEX when it takes too long or too much memory.
+
+        Short texts that passed are remembered: a check depends on the text alone, and services repeat their statements.
+        """
+        if (engine, sql) in self._passed:
+            self._passed.move_to_end((engine, sql))
+            return
         too_complex = error(
             Reason.STATEMENT_TOO_COMPLEX,
             "the statement is too complex to check; simplify it, or bind long lists as parameters",
             timeout_ms=int(timeout_seconds * 1000),
         )
         await self._request({"type": "check", "engine": engine, "sql": sql}, timeout_seconds, too_complex)
+        if len(sql) <= REMEMBERED_CHARACTERS_MAX:
+            self._passed[engine, sql] = None
+            if len(self._passed) > REMEMBERED_MAX:
+                self._passed.popitem(last=False)
 
     async def traits(self, engine: str) -> EngineTraits:
         """What a configured engine can do. Raises ENGINE_UNAVAILABLE when its driver or options do not work."""

@@ -151,7 +151,6 @@ class Run:
                 continue
 
     def _store(self, execution: Execution) -> dict[str, Any]:
-        order = self._order
         writer: ResultWriter | None = None
         try:
             for item in self._arriving(execution):
@@ -183,8 +182,8 @@ class Run:
         return writer
 
     def _arriving(self, execution: Execution) -> Iterator[Item | None]:
-        """What the engine yields, in order, up to its end; None when rows that wait must wait no longer. Raises what the
-        engine raised. Reports progress on the way.
+        """What the engine yields, in order, up to its end; None when rows that wait must wait no longer. Raises what
+        the engine raised. Reports progress on the way.
         """
         pending_since = 0.0
         while True:

@@ -109,7 +109,9 @@ class Run:
         self._process.send(encode({"type": "cancel", "execution": self.execution}))
 
     def abandon(self, description: str) -> None:
-        """Give the execution up: Lost follows at once, and its process is killed as soon as no other execution is on it."""
+        """Give the execution up: Lost follows at once, and its process is killed as soon as no other execution is on
+        it.
+        """
         self._seat.abandon(self, description)
 
     def deliver(self, event: RunEvent) -> None:

@@ -1,7 +1,7 @@
 """The frames between server and worker processes: a JSON header and a blob of bytes, over a socket pair.
 
-Only control messages and small blobs travel here; pages go through the spool. JSON and not pickle, because a worker runs
-other people's SQL and the server must not run what a worker sends.
+Only control messages and small blobs travel here; pages go through the spool. JSON and not pickle, because a worker
+runs other people's SQL and the server must not run what a worker sends.
 """
 
 import asyncio
