@@ -35,7 +35,7 @@ from queryengine.domain.query import QuerySpec
 from queryengine.engines.base import EngineTraits
 from queryengine.results.spool import Spool
 from queryengine.results.writer import ResultLimits
-from queryengine.settings import Settings
+from queryengine.settings import Settings, SettingsError
 from queryengine.store import Store, StoreUnusable
 from queryengine.telemetry import set_up_logging
 from queryengine.workers.clerk import Clerk
@@ -68,8 +68,8 @@ class Service:
     async def start(self) -> None:
         """Open the state, recover what a former process left, start workers, listen.
 
-        Raises StoreLocked and StoreUnusable for the state, PortTaken for an address. Returns when Submit works;
-        workers may still be starting, and queries wait for them.
+        Raises StoreLocked and StoreUnusable for the state, PortTaken for an address, SettingsError for an option.
+        Returns when Submit works; workers may still be starting, and queries wait for them.
         """
         settings = self.settings
         state = settings.state
@@ -237,6 +237,8 @@ class Service:
             try:
                 traits[name] = await self._checker.traits(name)
             except QueryEngineError as cause:
+                if cause.failure.reason is Reason.INVALID_FIELD:
+                    raise SettingsError(f"engines.{name}.options: {cause.failure.message}") from cause
                 logger.warning("engine %s cannot be used: %s", name, cause.failure.message)
                 traits[name] = cause.failure
         return traits
@@ -281,7 +283,7 @@ async def _serve(settings: Settings) -> int:
         loop.add_signal_handler(each, on_signal)
     try:
         await service.start()
-    except (PortTaken, StoreUnusable) as cause:
+    except (PortTaken, SettingsError, StoreUnusable) as cause:
         print(f"queryengine: {cause}", file=sys.stderr)  # noqa: T201
         return 1
     print(banner(service), flush=True)  # noqa: T201

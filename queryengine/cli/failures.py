@@ -85,10 +85,10 @@ def reported(server: str, *, sql: str = "") -> Iterator[None]:
         raise typer.Exit(ExitCode.CANCELLED) from None
 
 
-def usage_error(message: str) -> typer.Exit:
+def ended(message: str, code: ExitCode = ExitCode.USAGE) -> typer.Exit:
     """Say what is wrong with the command, and give the exception that ends it."""
     error_console().print(Text.assemble(("error: ", "bold red"), message))
-    return typer.Exit(ExitCode.USAGE)
+    return typer.Exit(code)
 
 
 def error_console() -> Console:
@@ -120,8 +120,8 @@ def pointed(sql: str, position: Position) -> Text:
     line = lines[position.line - 1]
     column = min(position.column - 1, len(line))
     first = max(0, column - CONTEXT_CHARACTERS)
-    shown = line[first : column + CONTEXT_CHARACTERS]
-    # Tabs stay tabs, so that the caret stands under its character.
-    pad = "".join("\t" if character == "\t" else " " for character in line[first:column])
+    # A tab is shown as one space, so that the caret stands under its character.
+    shown = line[first : column + CONTEXT_CHARACTERS].replace("\t", " ")
+    pad = " " * (column - first)
     label = f"  {position.line} | "
     return Text.assemble((label, "dim"), shown, "\n", (" " * (len(label) - 2) + "| ", "dim"), pad, ("^", "bold red"))

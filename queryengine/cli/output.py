@@ -16,6 +16,7 @@ from rich.table import Table
 from rich.text import Text
 
 from queryengine.cli import jsontext
+from queryengine.cli.failures import ExitCode, ended
 from queryengine.cli.options import Format
 from queryengine.codec.types import is_text
 
@@ -165,20 +166,30 @@ def writer_to(
     *,
     table_rows: int = TABLE_ROWS,
 ) -> Iterator[Writer]:
-    """A writer to the file, or to standard output without one. A file left by an error is removed."""
+    """A writer to the file, or to standard output without one. The file appears when everything is written,
+    in the place of an older one; after an error nothing has changed.
+    """
     if path is None:
         with _writer(sys.stdout.buffer, format, table_rows) as writer:
             yield writer
         sys.stdout.buffer.flush()
         return
-    with path.open("wb") as sink:
-        try:
-            with _writer(sink, format, table_rows) as writer:
-                yield writer
-        except BaseException:
-            # Half a file must not look like a result.
-            path.unlink(missing_ok=True)
-            raise
+    # A pipe or a device cannot be replaced, and need not be.
+    partial = path.with_name(f".{path.name}.partial") if path.is_file() or not path.exists() else path
+    try:
+        sink = partial.open("wb")
+    except OSError as error:
+        raise ended(f"cannot write {path}: {error.strerror}") from error
+    try:
+        with sink, _writer(sink, format, table_rows) as writer:
+            yield writer
+        if partial != path:
+            partial.replace(path)
+    except OSError as error:
+        raise ended(f"cannot write {path}: {error.strerror}", ExitCode.FAILED) from error
+    finally:
+        if partial != path:
+            partial.unlink(missing_ok=True)
 
 
 def write_all(writer: Writer, schema: pa.Schema, batches: Iterable[pa.RecordBatch]) -> None:

@@ -11,7 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from queryengine.cli import jsontext, options
-from queryengine.cli.failures import reported, usage_error
+from queryengine.cli.failures import ended, reported
 from queryengine.cli.options import (
     DEFAULT_SERVER,
     DEFAULT_TENANT,
@@ -132,7 +132,7 @@ def fetch(
 ) -> None:
     """Write some stored rows of a query, from anywhere in its result."""
     if page is not None and offset is not None:
-        raise usage_error("give --page or --offset, not both")
+        raise ended("give --page or --offset, not both")
     with reported(server), options.client(server, tenant, user) as client:
         fetched = client.attach(query_id).fetch_page(page=page, offset=offset, page_size=size)
     batch = fetched.batch

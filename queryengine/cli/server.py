@@ -1,11 +1,14 @@
 """Commands that need no server: serve starts one, config check reads its settings."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from queryengine.cli.failures import usage_error
+from queryengine.cli.failures import ended
+
+if TYPE_CHECKING:
+    from queryengine.settings import Settings
 
 # The parts of the server are imported inside the commands, so that the others start without them.
 
@@ -21,7 +24,7 @@ def serve(
     try:
         loaded = settings.load(str(config) if config is not None else None)
     except settings.SettingsError as error:
-        raise usage_error(str(error)) from error
+        raise ended(str(error)) from error
     raise typer.Exit(app.serve(loaded))
 
 
@@ -31,6 +34,22 @@ def check(config: Annotated[Path, typer.Argument(metavar="FILE", help="Settings,
 
     try:
         loaded = settings.load(str(config))
+        _check_options(loaded)
     except settings.SettingsError as error:
-        raise usage_error(str(error)) from error
+        raise ended(str(error)) from error
     typer.echo(f"{config}: ok; engines: {', '.join(loaded.engines)}")
+
+
+def _check_options(loaded: "Settings") -> None:
+    """The options of each engine, which only its adapter can judge. Raises SettingsError."""
+    from queryengine.domain.errors import QueryEngineError
+    from queryengine.engines.registry import engine_class
+    from queryengine.settings import SettingsError
+
+    for name, engine in loaded.engines.items():
+        try:
+            engine_class(engine.type).traits(engine.options)
+        except QueryEngineError as cause:
+            raise SettingsError(f"engines.{name}: {cause.failure.message}") from cause
+        except ValueError as cause:
+            raise SettingsError(f"engines.{name}.options: {cause}") from cause

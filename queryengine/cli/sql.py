@@ -10,7 +10,7 @@ import typer
 from rich.console import Console
 
 from queryengine.cli import options
-from queryengine.cli.failures import ExitCode, error_console, reported, usage_error
+from queryengine.cli.failures import ExitCode, ended, error_console, reported
 from queryengine.cli.options import DEFAULT_SERVER, DEFAULT_TENANT, Format, Output, Server, Tenant, User
 from queryengine.cli.output import TableWriter, Writer, writer_to
 from queryengine.cli.progress import Progress
@@ -73,12 +73,10 @@ def sql(
             return
         chosen["wait_timeout"] = INLINE_WAIT_SECONDS
         try:
-            with Progress(is_shown=progress) as shown:
+            with writer_to(output, format) as writer, Progress(is_shown=progress) as shown:
                 handle = _submit(client, text, values, chosen)
-                with handle.result(on_status=shown.show) as result, writer_to(output, format) as writer:
+                with handle.result(on_status=shown.show) as result:
                     _copy(result, writer, shown)
-                    # Rows and the live line do not share a terminal.
-                    shown.clear()
             _note(result, writer)
         except KeyboardInterrupt:
             _cancel(client.attach(chosen["query_id"]))
@@ -89,12 +87,12 @@ def _submit(client: Client, text: str, values: options.ParameterValues, chosen: 
     try:
         return client.submit(text, values, **chosen)
     except ValueError as error:
-        raise usage_error(str(error)) from error
+        raise ended(str(error)) from error
 
 
 def _check_output(format: Format, output: object) -> None:  # noqa: A002 - as the option is called
     if format in (Format.ARROW, Format.PARQUET) and output is None and sys.stdout.isatty():
-        raise usage_error(f"{format} is not for a terminal; name a file with --output")
+        raise ended(f"{format} is not for a terminal; name a file with --output")
 
 
 def _copy(result: QueryResult, writer: Writer, shown: Progress) -> None:
@@ -105,7 +103,7 @@ def _copy(result: QueryResult, writer: Writer, shown: Progress) -> None:
             if isinstance(writer, TableWriter) and writer.is_full:
                 break
     except pa.ArrowNotImplementedError as error:
-        raise usage_error(f"the format cannot hold these columns: {error}; try --format arrow") from error
+        raise ended(f"the format cannot hold these columns: {error}; try --format arrow") from error
     if result.end is None:
         # The rest stays on the server, but whether the query goes well matters.
         status = result.status
@@ -120,8 +118,7 @@ def _note(result: QueryResult, writer: Writer) -> None:
     notes = []
     end = result.end
     if isinstance(writer, TableWriter):
-        status = result.handle.status() if end is None else result.status
-        total = status.rows if status is not None else writer.shown
+        total = result.handle.status().rows if end is None else end.total_rows
         if total > writer.shown:
             notes.append(
                 f"{writer.shown} of {total:,} rows; the rest: queryengine fetch {result.query_id} "

@@ -28,10 +28,11 @@ from queryengine.engines.duckdb_text import identifier, literal
 from queryengine.engines.duckdb_types import Convert, canonical, plan, type_name
 from queryengine.engines.interrupting import Interruptible
 
+# SESSION, as DuckDB otherwise changes some settings for every query of the instance.
 _EACH_QUERY: Final = (
-    "SET errors_as_json = true; SET enable_progress_bar = true; SET enable_progress_bar_print = false; "
-    "SET progress_bar_time = 0; SET max_execution_time = {milliseconds}; "
-    "PRAGMA enable_profiling = 'no_output'"
+    "SET SESSION errors_as_json = true; SET SESSION max_execution_time = {milliseconds}; "
+    "SET SESSION enable_progress_bar = true; SET SESSION enable_progress_bar_print = false; "
+    "SET SESSION progress_bar_time = 0; PRAGMA enable_profiling = 'no_output'"
 )
 _READ_ONLY: Final = "BEGIN TRANSACTION READ ONLY"
 
@@ -177,7 +178,7 @@ class DuckDBExecution(Execution):
             if name not in SESSION_SETTINGS:
                 message = f"setting {name!r} cannot be set here; possible: {', '.join(SESSION_SETTINGS)}"
                 raise error(Reason.UNSUPPORTED, message, feature=f"session_settings.{name}")
-            cursor.execute(f"SET {name} = {literal(value)}")
+            cursor.execute(f"SET SESSION {name} = {literal(value)}")
         home = [identifier(part) for part in (statement.catalog, statement.schema) if part]
         if home:
             cursor.execute(f"USE {'.'.join(home)}")
@@ -190,7 +191,7 @@ class DuckDBExecution(Execution):
             raise error(Reason.STATEMENT_REJECTED, "the statement returns no columns")
         how = plan(types)
         if how.lossless:
-            cursor.execute("SET arrow_lossless_conversion = true")
+            cursor.execute("SET SESSION arrow_lossless_conversion = true")
         if how.projection is not None:
             relation = relation.project(how.projection)
         reader = relation.to_arrow_reader(how.batch_rows)

@@ -77,7 +77,7 @@ class DuckDBOptions:
         if wrong:
             raise ValueError(f"option {wrong[0]!r} must be text")
         parsed = cls(**values)
-        if not isinstance(parsed.threads, int) or parsed.threads < 1:
+        if type(parsed.threads) is not int or parsed.threads < 1:
             raise ValueError(f"option 'threads' must be a whole number from 1, not {parsed.threads!r}")
         if parsed.path and (parsed.directory or parsed.init_sql):
             raise ValueError(

@@ -21,9 +21,9 @@ ROWS_MAX: Final = 122_880
 """A row group of DuckDB, and its fastest batch."""
 ROWS_MIN: Final = 2_048
 """A vector of DuckDB: it holds no fewer rows than this at a time itself."""
-BATCH_BYTES: Final = 8 << 20
+BATCH_BYTES: Final = 4 << 20
 """What a batch of rows as wide as their types suggest may take."""
-TEXT_BYTES: Final = 64
+TEXT_BYTES: Final = 256
 DOCUMENT_BYTES: Final = 2_048
 """Guesses at a value of text, and at one of JSON, binary or nested data. They keep a batch of values 10
 times as large within some tens of MiB.

@@ -49,6 +49,7 @@ class SQLAlchemyEngine(Engine):
         self._database = self.dialect.database(url, options.get("connect_args", {}))
         try:
             with self._database.connect() as connection:
+                connection.exec_driver_sql(self.dialect.probe)
                 version = connection.dialect.server_version_info or ()
                 self._version = ".".join(map(str, version))
         except (sa.exc.SQLAlchemyError, OSError, TypeError) as cause:

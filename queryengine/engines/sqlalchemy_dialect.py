@@ -23,6 +23,8 @@ class Dialect(ABC):
     product: ClassVar[str]
     """The database's name for people."""
     sqlglot_name: ClassVar[str]
+    probe: ClassVar[str]
+    """A query that fails when the database cannot be read."""
     embedded: ClassVar[bool]
     """The database computes inside this process."""
 

@@ -84,6 +84,7 @@ nothing.
 class SQLiteDialect(Dialect):
     product = "SQLite"
     sqlglot_name = "sqlite"
+    probe = "SELECT count(*) FROM sqlite_master"
     embedded = True
 
     def check_url(self, url: sa.URL) -> None:

@@ -20,7 +20,7 @@ from queryengine.domain.errors import QueryEngineError, Reason, error
 from queryengine.domain.lifecycle import Event, QueryState, ResultState, sources
 from queryengine.domain.query import Query
 from queryengine.store import statements
-from queryengine.store.files import Files
+from queryengine.store.files import Files, StoreUnusable
 from queryengine.store.rows import to_columns, to_query, to_row, with_facts
 from queryengine.store.writer import Writer, unavailable
 
@@ -58,9 +58,9 @@ class Store:
         store = cls(files, readers)
         try:
             await store._writer.write(lambda connection: statements.MOVE_IN.run(connection, {"owner": owner}).rowcount)
-        except BaseException:
+        except QueryEngineError as cause:
             await store.close()
-            raise
+            raise StoreUnusable(f"{path} cannot be written: {cause.failure.message}") from cause
         return store
 
     async def close(self) -> None:

@@ -43,11 +43,10 @@ class Writer:
     """The writing thread. Starts at once; `write` and `stop` are called from the event loop."""
 
     def __init__(self, database: sa.Engine) -> None:
-        self._database = database
+        self._connection = database.connect()
         self._queue: queue.SimpleQueue[_Write | None] = queue.SimpleQueue()
         self._stopped = False
-        # A daemon, so that a process that dies without stop() is not kept alive: what was acknowledged is on
-        # disk.
+        # A daemon, so that a process that dies without stop() is not kept alive: what it acknowledged is on disk.
         self._thread = threading.Thread(target=self._run, name="queryengine-store-writer", daemon=True)
         self._thread.start()
 
@@ -76,7 +75,7 @@ class Writer:
         self._thread.join()
 
     def _run(self) -> None:
-        with self._database.connect() as connection:
+        with self._connection as connection:
             while batch := self._gather():
                 outcomes = _commit(connection, batch)
                 # One wake-up of the loop for the whole batch. A loop that is gone has nobody who waits.
@@ -105,9 +104,12 @@ def _commit(connection: sa.Connection, batch: list[_Write]) -> list[_Outcome]:
     try:
         with connection.begin():
             return [_attempt(connection, write) for write in batch]
-    except (DatabaseError, MemoryError) as cause:
-        refusal = unavailable(cause)
-        return [_Outcome(write.done, error=refusal) for write in batch]
+    except Exception as cause:
+        # Whatever it was, there was no COMMIT, and the thread lives on: it is the only one that writes. SQLAlchemy
+        # takes a transaction whose COMMIT failed for ended, SQLite does not, and would refuse every later BEGIN.
+        with contextlib.suppress(Exception):
+            connection.connection.rollback()
+        return [_Outcome(write.done, error=unavailable(cause)) for write in batch]
 
 
 def _attempt(connection: sa.Connection, write: _Write) -> _Outcome:

@@ -54,7 +54,9 @@ class Clerk:
                 self._passed.popitem(last=False)
 
     async def traits(self, engine: str) -> EngineTraits:
-        """What a configured engine can do. Raises ENGINE_UNAVAILABLE when its driver or options do not work."""
+        """What a configured engine can do. Raises ENGINE_UNAVAILABLE when its driver is missing, INVALID_FIELD when an
+        option is wrong.
+        """
         unavailable = error(Reason.ENGINE_UNAVAILABLE, f"engine {engine!r} cannot be inspected", engine=engine)
         frames = await self._request({"type": "traits", "engine": engine}, START_TIMEOUT_SECONDS, unavailable)
         fields = frames[0].header["traits"]

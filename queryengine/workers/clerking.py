@@ -32,7 +32,8 @@ class ClerkRole:
                 self._cut(CutOrder.from_json(frame.header["order"]))
             self._send({"type": "done"})
         except ValueError as cause:
-            failure = error(Reason.ENGINE_UNAVAILABLE, str(cause)).failure
+            # The text of a setting, which only the adapter can judge.
+            failure = error(Reason.INVALID_FIELD, str(cause), field="options").failure
             self._send({"type": "done", "failure": failure.to_json()})
         except Exception as cause:
             self._send({"type": "done", "failure": failure_of(cause).to_json()})

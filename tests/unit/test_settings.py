@@ -155,11 +155,8 @@ def test_a_mistake_in_a_variable_names_the_variable(given: Load, monkeypatch: py
     monkeypatch.setenv("QUERYENGINE_LIMITS__PARAMETERS", "many")
     monkeypatch.setenv("QUERYENGINE_LIMITS__PARAMETER", "1")
     told = mistakes(given, "limits:\n  parameters: 3")
-    assert told == [
-        (
-            "environment variable QUERYENGINE_LIMITS__PARAMETERS: limits.parameters: expected a valid integer, unable to "
-            "parse string as an integer, not 'many'"
-        ),
+    assert [line.partition(": expected")[0] for line in told] == [
+        "environment variable QUERYENGINE_LIMITS__PARAMETERS: limits.parameters",
         "environment variable QUERYENGINE_LIMITS__PARAMETER: limits.parameter: unknown key; did you mean parameters?",
     ]
     monkeypatch.setenv("QUERYENGINE_LIMITS", "{")
@@ -171,8 +168,11 @@ def test_a_file_that_cannot_be_read_is_named(tmp_path: Path) -> None:
         load(str(tmp_path / "missing.yaml"))
 
 
-def test_no_message_repeats_what_may_be_a_password(given: Load) -> None:
-    text = "engines:\n  x:\n    options: {password: hunter2}\n    typ: duckdb\n"
+@pytest.mark.parametrize(
+    "text",
+    ["engines:\n  x:\n    typ: duckdb\n    options: {password: hunter2}\n", "engines:\n  x: [{password: hunter2}]\n"],
+)
+def test_no_message_repeats_what_may_be_a_password(given: Load, text: str) -> None:
     with pytest.raises(SettingsError) as refusal:
         given(text)
     chain: BaseException | None = refusal.value

@@ -129,6 +129,19 @@ async def test_when_the_database_fails_nothing_of_the_batch_happened(database: D
     assert database.numbers() == [3]
 
 
+async def test_a_commit_that_fails_fails_its_batch_and_the_writer_lives_on(database: Database) -> None:
+    def fail(_connection: sa.Connection) -> None:
+        raise RuntimeError("a listener is broken")
+
+    sa.event.listen(database.files.writing, "commit", fail)
+    with pytest.raises(QueryEngineError, match="a listener is broken") as refusal:
+        await database.insert(1)
+    assert refusal.value.failure.reason is Reason.STORE_UNAVAILABLE
+    sa.event.remove(database.files.writing, "commit", fail)
+    assert await database.insert(2) == 1
+    assert database.numbers() == [2]
+
+
 async def test_the_loop_is_woken_once_for_a_batch(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
     reached, gate, held = database.hold()
     assert await asyncio.to_thread(reached.wait, 10)
