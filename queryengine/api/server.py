@@ -70,6 +70,7 @@ class Health:
         self.server = grpc.aio.server(options=(("grpc.so_reuseport", 0),))
         self._servicer = health.aio.HealthServicer()
         health_pb2_grpc.add_HealthServicer_to_server(self._servicer, self.server)
+        reflection.enable_server_reflection((health.SERVICE_NAME, reflection.SERVICE_NAME), self.server)
 
     async def alive(self) -> None:
         await self._servicer.set("", health_pb2.HealthCheckResponse.SERVING)
