@@ -1,11 +1,11 @@
 """Around every RPC alike: parse, know the caller, and turn what goes wrong into a status. Nothing else catches."""
 
+import asyncio
 import logging
 import secrets
 from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any, Final
 
-import grpc
 from google.protobuf.message import DecodeError, Message
 from grpc.aio import ServicerContext
 
@@ -54,11 +54,10 @@ def streaming(
                 await context.write(item)
         except QueryEngineError as cause:
             await abort(context, cause.failure)
-        except grpc.aio.AioRpcError:
-            raise
         except Exception as cause:
             if _client_left(cause):
-                raise
+                # What grpc itself makes of a client that leaves, and ends without a word in the log.
+                raise asyncio.CancelledError from cause
             await abort(context, _incident(request_type, cause).failure)
         finally:
             if items is not None:

@@ -4,6 +4,7 @@ import asyncio
 import uuid
 from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping
 from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 from typing import Any, Final
 
 from queryengine.core.dispatcher import Dispatcher, WaitingPlace
@@ -287,7 +288,8 @@ def unreadable(query: Query) -> QueryEngineError:
         case ResultState.RELEASED:
             return error(Reason.RESULT_RELEASED, "the rows were released; submit the query again")
         case ResultState.EXPIRED:
-            return error(Reason.RESULT_EXPIRED, "the rows have expired; submit the query again")
+            expired = datetime.fromtimestamp((query.expire_us or 0) / 1e6, UTC).isoformat()
+            return error(Reason.RESULT_EXPIRED, "the rows have expired; submit the query again", expire_time=expired)
         case ResultState.LOST:
             return error(Reason.RESULT_LOST, "the rows are lost; submit the query again")
         case ResultState.NONE | ResultState.PARTIAL | ResultState.READY:

@@ -5,6 +5,7 @@ or by raising the query's failure. Nothing here knows gRPC.
 """
 
 import asyncio
+import math
 from collections import Counter
 from collections.abc import AsyncIterator, Iterator
 from concurrent.futures import Executor
@@ -27,6 +28,8 @@ from queryengine.workers.clerk import Clerk
 
 PAGES_BETWEEN_STATES: Final = 16
 """Pages sent before the state is looked at again, so that a long replay does not hide a change."""
+STATUS_SECONDS: Final = 0.1
+"""Least time between two statuses of one state: each page is a new version, and a status costs as much as a page."""
 
 
 class RotateReason(StrEnum):
@@ -105,6 +108,29 @@ class ReadRequest:
     heartbeat_seconds: float
 
 
+class _Told:
+    """What a reader has been told of a query's status, and when it is to be told more: of another state at once."""
+
+    def __init__(self, version: int) -> None:
+        self._version = version
+        self._state: QueryState | None = None
+        self._due = 0.0
+
+    def is_behind(self, live: LiveQuery) -> bool:
+        return live.version > self._version
+
+    def is_due(self, live: LiveQuery) -> bool:
+        return self.is_behind(live) and (live.query.state is not self._state or _now() >= self._due)
+
+    def tell(self, live: LiveQuery) -> Changed:
+        self._version, self._state, self._due = live.version, live.query.state, _now() + STATUS_SECONDS
+        return Changed()
+
+    def wait_seconds(self, live: LiveQuery) -> float:
+        """How long until a version that is there already may be told."""
+        return max(0.0, self._due - _now()) if self.is_behind(live) else math.inf
+
+
 class Streams:
     """Serves all streams of a server, and knows how many there are."""
 
@@ -130,20 +156,19 @@ class Streams:
             live.pulse.beat()
 
     async def watch(self, live: LiveQuery, after_version: int, heartbeat_seconds: float) -> AsyncIterator[Item]:
-        """States only: Changed for each version seen, ending after a final state or in Rotated."""
-        sent = after_version
+        """States only: Changed for versions later than one, ending after a final state or in Rotated."""
+        told = _Told(after_version)
         started = _now()
         with self._joined(live):
             while True:
-                if live.version > sent:
-                    sent = live.version
-                    yield Changed()
+                if told.is_due(live):
+                    yield told.tell(live)
                 elif live.is_final:
                     return
                 elif (reason := self._rotation(started, 0)) is not None:
                     yield Rotated(0, live.query.attempt, reason)
                     return
-                elif not await self._changed(live, started, heartbeat_seconds):
+                elif not await self._changed(live, told, started, heartbeat_seconds):
                     yield Beat()
 
     async def read(self, live: LiveQuery, request: ReadRequest) -> AsyncIterator[Item]:
@@ -153,7 +178,8 @@ class Streams:
         attempt = live.query.attempt
         if request.attempt and attempt and request.attempt != attempt:
             raise restarted(attempt)
-        sent_version = sent_bytes = 0
+        told = _Told(0)
+        sent_bytes = 0
         sent_columns = False
         row = request.start_row
         started = _now()
@@ -162,9 +188,8 @@ class Streams:
             try:
                 yield Started(attempt, row)
                 while True:
-                    if live.version > sent_version:
-                        sent_version = live.version
-                        yield Changed()
+                    if told.is_due(live):
+                        yield told.tell(live)
                     index = await self._indexes.of(live)
                     if index is not None and index.schema is not None and not sent_columns:
                         if request.attempt and request.attempt != index.attempt:
@@ -185,7 +210,7 @@ class Streams:
                         sent_pages += 1
                         if sent_pages >= PAGES_BETWEEN_STATES:
                             break
-                    if sent_pages or live.version > sent_version:
+                    if sent_pages or told.is_due(live):
                         continue
                     if live.is_final:
                         yield _ending(live, index, row)
@@ -193,7 +218,7 @@ class Streams:
                     if (reason := self._rotation(started, sent_bytes)) is not None:
                         yield Rotated(row, attempt, reason)
                         return
-                    if not await self._changed(live, started, request.heartbeat_seconds):
+                    if not await self._changed(live, told, started, request.heartbeat_seconds):
                         yield Beat()
             finally:
                 if reader is not None:
@@ -259,9 +284,9 @@ class Streams:
             return RotateReason.AGE
         return None
 
-    async def _changed(self, live: LiveQuery, started: float, heartbeat_seconds: float) -> bool:
-        """Wait for a change or for the time to rotate; False when it is time for a heartbeat."""
-        left = started + self._limits.rotate_seconds - _now()
+    async def _changed(self, live: LiveQuery, told: _Told, started: float, heartbeat_seconds: float) -> bool:
+        """Wait until there is something to tell, or until the time to rotate; False when it is time for a heartbeat."""
+        left = min(started + self._limits.rotate_seconds - _now(), told.wait_seconds(live))
         changed = await live.pulse.wait(min(heartbeat_seconds, max(0.0, left)))
         return changed or left <= heartbeat_seconds
 
