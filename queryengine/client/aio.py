@@ -16,7 +16,7 @@ from queryengine.client import calls
 from queryengine.client.backoff import Backoff
 from queryengine.client.calls import Call, Parameters, SubmitOptions
 from queryengine.client.channel import DEFAULT_TARGET, STREAM_SECONDS, Connection, path
-from queryengine.client.errors import rpc_failure
+from queryengine.client.errors import QueryEngineClientError, rpc_failure
 from queryengine.client.model import CancelOutcome, EngineInfo, QueryList, QueryStatus, ResultPage
 from queryengine.client.result import OnStatus, ResultState
 from queryengine.client.stream import WatchReader
@@ -33,6 +33,7 @@ class AsyncClient:
     def __init__(self, target: str = DEFAULT_TARGET, **settings: Any) -> None:
         self._connection = Connection(target=target, **settings)
         self._channel = self._connection.open_aio()
+        self._is_closed = False
 
     async def submit(
         self, sql: str, parameters: Parameters = None, **options: Unpack[SubmitOptions]
@@ -73,6 +74,7 @@ class AsyncClient:
         return await self.call(calls.list_engines())
 
     async def close(self) -> None:
+        self._is_closed = True
         await self._channel.close(None)
 
     async def __aenter__(self) -> Self:
@@ -84,6 +86,7 @@ class AsyncClient:
         await self.close()
 
     async def call(self, call: Call[T]) -> T:
+        self._check_open()
         method = self._channel.unary_unary(
             path(call.method),
             request_serializer=type(call.request).SerializeToString,
@@ -97,12 +100,17 @@ class AsyncClient:
         return call.convert(reply)
 
     def open_stream(self, method: str, request: Any, deserializer: Any) -> Any:
+        self._check_open()
         stream = self._channel.unary_stream(
             path(method),
             request_serializer=type(request).SerializeToString,
             response_deserializer=deserializer,
         )
         return stream(request, timeout=STREAM_SECONDS, metadata=self._connection.identity)
+
+    def _check_open(self) -> None:
+        if self._is_closed:
+            raise QueryEngineClientError("the client is closed")
 
     @property
     def connection(self) -> Connection:

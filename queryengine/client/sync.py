@@ -3,6 +3,7 @@
 import datetime as dt
 import time
 from collections.abc import Iterable, Iterator, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
 from types import TracebackType
 from typing import Any, Self, TypeVar, Unpack
 
@@ -13,7 +14,7 @@ from queryengine.client import calls
 from queryengine.client.backoff import Backoff
 from queryengine.client.calls import Call, Parameters, SubmitOptions
 from queryengine.client.channel import DEFAULT_TARGET, STREAM_SECONDS, Connection, path
-from queryengine.client.errors import rpc_failure
+from queryengine.client.errors import QueryEngineClientError, rpc_failure
 from queryengine.client.model import CancelOutcome, EngineInfo, QueryList, QueryStatus, ResultPage
 from queryengine.client.result import OnStatus, ResultState
 from queryengine.client.stream import WatchReader
@@ -35,6 +36,10 @@ class Client:
         """
         self._connection = Connection(target=target, **settings)
         self._channel = self._connection.open()
+        self._is_closed = False
+        # A channel never closes again when Ctrl-C comes just while a stream begins, so streams begin where signals
+        # do not reach.
+        self._opener = ThreadPoolExecutor(1, thread_name_prefix="queryengine-client")
 
     def submit(self, sql: str, parameters: Parameters = None, **options: Unpack[SubmitOptions]) -> "QueryHandle":
         """Hand in a statement; when this returns, the query is durable and runs whether or not anybody reads
@@ -82,7 +87,9 @@ class Client:
         return self.call(calls.list_engines())
 
     def close(self) -> None:
-        """Idempotent. Streams still open break off; queries are not touched."""
+        """Idempotent. Streams still open break off, later calls are refused; queries are not touched."""
+        self._is_closed = True
+        self._opener.shutdown()
         self._channel.close()
 
     def __enter__(self) -> Self:
@@ -95,6 +102,7 @@ class Client:
 
     def call(self, call: Call[T]) -> T:
         """Run one unary call."""
+        self._check_open()
         method = self._channel.unary_unary(
             path(call.method),
             request_serializer=type(call.request).SerializeToString,
@@ -109,16 +117,31 @@ class Client:
 
     def open_stream(self, method: str, request: Any, deserializer: Any) -> Any:
         """Open a server stream; without a deserializer it yields messages as bytes."""
+        self._check_open()
         stream = self._channel.unary_stream(
             path(method),
             request_serializer=type(request).SerializeToString,
             response_deserializer=deserializer,
         )
-        return stream(request, timeout=STREAM_SECONDS, metadata=self._connection.identity)
+        opening = self._opener.submit(stream, request, timeout=STREAM_SECONDS, metadata=self._connection.identity)
+        try:
+            return opening.result()
+        except BaseException:
+            opening.add_done_callback(_cancel_opened)
+            raise
+
+    def _check_open(self) -> None:
+        if self._is_closed:
+            raise QueryEngineClientError("the client is closed")
 
     @property
     def connection(self) -> Connection:
         return self._connection
+
+
+def _cancel_opened(opening: "Future[Any]") -> None:
+    if opening.exception() is None:
+        opening.result().cancel()
 
 
 class QueryHandle:

@@ -13,7 +13,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from google.protobuf.message import DecodeError
 
-from queryengine.codec.types import is_json, is_list, is_octets, is_text, is_uuid
+from queryengine.codec.types import DECIMAL256_DIGITS, is_json, is_list, is_octets, is_text, is_uuid
 from queryengine.v1 import result_pb2, value_pb2
 from queryengine.v1.value_pb2 import Value
 
@@ -172,6 +172,8 @@ def decode_values(values: Sequence[Value], arrow: pa.DataType) -> pa.Array:
         field = "uuid_value" if is_uuid(arrow) else "string_value"
         storage = pa.array(_pick(values, field), arrow.storage_type)
         return pa.ExtensionArray.from_storage(arrow, storage)
+    if type_tests.is_decimal(arrow):
+        return decimal_array([_exact_decimal(text) for text in _pick(values, "decimal_value")], arrow)
     for test, field, convert in _PARSERS:
         if test(arrow):
             picked = _pick(values, field)
@@ -293,11 +295,17 @@ def _intervals(array: pa.Array) -> list[dict[str, int] | None]:
     ]
 
 
-def _decimals(texts: list[str | None], _: pa.DataType) -> list[Decimal | None]:
-    return [None if text is None else _exact_decimal(text) for text in texts]
+def decimal_array(values: list[Decimal | None], arrow: pa.DataType) -> pa.Array:
+    """Raises ValueError when a value would lose digits."""
+    if 0 <= arrow.scale <= arrow.precision:
+        return pa.array(values, arrow)
+    # Arrow counts the zeros next to the point as digits of a Python value, though not of the type.
+    return pa.array(values, pa.decimal256(DECIMAL256_DIGITS, max(arrow.scale, 0))).cast(arrow)
 
 
-def _exact_decimal(text: str) -> Decimal:
+def _exact_decimal(text: str | None) -> Decimal | None:
+    if text is None:
+        return None
     try:
         value = Decimal(text)
     except ArithmeticError as error:
@@ -357,7 +365,6 @@ _PARSERS: Final[
     (type_tests.is_boolean, "bool_value", None),
     (type_tests.is_timestamp, "timestamp_value", _counts),
     (type_tests.is_date32, "date_days", None),
-    (type_tests.is_decimal, "decimal_value", _decimals),
     (type_tests.is_unsigned_integer, "uint_value", None),
     (is_octets, "bytes_value", None),
     (type_tests.is_time, "time_nanos", _times),

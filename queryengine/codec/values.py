@@ -27,6 +27,7 @@ import pyarrow as pa
 from google.protobuf.message import DecodeError
 
 from queryengine.codec.infer import encode_value
+from queryengine.codec.rows import decimal_array
 from queryengine.codec.types import DECIMAL256_DIGITS, from_data_type
 from queryengine.v1 import value_pb2
 from queryengine.v1.value_pb2 import DataType, Parameter, ParameterList, Value
@@ -173,7 +174,7 @@ def _decimal(text: str, data_type: DataType | None) -> Decimal | int:
         raise ValueError(f"a decimal has at most {DECIMAL256_DIGITS} digits")
     if data_type is not None:
         # Arrow refuses a value that would lose digits, and knows negative scales.
-        pa.scalar(value, from_data_type(data_type))
+        decimal_array([value], from_data_type(data_type))
     return value
 
 

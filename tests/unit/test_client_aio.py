@@ -4,10 +4,11 @@ tested there.
 
 import asyncio
 import datetime as dt
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 
 import grpc
 import pytest
+import pytest_asyncio
 
 from queryengine.client import (
     AsyncClient,
@@ -25,7 +26,6 @@ from tests.unit.fake_service import (
     numbers,
     page_message,
     rotate,
-    serving,
     start,
     status,
     whole,
@@ -35,35 +35,27 @@ PAGES = [numbers(10), numbers(5, start=10), numbers(3, start=15)]
 TOTAL = 18
 WAIT = 10.0
 
-
-@pytest.fixture
-def service() -> FakeService:
-    return FakeService()
+# gRPC's asyncio side wants one event loop per process.
+pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 
-@pytest.fixture
-def target(service: FakeService) -> Iterator[str]:
-    with serving(service) as address:
-        yield address
-
-
-@pytest.fixture
-async def client(target: str) -> AsyncIterator[AsyncClient]:
-    async with AsyncClient(target, tenant="acme") as client:
+@pytest_asyncio.fixture(loop_scope="session")
+async def client(fake_target: str) -> AsyncIterator[AsyncClient]:
+    async with AsyncClient(fake_target, tenant="acme") as client:
         yield client
 
 
-async def left(service: FakeService) -> bool:
-    return await asyncio.to_thread(service.left.wait, WAIT)
+async def left(fake: FakeService) -> bool:
+    return await asyncio.to_thread(fake.left.wait, WAIT)
 
 
 async def reached(hold: Hold) -> None:
     assert await asyncio.to_thread(hold.reached.wait, WAIT)
 
 
-async def test_a_query_is_read_through_cuts_rotations_and_silence(client: AsyncClient, service: FakeService) -> None:
-    service.replies["Submit"].append(query_service_pb2.SubmitResponse(status=status("QUEUED", 1)))
-    service.streams["StreamResults"].extend(
+async def test_a_query_is_read_through_cuts_rotations_and_silence(client: AsyncClient, fake: FakeService) -> None:
+    fake.replies["Submit"].append(query_service_pb2.SubmitResponse(status=status("QUEUED", 1)))
+    fake.streams["StreamResults"].extend(
         [
             [Refuse(grpc.StatusCode.UNAVAILABLE)],
             [*whole(PAGES)[:4], Refuse(grpc.StatusCode.INTERNAL)],
@@ -78,39 +70,37 @@ async def test_a_query_is_read_through_cuts_rotations_and_silence(client: AsyncC
     table = await result.to_arrow()
 
     assert table["n"].to_pylist() == list(range(TOTAL))
-    assert [request.start_row for request in service.requests["StreamResults"]] == [0, 0, 10, 10, 15]
+    assert [request.start_row for request in fake.requests["StreamResults"]] == [0, 0, 10, 10, 15]
     assert seen == ["QUEUED", "RUNNING", "COMPLETED"]
-    assert service.metadata[0]["x-tenant-id"] == "acme"
+    assert fake.metadata[0]["x-tenant-id"] == "acme"
 
 
-async def test_leaving_the_loop_ends_the_stream_and_reading_can_go_on(
-    client: AsyncClient, service: FakeService
-) -> None:
-    service.streams["StreamResults"].extend([[*whole(PAGES)[:4], Hold()], whole(PAGES, from_row=10)])
+async def test_leaving_the_loop_ends_the_stream_and_reading_can_go_on(client: AsyncClient, fake: FakeService) -> None:
+    fake.streams["StreamResults"].extend([[*whole(PAGES)[:4], Hold()], whole(PAGES, from_row=10)])
     result = client.attach(ID).result()
 
     async for batch in result:
         assert batch.num_rows == 10
         break
 
-    assert await left(service)
+    assert await left(fake)
     assert (await result.to_arrow())["n"].to_pylist() == list(range(10, TOTAL))
 
 
-async def test_leaving_the_context_ends_the_stream(client: AsyncClient, service: FakeService) -> None:
-    service.streams["StreamResults"].append([*whole(PAGES)[:3], Hold()])
+async def test_leaving_the_context_ends_the_stream(client: AsyncClient, fake: FakeService) -> None:
+    fake.streams["StreamResults"].append([*whole(PAGES)[:3], Hold()])
 
     async with client.attach(ID).result() as result:
         assert (await result.schema()).names == ["n", "text"]
 
-    assert await left(service)
+    assert await left(fake)
     with pytest.raises(QueryEngineClientError, match="closed"):
         await result.to_arrow()
 
 
-async def test_cancelling_the_task_ends_the_stream(client: AsyncClient, service: FakeService) -> None:
+async def test_cancelling_the_task_ends_the_stream(client: AsyncClient, fake: FakeService) -> None:
     hold = Hold()
-    service.streams["StreamResults"].append([start(), hold])
+    fake.streams["StreamResults"].append([start(), hold])
     task = asyncio.create_task(client.attach(ID).result().to_arrow())
     await reached(hold)
 
@@ -118,12 +108,12 @@ async def test_cancelling_the_task_ends_the_stream(client: AsyncClient, service:
 
     with pytest.raises(asyncio.CancelledError):
         await task
-    assert await left(service)
+    assert await left(fake)
 
 
-async def test_closing_from_another_task_ends_a_blocked_read(client: AsyncClient, service: FakeService) -> None:
+async def test_closing_from_another_task_ends_a_blocked_read(client: AsyncClient, fake: FakeService) -> None:
     hold = Hold()
-    service.streams["StreamResults"].append([start(), hold])
+    fake.streams["StreamResults"].append([start(), hold])
     result = client.attach(ID).result()
     task = asyncio.create_task(result.to_arrow())
     await reached(hold)
@@ -134,24 +124,24 @@ async def test_closing_from_another_task_ends_a_blocked_read(client: AsyncClient
         await task
 
 
-async def test_a_cancelled_query_is_not_a_cancelled_task(client: AsyncClient, service: FakeService) -> None:
-    service.streams["StreamResults"].append([start(), Refuse(grpc.StatusCode.CANCELLED, "QUERY_CANCELLED")])
+async def test_a_cancelled_query_is_not_a_cancelled_task(client: AsyncClient, fake: FakeService) -> None:
+    fake.streams["StreamResults"].append([start(), Refuse(grpc.StatusCode.CANCELLED, "QUERY_CANCELLED")])
 
     with pytest.raises(QueryCancelled):
         await client.attach(ID).result().to_pylist()
 
 
-async def test_a_stream_the_transport_cancelled_is_resumed(client: AsyncClient, service: FakeService) -> None:
-    service.streams["StreamResults"].extend([[start(), Refuse(grpc.StatusCode.CANCELLED)], whole(PAGES)])
+async def test_a_stream_the_transport_cancelled_is_resumed(client: AsyncClient, fake: FakeService) -> None:
+    fake.streams["StreamResults"].extend([[start(), Refuse(grpc.StatusCode.CANCELLED)], whole(PAGES)])
 
     assert len(await client.attach(ID).result().to_pandas()) == TOTAL
 
 
-async def test_a_watch_survives_cuts_and_can_be_left(client: AsyncClient, service: FakeService) -> None:
+async def test_a_watch_survives_cuts_and_can_be_left(client: AsyncClient, fake: FakeService) -> None:
     def said(state: str, version: int) -> query_service_pb2.WatchStatusResponse:
         return query_service_pb2.WatchStatusResponse(status=status(state, version))
 
-    service.streams["WatchStatus"].extend(
+    fake.streams["WatchStatus"].extend(
         [[said("QUEUED", 1), Refuse(grpc.StatusCode.UNAVAILABLE)], [said("RUNNING", 2), Hold()]]
     )
 
@@ -162,18 +152,18 @@ async def test_a_watch_survives_cuts_and_can_be_left(client: AsyncClient, servic
             break
 
     assert states == ["QUEUED", "RUNNING"]
-    assert await left(service)
+    assert await left(fake)
 
 
-async def test_unary_calls(client: AsyncClient, service: FakeService) -> None:
+async def test_unary_calls(client: AsyncClient, fake: FakeService) -> None:
     away = Refuse(grpc.StatusCode.UNAVAILABLE, reason="SERVER_DRAINING")
-    service.replies["GetStatus"].extend([away, query_service_pb2.GetStatusResponse(status=status("RUNNING", 3))])
-    service.replies["FetchPage"].append(query_service_pb2.FetchPageResponse(page=page_message(numbers(5), 0)))
+    fake.replies["GetStatus"].extend([away, query_service_pb2.GetStatusResponse(status=status("RUNNING", 3))])
+    fake.replies["FetchPage"].append(query_service_pb2.FetchPageResponse(page=page_message(numbers(5), 0)))
     released = query_service_pb2.ReleaseResultsResponse(status=status("COMPLETED", 4))
-    service.replies["ReleaseResults"].extend([released, released])
-    service.replies["ListQueries"].append(query_service_pb2.ListQueriesResponse())
-    service.replies["ListEngines"].append(query_service_pb2.ListEnginesResponse(engines=[{"name": "duckdb"}]))
-    service.replies["Cancel"].append(Refuse(grpc.StatusCode.NOT_FOUND, "QUERY_NOT_FOUND"))
+    fake.replies["ReleaseResults"].extend([released, released])
+    fake.replies["ListQueries"].append(query_service_pb2.ListQueriesResponse())
+    fake.replies["ListEngines"].append(query_service_pb2.ListEnginesResponse(engines=[{"name": "duckdb"}]))
+    fake.replies["Cancel"].append(Refuse(grpc.StatusCode.NOT_FOUND, "QUERY_NOT_FOUND"))
     handle = client.attach(ID)
 
     assert (await handle.status()).state == "RUNNING"
@@ -184,6 +174,15 @@ async def test_unary_calls(client: AsyncClient, service: FakeService) -> None:
     assert [engine.name for engine in await client.engines()] == ["duckdb"]
     with pytest.raises(NotFound):
         await handle.result().cancel()
+
+
+async def test_a_closed_client_refuses_calls(client: AsyncClient) -> None:
+    await client.close()
+
+    with pytest.raises(QueryEngineClientError, match="client is closed"):
+        await client.engines()
+    with pytest.raises(QueryEngineClientError, match="client is closed"):
+        await client.attach(ID).result().to_arrow()
 
 
 async def test_without_a_server_a_stream_is_given_up() -> None:

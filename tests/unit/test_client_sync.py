@@ -12,9 +12,7 @@ import pyarrow as pa
 import pytest
 
 from queryengine.client import (
-    CancelResult,
     Client,
-    EngineCancel,
     LimitReached,
     NotFound,
     QueryCancelled,
@@ -40,7 +38,6 @@ from tests.unit.fake_service import (
     page_message,
     rotate,
     schema,
-    serving,
     start,
     status,
     whole,
@@ -52,19 +49,8 @@ WAIT = 10.0
 
 
 @pytest.fixture
-def service() -> FakeService:
-    return FakeService()
-
-
-@pytest.fixture
-def target(service: FakeService) -> Iterator[str]:
-    with serving(service) as address:
-        yield address
-
-
-@pytest.fixture
-def client(target: str) -> Iterator[Client]:
-    with Client(target, tenant="acme", user="ann", metadata=(("authorization", "Bearer x"),)) as client:
+def client(fake_target: str) -> Iterator[Client]:
+    with Client(fake_target, tenant="acme", user="ann", metadata=(("authorization", "Bearer x"),)) as client:
         yield client
 
 
@@ -73,9 +59,9 @@ def accepted(**fields: object) -> query_service_pb2.SubmitResponse:
     return query_service_pb2.SubmitResponse(**fields)  # type: ignore[arg-type]
 
 
-def test_a_query_is_read_through_cuts_rotations_and_silence(client: Client, service: FakeService) -> None:
-    service.replies["Submit"].append(accepted())
-    service.streams["StreamResults"].extend(
+def test_a_query_is_read_through_cuts_rotations_and_silence(client: Client, fake: FakeService) -> None:
+    fake.replies["Submit"].append(accepted())
+    fake.streams["StreamResults"].extend(
         [
             [Refuse(grpc.StatusCode.UNAVAILABLE)],
             [*whole(PAGES)[:4], Refuse(grpc.StatusCode.INTERNAL)],
@@ -91,28 +77,28 @@ def test_a_query_is_read_through_cuts_rotations_and_silence(client: Client, serv
     table = result.to_arrow()
 
     assert table["n"].to_pylist() == list(range(TOTAL))
-    assert [request.start_row for request in service.requests["StreamResults"]] == [0, 0, 10, 10, 10, 15]
+    assert [request.start_row for request in fake.requests["StreamResults"]] == [0, 0, 10, 10, 10, 15]
     assert seen == ["QUEUED", "RUNNING", "COMPLETED"]
     assert result.end is not None
     assert result.end.total_rows == TOTAL
     assert not result.end.truncated
 
 
-def test_every_call_says_who_asks(client: Client, service: FakeService) -> None:
-    service.replies["ListEngines"].append(query_service_pb2.ListEnginesResponse())
-    service.streams["StreamResults"].append(whole([]))
+def test_every_call_says_who_asks(client: Client, fake: FakeService) -> None:
+    fake.replies["ListEngines"].append(query_service_pb2.ListEnginesResponse())
+    fake.streams["StreamResults"].append(whole([]))
 
     client.engines()
     client.attach(ID).result().to_arrow()
 
-    for metadata in service.metadata:
+    for metadata in fake.metadata:
         assert metadata["x-tenant-id"] == "acme"
         assert metadata["x-user-id"] == "ann"
         assert metadata["authorization"] == "Bearer x"
 
 
-def test_a_short_query_takes_one_call(client: Client, service: FakeService) -> None:
-    service.replies["Submit"].append(
+def test_a_short_query_takes_one_call(client: Client, fake: FakeService) -> None:
+    fake.replies["Submit"].append(
         accepted(
             status=status("COMPLETED", 5),
             schema=query_service_pb2.StreamResultsResponse.FromString(schema()).schema,
@@ -126,12 +112,12 @@ def test_a_short_query_takes_one_call(client: Client, service: FakeService) -> N
         assert result.to_pylist() == numbers(3).to_pylist()
         assert result.to_pylist() == []
 
-    assert not service.requests["StreamResults"]
-    assert service.requests["Submit"][0].wait_timeout.ToTimedelta() > dt.timedelta(0)
+    assert not fake.requests["StreamResults"]
+    assert fake.requests["Submit"][0].wait_timeout.ToTimedelta() > dt.timedelta(0)
 
 
-def test_an_empty_result_has_columns(client: Client, service: FakeService) -> None:
-    service.streams["StreamResults"].append(whole([]))
+def test_an_empty_result_has_columns(client: Client, fake: FakeService) -> None:
+    fake.streams["StreamResults"].append(whole([]))
 
     frame = client.attach(ID).result().to_pandas()
 
@@ -139,8 +125,8 @@ def test_an_empty_result_has_columns(client: Client, service: FakeService) -> No
     assert frame.empty
 
 
-def test_what_is_submitted_is_what_was_asked(client: Client, service: FakeService) -> None:
-    service.replies["Submit"].extend([accepted(), accepted()])
+def test_what_is_submitted_is_what_was_asked(client: Client, fake: FakeService) -> None:
+    fake.replies["Submit"].extend([accepted(), accepted()])
 
     first = client.submit("SELECT $a", {"a": 5})
     second = client.submit(
@@ -156,7 +142,7 @@ def test_what_is_submitted_is_what_was_asked(client: Client, service: FakeServic
         cancel_on_disconnect=True,
     )
 
-    default, chosen = service.requests["Submit"]
+    default, chosen = fake.requests["Submit"]
     assert first.query_id == default.query_id
     assert len(first.query_id) == 36
     assert decode_parameters(value_pb2.ParameterList(parameters=default.parameters).SerializeToString())[0].name
@@ -170,51 +156,51 @@ def test_what_is_submitted_is_what_was_asked(client: Client, service: FakeServic
     assert chosen.disconnect_policy == query_pb2.DISCONNECT_POLICY_CANCEL
 
 
-def test_what_cannot_be_submitted_is_refused_before_any_call(client: Client, service: FakeService) -> None:
+def test_what_cannot_be_submitted_is_refused_before_any_call(client: Client, fake: FakeService) -> None:
     with pytest.raises(ValueError, match="parameter 'a'"):
         client.submit("SELECT $a", {"a": object()})
     with pytest.raises(ValueError, match="NEVER"):
         client.submit("SELECT 1", on_limit="never")
-    assert not service.requests["Submit"]
+    assert not fake.requests["Submit"]
 
 
-def test_unary_calls_are_tried_again_when_the_server_is_away(client: Client, service: FakeService) -> None:
+def test_unary_calls_are_tried_again_when_the_server_is_away(client: Client, fake: FakeService) -> None:
     away = Refuse(grpc.StatusCode.UNAVAILABLE, reason="SERVER_DRAINING")
-    service.replies["Submit"].extend([away, away, accepted()])
+    fake.replies["Submit"].extend([away, away, accepted()])
 
     handle = client.submit("SELECT 1")
 
-    ids = {request.query_id for request in service.requests["Submit"]}
+    ids = {request.query_id for request in fake.requests["Submit"]}
     assert ids == {handle.query_id}
-    assert len(service.requests["Submit"]) == 3
+    assert len(fake.requests["Submit"]) == 3
 
 
-def test_leaving_the_loop_ends_the_stream_and_reading_can_go_on(client: Client, service: FakeService) -> None:
-    service.streams["StreamResults"].extend([[*whole(PAGES)[:4], Hold()], whole(PAGES, from_row=10)])
+def test_leaving_the_loop_ends_the_stream_and_reading_can_go_on(client: Client, fake: FakeService) -> None:
+    fake.streams["StreamResults"].extend([[*whole(PAGES)[:4], Hold()], whole(PAGES, from_row=10)])
     result = client.attach(ID).result()
 
     for batch in result:
         assert batch.num_rows == 10
         break
 
-    assert service.left.wait(WAIT)
+    assert fake.left.wait(WAIT)
     assert result.to_arrow()["n"].to_pylist() == list(range(10, TOTAL))
 
 
-def test_leaving_the_context_ends_the_stream(client: Client, service: FakeService) -> None:
-    service.streams["StreamResults"].append([*whole(PAGES)[:3], Hold()])
+def test_leaving_the_context_ends_the_stream(client: Client, fake: FakeService) -> None:
+    fake.streams["StreamResults"].append([*whole(PAGES)[:3], Hold()])
 
     with client.attach(ID).result() as result:
         assert result.schema.names == ["n", "text"]
 
-    assert service.left.wait(WAIT)
+    assert fake.left.wait(WAIT)
     with pytest.raises(QueryEngineClientError, match="closed"):
         list(result)
 
 
-def test_closing_from_another_thread_ends_a_blocked_read(client: Client, service: FakeService) -> None:
+def test_closing_from_another_thread_ends_a_blocked_read(client: Client, fake: FakeService) -> None:
     hold = Hold()
-    service.streams["StreamResults"].append([start(), hold])
+    fake.streams["StreamResults"].append([start(), hold])
     result = client.attach(ID).result()
 
     with ThreadPoolExecutor(1) as pool:
@@ -225,15 +211,15 @@ def test_closing_from_another_thread_ends_a_blocked_read(client: Client, service
             reading.result(WAIT)
 
 
-def test_an_error_in_the_callback_ends_the_stream(client: Client, service: FakeService) -> None:
+def test_an_error_in_the_callback_ends_the_stream(client: Client, fake: FakeService) -> None:
     def fail(_: QueryStatus) -> None:
         raise KeyError("callback")
 
-    service.streams["StreamResults"].append([*whole(PAGES)[:2], Hold()])
+    fake.streams["StreamResults"].append([*whole(PAGES)[:2], Hold()])
 
     with pytest.raises(KeyError):
         client.attach(ID).result(on_status=fail).to_arrow()
-    assert service.left.wait(WAIT)
+    assert fake.left.wait(WAIT)
 
 
 @pytest.mark.parametrize(
@@ -247,9 +233,9 @@ def test_an_error_in_the_callback_ends_the_stream(client: Client, service: FakeS
     ],
 )
 def test_a_stream_ends_with_what_the_server_says(
-    client: Client, service: FakeService, refusal: Refuse, kind: type[QueryEngineClientError], reason: str
+    client: Client, fake: FakeService, refusal: Refuse, kind: type[QueryEngineClientError], reason: str
 ) -> None:
-    service.streams["StreamResults"].append([start(), refusal])
+    fake.streams["StreamResults"].append([start(), refusal])
 
     with pytest.raises(kind) as caught:
         client.attach(ID).result().to_arrow()
@@ -259,8 +245,8 @@ def test_a_stream_ends_with_what_the_server_says(
     assert caught.value.query_id == ID
 
 
-def test_a_refused_submit_says_why(client: Client, service: FakeService) -> None:
-    service.replies["Submit"].append(
+def test_a_refused_submit_says_why(client: Client, fake: FakeService) -> None:
+    fake.replies["Submit"].append(
         Refuse(
             grpc.StatusCode.INVALID_ARGUMENT,
             "SYNTAX_ERROR",
@@ -275,133 +261,44 @@ def test_a_refused_submit_says_why(client: Client, service: FakeService) -> None
     assert caught.value.sql_state == "42601"
     assert not caught.value.retryable
 
-    service.replies["Submit"].append(Refuse(grpc.StatusCode.RESOURCE_EXHAUSTED, "TENANT_QUEUE_FULL", retry_after=0.5))
+    fake.replies["Submit"].append(Refuse(grpc.StatusCode.RESOURCE_EXHAUSTED, "TENANT_QUEUE_FULL", retry_after=0.5))
     with pytest.raises(LimitReached) as full:
         client.submit("SELECT 1")
     assert full.value.retry_after == 0.5
     assert full.value.retryable
 
 
-def test_a_damaged_page_is_told(client: Client, service: FakeService) -> None:
-    service.streams["StreamResults"].append([start(), schema(), *page(numbers(5), 0, crc32c=1), Hold()])
+def test_a_damaged_page_is_told(client: Client, fake: FakeService) -> None:
+    fake.streams["StreamResults"].append([start(), schema(), *page(numbers(5), 0, crc32c=1), Hold()])
 
     with pytest.raises(ResultCorrupt, match="checksum"):
         client.attach(ID).result().to_arrow()
-    assert service.left.wait(WAIT)
+    assert fake.left.wait(WAIT)
 
 
-def test_without_a_server_a_stream_is_given_up(target: str) -> None:
+def test_without_a_server_a_stream_is_given_up(fake_target: str) -> None:
     with Client("127.0.0.1:1", give_up_after=0.2) as client, pytest.raises(ServiceUnavailable):
         client.attach(ID).result().to_arrow()
 
 
-def test_a_watch_survives_cuts(client: Client, service: FakeService) -> None:
-    def said(state: str, version: int) -> query_service_pb2.WatchStatusResponse:
-        return query_service_pb2.WatchStatusResponse(status=status(state, version))
+def test_a_closed_client_refuses_calls_and_breaks_reads_off(client: Client, fake: FakeService) -> None:
+    hold = Hold()
+    fake.streams["StreamResults"].append([start(), hold])
+    result = client.attach(ID).result()
 
-    service.streams["WatchStatus"].extend(
-        [
-            [said("QUEUED", 1), Refuse(grpc.StatusCode.UNAVAILABLE)],
-            [said("RUNNING", 2)],
-            [said("COMPLETED", 3)],
-        ]
-    )
-
-    states = [each.state for each in client.attach(ID).watch()]
-
-    assert states == ["QUEUED", "RUNNING", "COMPLETED"]
-    assert [request.after_version for request in service.requests["WatchStatus"]] == [0, 1, 2]
+    with ThreadPoolExecutor(1) as pool:
+        reading = pool.submit(result.to_arrow)
+        assert hold.reached.wait(WAIT)
+        client.close()
+        with pytest.raises(QueryEngineClientError, match="client is closed"):
+            reading.result(WAIT)
+    client.close()
+    with pytest.raises(QueryEngineClientError, match="client is closed"):
+        client.engines()
 
 
-def test_leaving_a_watch_ends_its_stream(client: Client, service: FakeService) -> None:
-    said = query_service_pb2.WatchStatusResponse(status=status("RUNNING", 1))
-    service.streams["WatchStatus"].append([said, Hold()])
-
-    for _ in client.attach(ID).watch():
-        break
-
-    assert service.left.wait(WAIT)
-
-
-def test_status_page_release_and_lists(client: Client, service: FakeService) -> None:
-    until = dt.datetime(2030, 1, 1, tzinfo=dt.UTC)
-    service.replies["GetStatus"].append(
-        query_service_pb2.GetStatusResponse(
-            status=status("RUNNING", 3, progress={"fraction": 0.5}, submit_time={"seconds": 60})
-        )
-    )
-    service.replies["FetchPage"].append(
-        query_service_pb2.FetchPageResponse(
-            page=page_message(numbers(5, start=20), 20), next_page_token="next", total_rows=30
-        )
-    )
-    service.replies["ReleaseResults"].append(query_service_pb2.ReleaseResultsResponse(status=status("COMPLETED", 4)))
-    service.replies["ListQueries"].append(
-        query_service_pb2.ListQueriesResponse(queries=[status("RUNNING", 1)], next_page_token="more")
-    )
-    service.replies["Cancel"].append(
-        query_service_pb2.CancelResponse(
-            result=query_service_pb2.CANCEL_RESULT_CANCELLED,
-            engine_cancel=query_service_pb2.ENGINE_CANCEL_STATE_CONFIRMED,
-            status=status("CANCELLED", 5),
-        )
-    )
-    handle = client.attach(ID)
-
-    found = handle.status(after_version=2, wait_for_change=5)
-    fetched = handle.fetch_page(offset=20, page_size=5)
-    released = handle.extend(until)
-    listed = client.list_queries(states=["running"], engine="duckdb")
-    cancelled = handle.cancel(reason="because", wait=3)
-
-    assert (found.fraction, found.queue_position) == (0.5, None)
-    assert found.submit_time == dt.datetime(1970, 1, 1, 0, 1, tzinfo=dt.UTC)
-    assert not found.is_final
-    assert service.requests["GetStatus"][0].wait_timeout.seconds == 5
-    assert fetched.batch == numbers(5, start=20)
-    assert (fetched.start_row, fetched.total_rows, fetched.next_page_token) == (20, 30, "next")
-    assert released.is_final
-    assert service.requests["ReleaseResults"][0].extend_to.ToDatetime(tzinfo=dt.UTC) == until
-    assert [each.state for each in listed.queries] == ["RUNNING"]
-    assert service.requests["ListQueries"][0].states == [query_pb2.QUERY_STATE_RUNNING]
-    assert (cancelled.result, cancelled.engine) == (CancelResult.CANCELLED, EngineCancel.CONFIRMED)
-    assert service.requests["Cancel"][0].reason == "because"
-
-
-def test_an_empty_page_has_columns(client: Client, service: FakeService) -> None:
-    service.replies["FetchPage"].append(query_service_pb2.FetchPageResponse(page=page_message(numbers(0), 0)))
-
-    assert client.attach(ID).fetch_page().batch.schema == numbers(0).schema
-
-
-def test_a_damaged_stored_page_is_told(client: Client, service: FakeService) -> None:
-    damaged = page_message(numbers(5), 0)
-    damaged.crc32c += 1
-    service.replies["FetchPage"].append(query_service_pb2.FetchPageResponse(page=damaged))
-
-    with pytest.raises(ResultCorrupt):
-        client.attach(ID).fetch_page()
-
-
-def test_a_state_of_a_newer_contract_is_not_guessed(client: Client, service: FakeService) -> None:
-    newer = query_pb2.QueryStatus(query_id=ID, version=1, state=99)  # type: ignore[arg-type]
-    service.replies["GetStatus"].append(query_service_pb2.GetStatusResponse(status=newer))
-
-    with pytest.raises(QueryEngineClientError, match="QUERY_STATE_99"):
-        client.attach(ID).status()
-
-
-def test_wrong_arguments_are_refused_before_any_call(client: Client) -> None:
-    with pytest.raises(ValueError, match="one of page, offset and page_token"):
-        client.attach(ID).fetch_page(page=1, offset=2)
-    with pytest.raises(ValueError, match="without a zone"):
-        client.attach(ID).extend(dt.datetime(2030, 1, 1))  # noqa: DTZ001 - wrong on purpose
-    with pytest.raises(ValueError, match="printable ASCII"):
-        Client(tenant="münchen")
-
-
-def test_two_threads_share_a_client(client: Client, service: FakeService) -> None:
-    service.streams["StreamResults"].extend([whole(PAGES), whole(PAGES)])
+def test_two_threads_share_a_client(client: Client, fake: FakeService) -> None:
+    fake.streams["StreamResults"].extend([whole(PAGES), whole(PAGES)])
     barrier = threading.Barrier(2)
 
     def read(_: int) -> pa.Table:
@@ -423,10 +320,10 @@ def test_the_client_brings_no_engine_and_no_database() -> None:
     assert done.stdout.strip() == "[]"
 
 
-def test_a_state_event_reaches_the_callback_while_the_query_waits(client: Client, service: FakeService) -> None:
+def test_a_state_event_reaches_the_callback_while_the_query_waits(client: Client, fake: FakeService) -> None:
     hold = Hold()
     queued = status("QUEUED", 2, progress={"queue_position": 3, "queue_depth": 4})
-    service.streams["StreamResults"].append([start(), event(status=queued), hold, *whole(PAGES)[2:]])
+    fake.streams["StreamResults"].append([start(), event(status=queued), hold, *whole(PAGES)[2:]])
     told = threading.Event()
     positions: list[int | None] = []
 

@@ -108,6 +108,17 @@ def test_rows_that_do_not_fit_the_schema_are_refused(value: Value, arrow: pa.Dat
         decode_rows(rows_of([value]), pa.schema([("x", arrow)]))
 
 
+@pytest.mark.parametrize(
+    ("value", "arrow"),
+    [(Decimal(99_000), pa.decimal128(2, -3)), (Decimal("0.009"), pa.decimal128(1, 3))],
+)
+def test_the_largest_decimal_of_an_odd_scale_survives(value: Decimal, arrow: pa.DataType) -> None:
+    array = pa.array([value], pa.decimal256(76, 3)).cast(arrow)
+    batch = pa.record_batch({"x": array})
+
+    assert decode_rows(encode_rows(batch), batch.schema).equals(batch)
+
+
 def test_a_row_of_another_width_is_refused() -> None:
     with pytest.raises(ValueError, match="2 values of its schema"):
         decode_rows(rows_of([NULL]), pa.schema([("a", pa.int8()), ("b", pa.int8())]))

@@ -1,0 +1,207 @@
+"""The other commands, as a user types them, against a server that answers as told."""
+
+import json
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from typer.testing import CliRunner
+
+from queryengine import __version__
+from queryengine.cli.failures import ExitCode
+from queryengine.cli.main import EXIT_CODES, app
+from queryengine.v1 import query_pb2, query_service_pb2
+from tests.unit.fake_service import (
+    ID,
+    FakeService,
+    numbers,
+    page_message,
+    status,
+    whole,
+)
+
+PAGES = [numbers(10), numbers(5, start=10), numbers(3, start=15)]
+ACCEPTED = query_service_pb2.SubmitResponse(status=status("QUEUED", 1))
+WAIT = 20.0
+
+Run = Callable[..., Any]
+
+
+@pytest.fixture
+def run(fake_target: str, monkeypatch: pytest.MonkeyPatch) -> Run:
+    monkeypatch.setenv("QUERYENGINE_TARGET", fake_target)
+    return lambda *arguments, **options: CliRunner().invoke(app, list(arguments), **options)
+
+
+@pytest.fixture
+def result(fake: FakeService) -> FakeService:
+    fake.replies["Submit"].append(ACCEPTED)
+    fake.streams["StreamResults"].append(whole(PAGES))
+    return fake
+
+
+def test_ps_lists_what_waits_or_runs(run: Run, fake: FakeService) -> None:
+    running = status("RUNNING", 1, sql_preview="SELECT [bold]", stats={"rows": 1234})
+    listing = query_service_pb2.ListQueriesResponse(queries=[running], next_page_token="more")
+    fake.replies["ListQueries"].extend([listing, listing, listing])
+
+    table = run("ps")
+    lines = run("ps", "--all", "--json")
+    run("ps", "--state", "failed")
+
+    assert ID in table.stdout
+    assert "1,234" in table.stdout
+    assert "SELECT [bold]" in table.stdout
+    assert "there are more" in table.stderr
+    assert json.loads(lines.stdout)["state"] == "RUNNING"
+    asked = [list(request.states) for request in fake.requests["ListQueries"]]
+    assert asked == [
+        [query_pb2.QUERY_STATE_QUEUED, query_pb2.QUERY_STATE_RUNNING],
+        [],
+        [query_pb2.QUERY_STATE_FAILED],
+    ]
+
+
+def test_status_shows_everything_and_a_failed_query_is_an_answer(run: Run, fake: FakeService) -> None:
+    failed = status(
+        "FAILED",
+        4,
+        error={"code": 13, "reason": "ENGINE_ERROR", "message": "boom"},
+        submit_time={"seconds": 60},
+        labels={"team": "a"},
+    )
+    fake.replies["GetStatus"].extend([query_service_pb2.GetStatusResponse(status=failed)] * 2)
+
+    shown = run("status", ID)
+    as_json = run("status", ID, "--json")
+
+    assert shown.exit_code == as_json.exit_code == ExitCode.OK
+    lines = shown.stdout.splitlines()
+    assert "error           ENGINE_ERROR: boom" in lines
+    assert "submitted       1970-01-01T00:01:00.000+00:00" in lines
+    assert "labels          team=a" in lines
+    data = json.loads(as_json.stdout)
+    assert data["error"]["reason"] == "ENGINE_ERROR"
+    assert data["submit_time"] == "1970-01-01T00:01:00.000+00:00"
+
+
+@pytest.mark.parametrize(
+    ("final", "code"),
+    [
+        (status("COMPLETED", 2), ExitCode.OK),
+        (status("FAILED", 2, error={"code": 13, "reason": "ENGINE_ERROR"}), ExitCode.FAILED),
+        (status("CANCELLED", 2, error={"code": 1, "reason": "QUERY_CANCELLED"}), ExitCode.CANCELLED),
+    ],
+)
+def test_watch_prints_states_and_ends_as_the_query_does(
+    run: Run, fake: FakeService, final: query_pb2.QueryStatus, code: ExitCode
+) -> None:
+    queued = status("QUEUED", 1, progress={"queue_position": 2, "queue_depth": 3})
+    fake.streams["WatchStatus"].append([query_service_pb2.WatchStatusResponse(status=each) for each in (queued, final)])
+
+    done = run("watch", ID)
+
+    assert done.exit_code == code
+    assert done.stdout.splitlines()[0] == "QUEUED, 2 before it, 3 waiting for duckdb"
+
+
+def test_cancel_tells_both_answers(run: Run, fake: FakeService) -> None:
+    fake.replies["Cancel"].append(
+        query_service_pb2.CancelResponse(
+            result=query_service_pb2.CANCEL_RESULT_CANCELLED,
+            engine_cancel=query_service_pb2.ENGINE_CANCEL_STATE_CONFIRMED,
+            status=status("CANCELLED", 5),
+        )
+    )
+
+    done = run("cancel", ID, "--reason", "too slow", "--wait")
+
+    assert done.stdout == "CANCELLED, engine CONFIRMED; the query is CANCELLED\n"
+    assert fake.requests["Cancel"][0].reason == "too slow"
+    assert fake.requests["Cancel"][0].wait_timeout.seconds > 0
+
+
+def test_fetch_writes_one_page(run: Run, fake: FakeService) -> None:
+    reply = query_service_pb2.FetchPageResponse(
+        page=page_message(numbers(100, start=200), 200), next_page_token="next", total_rows=1000
+    )
+    fake.replies["FetchPage"].extend([reply, reply])
+
+    table = run("fetch", ID, "--offset", "200", "--size", "100")
+    lines = run("fetch", ID, "--page", "2", "--size", "100", "-f", "json")
+
+    assert len(table.stdout.splitlines()) == 102
+    assert table.stderr == "(rows 200 to 300 of 1,000; next: --offset 300)\n"
+    assert json.loads(lines.stdout.splitlines()[-1])["n"] == 299
+    by_offset, by_page = fake.requests["FetchPage"]
+    assert (by_offset.offset, by_page.page, by_page.page_size) == (200, 2, 100)
+
+
+def test_release_and_extend(run: Run, fake: FakeService) -> None:
+    released = status("COMPLETED", 5, result_state="RESULT_STATE_RELEASED")
+    kept = status("COMPLETED", 6, result_state="RESULT_STATE_READY", expire_time={"seconds": 60})
+    fake.replies["ReleaseResults"].extend(
+        [query_service_pb2.ReleaseResultsResponse(status=each) for each in (released, kept)]
+    )
+
+    assert run("release", ID).stdout == "result RELEASED\n"
+    extended = run("release", ID, "--extend", "2h")
+
+    assert extended.stdout == "result READY until 1970-01-01T00:01:00.000+00:00\n"
+    first, second = fake.requests["ReleaseResults"]
+    assert not first.HasField("extend_to")
+    assert second.HasField("extend_to")
+
+
+def test_engines(run: Run, fake: FakeService) -> None:
+    reply = query_service_pb2.ListEnginesResponse(
+        engines=[
+            {"name": "duckdb", "type": "duckdb", "is_default": True, "slots": 2, "available": True},
+            {"name": "w", "type": "sqlalchemy", "detail": "no [driver]", "traits": {"named_parameters": True}},
+        ]
+    )
+    fake.replies["ListEngines"].extend([reply, reply])
+
+    table = run("engines").stdout
+    lines = run("engines", "--json").stdout.splitlines()
+
+    assert "duckdb (default)" in table
+    assert "0 of 2" in table
+    assert "no [driver]" in table
+    assert json.loads(lines[1])["named_parameters"] is True
+
+
+def test_help_teaches(run: Run) -> None:
+    shown = run("--help").stdout
+
+    assert 'queryengine sql "SELECT 42 AS answer"' in shown
+    for code, text in EXIT_CODES.items():
+        assert f"{code.value:>3}  {text}" in shown
+    assert set(EXIT_CODES) == set(ExitCode)
+    assert run("--version").stdout == f"queryengine {__version__}\n"
+
+
+def test_help_and_version_start_without_the_parts_of_the_server() -> None:
+    code = (
+        "import sys; from queryengine.cli.main import app; "
+        "print([name for name in ('duckdb', 'sqlalchemy', 'pydantic', 'sqlglot') if name in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+
+    assert done.stdout.strip() == "[]"
+
+
+def test_config_check(run: Run, tmp_path: Path) -> None:
+    good, bad = tmp_path / "good.yaml", tmp_path / "bad.yaml"
+    good.write_text("server:\n  listen: 127.0.0.1:0\n")
+    bad.write_text("server:\n  lissen: 127.0.0.1:0\n")
+
+    assert run("config", "check", str(good)).stdout == f"{good}: ok; engines: duckdb\n"
+    wrong = run("config", "check", str(bad))
+    assert wrong.exit_code == ExitCode.USAGE
+    assert "lissen" in wrong.stderr
+    assert run("config", "check", str(tmp_path / "none")).exit_code == ExitCode.USAGE
+    assert run("serve", "--config", str(bad)).exit_code == ExitCode.USAGE

@@ -1,0 +1,124 @@
+"""What rows look like outside: nothing lost in JSON, the same in every batch."""
+
+import io
+import json
+from decimal import Decimal
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.csv
+import pytest
+from hypothesis import given
+
+from queryengine.cli import jsontext, options
+from queryengine.cli.failures import pointed
+from queryengine.cli.output import CsvWriter, write_all
+from queryengine.cli.progress import byte_text
+from queryengine.domain.errors import Position
+from tests.unit.arrow_strategies import batches
+
+
+@pytest.mark.parametrize(
+    ("array", "written"),
+    [
+        (pa.array([2**64 - 1], pa.uint64()), 2**64 - 1),
+        (pa.array([Decimal("1.50")]), "1.50"),
+        (pa.array([Decimal(5000)], pa.decimal128(5, -3)), "5000"),
+        (pa.array([0.1]), 0.1),
+        (pa.array([0.5], pa.float16()), 0.5),
+        (pa.array([float("nan")]), "NaN"),
+        (pa.array([float("-inf")]), "-Infinity"),
+        (pa.array([b"\xff"]), "/w=="),
+        (pa.array([1], pa.date32()), "1970-01-02"),
+        (pa.array([1], pa.time64("ns")), "00:00:00.000000001"),
+        (pa.array([1], pa.timestamp("ns")), "1970-01-01T00:00:00.000000001"),
+        (pa.array([0], pa.timestamp("s", "+02:00")), "1970-01-01T02:00:00+0200"),
+        (pa.array([-1500], pa.duration("ms")), "-1.500"),
+        (pa.array([-3], pa.duration("s")), "-3"),
+        (pa.array([pa.MonthDayNano([1, -2, 3])]), {"months": 1, "days": -2, "nanoseconds": 3}),
+        (pa.array([b"\x11" * 16], pa.uuid()), "11111111-1111-1111-1111-111111111111"),
+        (pa.array(['{"a":1.10}'], pa.json_()), '{"a":1.10}'),
+        (pa.array([[Decimal("1.5"), None]]), ["1.5", None]),
+        (pa.array([{"a": b"x", "b": [1]}]), {"a": "eA==", "b": [1]}),
+        (pa.array([[("k", 1)]], pa.map_(pa.string(), pa.int8())), [["k", 1]]),
+        (pa.array(["x"]).dictionary_encode(), "x"),
+    ],
+    ids=lambda value: str(value.type) if isinstance(value, pa.Array) else "",
+)
+def test_json_values(array: pa.Array, written: Any) -> None:
+    with_null = pa.chunked_array([array, pa.nulls(1, array.type)]).combine_chunks()
+
+    (line, empty) = jsontext.lines(pa.record_batch({"x": with_null}))
+
+    assert json.loads(line) == {"x": written}
+    assert json.loads(empty) == {"x": None}
+
+
+@given(batches())
+def test_every_batch_can_be_written_as_json_and_csv(batch: pa.RecordBatch) -> None:
+    lines = [json.loads(line) for line in jsontext.lines(batch)]
+    sink = io.BytesIO()
+    with CsvWriter(sink) as writer:
+        write_all(writer, batch.schema, [batch])
+
+    assert len(lines) == batch.num_rows
+    assert all(len(line) == batch.num_columns for line in lines)
+    assert sink.getvalue()
+
+
+def test_csv_tells_null_from_an_empty_text_and_loses_no_digit() -> None:
+    batch = pa.record_batch(
+        {"t": ["", None], "d": pa.array([Decimal("1.50"), None]), "l": [[1, None], None], "b": [b"x", None]}
+    )
+    sink = io.BytesIO()
+    with CsvWriter(sink) as writer:
+        write_all(writer, batch.schema, [batch])
+
+    assert sink.getvalue().decode() == '"t","d","l","b"\n"",1.50,"[1, null]","eA=="\n,,,\n'
+
+
+def test_columns_with_one_name_are_told_apart() -> None:
+    assert jsontext.unique_names(["a", "b", "a", "a_2", "a"]) == ["a", "b", "a_3", "a_2", "a_4"]
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        ("5", 5),
+        ("1.5", 1.5),
+        ("true", True),
+        ("null", None),
+        ('"5"', "5"),
+        ("[1, 2]", [1, 2]),
+        ("Ann", "Ann"),
+        ("2024-01-01", "2024-01-01"),
+        ("NaN", "NaN"),
+        ("", ""),
+    ],
+)
+def test_parameters_read_as_json_or_as_text(text: str, value: Any) -> None:
+    assert options.parameters([f"p={text}"]) == {"p": value}
+    if text:
+        assert options.parameters([text]) == [value]
+
+
+@pytest.mark.parametrize(("text", "seconds"), [("90", 90), ("45s", 45), ("1.5m", 90), ("2h", 7200), ("1d", 86_400)])
+def test_durations(text: str, seconds: float) -> None:
+    assert options.seconds(text) == seconds
+
+
+@pytest.mark.parametrize(("count", "text"), [(0, "0 B"), (1536, "1.5 KiB"), (3 << 40, "3.0 TiB")])
+def test_sizes_for_people(count: int, text: str) -> None:
+    assert byte_text(count) == text
+
+
+def test_a_mistake_in_a_long_line_is_shown_with_its_surroundings() -> None:
+    text = "SELECT " + "a, " * 1000 + "FORM t"
+    shown, caret = pointed(text, Position(1, text.index("FORM") + 1)).plain.splitlines()
+
+    assert len(shown) < 140
+    assert shown[caret.index("^")] == "F"
+
+
+def test_a_place_outside_the_text_is_not_shown() -> None:
+    assert pointed("SELECT 1", Position(2, 1)).plain == ""

@@ -1,0 +1,298 @@
+"""`queryengine sql`, as a user types it, against a server that answers as told."""
+
+import csv
+import io
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import grpc
+import pyarrow as pa
+import pyarrow.parquet
+import pytest
+from typer.testing import CliRunner
+
+from queryengine.cli.failures import ExitCode
+from queryengine.cli.main import app
+from queryengine.v1 import query_service_pb2
+from tests.unit.fake_service import (
+    ID,
+    FakeService,
+    Hold,
+    Refuse,
+    end,
+    numbers,
+    page,
+    schema,
+    start,
+    status,
+    whole,
+)
+
+PAGES = [numbers(10), numbers(5, start=10), numbers(3, start=15)]
+ACCEPTED = query_service_pb2.SubmitResponse(status=status("QUEUED", 1))
+WAIT = 20.0
+
+Run = Callable[..., Any]
+
+
+@pytest.fixture
+def run(fake_target: str, monkeypatch: pytest.MonkeyPatch) -> Run:
+    monkeypatch.setenv("QUERYENGINE_TARGET", fake_target)
+    return lambda *arguments, **options: CliRunner().invoke(app, list(arguments), **options)
+
+
+@pytest.fixture
+def result(fake: FakeService) -> FakeService:
+    fake.replies["Submit"].append(ACCEPTED)
+    fake.streams["StreamResults"].append(whole(PAGES))
+    return fake
+
+
+def test_a_table_for_people(run: Run, result: FakeService) -> None:
+    done = run("sql", "SELECT n")
+
+    assert done.exit_code == ExitCode.OK
+    lines = done.stdout.splitlines()
+    assert [word.strip() for word in lines[0].split("┃")] == ["n", "text"]
+    assert [word.strip() for word in lines[-1].split("│")] == ["17", "row 17"]
+    assert done.stderr == "(18 rows)\n"
+
+
+def test_a_long_table_says_what_it_leaves_out(run: Run, fake: FakeService) -> None:
+    fake.replies["Submit"].append(ACCEPTED)
+    fake.streams["StreamResults"].append([start(), schema(), *page(numbers(100), 0), Hold()])
+    final = status("COMPLETED", 9, stats={"rows": 5000})
+    fake.streams["WatchStatus"].append([query_service_pb2.WatchStatusResponse(status=final)])
+    fake.replies["GetStatus"].append(query_service_pb2.GetStatusResponse(status=final))
+
+    done = run("sql", "SELECT n")
+
+    assert len(done.stdout.splitlines()) == 42
+    query_id = fake.requests["Submit"][0].query_id
+    assert f"40 of 5,000 rows; the rest: queryengine fetch {query_id} --offset 40" in done.stderr
+    assert fake.left.wait(WAIT)
+
+
+def test_a_query_that_fails_after_the_table_is_full_has_failed(run: Run, fake: FakeService) -> None:
+    fake.replies["Submit"].append(ACCEPTED)
+    fake.streams["StreamResults"].append([start(), schema(), *page(numbers(100), 0), Hold()])
+    failed = status("FAILED", 9, error={"code": 13, "reason": "ENGINE_ERROR", "message": "disk gone"})
+    fake.streams["WatchStatus"].append([query_service_pb2.WatchStatusResponse(status=failed)])
+
+    done = run("sql", "SELECT n")
+
+    assert done.exit_code == ExitCode.FAILED
+    assert done.stdout == ""
+    assert "ENGINE_ERROR: disk gone" in done.stderr
+
+
+def test_json_lines(run: Run, result: FakeService) -> None:
+    done = run("sql", "SELECT n", "--format", "json")
+
+    assert [json.loads(line)["n"] for line in done.stdout.splitlines()] == list(range(18))
+    assert done.stderr == ""
+
+
+@pytest.mark.parametrize(
+    ("word", "read"),
+    [
+        ("csv", lambda data: pa.Table.from_pylist([*csv.DictReader(data.decode().splitlines())])),
+        ("arrow", lambda data: pa.ipc.open_stream(data).read_all()),
+        ("parquet", lambda data: pyarrow.parquet.read_table(io.BytesIO(data))),
+    ],
+)
+def test_formats_to_standard_output_and_to_a_file(
+    run: Run, fake: FakeService, tmp_path: Path, word: str, read: Callable[[bytes], pa.Table]
+) -> None:
+    fake.replies["Submit"].extend([ACCEPTED, ACCEPTED])
+    fake.streams["StreamResults"].extend([whole(PAGES), whole(PAGES)])
+
+    piped = run("sql", "SELECT n", "-f", word)
+    filed = run("sql", "SELECT n", "-f", word, "-o", str(tmp_path / "out"))
+
+    expected = pa.Table.from_batches(PAGES)
+    assert read(piped.stdout_bytes).cast(expected.schema) == expected
+    assert read((tmp_path / "out").read_bytes()).cast(expected.schema) == expected
+    assert filed.stdout == ""
+
+
+def test_half_a_result_changes_no_file(run: Run, fake: FakeService, tmp_path: Path) -> None:
+    fake.replies["Submit"].append(ACCEPTED)
+    lost = Refuse(grpc.StatusCode.DATA_LOSS, "RESULT_LOST")
+    fake.streams["StreamResults"].append([*whole(PAGES)[:5], lost])
+
+    older = tmp_path / "out"
+    older.write_text("older")
+
+    done = run("sql", "SELECT n", "-f", "csv", "-o", str(older))
+
+    assert done.exit_code == ExitCode.NOT_FOUND
+    assert [path.name for path in tmp_path.iterdir()] == ["out"]
+    assert older.read_text() == "older"
+
+
+def test_a_file_that_cannot_be_written_is_told(run: Run, fake: FakeService, tmp_path: Path) -> None:
+    done = run("sql", "SELECT n", "-o", str(tmp_path / "none" / "out"))
+
+    assert done.exit_code == ExitCode.USAGE
+    assert "cannot write" in done.stderr
+    assert "No such file" in done.stderr
+    assert not fake.requests["Submit"]
+
+
+def test_parameters_and_choices_reach_the_server(run: Run, result: FakeService) -> None:
+    run("sql", "SELECT $a, $b", "-p", "a=5", "-p", "b=x=y", "-e", "duckdb", "--limit", "7", "--timeout", "2m")
+
+    (request,) = result.requests["Submit"]
+    assert [(each.name, each.value.WhichOneof("kind")) for each in request.parameters] == [
+        ("a", "int_value"),
+        ("b", "string_value"),
+    ]
+    assert request.parameters[1].value.string_value == "x=y"
+    assert request.engine == "duckdb"
+    assert request.limits.row_limit == 7
+    assert request.limits.execution_timeout.seconds == 120
+
+
+def test_a_cut_result_is_told(run: Run, fake: FakeService) -> None:
+    fake.replies["Submit"].append(ACCEPTED)
+    cut = end(18, truncated=True, truncation_reason="TRUNCATION_REASON_ROW_LIMIT")
+    fake.streams["StreamResults"].append([*whole(PAGES)[:-1], cut])
+
+    assert "row limit reached" in run("sql", "SELECT n", "-f", "csv").stderr
+
+
+def test_sql_from_standard_input(run: Run, result: FakeService) -> None:
+    run("sql", "-", input="SELECT 1\n")
+
+    assert result.requests["Submit"][0].sql == "SELECT 1\n"
+
+
+def test_no_wait_prints_the_id(run: Run, fake: FakeService) -> None:
+    fake.replies["Submit"].append(ACCEPTED)
+
+    done = run("sql", "SELECT n", "--no-wait")
+
+    assert done.stdout.strip() == fake.requests["Submit"][0].query_id
+    assert not fake.requests["StreamResults"]
+
+
+def test_progress_without_a_terminal_is_lines(run: Run, result: FakeService) -> None:
+    done = run("sql", "SELECT n", "--progress", "-f", "csv")
+
+    assert done.stderr.splitlines() == ["QUEUED", "RUNNING", "COMPLETED"]
+
+
+def test_a_syntax_error_is_pointed_at(run: Run, fake: FakeService) -> None:
+    fake.replies["Submit"].append(
+        Refuse(
+            grpc.StatusCode.INVALID_ARGUMENT,
+            "SYNTAX_ERROR",
+            'syntax error at or near "FORM"',
+            metadata={"line": "2", "column": "3"},
+        )
+    )
+
+    done = run("sql", "SELECT 1\n\tx FORM t")
+
+    assert done.exit_code == ExitCode.USAGE
+    assert done.stdout == ""
+    assert done.stderr.splitlines() == [
+        'error: SYNTAX_ERROR: syntax error at or near "FORM"',
+        "  2 |  x FORM t",
+        "    |   ^",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("refusal", "code"),
+    [
+        (Refuse(grpc.StatusCode.INTERNAL, "ENGINE_ERROR"), ExitCode.FAILED),
+        (Refuse(grpc.StatusCode.DEADLINE_EXCEEDED, "QUERY_TIMEOUT"), ExitCode.FAILED),
+        (Refuse(grpc.StatusCode.INVALID_ARGUMENT, "STATEMENT_REJECTED"), ExitCode.USAGE),
+        (Refuse(grpc.StatusCode.ALREADY_EXISTS, "QUERY_ID_REUSED"), ExitCode.USAGE),
+        (Refuse(grpc.StatusCode.NOT_FOUND, "QUERY_NOT_FOUND"), ExitCode.NOT_FOUND),
+        (Refuse(grpc.StatusCode.FAILED_PRECONDITION, "RESULT_EXPIRED"), ExitCode.NOT_FOUND),
+        (Refuse(grpc.StatusCode.RESOURCE_EXHAUSTED, "TENANT_QUEUE_FULL"), ExitCode.LIMIT),
+        (Refuse(grpc.StatusCode.RESOURCE_EXHAUSTED, "RESULT_LIMIT"), ExitCode.LIMIT),
+        (Refuse(grpc.StatusCode.CANCELLED, "QUERY_CANCELLED"), ExitCode.CANCELLED),
+    ],
+)
+def test_failures_have_exit_codes_and_no_traceback(
+    run: Run, fake: FakeService, refusal: Refuse, code: ExitCode
+) -> None:
+    fake.replies["Submit"].append(ACCEPTED)
+    fake.streams["StreamResults"].append([start(), refusal])
+
+    done = run("sql", "SELECT n")
+
+    assert done.exit_code == code
+    assert done.stderr.startswith(f"error: {refusal.reason}: refused")
+
+
+@pytest.mark.parametrize("command", [["sql", "SELECT 1"], ["ps"], ["status", ID], ["engines"]])
+def test_without_a_server_the_message_says_what_to_do(run: Run, command: list[str]) -> None:
+    done = run(*command, "--server", "127.0.0.1:1")
+
+    assert done.exit_code == ExitCode.UNREACHABLE
+    assert "no server at 127.0.0.1:1; start one with `queryengine serve`" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "complaint"),
+    [
+        (["sql"], "Missing argument"),
+        (["sql", "SELECT 1", "-f", "xml"], "xml"),
+        (["sql", "SELECT 1", "-p", "a=1", "-p", "2"], "all NAME=VALUE or all VALUE"),
+        (["sql", "SELECT 1", "-p", "a=1", "-p", "a=2"], "given twice"),
+        (["sql", "SELECT 1", "-p", "a=[1,true]"], "INT and BOOL"),
+        (["sql", "SELECT 1", "--timeout", "soon"], "is not a duration"),
+        (["sql", "SELECT 1", "--tenant", "münchen"], "printable ASCII"),
+        (["fetch", ID, "--page", "1", "--offset", "2"], "not both"),
+        (["release", ID, "--extend", "2x"], "is not a duration"),
+        (["ps", "--state", "LOST"], "LOST"),
+        (["nonsense"], "No such command"),
+    ],
+)
+def test_a_wrong_command_is_told_without_asking_the_server(
+    run: Run, fake: FakeService, arguments: list[str], complaint: str
+) -> None:
+    done = run(*arguments)
+
+    assert done.exit_code == ExitCode.USAGE
+    assert complaint in done.stderr
+    assert not fake.requests
+
+
+@pytest.mark.parametrize("known", [True, False])
+def test_ctrl_c_cancels_on_the_server(fake: FakeService, fake_target: str, known: bool) -> None:
+    hold = Hold()
+    fake.replies["Submit"].append(ACCEPTED)
+    fake.streams["StreamResults"].append([start(), hold])
+    cancelled = query_service_pb2.CancelResponse(
+        result=query_service_pb2.CANCEL_RESULT_CANCELLED,
+        engine_cancel=query_service_pb2.ENGINE_CANCEL_STATE_KILLED,
+        status=status("CANCELLED", 5),
+    )
+    fake.replies["Cancel"].append(cancelled if known else Refuse(grpc.StatusCode.NOT_FOUND, "QUERY_NOT_FOUND"))
+    command = [sys.executable, "-c", "from queryengine.cli.main import run; run()", "sql", "SELECT n"]
+    environment = os.environ | {"QUERYENGINE_TARGET": fake_target}
+    with subprocess.Popen(
+        command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as process:
+        assert hold.reached.wait(WAIT)
+        process.send_signal(signal.SIGINT)
+        output, errors = process.communicate(timeout=WAIT)
+
+    assert process.returncode == ExitCode.CANCELLED
+    assert output == ""
+    assert "cancelling on the server" in errors
+    assert ("CANCELLED, engine KILLED" if known else "had not reached the server") in errors
+    assert "Traceback" not in errors
+    assert fake.requests["Cancel"][0].query_id == fake.requests["Submit"][0].query_id

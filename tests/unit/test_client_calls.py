@@ -1,0 +1,145 @@
+"""Calls and watches of the blocking client, against a real gRPC server that misbehaves as told."""
+
+import datetime as dt
+from collections.abc import Iterator
+
+import grpc
+import pytest
+
+from queryengine.client import (
+    CancelResult,
+    Client,
+    EngineCancel,
+    QueryEngineClientError,
+    ResultCorrupt,
+)
+from queryengine.v1 import query_pb2, query_service_pb2
+from tests.unit.fake_service import (
+    ID,
+    FakeService,
+    Hold,
+    Refuse,
+    numbers,
+    page_message,
+    status,
+)
+
+PAGES = [numbers(10), numbers(5, start=10), numbers(3, start=15)]
+TOTAL = 18
+WAIT = 10.0
+
+
+@pytest.fixture
+def client(fake_target: str) -> Iterator[Client]:
+    with Client(fake_target, tenant="acme", user="ann", metadata=(("authorization", "Bearer x"),)) as client:
+        yield client
+
+
+def accepted(**fields: object) -> query_service_pb2.SubmitResponse:
+    fields.setdefault("status", status("QUEUED", 1))
+    return query_service_pb2.SubmitResponse(**fields)  # type: ignore[arg-type]
+
+
+def test_a_watch_survives_cuts(client: Client, fake: FakeService) -> None:
+    def said(state: str, version: int) -> query_service_pb2.WatchStatusResponse:
+        return query_service_pb2.WatchStatusResponse(status=status(state, version))
+
+    fake.streams["WatchStatus"].extend(
+        [
+            [said("QUEUED", 1), Refuse(grpc.StatusCode.UNAVAILABLE)],
+            [said("RUNNING", 2)],
+            [said("COMPLETED", 3)],
+        ]
+    )
+
+    states = [each.state for each in client.attach(ID).watch()]
+
+    assert states == ["QUEUED", "RUNNING", "COMPLETED"]
+    assert [request.after_version for request in fake.requests["WatchStatus"]] == [0, 1, 2]
+
+
+def test_leaving_a_watch_ends_its_stream(client: Client, fake: FakeService) -> None:
+    said = query_service_pb2.WatchStatusResponse(status=status("RUNNING", 1))
+    fake.streams["WatchStatus"].append([said, Hold()])
+
+    for _ in client.attach(ID).watch():
+        break
+
+    assert fake.left.wait(WAIT)
+
+
+def test_status_page_release_and_lists(client: Client, fake: FakeService) -> None:
+    until = dt.datetime(2030, 1, 1, tzinfo=dt.UTC)
+    fake.replies["GetStatus"].append(
+        query_service_pb2.GetStatusResponse(
+            status=status("RUNNING", 3, progress={"fraction": 0.5}, submit_time={"seconds": 60})
+        )
+    )
+    fake.replies["FetchPage"].append(
+        query_service_pb2.FetchPageResponse(
+            page=page_message(numbers(5, start=20), 20), next_page_token="next", total_rows=30
+        )
+    )
+    fake.replies["ReleaseResults"].append(query_service_pb2.ReleaseResultsResponse(status=status("COMPLETED", 4)))
+    fake.replies["ListQueries"].append(
+        query_service_pb2.ListQueriesResponse(queries=[status("RUNNING", 1)], next_page_token="more")
+    )
+    fake.replies["Cancel"].append(
+        query_service_pb2.CancelResponse(
+            result=query_service_pb2.CANCEL_RESULT_CANCELLED,
+            engine_cancel=query_service_pb2.ENGINE_CANCEL_STATE_CONFIRMED,
+            status=status("CANCELLED", 5),
+        )
+    )
+    handle = client.attach(ID)
+
+    found = handle.status(after_version=2, wait_for_change=5)
+    fetched = handle.fetch_page(offset=20, page_size=5)
+    released = handle.extend(until)
+    listed = client.list_queries(states=["running"], engine="duckdb")
+    cancelled = handle.cancel(reason="because", wait=3)
+
+    assert (found.fraction, found.queue_position) == (0.5, None)
+    assert found.submit_time == dt.datetime(1970, 1, 1, 0, 1, tzinfo=dt.UTC)
+    assert not found.is_final
+    assert fake.requests["GetStatus"][0].wait_timeout.seconds == 5
+    assert fetched.batch == numbers(5, start=20)
+    assert (fetched.start_row, fetched.total_rows, fetched.next_page_token) == (20, 30, "next")
+    assert released.is_final
+    assert fake.requests["ReleaseResults"][0].extend_to.ToDatetime(tzinfo=dt.UTC) == until
+    assert [each.state for each in listed.queries] == ["RUNNING"]
+    assert fake.requests["ListQueries"][0].states == [query_pb2.QUERY_STATE_RUNNING]
+    assert (cancelled.result, cancelled.engine) == (CancelResult.CANCELLED, EngineCancel.CONFIRMED)
+    assert fake.requests["Cancel"][0].reason == "because"
+
+
+def test_an_empty_page_has_columns(client: Client, fake: FakeService) -> None:
+    fake.replies["FetchPage"].append(query_service_pb2.FetchPageResponse(page=page_message(numbers(0), 0)))
+
+    assert client.attach(ID).fetch_page().batch.schema == numbers(0).schema
+
+
+def test_a_damaged_stored_page_is_told(client: Client, fake: FakeService) -> None:
+    damaged = page_message(numbers(5), 0)
+    damaged.crc32c += 1
+    fake.replies["FetchPage"].append(query_service_pb2.FetchPageResponse(page=damaged))
+
+    with pytest.raises(ResultCorrupt):
+        client.attach(ID).fetch_page()
+
+
+def test_a_state_of_a_newer_contract_is_not_guessed(client: Client, fake: FakeService) -> None:
+    newer = query_pb2.QueryStatus(query_id=ID, version=1, state=99)  # type: ignore[arg-type]
+    fake.replies["GetStatus"].append(query_service_pb2.GetStatusResponse(status=newer))
+
+    with pytest.raises(QueryEngineClientError, match="QUERY_STATE_99"):
+        client.attach(ID).status()
+
+
+def test_wrong_arguments_are_refused_before_any_call(client: Client) -> None:
+    with pytest.raises(ValueError, match="one of page, offset and page_token"):
+        client.attach(ID).fetch_page(page=1, offset=2)
+    with pytest.raises(ValueError, match="without a zone"):
+        client.attach(ID).extend(dt.datetime(2030, 1, 1))  # noqa: DTZ001 - wrong on purpose
+    with pytest.raises(ValueError, match="printable ASCII"):
+        Client(tenant="münchen")
