@@ -16,8 +16,9 @@ TRANSPORT_SLACK_BYTES: Final = 1 << 20
 """Requests this much over the limit still get our own error; gRPC cuts off what is larger."""
 
 # Why each: two servers on one port would share it silently without so_reuseport=0; keepalive needs ping_timeout to
-# act at all; without max_pending_requests a burst of calls is dropped at random; connections end after a while so
-# that clients find new servers.
+# act at all; without max_pending_requests a burst of calls is dropped at random, and a low
+# max_concurrent_streams refuses one that comes on one connection; connections end after a while so that clients find
+# new servers.
 OPTIONS: Final = (
     ("grpc.so_reuseport", 0),
     ("grpc.max_send_message_length", 5 << 20),
@@ -30,7 +31,7 @@ OPTIONS: Final = (
     ("grpc.max_connection_age_ms", 600_000),
     ("grpc.max_connection_age_grace_ms", 300_000),
     ("grpc.max_connection_idle_ms", 900_000),
-    ("grpc.max_concurrent_streams", 256),
+    ("grpc.max_concurrent_streams", 20_000),
     ("grpc.server.max_pending_requests", 20_000),
     ("grpc.server.max_pending_requests_hard_limit", 40_000),
 )
