@@ -147,6 +147,11 @@ class Engine(ABC):
     def open(self, statement: Statement) -> Execution:
         """A handle for one run. Does no I/O and cannot fail: what is wrong with a statement shows in `start`."""
 
+    def prepare(self) -> None:  # noqa: B027 - Most engines have nothing to prepare.
+        """Do ahead what every execution needs. Called when the engine has been opened and after each execution, when
+        nobody waits. Never raises.
+        """
+
     @abstractmethod
     def close(self) -> None:
         """Release everything. Open executions are closed first. Idempotent."""

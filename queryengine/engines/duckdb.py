@@ -29,11 +29,11 @@ from queryengine.engines.duckdb_types import Convert, canonical, plan, type_name
 from queryengine.engines.interrupting import Interruptible
 
 # SESSION, as DuckDB otherwise changes some settings for every query of the instance.
-_EACH_QUERY: Final = (
-    "SET SESSION errors_as_json = true; SET SESSION max_execution_time = {milliseconds}; "
+_EACH_CURSOR: Final = (
     "SET SESSION enable_progress_bar = true; SET SESSION enable_progress_bar_print = false; "
     "SET SESSION progress_bar_time = 0; PRAGMA enable_profiling = 'no_output'"
 )
+_DEADLINE: Final = "SET SESSION max_execution_time = {milliseconds}"
 _READ_ONLY: Final = "BEGIN TRANSACTION READ ONLY"
 
 
@@ -63,6 +63,9 @@ class DuckDBEngine(Engine):
         self._instance = open_instance(name, self._options)
         self._lock = threading.Lock()
         self._open: set[DuckDBExecution] = set()
+        self._usual_milliseconds = 0
+        self._spare: tuple[duckdb.DuckDBPyConnection, int] | None = None
+        """A cursor nobody has used, and its deadline: to set one up takes longer than a short query."""
 
     def version(self) -> str:
         return f"DuckDB {duckdb.__version__}"
@@ -73,10 +76,35 @@ class DuckDBEngine(Engine):
             self._open.add(execution)
         return execution
 
-    def cursor(self) -> duckdb.DuckDBPyConnection:
+    def cursor(self, milliseconds: int) -> duckdb.DuckDBPyConnection:
+        """A cursor of one's own, set up for a statement with this deadline."""
+        with self._lock:
+            spare, self._spare = self._spare, None
+            self._usual_milliseconds = milliseconds
+        if spare is None:
+            return self._set_up(milliseconds)
+        cursor, prepared = spare
+        if prepared != milliseconds:
+            cursor.execute(_DEADLINE.format(milliseconds=milliseconds))
+        return cursor
+
+    def prepare(self) -> None:
+        with suppress(duckdb.Error):
+            milliseconds = self._usual_milliseconds
+            spare = (self._set_up(milliseconds), milliseconds)
+            with self._lock:
+                former, self._spare = self._spare, spare
+            if former is not None:
+                former[0].close()
+
+    def _set_up(self, milliseconds: int) -> duckdb.DuckDBPyConnection:
         # The instance refuses a second thread instead of letting it wait.
         with self._lock:
-            return self._instance.cursor()
+            cursor = self._instance.cursor()
+        cursor.execute(_EACH_CURSOR)
+        if milliseconds:
+            cursor.execute(_DEADLINE.format(milliseconds=milliseconds))
+        return cursor
 
     def forget(self, execution: "DuckDBExecution") -> None:
         with self._lock:
@@ -85,6 +113,10 @@ class DuckDBEngine(Engine):
     def close(self) -> None:
         for execution in tuple(self._open):
             execution.close()
+        with self._lock:
+            spare, self._spare = self._spare, None
+        if spare is not None:
+            spare[0].close()
         self._instance.close()
         remove_spill(self._options)
 
@@ -105,7 +137,8 @@ class DuckDBExecution(Execution):
         with self._translated(), self._calls.call():
             parsed = check_text(self._statement.sql)
             parameters = bind(self._statement.parameters, parsed.named_parameters)
-            self._cursor = cursor = self._engine.cursor()
+            milliseconds = max(1, int(self._statement.execution_timeout_seconds * 1000))
+            self._cursor = cursor = self._engine.cursor(milliseconds)
             self._prepare(cursor)
             try:
                 relation = cursor.sql(self._statement.sql, params=parameters)
@@ -172,8 +205,6 @@ class DuckDBExecution(Execution):
     def _prepare(self, cursor: duckdb.DuckDBPyConnection) -> None:
         """Everything a user may set, and the transaction that cannot write."""
         statement = self._statement
-        milliseconds = max(1, int(statement.execution_timeout_seconds * 1000))
-        cursor.execute(_EACH_QUERY.format(milliseconds=milliseconds))
         for name, value in statement.session_settings.items():
             if name not in SESSION_SETTINGS:
                 message = f"setting {name!r} cannot be set here; possible: {', '.join(SESSION_SETTINGS)}"

@@ -46,7 +46,7 @@ def check_text(sql: str) -> Any:
 
 def _not_allowed(kind: str) -> Exception:
     message = f"a {kind} statement is not allowed; only one query that reads"
-    return error(Reason.STATEMENT_NOT_ALLOWED, message, statement=kind)
+    return error(Reason.STATEMENT_NOT_ALLOWED, message, statement_type=kind)
 
 
 def _with_position(sql: str, cause: duckdb.Error) -> Exception:

@@ -24,7 +24,6 @@ _CONFIGS_PER_QUERY: Final = (
     "enable_profiling",
     "enable_progress_bar",
     "enable_progress_bar_print",
-    "errors_as_json",
     "max_execution_time",
     "progress_bar_time",
     "schema",
@@ -125,6 +124,8 @@ def _lock_down(instance: duckdb.DuckDBPyConnection, options: DuckDBOptions) -> N
     if options.directory:
         instance.execute(f"SET allowed_directories = [{literal(options.directory)}]")
     instance.execute("SET enable_external_access = false")
+    # From here on errors tell their place in the SQL; those before are for people.
+    instance.execute("SET GLOBAL errors_as_json = true")
     instance.execute(f"SET allowed_configs = [{', '.join(map(literal, _CONFIGS_PER_QUERY))}]")
     instance.execute("SET lock_configuration = true")
 

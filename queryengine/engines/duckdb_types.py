@@ -21,9 +21,9 @@ ROWS_MAX: Final = 122_880
 """A row group of DuckDB, and its fastest batch."""
 ROWS_MIN: Final = 2_048
 """A vector of DuckDB: it holds no fewer rows than this at a time itself."""
-BATCH_BYTES: Final = 4 << 20
+BATCH_BYTES: Final = 8 << 20
 """What a batch of rows as wide as their types suggest may take."""
-TEXT_BYTES: Final = 256
+TEXT_BYTES: Final = 128
 DOCUMENT_BYTES: Final = 2_048
 """Guesses at a value of text, and at one of JSON, binary or nested data. They keep a batch of values 10
 times as large within some tens of MiB.
@@ -70,6 +70,8 @@ def plan(types: Sequence[Any]) -> ColumnPlan:
         )
     width = sum(_guessed_bytes(each) for each in types)
     rows = max(ROWS_MIN, min(ROWS_MAX, BATCH_BYTES // max(1, width)))
+    # A batch that ends within a vector makes DuckDB copy both halves.
+    rows -= rows % ROWS_MIN
     return ColumnPlan(projection, any(_needs_lossless(each) for each in types), rows)
 
 

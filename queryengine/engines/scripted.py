@@ -103,7 +103,7 @@ def parse(text: str) -> Script:
             _check_step(step)
             steps.append(step)
     if any(step.command == "write" for step in (*before, *steps)):
-        raise error(Reason.STATEMENT_NOT_ALLOWED, "only a script that reads is allowed", statement="write")
+        raise error(Reason.STATEMENT_NOT_ALLOWED, "only a script that reads is allowed", statement_type="write")
     if not steps and not before:
         raise error(Reason.NOT_ONE_STATEMENT, "expected one script, got an empty text", statements=0)
     return Script(columns, before, tuple(steps))

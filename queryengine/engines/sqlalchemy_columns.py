@@ -11,15 +11,15 @@ from typing import Any, Final
 
 import pyarrow as pa
 
-from queryengine.domain.errors import Reason, error
+from queryengine.domain.errors import QueryEngineError, Reason, error
 
 FIRST_ROWS: Final = 500
 """How many rows may decide the types, and come first."""
 ROWS_MAX: Final = 20_000
 BATCH_BYTES: Final = 4 << 20
-GROWTH: Final = 8
-"""A batch has at most so many times the rows of the one before, so that rows that get wider are noticed in
-time.
+STEP_ROWS: Final = 64
+"""Rows fetched between two looks at their size. A batch ends after the step that fills it, so rows that get
+wider all of a sudden make it too large by one step.
 """
 
 
@@ -55,32 +55,45 @@ class BatchReader:
         self._wanted = FIRST_ROWS
         self._rows = 0
 
-    def fetch(self) -> Sequence[tuple[Any, ...]]:
+    def fetch(self) -> list[tuple[Any, ...]]:
         """The next rows; empty at the end."""
-        return self._fetch(self._wanted)
+        rows: list[tuple[Any, ...]] = []
+        size = 0
+        while len(rows) < self._wanted and size < BATCH_BYTES:
+            part = self._fetch(min(STEP_ROWS, self._wanted - len(rows)))
+            if not part:
+                break
+            rows += part
+            size += len(part) * _weight(part[-1])
+        self._wanted = ROWS_MAX
+        return rows
 
     def batch(self, rows: Sequence[tuple[Any, ...]], columns: Sequence[Column], schema: pa.Schema) -> pa.RecordBatch:
         """These rows in Arrow. Raises STATEMENT_REJECTED for a value that its column cannot hold."""
-        arrays = [self._array(values, column) for values, column in zip(zip(*rows, strict=True), columns, strict=True)]
-        batch = pa.RecordBatch.from_arrays(arrays, schema=schema)
-        self._rows += batch.num_rows
-        row_bytes = max(1, batch.nbytes // batch.num_rows)
-        self._wanted = max(1, min(ROWS_MAX, batch.num_rows * GROWTH, BATCH_BYTES // row_bytes))
-        return batch
+        last = self._rows + len(rows)
+        arrays = [
+            self._array(values, column, last) for values, column in zip(zip(*rows, strict=True), columns, strict=True)
+        ]
+        self._rows = last
+        return pa.RecordBatch.from_arrays(arrays, schema=schema)
 
-    def _array(self, values: tuple[Any, ...], column: Column) -> pa.Array:
+    def _array(self, values: tuple[Any, ...], column: Column, last: int) -> pa.Array:
         odd = set(map(type, values)) - HELD[column.type] - {NoneType}
         if odd:
             found = ", ".join(sorted(each.__name__ for each in odd))
-            raise self._misfit(column, f"a value of type {found}")
+            raise self._misfit(column, last, f"a value of type {found}")
         try:
             return pa.array(values, column.type)
         except (pa.ArrowInvalid, OverflowError) as cause:
-            raise self._misfit(column, str(cause)) from cause
+            raise self._misfit(column, last, str(cause)) from cause
 
-    def _misfit(self, column: Column, what: str) -> Exception:
+    def _misfit(self, column: Column, last: int, what: str) -> QueryEngineError:
         message = (
-            f"column {column.name!r} is {column.type} by its declaration and first values, but between rows "
-            f"{self._rows} and {self._rows + self._wanted} there is {what}; CAST it in the query"
+            f"column {column.name!r} is {column.type} by its declaration and first values, but rows "
+            f"{self._rows + 1} to {last} have {what}; CAST it in the query"
         )
         return error(Reason.STATEMENT_REJECTED, message, column=column.name)
+
+
+def _weight(row: tuple[Any, ...]) -> int:
+    return sum(len(value) if isinstance(value, str | bytes) else 8 for value in row)

@@ -125,7 +125,7 @@ DUCKDB = EngineCase(
     wide=lambda rows, size: f"SELECT repeat('x', {size}) AS s FROM range({rows})",
     endless_start="SELECT count(*) FROM range(1000000) a, range(1000000) b",
     endless_rows="SELECT a.range AS n FROM range(1000000) a, range(1000000) b",
-    fails_late="SELECT (CASE WHEN range = 900000 THEN 'x' ELSE '1' END)::INTEGER AS n FROM range(1000000)",
+    fails_late="SELECT (CASE WHEN range = 19000000 THEN 'x' ELSE '1' END)::INTEGER AS n FROM range(20000000)",
     late_reason=Reason.STATEMENT_REJECTED,
     syntax_error="SELECT 1,\n  'é' FROM WHERE",
     rejected="SELECT 'é',\n  nope FROM t",

@@ -1,0 +1,215 @@
+"""What is SQLite's own: read-only files, types that are told late, and URLs that keep their secrets."""
+
+import datetime as dt
+import sqlite3
+import uuid
+from collections.abc import Iterator
+from pathlib import Path
+
+import pyarrow as pa
+import pytest
+
+from queryengine.codec.values import BoundParameter
+from queryengine.domain.errors import Failure, QueryEngineError, Reason
+from queryengine.engines.base import Statement
+from queryengine.engines.sqlalchemy import SQLAlchemyEngine
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    path = tmp_path / "odd ?#name%20.db"
+    with sqlite3.connect(path) as connection:
+        connection.execute("CREATE TABLE t (i INTEGER, d DECIMAL(10,2), x)")
+        connection.execute("INSERT INTO t VALUES (1, 1, 'one')")
+    connection.close()
+    return path
+
+
+@pytest.fixture
+def engine(path: Path) -> Iterator[SQLAlchemyEngine]:
+    engine = SQLAlchemyEngine("lite", {"url": url(path)})
+    yield engine
+    engine.close()
+
+
+def url(path: Path) -> str:
+    return "sqlite:///" + str(path).replace("%", "%25").replace("?", "%3F").replace("#", "%23")
+
+
+def run(engine: SQLAlchemyEngine, sql: str, **fields) -> pa.Table:
+    with engine.open(Statement(sql=sql, query_id="q", **fields)) as execution:
+        schema = execution.start()
+        return pa.Table.from_batches(execution.batches(), schema)
+
+
+def failure(engine: SQLAlchemyEngine, sql: str, **fields) -> Failure:
+    with pytest.raises(QueryEngineError) as caught:
+        run(engine, sql, **fields)
+    return caught.value.failure
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {},
+        {"url": ""},
+        {"url": "nonsense"},
+        {"url": "sqlite://"},
+        {"url": "sqlite:///:memory:"},
+        {"url": "sqlite:////x.db?mode=rw"},
+        {"url": "sqlite+aiosqlite:////x.db"},
+        {"url": "nosuch://user:hunter2@host/db"},
+        {"url": "mysql://user:hunter2@host/db"},
+        {"url": "sqlite+other://user:hunter2@host/db"},
+        {"url": "://user:hunter2@host/db"},
+    ],
+)
+def test_a_wrong_url_is_refused_without_its_password(options: dict[str, str]) -> None:
+    with pytest.raises(ValueError, match="'url'") as caught:
+        SQLAlchemyEngine.traits(options)
+    assert "hunter2" not in str(caught.value)
+
+
+def test_wrong_connect_arguments_make_the_engine_unusable(path: Path) -> None:
+    with pytest.raises(ValueError, match="'connect_args'"):
+        SQLAlchemyEngine.traits({"url": url(path), "connect_args": 1})
+    with pytest.raises(QueryEngineError) as caught:
+        SQLAlchemyEngine("lite", {"url": url(path), "connect_args": {"nope": 1}})
+    assert caught.value.failure.reason is Reason.ENGINE_UNAVAILABLE
+
+
+def test_a_file_that_is_no_database_is_told(tmp_path: Path) -> None:
+    other = tmp_path / "x.db"
+    other.write_text("no database " * 100)
+    with pytest.raises(QueryEngineError, match="not a database") as caught:
+        SQLAlchemyEngine("lite", {"url": url(other)})
+    assert caught.value.failure.reason is Reason.ENGINE_UNAVAILABLE
+
+
+@pytest.mark.parametrize(
+    "sql",
+    [
+        "SELECT load_extension('x')",
+        "SELECT * FROM pragma_table_info('t')",
+        "SELECT * FROM pragma_database_list",
+        "SELECT writefile('/tmp/x', 'x')",
+        "SELECT readfile('/etc/passwd')",
+    ],
+)
+def test_nothing_but_reading_gets_through(engine: SQLAlchemyEngine, sql: str) -> None:
+    assert failure(engine, sql).reason in {Reason.STATEMENT_NOT_ALLOWED, Reason.STATEMENT_REJECTED}
+
+
+@pytest.mark.parametrize(
+    "sql",
+    ["INSERT INTO t VALUES (2, 2, 2)", "CREATE TEMP TABLE y AS SELECT 1", "ATTACH 'y.db' AS y", "PRAGMA user_version"],
+)
+def test_a_write_that_the_check_misses_is_refused_by_sqlite(
+    engine: SQLAlchemyEngine, path: Path, sql: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from queryengine.engines import sqlalchemy as module
+
+    query = module.check_text("SELECT 1", "sqlite")
+    before = path.read_bytes()
+    monkeypatch.setattr(module, "check_text", lambda *_: query)
+    assert failure(engine, sql).reason is Reason.STATEMENT_NOT_ALLOWED
+    assert path.read_bytes() == before
+
+
+def many(expression: str, rows: int = 2000) -> str:
+    return (
+        f"WITH RECURSIVE c (n) AS (SELECT 0 UNION ALL SELECT n + 1 FROM c) SELECT {expression} AS v FROM c LIMIT {rows}"
+    )
+
+
+@pytest.mark.parametrize(
+    "expression",
+    [
+        "CASE WHEN n < 1000 THEN n ELSE 'text' END",
+        "CASE WHEN n < 1000 THEN n ELSE 0.5 END",
+        "CASE WHEN n < 1000 THEN 'text' ELSE x'00' END",
+        "CASE WHEN n < 1000 THEN x'00' ELSE 'text' END",
+        "CASE WHEN n < 1000 THEN NULL ELSE 1 END",
+        "CASE WHEN n < 1000 THEN 0.5 ELSE 9007199254740993 END",
+    ],
+)
+def test_a_value_that_does_not_fit_fails_and_is_never_changed(engine: SQLAlchemyEngine, expression: str) -> None:
+    told = failure(engine, many(expression))
+    assert told.reason is Reason.STATEMENT_REJECTED
+    assert told.metadata == {"column": "v"}
+    assert "CAST" in told.message
+
+
+@pytest.mark.parametrize(
+    ("expression", "arrow_type"),
+    [
+        ("CAST(CASE WHEN n < 1000 THEN NULL ELSE n END AS INTEGER)", pa.int64()),
+        ("CAST(CASE WHEN n < 1000 THEN n ELSE 0.5 END AS REAL)", pa.float64()),
+        ("CAST(CASE WHEN n < 1000 THEN n ELSE 'x' END AS TEXT)", pa.string()),
+        ("CASE WHEN n % 2 THEN n ELSE 0.5 END", pa.float64()),
+    ],
+)
+def test_a_cast_settles_the_type(engine: SQLAlchemyEngine, expression: str, arrow_type: pa.DataType) -> None:
+    table = run(engine, many(expression))
+    assert table.num_rows == 2000
+    assert table.schema.field("v").type == arrow_type
+
+
+def test_declared_types_also_serve_queries_with_parameters(engine: SQLAlchemyEngine) -> None:
+    parameters = (BoundParameter("limit", 5), BoundParameter("text", "it's"))
+    table = run(engine, "SELECT d, :text AS s FROM t WHERE i < :limit", parameters=parameters)
+    assert table.schema.types == [pa.float64(), pa.string()]
+    assert table.schema.field("d").metadata == {b"engine_type": b"DECIMAL(10,2)"}
+    assert table.to_pylist() == [{"d": 1.0, "s": "it's"}]
+
+
+def test_text_that_looks_like_a_placeholder_is_text(engine: SQLAlchemyEngine) -> None:
+    sql = "SELECT ':x ? %s' AS a, '12:30' AS b, \"i\" AS c FROM t -- :y ?"
+    assert run(engine, sql).to_pylist() == [{"a": ":x ? %s", "b": "12:30", "c": 1}]
+
+
+def test_dates_bind_as_iso_text(engine: SQLAlchemyEngine) -> None:
+    values = {
+        "day": dt.date(2024, 2, 29),
+        "moment": dt.datetime(2024, 2, 29, 12, 30, tzinfo=dt.UTC),
+        "time": dt.time(12, 30),
+        "id": uuid.UUID(int=1),
+    }
+    parameters = tuple(BoundParameter(name, value) for name, value in values.items())
+    row = run(engine, "SELECT :day AS a, :moment AS b, :time AS c, :id AS d", parameters=parameters).to_pylist()[0]
+    assert list(row.values()) == [
+        "2024-02-29",
+        "2024-02-29 12:30:00+00:00",
+        "12:30:00",
+        "00000000-0000-0000-0000-000000000001",
+    ]
+
+
+def test_a_huge_value_is_refused_instead_of_working_unheard(engine: SQLAlchemyEngine) -> None:
+    assert failure(engine, "SELECT hex(zeroblob(60000000))").reason is Reason.ROW_TOO_LARGE
+
+
+def test_text_that_is_not_unicode_is_told(engine: SQLAlchemyEngine) -> None:
+    told = failure(engine, "SELECT CAST(x'ff' AS TEXT) AS s")
+    assert told.reason is Reason.STATEMENT_REJECTED
+    assert "UTF-8" in told.message
+
+
+def sizes(engine: SQLAlchemyEngine, sql: str) -> list[tuple[int, int]]:
+    with engine.open(Statement(sql=sql, query_id="q")) as execution:
+        execution.start()
+        return [(batch.num_rows, batch.nbytes) for batch in execution.batches()]
+
+
+def test_the_first_batch_is_small_and_later_ones_are_not(engine: SQLAlchemyEngine) -> None:
+    rows = [rows for rows, _ in sizes(engine, many("n", 100_000))]
+    assert rows[0] == 500
+    assert max(rows) == 20_000
+    assert sum(rows) == 100_000
+
+
+@pytest.mark.parametrize("expression", ["zeroblob(500000)", "CASE WHEN n < 600 THEN x'' ELSE zeroblob(500000) END"])
+def test_batches_of_wide_rows_have_few(engine: SQLAlchemyEngine, expression: str) -> None:
+    found = sizes(engine, many(expression, 900))
+    assert sum(rows for rows, _ in found) == 900
+    assert max(size for _, size in found) < 70_000_000
