@@ -11,7 +11,7 @@ from concurrent.futures import Executor
 from typing import Final, TypeVar
 
 from queryengine.core.live import LiveQuery, Stop
-from queryengine.core.queries import Queries
+from queryengine.core.queries import Queries, cancelled
 from queryengine.core.quota import SpoolMeter
 from queryengine.core.registry import Registry
 from queryengine.domain.clock import Clock
@@ -119,8 +119,7 @@ class Janitor:
                 "truncation": stored.totals.truncation,
             }
         if query.cancel_us is not None:
-            failure = Failure(Reason.QUERY_CANCELLED, "the query was cancelled")
-            return Event.CANCEL, {"end_us": now_us, "failure": failure}
+            return Event.CANCEL, {"end_us": now_us, "failure": cancelled(query.cancel_reason)}
         if not stored.pages and query.attempt < ATTEMPTS_MAX:
             return Event.ORPHAN, {"start_us": None, "owner": ""}
         failure = Failure(

@@ -86,9 +86,7 @@ class Queries:
         """Ask for the end of a query; it has ended on return only if it was waiting. Idempotent."""
         if live.is_final:
             return CancelOutcome(live, ended_before=live.query.state is not QueryState.CANCELLED)
-        metadata = {"cancel_reason": reason} if reason else {}
-        message = f"the query was cancelled: {reason}" if reason else "the query was cancelled"
-        failure = Failure(Reason.QUERY_CANCELLED, message, metadata)
+        failure = cancelled(reason)
         waited = self._dispatcher.remove(live)
         if not waited:
             live.request_stop(Stop(failure, QueryState.CANCELLED))
@@ -280,6 +278,13 @@ def _same(live: LiveQuery, spec: QuerySpec) -> LiveQuery:
         message = "this query_id was used for another request; choose a new one"
         raise error(Reason.QUERY_ID_REUSED, message, query_id=live.query.query_id)
     return live
+
+
+def cancelled(reason: str) -> Failure:
+    """The failure of a query that somebody cancelled."""
+    metadata = {"cancel_reason": reason} if reason else {}
+    message = f"the query was cancelled: {reason}" if reason else "the query was cancelled"
+    return Failure(Reason.QUERY_CANCELLED, message, metadata)
 
 
 def unreadable(query: Query) -> QueryEngineError:

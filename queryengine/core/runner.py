@@ -79,7 +79,7 @@ class Runner:
 
     async def claim_and_run(self, live: LiveQuery, slot: Slot) -> None:
         """Take a waiting query through CLAIM and run it."""
-        fired, query = await self._advance(live, Event.CLAIM, self.claim_changes())
+        fired, query = await self._advance(live.query, Event.CLAIM, self.claim_changes())
         live.take(query)
         if not fired:
             slot.release()
@@ -177,13 +177,20 @@ class Runner:
         run.abandon(f"the engine did not stop within {self._cancel_grace_seconds:g} seconds")
 
     async def _settle(self, live: LiveQuery, last: LastEvent) -> None:
-        """Write the outcome, adopt the record that results, and drop the rows nobody may read."""
+        """Write the outcome, adopt the record that results, and drop the rows nobody may read.
+
+        A completion is told before it is written: the END marker is on disk, so that a server which finds the record
+        still RUNNING completes it. Writes keep their order, so nothing that follows overtakes it.
+        """
         event, changes = self._outcome(live, last)
         if live.engine_cancel is EngineCancel.SENT:
             live.engine_cancel = EngineCancel.CONFIRMED
         if isinstance(last, Ended) and live.index is not None:
             live.index.totals = last.totals
-        fired, query = await self._advance(live, event, changes)
+        seen = live.query
+        if event is Event.COMPLETE:
+            live.amend(state=QueryState.COMPLETED, **changes)
+        fired, query = await self._advance(seen, event, changes)
         if query.state is QueryState.QUEUED:
             live.stop = None
             live.stop_requested.clear()
@@ -231,14 +238,14 @@ class Runner:
         )
         return Event.FAIL, {**facts, "end_us": now_us, "failure": failure}
 
-    async def _advance(self, live: LiveQuery, event: Event, changes: dict[str, Any]) -> tuple[bool, Query]:
+    async def _advance(self, seen: Query, event: Event, changes: dict[str, Any]) -> tuple[bool, Query]:
         """As Store.advance, repeated until the store takes it: an outcome must not be lost to a full disk."""
         tries = 0
         while True:
             try:
-                return await self._store.advance(live.query, event, changes=changes)
+                return await self._store.advance(seen, event, changes=changes)
             except QueryEngineError as cause:
-                logger.warning("query %s: %s is not written yet: %s", live.query.query_id, event, cause)
+                logger.warning("query %s: %s is not written yet: %s", seen.query_id, event, cause)
                 await asyncio.sleep(STORE_RETRY_SECONDS[min(tries, len(STORE_RETRY_SECONDS) - 1)])
                 tries += 1
 

@@ -7,6 +7,7 @@ reader has waited long enough, which the caller decides by calling `flush`.
 
 import errno
 import json
+import math
 import os
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -36,6 +37,9 @@ ROW_BYTES_MAX: Final = 256 << 20
 
 FIRST_PAGE_BYTES: Final = 64 << 10
 """Target of the very first page, so that a reader sees rows early."""
+
+OVER_TARGET: Final = 1.1
+"""How far a page may be over its target rather than leave a small rest."""
 
 ENCODING_SLACK_BYTES: Final = 64 << 10
 """Room for IPC metadata and padding beyond the bytes of the columns."""
@@ -108,18 +112,21 @@ class ResultWriter:
     def write(self, batch: pa.RecordBatch) -> None:
         """Take rows. They are stored when they fill a page, or by `flush` or `finish`."""
         batch = self._within_row_limit(batch)
-        target = self._limits.page_bytes if self._pages else FIRST_PAGE_BYTES
+        batch_bytes = batch.nbytes
         while batch.num_rows and not self.is_full:
-            row_bytes = max(1.0, batch.nbytes / batch.num_rows)
-            room = max(1, int((target - self._pending_bytes) / row_bytes))
-            piece = batch.slice(0, room)
+            most = OVER_TARGET * (self._limits.page_bytes if self._pages else FIRST_PAGE_BYTES)
+            left_bytes = batch.nbytes
+            # Even shares: a small rest would have to be copied together with the rows that come next.
+            shares = math.ceil((self._pending_bytes + left_bytes) / most)
+            share_bytes = (self._pending_bytes + left_bytes) / max(1, shares)
+            room = math.ceil((share_bytes - self._pending_bytes) * batch.num_rows / max(1, left_bytes))
+            piece = batch if shares <= 1 else batch.slice(0, max(1, room))
             self._pending.append(piece)
             self._pending_rows += piece.num_rows
-            self._pending_bytes += int(piece.num_rows * row_bytes)
+            self._pending_bytes += left_bytes * piece.num_rows // batch.num_rows
             batch = batch.slice(piece.num_rows)
-            if batch.num_rows or self._pending_bytes >= target * 0.9:
+            if batch.num_rows or self._pending_bytes + batch_bytes > most:
                 self.flush()
-                target = self._limits.page_bytes
 
     def flush(self) -> None:
         """Store the rows gathered so far as a page; nothing to do without any."""

@@ -1,7 +1,8 @@
 """The engine role of a worker: runs executions and writes their pages to the spool.
 
 Each execution has two threads: one drives the engine and pulls the next batch while the other encodes and writes this
-one. Between them stand at most two batches, so a slow disk slows the engine down and memory stays bounded.
+one. Between them stand at most two batches, so a slow disk slows the engine down and memory stays bounded. For a short
+query the hand-overs cost more than the work, so threads are kept, and frames that follow each other closely go as one.
 """
 
 import logging
@@ -11,6 +12,7 @@ import socket
 import threading
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict
 from typing import Any, Final, TypeAlias
 
@@ -30,6 +32,10 @@ BATCHES_AHEAD: Final = 2
 PROGRESS_SECONDS: Final = 0.2
 LATER_FLUSH_SECONDS: Final = 0.5
 """How long rows may wait for more rows once the first page is out."""
+SCHEMA_SECONDS: Final = 0.01
+"""How long the columns may wait for the first rows, to be told together."""
+THREADS_MAX: Final = 1024
+"""More than any number of slots needs: two each, and one for each cancel."""
 
 
 class _End:
@@ -47,28 +53,31 @@ class EngineRole:
         self._sending = threading.Lock()
         self._running: dict[str, Run] = {}
         self._engine: Engine | None = None
+        self._threads = ThreadPoolExecutor(THREADS_MAX, thread_name_prefix="run")
         try:
             self._engine = engine_class(header["engine_type"])(header["name"], header["options"])
-            self.send({"type": "ready", "version": self._engine.version()})
+            self.send(encode({"type": "ready", "version": self._engine.version()}))
+            self._engine.prepare()
         except (QueryEngineError, ValueError) as cause:
             failure = failure_of(cause)
-            self.send({"type": "unusable", "failure": failure.to_json()})
+            self.send(encode({"type": "unusable", "failure": failure.to_json()}))
 
     def handle(self, frame: Frame) -> None:
         if frame.type == "run" and self._engine is not None:
             order = RunOrder.decode(frame)
             run = self._running[order.execution] = Run(self, self._engine, order)
-            threading.Thread(target=run.run, name=f"run-{order.execution}", daemon=True).start()
+            self._threads.submit(run.pull)
+            self._threads.submit(run.store)
         elif frame.type == "cancel":
             run_or_none = self._running.get(frame.header["execution"])
             if run_or_none is not None:
-                threading.Thread(target=run_or_none.cancel, name="cancel", daemon=True).start()
+                self._threads.submit(run_or_none.cancel)
 
-    def send(self, header: dict[str, Any], blob: bytes = b"") -> None:
-        """Send a frame, whole, from any thread. Does nothing when the server is gone: the main loop sees that too."""
+    def send(self, frames: bytes) -> None:
+        """Send frames, whole, from any thread. Does nothing when the server is gone: the main loop sees that too."""
         try:
             with self._sending:
-                self._connection.sendall(encode(header, blob))
+                self._connection.sendall(frames)
         except OSError:
             logger.debug("server is gone")
 
@@ -77,7 +86,7 @@ class EngineRole:
 
 
 class Run:
-    """One execution on its way from engine to spool."""
+    """One execution on its way from engine to spool: `pull` and `store` run in a thread each, once."""
 
     def __init__(self, role: EngineRole, engine: Engine, order: RunOrder) -> None:
         self._role = role
@@ -87,19 +96,42 @@ class Run:
         self._execution: Execution | None = None
         self._cancelled = threading.Event()
         self._stopped = threading.Event()
+        self._pulled = threading.Event()
         self._last_progress = Progress()
         self._flush_seconds = order.first_page_flush_seconds
         self._has_pending = False
+        self._held = b""
+        """Frames that go with the next one."""
+        self._is_finishing = False
 
-    def run(self) -> None:
-        """Run to the end and report exactly one `end` or `failed`, when nothing of it is left on the engine."""
-        name = self._order.execution
+    def pull(self) -> None:
+        """Drive the engine; everything it yields or raises goes through the queue, in order."""
+        try:
+            with self._engine.open(self._order.statement()) as execution:
+                self._execution = execution
+                if self._cancelled.is_set() or self._stopped.is_set():
+                    execution.cancel()
+                self._put(execution.start())
+                for batch in execution.batches():
+                    self._put(batch)
+                    if self._stopped.is_set():
+                        return
+                self._put(_End())
+        except Exception as cause:
+            self._put(cause)
+        finally:
+            self._pulled.set()
+
+    def store(self) -> None:
+        """Store to the end and report exactly one `end` or `failed`, when nothing of it is left on the engine."""
         try:
             report = self._result()
         except Exception as cause:
             report = {"type": "failed", "failure": failure_of(cause).to_json()}
-        self._role.forget(name)
-        self._role.send({**report, "execution": name})
+        self._stop_pulling()
+        self._role.forget(self._order.execution)
+        self._send(report)
+        self._engine.prepare()
 
     def cancel(self) -> None:
         """Stop the engine; returns when it has. Before the engine was told to start, keeps it from starting."""
@@ -107,40 +139,13 @@ class Run:
         if self._execution is not None:
             self._execution.cancel()
 
-    def _result(self) -> dict[str, Any]:
-        statement = self._order.statement()
-        if self._order.directory.exists():
-            # Left by a submit that was never acknowledged; its pages were never published.
-            shutil.rmtree(self._order.directory)
-        self._order.directory.mkdir(mode=0o700, parents=True)
-        with self._engine.open(statement) as execution:
-            self._execution = execution
-            if self._cancelled.is_set():
-                execution.cancel()
-            puller = threading.Thread(target=self._pull, args=(execution,), name="pull", daemon=True)
-            puller.start()
-            try:
-                return self._store(execution)
-            finally:
-                self._stopped.set()
-                execution.cancel()
-                while puller.is_alive():
-                    _drain(self._items)
-                    puller.join(0.01)
-
-    def _pull(self, execution: Execution) -> None:
-        """Drive the engine; everything it yields or raises goes through the queue, in order."""
-        try:
-            self._put(execution.start())
-            for batch in execution.batches():
-                self._put(batch)
-                if self._stopped.is_set():
-                    return
-            self._put(_End())
-        except Exception as cause:
-            self._put(cause)
-        finally:
-            execution.close()
+    def _stop_pulling(self) -> None:
+        self._stopped.set()
+        if self._execution is not None:
+            self._execution.cancel()
+        while not self._pulled.is_set():
+            _drain(self._items)
+            self._pulled.wait(0.01)
 
     def _put(self, item: Item) -> None:
         while not self._stopped.is_set():
@@ -150,10 +155,14 @@ class Run:
             except queue.Full:
                 continue
 
-    def _store(self, execution: Execution) -> dict[str, Any]:
+    def _result(self) -> dict[str, Any]:
+        if self._order.directory.exists():
+            # Left by a submit that was never acknowledged; its pages were never published.
+            shutil.rmtree(self._order.directory)
+        self._order.directory.mkdir(mode=0o700, parents=True)
         writer: ResultWriter | None = None
         try:
-            for item in self._arriving(execution):
+            for item in self._arriving():
                 if item is None:
                     if writer is not None:
                         writer.flush()
@@ -167,7 +176,8 @@ class Run:
                         break
             if writer is None:
                 raise error(Reason.ENGINE_ERROR, "the engine told no columns")
-            progress = execution.progress()
+            progress = self._progress()
+            self._is_finishing = True
             totals = writer.finish(rows_scanned=progress.rows_scanned, bytes_scanned=progress.bytes_scanned)
             return {"type": "end", "totals": totals.to_json()}
         finally:
@@ -178,10 +188,10 @@ class Run:
         if not schema.names:
             raise error(Reason.STATEMENT_NOT_ALLOWED, "the statement returns no columns")
         writer = ResultWriter(self._order.directory, schema, self._order.limits, self._published)
-        self._role.send({"type": "schema", "execution": self._order.execution}, schema.serialize().to_pybytes())
+        self._hold({"type": "schema"}, schema.serialize().to_pybytes())
         return writer
 
-    def _arriving(self, execution: Execution) -> Iterator[Item | None]:
+    def _arriving(self) -> Iterator[Item | None]:
         """What the engine yields, in order, up to its end; None when rows that wait must wait no longer. Raises what
         the engine raised. Reports progress on the way.
         """
@@ -189,7 +199,7 @@ class Run:
         while True:
             now = time.monotonic()
             pending_since = pending_since or now
-            timeout = PROGRESS_SECONDS
+            timeout = SCHEMA_SECONDS if self._held else PROGRESS_SECONDS
             if self._has_pending:
                 timeout = min(timeout, max(0.0, pending_since + self._flush_seconds - now))
             try:
@@ -199,7 +209,7 @@ class Run:
                     self._has_pending = False
                     pending_since = 0.0
                     yield None
-                self._report_progress(execution)
+                self._report_progress()
                 continue
             if isinstance(item, _End):
                 return
@@ -210,13 +220,29 @@ class Run:
             yield item
 
     def _published(self, entry: PageEntry) -> None:
-        self._role.send({"type": "page", "execution": self._order.execution, "page": entry.to_json()})
+        page = {"type": "page", "page": entry.to_json()}
+        if self._is_finishing:
+            # The end follows as soon as the disk has it all.
+            self._hold(page)
+        else:
+            self._send(page)
 
-    def _report_progress(self, execution: Execution) -> None:
-        progress = execution.progress()
-        if progress != self._last_progress:
+    def _progress(self) -> Progress:
+        return self._execution.progress() if self._execution is not None else Progress()
+
+    def _report_progress(self) -> None:
+        progress = self._progress()
+        if progress != self._last_progress or self._held:
             self._last_progress = progress
-            self._role.send({"type": "progress", "execution": self._order.execution, **asdict(progress)})
+            self._send({"type": "progress", **asdict(progress)})
+
+    def _hold(self, header: dict[str, Any], blob: bytes = b"") -> None:
+        self._held += encode({**header, "execution": self._order.execution}, blob)
+
+    def _send(self, header: dict[str, Any]) -> None:
+        self._hold(header)
+        frames, self._held = self._held, b""
+        self._role.send(frames)
 
 
 def failure_of(cause: Exception) -> Failure:

@@ -21,7 +21,8 @@ logger = logging.getLogger(__name__)
 
 BACKOFF_SECONDS: Final = (0.0, 0.5, 1.0, 2.0, 5.0, 10.0, 30.0)
 STEADY_SECONDS: Final = 10.0
-"""A worker that lived this long died of its work, not of its start: its successor starts at once."""
+"""A worker that lived this long died of its work, not of its start: its successor starts at once, as does that of a
+worker the pool gave up itself."""
 READY_TIMEOUT_SECONDS: Final = 60.0
 
 
@@ -151,6 +152,8 @@ class _Seat:
         self._runs: dict[str, Run] = {}
         self._taken = 0
         self._retiring = False
+        self._given_up = False
+        """Whether the last process was ended by the pool, not by itself."""
         self.unusable: Failure | None = None
         self.version = ""
 
@@ -180,7 +183,8 @@ class _Seat:
             await asyncio.sleep(BACKOFF_SECONDS[min(failures, len(BACKOFF_SECONDS) - 1)])
             started = loop.time()
             description = await self._one_life()
-            failures = 1 if loop.time() - started >= STEADY_SECONDS else failures + 1
+            steady = self._given_up or loop.time() - started >= STEADY_SECONDS
+            failures = 0 if steady else failures + 1
             logger.warning("worker of engine %s ended: %s", self._config.name, description)
 
     def take(self) -> Slot | None:
@@ -208,6 +212,7 @@ class _Seat:
         self._kill_if_idle()
 
     async def _one_life(self) -> str:
+        self._given_up = False
         process = await WorkerProcess.start(self._config.role())
         try:
             async with asyncio.timeout(READY_TIMEOUT_SECONDS):
@@ -250,7 +255,10 @@ class _Seat:
             case "end":
                 self._finish(run, Ended(ResultTotals.from_json(header["totals"])))
             case "failed":
-                self._finish(run, Failed(Failure.from_json(header["failure"])))
+                failure = Failure.from_json(header["failure"])
+                # What ran out of memory may not get it back: the allocator keeps what it has, in pieces.
+                self._retiring = self._retiring or failure.reason is Reason.OUT_OF_MEMORY
+                self._finish(run, Failed(failure))
             case other:
                 logger.error("worker of engine %s sent %r, which is nothing", self._config.name, other)
 
@@ -271,7 +279,7 @@ class _Seat:
         self._process = None
         runs, self._runs = self._runs, {}
         self._taken = 0
-        self._retiring = False
+        self._given_up, self._retiring = self._retiring, False
         for run in runs.values():
             run.deliver(Lost("the worker process died"))
 
