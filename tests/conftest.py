@@ -1,0 +1,210 @@
+"""No test leaves anything behind: no task, thread, child process, open file or temporary file outlives it.
+
+A service that several tests share may hold what it needs; what it holds is checked when it stops.
+"""
+
+import asyncio
+import gc
+import inspect
+import tempfile
+import threading
+import time
+from collections import Counter
+from collections.abc import AsyncIterator, Callable, Iterator
+from pathlib import Path
+
+import grpc
+import psutil
+import pytest
+import pytest_asyncio
+
+from queryengine.app import Service
+from tests.support import COMPLETED, RUNNING, STEP_SECONDS, Api, Gate, new_id, serving
+
+PATIENCE_SECONDS = 5.0
+
+SHARED_THREADS = ("disk_", "queryengine-store", "asyncio-waitpid")
+"""A shared service starts these as it needs them."""
+
+LIBRARY_THREADS = ("asyncio_", "grpc", "pytest_timeout")
+"""The default executor of an event loop ends with it; gRPC and pytest-timeout keep theirs."""
+
+
+@pytest.fixture(scope="session", autouse=True)
+def temporary_folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """The folder that `tempfile` uses in this process and in those that it starts."""
+    folder = tmp_path_factory.mktemp("temporary")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("TMPDIR", str(folder))
+        patch.setattr(tempfile, "tempdir", str(folder))
+        yield folder
+
+
+class Holdings:
+    """What this process holds at a moment."""
+
+    def __init__(self, shared: frozenset[str], temporary: Path) -> None:
+        self._shared = shared
+        self.threads = {
+            thread
+            for thread in threading.enumerate()
+            if not thread.name.startswith(LIBRARY_THREADS)
+            and "_poll_wrapper" not in thread.name
+            and not (shared and thread.name.startswith(SHARED_THREADS))
+        }
+        self.children = {child.pid for child in psutil.Process().children() if not self._is_shared_worker(child)}
+        self.files, self.others = self._descriptors()
+        self.temporary = {str(path) for path in temporary.iterdir()}
+
+    def beyond(self, before: "Holdings") -> list[str]:
+        """What is held now and was not before, in words."""
+        found = [f"thread {thread.name}" for thread in self.threads - before.threads]
+        found += [f"child process {pid}" for pid in self.children - before.children]
+        found += [f"open file {name}" for name in (self.files - before.files)]
+        found += [f"{count} more {kind}" for kind, count in (self.others - before.others).items()]
+        found += [f"temporary file {name}" for name in self.temporary - before.temporary]
+        return found
+
+    def _is_shared_worker(self, child: psutil.Process) -> bool:
+        try:
+            return bool(self._shared) and "queryengine.workers.main" in child.cmdline()
+        except psutil.Error:
+            return False
+
+    def _descriptors(self) -> tuple[Counter[str], Counter[str]]:
+        files: Counter[str] = Counter()
+        others: Counter[str] = Counter()
+        for link in Path("/proc/self/fd").iterdir():
+            try:
+                target = str(link.readlink())
+            except OSError:
+                continue
+            if target.startswith("/") and not target.startswith(("/dev/", "/proc/", *self._shared)):
+                files[target] += 1
+            elif not target.startswith("/"):
+                others[target.partition(":")[0]] += 1
+        return files, others
+
+
+@pytest.fixture(scope="session")
+def shared_folders() -> set[str]:
+    """State folders of services that outlive a test."""
+    return set()
+
+
+@pytest.fixture
+def look(shared_folders: set[str], temporary_folder: Path) -> Callable[[], Holdings]:
+    return lambda: Holdings(frozenset(shared_folders), temporary_folder)
+
+
+@pytest.fixture(autouse=True)
+def nothing_left(request: pytest.FixtureRequest, look: Callable[[], Holdings]) -> Iterator[None]:
+    if inspect.iscoroutinefunction(getattr(request.node, "obj", None)):
+        marker = request.node.get_closest_marker("asyncio")
+        scope = marker.kwargs.get("loop_scope", "function") if marker else "function"
+        request.getfixturevalue(f"nothing_left_on_{scope}_loop")
+        yield
+        return
+    before = look()
+    yield
+    gc.collect()
+    deadline = time.monotonic() + PATIENCE_SECONDS
+    while found := look().beyond(before):
+        assert time.monotonic() < deadline, f"left behind: {', '.join(found)}"
+        time.sleep(STEP_SECONDS)
+
+
+@pytest_asyncio.fixture
+async def nothing_left_on_function_loop(look: Callable[[], Holdings]) -> AsyncIterator[None]:
+    async for _ in _watched(look):
+        yield
+
+
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
+async def grpc_awake() -> AsyncIterator[None]:
+    """What gRPC keeps for as long as anything of it is open would look like a leak of the first test."""
+    server = grpc.aio.server()
+    port = server.add_insecure_port("127.0.0.1:0")
+    await server.start()
+    async with grpc.aio.insecure_channel(f"127.0.0.1:{port}") as channel:
+        await channel.channel_ready()
+        yield
+    await server.stop(0)
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def nothing_left_on_session_loop(look: Callable[[], Holdings], grpc_awake: None) -> AsyncIterator[None]:
+    async for _ in _watched(look):
+        yield
+
+
+async def _watched(look: Callable[[], Holdings]) -> AsyncIterator[None]:
+    tasks = asyncio.all_tasks()
+    before = look()
+    yield
+    # An exception that a test kept holds its frames, and they hold connections; that is garbage and no leak.
+    gc.collect()
+    deadline = time.monotonic() + PATIENCE_SECONDS
+    current = asyncio.current_task()
+    while found := [
+        *look().beyond(before),
+        *(
+            str(task)
+            for task in asyncio.all_tasks() - tasks
+            if task is not current and "AioServer._request" not in str(task)
+        ),
+    ]:
+        assert time.monotonic() < deadline, f"left behind: {', '.join(found)}"
+        await asyncio.sleep(STEP_SECONDS)
+
+
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
+async def service(tmp_path_factory: pytest.TempPathFactory, shared_folders: set[str]) -> AsyncIterator[Service]:
+    folder = tmp_path_factory.mktemp("service")
+    async with serving(folder) as service:
+        shared_folders.add(str(folder))
+        yield service
+    shared_folders.discard(str(folder))
+
+
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
+async def channel(service: Service) -> AsyncIterator[grpc.aio.Channel]:
+    options = (("grpc.max_receive_message_length", 4 << 20),)
+    async with grpc.aio.insecure_channel(service.address, options) as channel:
+        await channel.channel_ready()
+        yield channel
+
+
+@pytest.fixture
+def api(channel: grpc.aio.Channel) -> Api:
+    return Api(channel, f"tenant-{new_id()}", user="tester")
+
+
+@pytest.fixture
+def other(channel: grpc.aio.Channel) -> Api:
+    """Another tenant of the same service."""
+    return Api(channel, f"tenant-{new_id()}")
+
+
+@pytest.fixture
+def gate(tmp_path: Path) -> Gate:
+    return Gate(tmp_path / "gate")
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def no_free_slot(
+    service: Service, channel: grpc.aio.Channel, tmp_path: Path
+) -> AsyncIterator[Callable[[], None]]:
+    """All slots of the scripted engine are taken until the test is over, or calls what it gets."""
+    gate = Gate(tmp_path / "slots")
+    crowd = Api(channel, f"crowd-{new_id()}")
+    held = [
+        (await crowd.script(f"{gate.script}; rows 1")).status.query_id
+        for _ in range(service.pool.load("scripted").slots)
+    ]
+    for query_id in held:
+        await crowd.reached(query_id, RUNNING)
+    yield gate.open
+    gate.open()
+    for query_id in held:
+        await crowd.reached(query_id, COMPLETED)

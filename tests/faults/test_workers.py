@@ -1,0 +1,119 @@
+"""Worker processes that die, run out of memory, or have to be killed cost their own query and nothing else."""
+
+import asyncio
+import signal
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import grpc
+import psutil
+import pytest
+import pytest_asyncio
+
+from queryengine.app import Service
+from tests.server_process import server_process
+from tests.support import (
+    CANCELLED,
+    COMPLETED,
+    FAILED,
+    WAIT,
+    Api,
+    Gate,
+    new_id,
+    refused,
+    serving,
+    until,
+)
+
+pytestmark = pytest.mark.asyncio(loop_scope="session")
+
+BOMB = "SELECT string_agg(repeat('x', 100_000_000), '') AS s FROM range(100)"
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="session")
+async def doomed(tmp_path_factory: pytest.TempPathFactory, shared_folders: set[str]) -> AsyncIterator[Service]:
+    """A service whose workers may die."""
+    folder = tmp_path_factory.mktemp("doomed")
+    async with serving(folder, engines={"scripted": {"type": "scripted", "workers": 2}}) as service:
+        shared_folders.add(str(folder))
+        yield service
+    shared_folders.discard(str(folder))
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def doomed_api(doomed: Service) -> AsyncIterator[Api]:
+    async with grpc.aio.insecure_channel(doomed.address) as channel:
+        yield Api(channel, f"tenant-{new_id()}")
+
+
+async def expect_slots(service: Service, api: Api) -> None:
+    """All slots can be used again."""
+    slots = service.pool.load("scripted").slots
+    await until(lambda: len(service.pool.load("scripted").worker_pids) == slots)
+    replies = await asyncio.gather(*(api.script("wait 20; rows 1", wait_timeout=WAIT) for _ in range(slots * 2)))
+    assert {reply.status.state for reply in replies} == {COMPLETED}
+    assert service.pool.load("scripted").running == 0
+
+
+async def test_a_worker_that_is_killed_fails_its_query_alone(doomed: Service, doomed_api: Api, gate: Gate) -> None:
+    api = doomed_api
+    ids = [(await api.script(f"rows 2; {gate.script}; rows 1")).status.query_id for _ in range(2)]
+    for query_id in ids:
+        await api.has_rows(query_id)
+    streams = [api.stream(query_id) for query_id in ids]
+    for stream in streams:
+        await stream.to("page")
+    victim = psutil.Process(doomed.pool.load("scripted").worker_pids[0])
+    victim.send_signal(signal.SIGKILL)
+    lost = await until(lambda: first_failed(api, ids), seconds=5)
+    gate.open()
+    (other,) = set(ids) - {lost.query_id}
+    assert (lost.error.reason, lost.error.retryable) == ("WORKER_LOST", True)
+    refusal = await refused(streams[ids.index(lost.query_id)])
+    assert (refusal.code.name, refusal.reason) == ("UNAVAILABLE", "WORKER_LOST")
+    assert (await streams[ids.index(other)].all())[-1].end.total_rows == 3
+    await expect_slots(doomed, api)
+
+
+async def first_failed(api: Api, ids: list[str]) -> object:
+    for query_id in ids:
+        status = await api.status(query_id)
+        if status.state == FAILED:
+            return status
+    return None
+
+
+@pytest.mark.parametrize("script", ["crash 3", "start; crash", "rows 5000; crash"])
+async def test_a_crash_of_the_engine_is_a_lost_worker(doomed: Service, doomed_api: Api, script: str) -> None:
+    reply = await doomed_api.script(script, wait_timeout=WAIT)
+    assert (reply.status.state, reply.status.error.reason) == (FAILED, "WORKER_LOST")
+    assert not list(doomed.settings.state.spool.glob(f"*/{reply.status.query_id}"))
+    await expect_slots(doomed, doomed_api)
+
+
+async def test_a_memory_bomb_hurts_its_worker_only(tmp_path: Path) -> None:
+    engines = {"duckdb": {"type": "duckdb", "workers": 1, "memory_limit_mib": 2048}}
+    with server_process(tmp_path, engines=engines) as server:
+        server.start()
+        async with grpc.aio.insecure_channel(server.address) as channel:
+            api = Api(channel, "tenant")
+            await api.submit("SELECT 1", wait_timeout=WAIT)
+            before = server.resident_bytes
+            status = (await api.submit(BOMB, wait_timeout=WAIT)).status
+            assert status.state == FAILED
+            assert status.error.reason in ("OUT_OF_MEMORY", "WORKER_LOST")
+            assert server.resident_bytes - before < 50 << 20
+            assert (await api.submit("SELECT 1", wait_timeout=WAIT)).status.state == COMPLETED
+
+
+async def test_a_cancel_that_meets_a_dying_worker_ends_the_query(doomed: Service, doomed_api: Api) -> None:
+    query_id = (await doomed_api.script("ignore_cancel; rows 1; endless")).status.query_id
+    await doomed_api.has_rows(query_id)
+    cancel = asyncio.ensure_future(doomed_api.cancel(query_id, wait_timeout=WAIT))
+    await until(lambda: doomed_api.status(query_id), seconds=5)
+    for pid in doomed.pool.load("scripted").worker_pids:
+        psutil.Process(pid).kill()
+    reply = await cancel
+    assert reply.status.state in (CANCELLED, FAILED)
+    assert (await doomed_api.status(query_id)).state == reply.status.state
+    await expect_slots(doomed, doomed_api)

@@ -1,0 +1,189 @@
+"""Cancel: in every state, any number of times, and the engine really stops."""
+
+import asyncio
+from collections.abc import Callable
+from datetime import timedelta
+from pathlib import Path
+
+import grpc
+import psutil
+import pytest
+
+from queryengine.app import Service
+from queryengine.v1 import query_service_pb2 as pb
+from tests.support import (
+    CANCELLED,
+    COMPLETED,
+    FAILED,
+    RUNNING,
+    WAIT,
+    Api,
+    Gate,
+    new_id,
+    refused,
+    serving,
+    until,
+)
+
+pytestmark = pytest.mark.asyncio(loop_scope="session")
+
+HEAVY = "SELECT sum(a.range * b.range) AS s FROM range(10_000_000) a, range(10_000_000) b"
+
+
+async def test_a_waiting_query_is_cancelled_at_once(api: Api, no_free_slot: Callable[[], None]) -> None:
+    query_id = (await api.script("rows 1")).status.query_id
+    reply = await api.cancel(query_id)
+    assert reply.result == pb.CANCEL_RESULT_CANCELLED
+    assert reply.engine_cancel == pb.ENGINE_CANCEL_STATE_NOT_RUNNING
+    assert (reply.status.state, reply.status.attempt) == (CANCELLED, 0)
+    no_free_slot()
+
+
+@pytest.mark.parametrize("script", ["{gate}; start; rows 1", "rows 5; {gate}"], ids=["in start", "between pages"])
+async def test_a_running_query_is_cancelled_and_its_engine_stops(api: Api, gate: Gate, script: str) -> None:
+    query_id = (await api.script(script.format(gate=gate.script))).status.query_id
+    await api.reached(query_id, RUNNING)
+    reply = await api.cancel(query_id, wait_timeout=WAIT)
+    assert reply.result == pb.CANCEL_RESULT_CANCELLED
+    assert reply.engine_cancel == pb.ENGINE_CANCEL_STATE_CONFIRMED
+    assert reply.status.state == CANCELLED
+
+
+async def test_without_a_wait_the_cancel_is_under_way(api: Api, gate: Gate) -> None:
+    query_id = (await api.script(gate.script)).status.query_id
+    await api.reached(query_id, RUNNING)
+    reply = await api.cancel(query_id)
+    assert reply.result in (pb.CANCEL_RESULT_CANCELLING, pb.CANCEL_RESULT_CANCELLED)
+    assert reply.engine_cancel != pb.ENGINE_CANCEL_STATE_UNSPECIFIED
+    assert (await api.ended(query_id)).state == CANCELLED
+
+
+async def test_an_ended_query_stays_as_it_is(api: Api) -> None:
+    done = (await api.submit("SELECT 1", wait_timeout=WAIT)).status
+    reply = await api.cancel(done.query_id)
+    assert reply.result == pb.CANCEL_RESULT_ALREADY_ENDED
+    assert reply.engine_cancel == pb.ENGINE_CANCEL_STATE_NOT_RUNNING
+    assert reply.status == done
+    failed = (await api.script("fail ENGINE_ERROR gone", wait_timeout=WAIT)).status
+    reply = await api.cancel(failed.query_id, wait_timeout=WAIT)
+    assert (reply.result, reply.status.state) == (pb.CANCEL_RESULT_ALREADY_ENDED, FAILED)
+
+
+async def test_a_second_cancel_says_the_same(api: Api, gate: Gate) -> None:
+    query_id = (await api.script(gate.script)).status.query_id
+    await api.reached(query_id, RUNNING)
+    first = await api.cancel(query_id, reason="first")
+    assert first.result in (pb.CANCEL_RESULT_CANCELLING, pb.CANCEL_RESULT_CANCELLED)
+    both = await asyncio.gather(*(api.cancel(query_id, reason="second", wait_timeout=WAIT) for _ in range(2)))
+    assert {second.result for second in both} == {pb.CANCEL_RESULT_CANCELLED}
+    third = await api.cancel(query_id, reason="third")
+    assert third.result == pb.CANCEL_RESULT_CANCELLED
+    assert third.engine_cancel == pb.ENGINE_CANCEL_STATE_CONFIRMED
+    assert "first" in third.status.error.message
+
+
+async def test_an_unknown_query_cannot_be_cancelled(api: Api) -> None:
+    assert (await refused(api.cancel(new_id()))).reason == "QUERY_NOT_FOUND"
+
+
+async def test_a_real_engine_is_idle_after_a_cancel(api: Api, service: Service) -> None:
+    query_id = (await api.submit(HEAVY)).status.query_id
+    await api.reached(query_id, RUNNING)
+    workers = [psutil.Process(pid) for pid in service.pool.load("duckdb").worker_pids]
+    await until(lambda: any(worker.cpu_percent() > 50 for worker in workers))
+    reply = await api.cancel(query_id, wait_timeout=WAIT)
+    assert reply.engine_cancel == pb.ENGINE_CANCEL_STATE_CONFIRMED
+    ended = reply.status
+    assert ended.end_time.ToMicroseconds() - ended.cancel_request_time.ToMicroseconds() < 1_000_000
+    spent = [worker.cpu_times() for worker in workers]
+    assert (await api.submit("SELECT 1", wait_timeout=WAIT)).status.state == COMPLETED
+    used = [now.user - before.user for now, before in zip([w.cpu_times() for w in workers], spent, strict=True)]
+    assert sum(used) < 0.2
+
+
+async def test_a_query_that_runs_too_long_fails(api: Api) -> None:
+    reply = await api.submit(HEAVY, limits={"execution_timeout": timedelta(milliseconds=200)}, wait_timeout=WAIT)
+    assert reply.status.state == FAILED
+    assert reply.status.error.reason == "QUERY_TIMEOUT"
+    assert reply.status.error.code == grpc.StatusCode.DEADLINE_EXCEEDED.value[0]
+    refusal = await refused(api.stream(reply.status.query_id))
+    assert (refusal.code.name, refusal.reason) == ("DEADLINE_EXCEEDED", "QUERY_TIMEOUT")
+    assert refusal.metadata == {"timeout_ms": "200"}
+
+
+async def test_a_query_that_waits_too_long_fails(api: Api, no_free_slot: Callable[[], None]) -> None:
+    reply = await api.script("rows 1", limits={"queue_timeout": timedelta(milliseconds=200)}, wait_timeout=WAIT)
+    assert reply.status.state == FAILED
+    assert reply.status.error.reason == "QUEUE_TIMEOUT"
+    assert reply.status.error.retryable
+    assert reply.status.attempt == 0
+    refusal = await refused(api.stream(reply.status.query_id))
+    assert (refusal.code.name, refusal.metadata) == ("DEADLINE_EXCEEDED", {"timeout_ms": "200"})
+    no_free_slot()
+
+
+async def test_an_engine_that_does_not_listen_loses_its_worker(tmp_path: Path) -> None:
+    engines = {"scripted": {"type": "scripted", "workers": 1}}
+    async with (
+        serving(tmp_path, engines=engines, limits={"cancel_grace_seconds": 0.5}) as service,
+        grpc.aio.insecure_channel(service.address) as channel,
+    ):
+        api = Api(channel, "tenant")
+        query_id = (await api.script("ignore_cancel; rows 1; endless")).status.query_id
+        await api.has_rows(query_id)
+        (worker,) = service.pool.load("scripted").worker_pids
+        reply = await api.cancel(query_id, wait_timeout=WAIT)
+        assert reply.result == pb.CANCEL_RESULT_CANCELLED
+        assert reply.engine_cancel == pb.ENGINE_CANCEL_STATE_KILLED
+        ended = reply.status
+        assert ended.end_time.ToMicroseconds() - ended.cancel_request_time.ToMicroseconds() < 2_000_000
+        assert (await api.script("rows 3", wait_timeout=WAIT)).status.state == COMPLETED
+        assert service.pool.load("scripted").worker_pids != (worker,)
+        assert not psutil.pid_exists(worker)
+        assert service.pool.load("scripted").running == 0
+
+
+async def test_a_timeout_that_is_not_heard_costs_the_worker_too(tmp_path: Path) -> None:
+    engines = {"scripted": {"type": "scripted", "workers": 1}}
+    async with (
+        serving(tmp_path, engines=engines, limits={"cancel_grace_seconds": 0.5}) as service,
+        grpc.aio.insecure_channel(service.address) as channel,
+    ):
+        api = Api(channel, "tenant")
+        limits = {"execution_timeout": timedelta(milliseconds=100)}
+        reply = await api.script("ignore_cancel; endless", limits=limits, wait_timeout=WAIT)
+        assert (reply.status.state, reply.status.error.reason) == (FAILED, "QUERY_TIMEOUT")
+        assert (await api.script("rows 3", wait_timeout=WAIT)).status.state == COMPLETED
+
+
+async def test_a_query_that_nobody_reads_is_cancelled_on_request(api: Api, gate: Gate) -> None:
+    asked = {"disconnect_policy": "DISCONNECT_POLICY_CANCEL", "disconnect_grace": timedelta(milliseconds=300)}
+    query_id = (await api.script(gate.script, **asked)).status.query_id
+    stream = api.stream(query_id)
+    await stream.read()
+    assert (await api.status(query_id)).state == RUNNING
+    stream.leave()
+    status = await api.ended(query_id)
+    assert status.state == CANCELLED
+    assert "no reader" in status.error.message
+
+
+async def test_a_query_that_is_read_is_left_alone(api: Api, gate: Gate) -> None:
+    asked = {"disconnect_policy": "DISCONNECT_POLICY_CANCEL", "disconnect_grace": timedelta(milliseconds=50)}
+    query_id = new_id()
+    reading = asyncio.ensure_future(
+        api.script(f"wait 300; {gate.script}; rows 4", query_id=query_id, wait_timeout=WAIT, **asked)
+    )
+
+    async def known() -> bool:
+        try:
+            return (await api.status(query_id)).state == RUNNING
+        except grpc.aio.AioRpcError:
+            return False
+
+    await until(known)
+    watch = api.watch(query_id)
+    await watch.read()
+    gate.open()
+    assert (await reading).status.state == COMPLETED
+    await watch.all()
