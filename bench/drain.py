@@ -1,0 +1,67 @@
+"""A client that reads whole results, every batch decoded, and tells how long it took and what it cost.
+
+    python -m bench.drain queryengine ADDRESS
+    python -m bench.drain flight ADDRESS
+
+Each line on its standard input is JSON: {"sql": ...} or {"query_id": ...}; each answer is a line of JSON.
+"""
+
+import json
+import sys
+import time
+from collections.abc import Iterator
+
+import pyarrow as pa
+import pyarrow.flight as fl
+
+from queryengine.client import Client
+
+
+class OverQueryengine:
+    def __init__(self, address: str) -> None:
+        self._client = Client(address)
+        self.query_id = ""
+
+    def batches(self, sql: str, query_id: str) -> Iterator[pa.RecordBatch]:
+        # As a service would that expects many rows: hand in, then read the stream.
+        handle = self._client.attach(query_id) if query_id else self._client.submit(sql)
+        result = handle.result()
+        self.query_id = result.query_id
+        yield from result
+
+
+class OverFlight:
+    def __init__(self, address: str) -> None:
+        self._client = fl.FlightClient(f"grpc://{address}")
+        self.query_id = ""
+
+    def batches(self, sql: str, _: str) -> Iterator[pa.RecordBatch]:
+        for chunk in self._client.do_get(fl.Ticket(sql.encode())):
+            yield chunk.data
+
+
+def main() -> None:
+    kind, address = sys.argv[1:]
+    client = OverQueryengine(address) if kind == "queryengine" else OverFlight(address)
+    for line in sys.stdin:
+        question = json.loads(line)
+        rows = total_bytes = 0
+        first = None
+        begin = time.perf_counter()
+        for batch in client.batches(question.get("sql", ""), question.get("query_id", "")):
+            first = first if first is not None else time.perf_counter() - begin
+            rows += batch.num_rows
+            total_bytes += batch.nbytes
+        seconds = time.perf_counter() - begin
+        answer = {
+            "rows": rows,
+            "bytes": total_bytes,
+            "seconds": seconds,
+            "first_seconds": first,
+            "query_id": client.query_id,
+        }
+        print(json.dumps(answer), flush=True)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,127 @@
+"""The result path beside a hand-written pyarrow.flight server, in one run.
+
+    python -m bench.quick [--fast] [--rows N]
+
+Ten million rows of four columns go from DuckDB to a client in another process that decodes every batch. queryengine
+stores each page durably on the way; Flight keeps nothing. Runs of both alternate, so that a busy machine is busy for
+both, and medians are shown. Both sides run with the same tuning of malloc and the same database file. Core-seconds
+are those of all processes of a side; on a shared machine they are steadier than rows per second.
+"""
+
+import argparse
+import statistics
+import tempfile
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+import duckdb
+
+from bench.running import Program, machine, program, server
+
+GENERATED: Final = (
+    "SELECT i AS id, i * 0.5 AS value, 'name_' || (i % 1000) AS name, "
+    "TIMESTAMP '2024-01-01' + to_seconds(i) AS at FROM range({rows}) t(i)"
+)
+SCAN: Final = "SELECT * FROM events"
+ENGINE_BATCH_ROWS: Final = 122_880
+"""For Flight; it is what gives it the most."""
+TARGETS: Final = {"generated query": 0.8, "table scan": 0.5, "replay of a stored result": 1.0}
+"""Least rows per second as a ratio to Flight's generated query, its scan, and its scan."""
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """One drained result."""
+
+    seconds: float
+    first_seconds: float
+    core_seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class Side:
+    """A server, a client of it that drains, and whose CPU time counts."""
+
+    server: Program
+    client: Program
+
+    def drain(self, rows: int, **question: str) -> tuple[Sample, str]:
+        before = self.server.core_seconds() + self.client.core_seconds()
+        answer = self.client.ask(**question)
+        assert answer["rows"] == rows, answer
+        core_seconds = self.server.core_seconds() + self.client.core_seconds() - before
+        return Sample(answer["seconds"], answer["first_seconds"], core_seconds), answer["query_id"]
+
+
+def make_database(path: Path, rows: int) -> None:
+    with duckdb.connect(str(path)) as database:
+        database.execute(f"CREATE TABLE events AS {GENERATED.format(rows=rows)}")
+
+
+def measure(ours: Side, flight: Side, rows: int, runs: int) -> dict[str, list[Sample]]:
+    generated = GENERATED.format(rows=rows)
+    _, stored = ours.drain(rows, sql=SCAN)
+    steps: dict[str, Callable[[], tuple[Sample, str]]] = {
+        "flight generated query": lambda: flight.drain(rows, sql=generated),
+        "generated query": lambda: ours.drain(rows, sql=generated),
+        "flight table scan": lambda: flight.drain(rows, sql=SCAN),
+        "table scan": lambda: ours.drain(rows, sql=SCAN),
+        "replay of a stored result": lambda: ours.drain(rows, query_id=stored),
+    }
+    samples: dict[str, list[Sample]] = {name: [] for name in steps}
+    for run in range(runs + 1):
+        for name, step in steps.items():
+            sample, _ = step()
+            # The first of each warms caches on both sides.
+            if run:
+                samples[name].append(sample)
+    return samples
+
+
+def show(samples: dict[str, list[Sample]], rows: int) -> None:
+    def median(name: str, what: Callable[[Sample], float]) -> float:
+        return statistics.median(map(what, samples[name]))
+
+    print(f"{'':<28}{'M rows/s':>10}{'core-s':>9}{'first page ms':>15}{'to Flight':>11}{'target':>8}")
+    missed = []
+    for name in samples:
+        seconds = median(name, lambda sample: sample.seconds)
+        line = f"{name:<28}{rows / seconds / 1e6:>10.1f}{median(name, lambda sample: sample.core_seconds):>9.2f}"
+        line += f"{median(name, lambda sample: sample.first_seconds) * 1e3:>15.1f}"
+        if name in TARGETS:
+            base = "flight generated query" if name == "generated query" else "flight table scan"
+            ratio = median(base, lambda sample: sample.seconds) / seconds
+            line += f"{ratio:>11.2f}{TARGETS[name]:>8.1f}"
+            if ratio < TARGETS[name]:
+                missed.append(name)
+        print(line)
+    print(f"targets missed: {', '.join(missed)}" if missed else "all targets met")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description="Compare the result path with pyarrow.flight.")
+    parser.add_argument("--fast", action="store_true", help="medians of 3 runs instead of 5")
+    parser.add_argument("--rows", type=int, default=10_000_000)
+    arguments = parser.parse_args()
+    begin = time.perf_counter()
+    runs = 3 if arguments.fast else 5
+    print(f"{machine()}; {arguments.rows / 1e6:g}M rows of 4 columns, medians of {runs}")
+    with tempfile.TemporaryDirectory(prefix="queryengine-bench-") as folder:
+        database = Path(folder) / "events.duckdb"
+        make_database(database, arguments.rows)
+        with (
+            server({"path": str(database)}) as (our_server, address),
+            program("bench.flight_server", str(database), str(ENGINE_BATCH_ROWS)) as flight_server,
+            program("bench.drain", "queryengine", address) as our_client,
+            program("bench.drain", "flight", f"127.0.0.1:{flight_server.line('port (.+)')}") as flight_client,
+        ):
+            ours, flight = Side(our_server, our_client), Side(flight_server, flight_client)
+            show(measure(ours, flight, arguments.rows, runs), arguments.rows)
+    print(f"took {time.perf_counter() - begin:.0f} s")
+
+
+if __name__ == "__main__":
+    main()

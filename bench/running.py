@@ -1,0 +1,117 @@
+"""Processes of a benchmark: started, asked, measured by their CPU time, and ended with everything they started."""
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Final
+
+import psutil
+
+# Both sides of every comparison get this: without it, most of the time of a large result goes to page faults.
+KEEP_MEMORY: Final = {
+    "ARROW_DEFAULT_MEMORY_POOL": "system",
+    "MALLOC_MMAP_THRESHOLD_": str(1 << 30),
+    "MALLOC_TRIM_THRESHOLD_": str(1 << 30),
+    "MALLOC_TOP_PAD_": str(64 << 20),
+}
+STOP_SECONDS: Final = 20
+
+
+class Program:
+    """A Python module that runs as a process and talks over its standard input and output, a line at a time."""
+
+    def __init__(self, module: str, *arguments: str, environment: Mapping[str, str] | None = None) -> None:
+        self._process = subprocess.Popen(
+            [sys.executable, "-m", module, *arguments],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+            env={**os.environ, **KEEP_MEMORY, **(environment or {})},
+        )
+        self._tree = psutil.Process(self._process.pid)
+
+    def line(self, pattern: str) -> str:
+        """Read lines until one matches; returns its first group."""
+        assert self._process.stdout is not None
+        for line in self._process.stdout:
+            found = re.search(pattern, line)
+            if found:
+                return found[1]
+        raise RuntimeError(f"{self._process.args!r} ended with code {self._process.wait()} and told nothing")
+
+    def ask(self, **question: Any) -> dict[str, Any]:
+        """Send one JSON line, return the one that comes back."""
+        assert self._process.stdin is not None
+        print(json.dumps(question), file=self._process.stdin, flush=True)
+        answer: dict[str, Any] = json.loads(self.line(r"^(\{.*\})$"))
+        return answer
+
+    def core_seconds(self) -> float:
+        """CPU time of the process and of every process below it, so far."""
+        total = 0.0
+        for each in (self._tree, *self._tree.children(recursive=True)):
+            try:
+                times = each.cpu_times()
+            except psutil.NoSuchProcess:
+                continue
+            total += times.user + times.system
+        return total
+
+    def resident_mib(self) -> float:
+        """Memory of the process alone."""
+        return float(self._tree.memory_info().rss) / 2**20
+
+    def stop(self) -> None:
+        self._process.send_signal(signal.SIGTERM)
+        try:
+            self._process.wait(STOP_SECONDS)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
+        for stream in (self._process.stdin, self._process.stdout):
+            if stream is not None:
+                stream.close()
+
+
+@contextmanager
+def program(module: str, *arguments: str, environment: Mapping[str, str] | None = None) -> Iterator[Program]:
+    started = Program(module, *arguments, environment=environment)
+    try:
+        yield started
+    finally:
+        started.stop()
+
+
+@contextmanager
+def server(options: Mapping[str, Any] | None = None) -> Iterator[tuple[Program, str]]:
+    """A queryengine server with one DuckDB engine, all defaults but its limits per tenant; yields its address."""
+    with tempfile.TemporaryDirectory(prefix="queryengine-bench-") as folder:
+        settings = {
+            "server": {"listen": "127.0.0.1:0", "admin_listen": "127.0.0.1:0", "drain_seconds": 0},
+            "state": {"directory": str(Path(folder) / "state")},
+            "engines": {"duckdb": {"type": "duckdb", "options": dict(options or {})}},
+            "limits": {"tenant_running": 1000, "tenant_queued": 10_000, "tenant_streams": 1000},
+            "log": {"level": "warning"},
+        }
+        # JSON is YAML.
+        path = Path(folder) / "queryengine.yaml"
+        path.write_text(json.dumps(settings))
+        with program("queryengine", "serve", "--config", str(path)) as running:
+            yield running, running.line(r"gRPC\s+(\S+)")
+
+
+def machine() -> str:
+    """What a figure depends on, in one line."""
+    from importlib.metadata import version
+
+    names = ("grpcio", "pyarrow", "duckdb")
+    libraries = ", ".join(f"{name} {version(name)}" for name in names)
+    python = ".".join(map(str, sys.version_info[:3]))
+    return f"{os.cpu_count()} cores, {psutil.virtual_memory().total / 2**30:.0f} GiB, Python {python}, {libraries}"
