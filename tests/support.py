@@ -242,6 +242,14 @@ class Api:
         return await self.reached(query_id, *FINAL, seconds=seconds)
 
 
+def but_version(status: query_pb2.QueryStatus) -> query_pb2.QueryStatus:
+    """The status without its version, which grows once more when a completion that was told is written."""
+    copy = query_pb2.QueryStatus()
+    copy.CopyFrom(status)
+    copy.ClearField("version")
+    return copy
+
+
 def joined(pages: list[result_pb2.Page]) -> list[result_pb2.Page]:
     """Pages with their chunks put together. Checks the order of the chunks and every checksum."""
     whole: list[result_pb2.Page] = []

@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any, Final
+from weakref import WeakValueDictionary
 
 from queryengine.core.dispatcher import Dispatcher, WaitingPlace
 from queryengine.core.live import Key, LiveQuery, Stop
@@ -59,6 +60,8 @@ class Queries:
         self._check_timeout_seconds = check_timeout_seconds
         self._spawn = spawn
         self._remove_result = remove_result
+        self._check_turns: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
+        """One check at a time for each tenant, so that slow ones of one do not keep all others from theirs."""
         self._submitting: dict[Key, asyncio.Future[tuple[LiveQuery, bool]]] = {}
         self._draining = False
 
@@ -179,7 +182,8 @@ class Queries:
             message = "the server is shutting down; send this to another one, or again in a moment"
             raise error(Reason.SERVER_DRAINING, message, retry_after_seconds=1.0)
         self._meter.admit(tenant)
-        await self._clerk.check(spec.engine, spec.sql, timeout_seconds=self._check_timeout_seconds)
+        async with self._check_turns.setdefault(tenant, asyncio.Lock()):
+            await self._clerk.check(spec.engine, spec.sql, timeout_seconds=self._check_timeout_seconds)
         query = Query(
             tenant=tenant,
             subject=subject,

@@ -8,14 +8,16 @@ import os
 from concurrent.futures import Executor
 from typing import Final
 
+import google_crc32c
 import pyarrow as pa
 
 from queryengine.codec.page import checksum
-from queryengine.domain.errors import Reason, error
+from queryengine.domain.errors import QueryEngineError, Reason, error
 from queryengine.results.index import PageIndex
-from queryengine.results.segment import segment_path
+from queryengine.results.segment import PageEntry, segment_path
 
 PROBE_BYTES: Final = 1
+VERIFY_BYTES: Final = 1 << 20
 
 
 class PageReader:
@@ -32,16 +34,29 @@ class PageReader:
         entry = self._index[number]
         message = await self._read(entry.segment, entry.offset, entry.length)
         if self._index.needs_verifying(number):
-            payload = pa.py_buffer(message).slice(entry.prefix_length)
-            if checksum(payload) != entry.crc32c:
-                raise error(Reason.RESULT_LOST, f"stored page {number} is damaged; submit the query again")
+            prefix, payload = message[: entry.prefix_length], pa.py_buffer(message).slice(entry.prefix_length)
+            if prefix != entry.prefix() or checksum(payload) != entry.crc32c:
+                raise _damaged(number)
             self._index.verified(number)
         return message
 
     async def payload_part(self, number: int, start: int, length: int) -> bytes:
-        """Some bytes of a page's payload. Raises RESULT_LOST when they are missing."""
+        """Some bytes of a page's payload. Raises RESULT_LOST when they are missing, or any of the page is damaged."""
         entry = self._index[number]
+        if self._index.needs_verifying(number):
+            await self._verify(number, entry)
         return await self._read(entry.segment, entry.payload_offset + start, length)
+
+    async def _verify(self, number: int, entry: PageEntry) -> None:
+        """Compare a payload that is too large to be held at once with its checksum."""
+        prefix = await self._read(entry.segment, entry.offset, entry.prefix_length)
+        crc = 0
+        for start in range(0, entry.payload_length, VERIFY_BYTES):
+            length = min(VERIFY_BYTES, entry.payload_length - start)
+            crc = google_crc32c.extend(crc, await self._read(entry.segment, entry.payload_offset + start, length))
+        if prefix != entry.prefix() or crc != entry.crc32c:
+            raise _damaged(number)
+        self._index.verified(number)
 
     def close(self) -> None:
         if self._descriptor >= 0:
@@ -66,6 +81,10 @@ class PageReader:
         if len(data) != length:
             raise error(Reason.RESULT_LOST, "stored rows are cut short; submit the query again")
         return data
+
+
+def _damaged(number: int) -> QueryEngineError:
+    return error(Reason.RESULT_LOST, f"stored page {number} is damaged; submit the query again")
 
 
 def _is_cached(descriptor: int, offset: int, length: int) -> bool:

@@ -18,6 +18,7 @@ from typing import Any, Final
 
 import google_crc32c
 
+from queryengine.codec.page import event_prefix, page_prefix
 from queryengine.domain.query import Truncation
 
 MAGIC: Final = b"QES1"
@@ -59,6 +60,16 @@ class PageEntry:
     @property
     def payload_length(self) -> int:
         return self.length - self.prefix_length
+
+    def prefix(self) -> bytes:
+        """What the bytes of the message before the payload have to be."""
+        inner = page_prefix(
+            start_row=self.start_row,
+            row_count=self.row_count,
+            crc32c=self.crc32c,
+            payload_length=self.payload_length,
+        )
+        return event_prefix(inner, self.payload_length)
 
     def to_json(self) -> list[int]:
         return [

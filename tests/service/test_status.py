@@ -7,7 +7,7 @@ from datetime import timedelta
 import pytest
 
 from queryengine.v1 import query_pb2
-from tests.support import CANCELLED, COMPLETED, FAILED, QUEUED, RUNNING, WAIT, Api, Gate, Reading, until
+from tests.support import CANCELLED, COMPLETED, FAILED, QUEUED, RUNNING, WAIT, Api, Gate, Reading, but_version, until
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
@@ -68,16 +68,23 @@ async def test_a_long_poll_answers_when_the_version_grows(api: Api, gate: Gate) 
 
 async def test_a_long_poll_answers_at_once_when_there_is_news(api: Api) -> None:
     status = (await api.submit("SELECT 1", wait_timeout=WAIT)).status
-    assert await api.status(status.query_id, after_version=status.version - 1, wait_timeout=WAIT) == status
+    poll = await api.status(status.query_id, after_version=status.version - 1, wait_timeout=WAIT)
+    assert but_version(poll) == but_version(status)
     # A final state does not change any more, so nothing is worth waiting for.
-    assert await api.status(status.query_id, after_version=status.version, wait_timeout=WAIT) == status
+    poll = await api.status(status.query_id, after_version=poll.version + 1000, wait_timeout=WAIT)
+    assert but_version(poll) == but_version(status)
 
 
 async def test_a_long_poll_without_news_answers_the_same(api: Api, gate: Gate) -> None:
     query_id = (await api.script(gate.script)).status.query_id
-    now = await api.reached(query_id, RUNNING)
-    later = await api.status(query_id, after_version=now.version, wait_timeout=timedelta(milliseconds=50))
-    assert (later.version, later.state) == (now.version, RUNNING)
+    await api.reached(query_id, RUNNING)
+
+    async def nothing_new() -> bool:
+        now = await api.status(query_id)
+        later = await api.status(query_id, after_version=now.version, wait_timeout=timedelta(milliseconds=50))
+        return (later.version, later.state) == (now.version, RUNNING)
+
+    await until(nothing_new)
     gate.open()
     await api.ended(query_id)
 
@@ -97,8 +104,9 @@ async def test_a_watch_sees_the_states_in_order_and_ends(api: Api, no_free_slot:
 
 async def test_a_watch_from_a_version_on_sends_only_newer_ones(api: Api) -> None:
     status = (await api.submit("SELECT 1", wait_timeout=WAIT)).status
-    assert await states(api.watch(status.query_id, after_version=status.version - 1)) == [status]
-    assert await states(api.watch(status.query_id, after_version=status.version)) == []
+    (seen,) = await states(api.watch(status.query_id, after_version=status.version - 1))
+    assert but_version(seen) == but_version(status)
+    assert await states(api.watch(status.query_id, after_version=status.version + (1 << 20))) == []
 
 
 @pytest.mark.parametrize(("script", "state"), [("fail ENGINE_ERROR gone", FAILED), ("rows 2", COMPLETED)])
@@ -113,8 +121,8 @@ async def test_a_quiet_watch_has_heartbeats(api: Api, gate: Gate) -> None:
     query_id = (await api.script(gate.script)).status.query_id
     now = await api.reached(query_id, RUNNING)
     watch = api.watch(query_id, after_version=now.version, heartbeat_interval=timedelta(seconds=1))
-    beat = (await watch.read()).heartbeat
-    assert beat.version == now.version
+    beat = (await watch.to("heartbeat")).heartbeat
+    assert beat.version >= now.version
     assert beat.server_time.seconds > 0
     gate.open()
     assert (await states(watch))[-1].state == COMPLETED
@@ -140,18 +148,15 @@ async def test_a_cancelled_query_tells_when_it_was_asked_to_end(api: Api, gate: 
     assert not status.error.retryable
 
 
-async def test_start_and_end_are_estimated_from_the_past(
-    api: Api, gate: Gate, no_free_slot: Callable[[], None]
-) -> None:
+async def test_the_end_is_estimated_from_the_past(api: Api, gate: Gate) -> None:
     script = f"{gate.script}; rows 1"
-    waiting = (await api.script(script)).status.query_id
-    no_free_slot()
+    first = (await api.script(script)).status.query_id
+    assert not (await api.reached(first, RUNNING)).progress.HasField("estimated_completion_time")
     gate.open()
-    await api.ended(waiting)
+    await api.ended(first)
     gate.path.unlink()
-    running = (await api.script(script)).status.query_id
-    status = await api.reached(running, RUNNING)
-    assert status.progress.HasField("estimated_completion_time")
+    second = (await api.script(script)).status.query_id
+    status = await api.reached(second, RUNNING)
     assert status.progress.estimated_completion_time.ToMicroseconds() > status.start_time.ToMicroseconds()
     gate.open()
-    await api.ended(running)
+    await api.ended(second)

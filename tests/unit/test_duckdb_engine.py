@@ -4,6 +4,7 @@ DuckDB's.
 
 import os
 import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -347,7 +348,8 @@ QUERIES = {
 @pytest.fixture(scope="module")
 def tpch(tmp_path_factory: pytest.TempPathFactory) -> Path:
     directory = tmp_path_factory.mktemp("tpch")
-    command = ["tpchgen-cli", "parquet", "--scale-factor", "0.01", "--output-dir", str(directory)]
+    generator = str(Path(sys.executable).with_name("tpchgen-cli"))
+    command = [generator, "parquet", "--scale-factor", "0.01", "--output-dir", str(directory)]
     subprocess.run(command, check=True, capture_output=True)
     return directory
 

@@ -1,0 +1,141 @@
+"""A server that is told to stop lets nothing be lost; one that cannot start says why and leaves the other one alone."""
+
+import asyncio
+import signal
+import socket
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import grpc
+import pytest
+from grpc_health.v1 import health_pb2, health_pb2_grpc
+
+from queryengine.v1 import result_pb2
+from tests.server_process import ServerProcess, server_process
+from tests.support import COMPLETED, FAILED, QUEUED, RUNNING, SERVICE, WAIT, Api, Received, refused, until
+
+pytestmark = pytest.mark.asyncio(loop_scope="session")
+
+SCRIPTED = {"scripted": {"type": "scripted", "workers": 2}}
+
+
+@asynccontextmanager
+async def calling(server: ServerProcess) -> AsyncIterator[Api]:
+    async with grpc.aio.insecure_channel(server.address) as channel:
+        yield Api(channel, "tenant")
+
+
+async def exit_code(server: ServerProcess, *, seconds: float = 30.0) -> int:
+    await until(lambda: server.process.poll() is not None, seconds=seconds)
+    return server.process.returncode
+
+
+async def ready(server: ServerProcess) -> bool:
+    async with grpc.aio.insecure_channel(server.admin_address) as channel:
+        stub = health_pb2_grpc.HealthStub(channel)
+        reply = await stub.Check(health_pb2.HealthCheckRequest(service=SERVICE.full_name))
+        return bool(reply.status == health_pb2.HealthCheckResponse.SERVING)
+
+
+async def test_a_stop_lets_streams_rotate_and_queries_end(tmp_path: Path) -> None:
+    with server_process(tmp_path, engines=SCRIPTED) as server:
+        server.start()
+        async with calling(server) as api:
+            query_id = (await api.script(f"rows 3; gate {server.gate}; rows 2")).status.query_id
+            stream, watch = api.stream(query_id), api.watch(query_id)
+            await stream.to("page")
+            await watch.read()
+            assert await ready(server)
+            server.terminate()
+            received = Received(await stream.all())
+            assert received.rotate is not None
+            assert received.rotate.reason == result_pb2.ROTATE_REASON_DRAIN
+            assert (received.rotate.next_row, received.rotate.attempt) == (3, 1)
+            assert (await watch.all())[-1].rotate.reason == result_pb2.ROTATE_REASON_DRAIN
+            refusal = await refused(api.script("rows 1"))
+            assert (refusal.code.name, refusal.reason) == ("UNAVAILABLE", "SERVER_DRAINING")
+            assert refusal.retry_seconds
+            assert not await ready(server)
+            assert server.process.poll() is None
+            server.gate.touch()
+            assert await exit_code(server) == 0
+        server.start()
+        async with calling(server) as api:
+            status = await api.status(query_id)
+            assert (status.state, status.attempt) == (COMPLETED, 1)
+            rest = await api.read(query_id, start_row=received.next_row, attempt=1)
+            assert rest.table()["n"].to_pylist() == [3, 4]
+            server.terminate()
+        assert await exit_code(server) == 0
+
+
+async def test_a_query_that_does_not_end_in_time_is_put_back_or_failed(tmp_path: Path) -> None:
+    stopping = {"listen": "127.0.0.1:0", "admin_listen": "127.0.0.1:0", "drain_seconds": 0.3}
+    with server_process(tmp_path, engines=SCRIPTED, server=stopping) as server:
+        server.start()
+        async with calling(server) as api:
+            empty = (await api.script(f"gate {server.gate}; rows 2")).status.query_id
+            begun = (await api.script(f"rows 1; gate {server.gate}")).status.query_id
+            waiting = (await api.script("rows 7")).status.query_id
+            await api.has_rows(begun)
+            await api.reached(empty, RUNNING)
+            assert (await api.status(waiting)).state == QUEUED
+            server.terminate()
+            assert await exit_code(server) == 0
+        server.gate.touch()
+        server.start()
+        async with calling(server) as api:
+            again = await api.ended(empty)
+            assert (again.state, again.attempt, again.stats.rows) == (COMPLETED, 2, 2)
+            lost = await api.status(begun)
+            assert (lost.state, lost.error.reason, lost.error.retryable) == (FAILED, "SERVER_LOST", True)
+            assert (await api.ended(waiting)).state == COMPLETED
+
+
+async def test_a_second_signal_ends_it_at_once(tmp_path: Path) -> None:
+    with server_process(tmp_path, engines=SCRIPTED) as server:
+        server.start()
+        async with calling(server) as api:
+            query_id = (await api.script(f"gate {server.gate}")).status.query_id
+            await api.reached(query_id, RUNNING)
+            server.terminate()
+            await until(lambda: "stopping" in server.errors)
+            server.process.send_signal(signal.SIGINT)
+            assert await exit_code(server, seconds=3) == 1
+
+
+async def test_a_second_server_on_one_state_is_refused(tmp_path: Path) -> None:
+    with server_process(tmp_path, engines=SCRIPTED) as server:
+        server.start()
+        address = server.address
+        other = ServerProcess(tmp_path, engines=SCRIPTED)
+        try:
+            assert await asyncio.to_thread(other.launch().wait, 30) == 1
+        finally:
+            other.end()
+        (line,) = [line for line in server.errors.splitlines() if "in use" in line]
+        assert str(server.state / "queries.db") in line
+        assert f"process {server.process.pid}" in line
+        assert "Traceback" not in server.errors
+        async with grpc.aio.insecure_channel(address) as channel:
+            reply = await Api(channel, "tenant").script("rows 1", wait_timeout=WAIT)
+            assert reply.status.state == COMPLETED
+
+
+@pytest.mark.parametrize("which", ["listen", "admin_listen"])
+async def test_a_taken_port_is_refused_with_its_address(tmp_path: Path, which: str) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        address = f"127.0.0.1:{taken.getsockname()[1]}"
+        listening = {"listen": "127.0.0.1:0", "admin_listen": "127.0.0.1:0", which: address}
+        with server_process(tmp_path, engines=SCRIPTED, server=listening) as server:
+            assert await asyncio.to_thread(server.launch().wait, 30) == 1
+            assert f"cannot listen on {address}" in server.errors
+            assert "Traceback" not in server.errors
+
+
+async def test_a_wrong_settings_file_is_refused_with_the_key(tmp_path: Path) -> None:
+    with server_process(tmp_path, limits={"tenant_runing": 3}) as server:
+        assert await asyncio.to_thread(server.launch().wait, 30) != 0
+        assert "limits.tenant_runing" in server.errors
+        assert "Traceback" not in server.errors

@@ -1,0 +1,112 @@
+"""The result writer: every row once and in order, in pages near their target, whatever the engine's batches are."""
+
+from pathlib import Path
+
+import pyarrow as pa
+import pytest
+
+from queryengine.domain.errors import QueryEngineError, Reason
+from queryengine.domain.query import Compression, LimitAction, Truncation
+from queryengine.results.segment import PageEntry, load
+from queryengine.results.slicing import CutOrder, cut
+from queryengine.results.writer import FIRST_PAGE_BYTES, ResultLimits, ResultWriter
+
+PAGE_BYTES = 256 << 10
+SCHEMA = pa.schema([pa.field("n", pa.int64()), pa.field("text", pa.string())])
+ROW_BYTES = 8 + 4 + 20
+
+
+def limits(**changes: object) -> ResultLimits:
+    values: dict[str, object] = {
+        "page_bytes": PAGE_BYTES,
+        "page_bytes_max": 4 * PAGE_BYTES,
+        "segment_bytes": 1 << 20,
+        "compression": Compression.NONE,
+        "row_limit": 0,
+        "byte_limit": 0,
+        "on_limit": LimitAction.TRUNCATE,
+        "bytes_max": 1 << 40,
+    }
+    return ResultLimits(**{**values, **changes})  # type: ignore[arg-type]
+
+
+def batch(start: int, rows: int) -> pa.RecordBatch:
+    numbers = range(start, start + rows)
+    return pa.record_batch([pa.array(numbers, pa.int64()), pa.array([f"{n:020}" for n in numbers])], schema=SCHEMA)
+
+
+def numbers(directory: Path, pages: list[PageEntry]) -> list[int]:
+    """The first column of all pages, read back from the disk."""
+    rows = pages[-1].end_row
+    order = CutOrder(
+        directory=directory,
+        entries=tuple(pages),
+        start_row=0,
+        row_limit=rows,
+        bytes_max=1 << 30,
+        as_rows=False,
+        one_page=True,
+    )
+    payload = cut(order)
+    return [n for page in payload for n in pa.ipc.open_stream(page.payload).read_all()["n"].to_pylist()]
+
+
+@pytest.mark.parametrize("batch_rows", [1, 700, 7_000, 20_000, 100_000])
+def test_pages_hold_every_row_and_are_near_their_target(tmp_path: Path, batch_rows: int) -> None:
+    rows = 1_000 if batch_rows == 1 else 100_000
+    published: list[PageEntry] = []
+    writer = ResultWriter(tmp_path, SCHEMA, limits(), published.append)
+    for start in range(0, rows, batch_rows):
+        writer.write(batch(start, min(batch_rows, rows - start)))
+    totals = writer.finish(rows_scanned=None, bytes_scanned=None)
+    writer.close()
+
+    assert (totals.rows, totals.pages) == (rows, len(published))
+    assert load(tmp_path).pages == tuple(published)
+    assert numbers(tmp_path, published) == list(range(rows))
+    assert published[0].row_count * ROW_BYTES <= FIRST_PAGE_BYTES * 1.2
+    for page in published[1:-1]:
+        # A batch is never cut into a page and a small rest, and small batches gather.
+        assert 0.5 * PAGE_BYTES < page.row_count * ROW_BYTES < 1.2 * PAGE_BYTES
+
+
+def test_rows_that_wait_are_stored_by_flush(tmp_path: Path) -> None:
+    published: list[PageEntry] = []
+    writer = ResultWriter(tmp_path, SCHEMA, limits(), published.append)
+    writer.write(batch(0, 10))
+    assert (published, writer.has_pending) == ([], True)
+    writer.flush()
+    assert [(page.start_row, page.row_count) for page in published] == [(0, 10)]
+    assert not writer.has_pending
+    writer.close()
+    assert load(tmp_path).totals is None
+
+
+@pytest.mark.parametrize("row_limit", [1, 2_500, 9_999])
+def test_a_row_limit_cuts_exactly(tmp_path: Path, row_limit: int) -> None:
+    published: list[PageEntry] = []
+    writer = ResultWriter(tmp_path, SCHEMA, limits(row_limit=row_limit), published.append)
+    start = 0
+    while not writer.is_full:
+        writer.write(batch(start, 1_000))
+        start += 1_000
+    totals = writer.finish(rows_scanned=None, bytes_scanned=None)
+    writer.close()
+    assert (totals.rows, totals.truncation) == (row_limit, Truncation.ROW_LIMIT)
+    assert numbers(tmp_path, published) == list(range(row_limit))
+
+
+def test_a_result_that_just_fits_is_whole(tmp_path: Path) -> None:
+    writer = ResultWriter(tmp_path, SCHEMA, limits(row_limit=1_000), lambda _: None)
+    writer.write(batch(0, 1_000))
+    assert not writer.is_full
+    assert writer.finish(rows_scanned=None, bytes_scanned=None).truncation is None
+    writer.close()
+
+
+def test_too_many_rows_fail_when_asked_to(tmp_path: Path) -> None:
+    writer = ResultWriter(tmp_path, SCHEMA, limits(row_limit=10, on_limit=LimitAction.FAIL), lambda _: None)
+    with pytest.raises(QueryEngineError) as caught:
+        writer.write(batch(0, 11))
+    assert caught.value.failure.reason is Reason.RESULT_LIMIT
+    writer.close()

@@ -1,0 +1,82 @@
+"""How often a watcher is told: progress now and then, another state at once, and the last version always."""
+
+import asyncio
+from typing import Any
+
+import pytest
+
+from queryengine.core import streaming
+from queryengine.core.live import LiveQuery
+from queryengine.core.streaming import Changed, StreamLimits, Streams
+from queryengine.domain.lifecycle import QueryState
+from queryengine.domain.query import Query, QuerySpec
+from tests.support import until
+
+CHANGES = 200
+
+
+def running() -> LiveQuery:
+    spec = QuerySpec(
+        sql="SELECT 1",
+        engine="duckdb",
+        engine_type="duckdb",
+        routing_reason="default",
+        queue_timeout_ms=1,
+        execution_timeout_ms=1,
+        ttl_ms=1,
+    )
+    query = Query(
+        tenant="t",
+        query_id="q",
+        subject="",
+        spec=spec,
+        fingerprint="",
+        query_hash="",
+        state=QueryState.RUNNING,
+        attempt=1,
+        submit_us=0,
+    )
+    return LiveQuery(query)
+
+
+def streams() -> Streams:
+    limits = StreamLimits(
+        rotate_seconds=60, rotate_bytes=1 << 30, message_bytes_max=1 << 20, whole_page_streams=8, chunk_bytes=1 << 17
+    )
+    nothing: Any = None  # States need no pages.
+    return Streams(clerk=nothing, indexes=nothing, disk=nothing, limits=limits)
+
+
+async def watch(live: LiveQuery, told: list[tuple[int, QueryState]]) -> None:
+    async for item in streams().watch(live, 0, 60.0):
+        assert isinstance(item, Changed)
+        told.append((live.version, live.query.state))
+
+
+async def test_progress_is_told_now_and_then_and_the_last_version_always() -> None:
+    live, told = running(), []
+    begin = asyncio.get_running_loop().time()
+    watcher = asyncio.create_task(watch(live, told))
+    for rows in range(CHANGES):
+        live.amend(rows=rows)
+        await asyncio.sleep(0)
+    await until(lambda: told[-1][0] == live.version)
+    elapsed = asyncio.get_running_loop().time() - begin
+    assert len(told) <= 2 + elapsed / streaming.STATUS_SECONDS
+    live.amend(state=QueryState.COMPLETED)
+    async with asyncio.timeout(10):
+        await watcher
+
+
+async def test_another_state_is_told_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(streaming, "STATUS_SECONDS", 3600.0)
+    live, told = running(), []
+    watcher = asyncio.create_task(watch(live, told))
+    await until(lambda: told)
+    live.amend(rows=1)
+    await asyncio.sleep(0)
+    live.amend(state=QueryState.COMPLETED)
+    async with asyncio.timeout(10):
+        await watcher
+    assert [state for _, state in told] == [QueryState.RUNNING, QueryState.COMPLETED]
+    assert told[-1][0] == live.version
