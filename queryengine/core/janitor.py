@@ -29,6 +29,8 @@ ATTEMPTS_MAX: Final = 3
 BATCH: Final = 500
 URGENT_SECONDS: Final = 2.0
 """Between sweeps while the spool is nearly full."""
+LOOK_SECONDS: Final = 0.5
+"""Between two looks at how full the spool is."""
 STRAY_US: Final = 3600 * 1_000_000
 """Age at which a folder that no record names is removed; younger ones may belong to a Submit under way."""
 
@@ -81,11 +83,24 @@ class Janitor:
                 await self.sweep()
             except QueryEngineError as cause:
                 logger.warning("sweep put off: %s", cause)
-            urgent = self._meter.must_collect()
-            await asyncio.sleep(min(URGENT_SECONDS, self._sweep_seconds) if urgent else self._sweep_seconds)
+            await self._pause()
+
+    async def _pause(self) -> None:
+        """Return when it is time for the next sweep, which is sooner while room is scarce. A spool that fills up does
+        not wait for a sweep: the largest running query fails at once.
+        """
+        loop = asyncio.get_running_loop()
+        began = loop.time()
+        end = began + self._sweep_seconds
+        while (left := end - loop.time()) > 0:
+            await asyncio.sleep(min(LOOK_SECONDS, left))
+            if self._meter.must_collect():
+                end = min(end, began + URGENT_SECONDS)
+            if self._meter.must_fail():
+                self._fail_largest()
 
     async def sweep(self) -> None:
-        """One round: expired results, stray folders, old records, and room when there is none."""
+        """One round: expired results, stray folders and old records."""
         now_us = self._clock.now_us()
         while expired := await self._store.expiring(now_us, BATCH):
             for query in expired:
@@ -93,8 +108,6 @@ class Janitor:
         await self._remove_strays(now_us - STRAY_US)
         while await self._store.delete_ended_before(now_us - self._keep_records_us, BATCH) == BATCH:
             continue
-        if self._meter.must_fail():
-            self._fail_largest()
 
     async def remove_result(self, query: Query) -> None:
         """Delete the stored pages of a query."""

@@ -21,8 +21,7 @@ logger = logging.getLogger(__name__)
 
 BACKOFF_SECONDS: Final = (0.0, 0.5, 1.0, 2.0, 5.0, 10.0, 30.0)
 STEADY_SECONDS: Final = 10.0
-"""A worker that lived this long died of its work, not of its start: its successor starts at once, as does that of a
-worker the pool gave up itself."""
+"""A worker that lived this long, or was given work, did not die of its start: its successor starts at once."""
 READY_TIMEOUT_SECONDS: Final = 60.0
 
 
@@ -152,8 +151,8 @@ class _Seat:
         self._runs: dict[str, Run] = {}
         self._taken = 0
         self._retiring = False
-        self._given_up = False
-        """Whether the last process was ended by the pool, not by itself."""
+        self._was_used = False
+        """Whether the last process was given an execution."""
         self.unusable: Failure | None = None
         self.version = ""
 
@@ -183,7 +182,7 @@ class _Seat:
             await asyncio.sleep(BACKOFF_SECONDS[min(failures, len(BACKOFF_SECONDS) - 1)])
             started = loop.time()
             description = await self._one_life()
-            steady = self._given_up or loop.time() - started >= STEADY_SECONDS
+            steady = self._was_used or loop.time() - started >= STEADY_SECONDS
             failures = 0 if steady else failures + 1
             logger.warning("worker of engine %s ended: %s", self._config.name, description)
 
@@ -195,6 +194,7 @@ class _Seat:
 
     def begin(self, run: Run, process: WorkerProcess) -> None:
         if process is self._process:
+            self._was_used = True
             self._runs[run.execution] = run
         else:
             run.deliver(Lost("the worker process died before the statement reached it"))
@@ -212,7 +212,7 @@ class _Seat:
         self._kill_if_idle()
 
     async def _one_life(self) -> str:
-        self._given_up = False
+        self._was_used = False
         process = await WorkerProcess.start(self._config.role())
         try:
             async with asyncio.timeout(READY_TIMEOUT_SECONDS):
@@ -279,7 +279,7 @@ class _Seat:
         self._process = None
         runs, self._runs = self._runs, {}
         self._taken = 0
-        self._given_up, self._retiring = self._retiring, False
+        self._retiring = False
         for run in runs.values():
             run.deliver(Lost("the worker process died"))
 

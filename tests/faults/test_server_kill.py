@@ -49,7 +49,7 @@ async def test_whatever_was_acknowledged_survives_kill_9(tmp_path: Path) -> None
             server.start()
             async with grpc.aio.insecure_channel(server.address) as channel:
                 api = Api(channel, "tenant")
-                enough = len(acknowledged) + chance.randrange(50, 200)
+                enough = len(acknowledged) + chance.randrange(30, 120)
                 submitters = [
                     asyncio.ensure_future(submit_until_it_dies(api, acknowledged, random.Random(kill * 1000 + number)))
                     for number in range(IN_FLIGHT)

@@ -1,3 +1,5 @@
+"""Typed rows: what goes in as Arrow comes out the same."""
+
 import math
 from decimal import Decimal
 

@@ -1,3 +1,5 @@
+"""Types: Arrow to the contract and back, for every type there is."""
+
 import pyarrow as pa
 import pytest
 from hypothesis import given

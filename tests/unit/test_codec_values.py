@@ -1,3 +1,5 @@
+"""Values and parameters: lossless, and refused when they do not fit their type."""
+
 import datetime as dt
 import math
 import subprocess

@@ -1,0 +1,113 @@
+"""No room for results: what grows is failed, what is new is refused, what is stored stays readable, and room that comes
+back is used.
+"""
+
+import asyncio
+import resource
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import grpc
+import psutil
+import pytest
+import pytest_asyncio
+
+from queryengine.app import Service
+from tests.support import COMPLETED, FAILED, WAIT, Api, refused, serving, until
+
+pytestmark = pytest.mark.asyncio(loop_scope="session")
+
+MIB = 1 << 20
+ROOM = 24 * MIB
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def small(tmp_path: Path) -> AsyncIterator[tuple[Service, Api]]:
+    results = {"spool_bytes_max": ROOM, "tenant_bytes_max": ROOM}
+    async with (
+        serving(tmp_path, engines={"scripted": {"type": "scripted", "workers": 2}}, results=results) as service,
+        grpc.aio.insecure_channel(service.address) as channel,
+    ):
+        yield service, Api(channel, "tenant")
+
+
+async def test_a_full_spool_fails_what_grows_and_refuses_what_is_new(small: tuple[Service, Api]) -> None:
+    service, api = small
+    kept = (await api.script("columns s:string; rows 3000 size 1000", wait_timeout=WAIT)).status.query_id
+    growing = (await api.script("columns s:string; rows 20800 size 1000; endless size 10")).status.query_id
+    waiting = (await api.script("columns n:int64; rows 1; wait 60000")).status.query_id
+    status = await api.ended(growing, seconds=20)
+    assert (status.state, status.error.reason, status.error.retryable) == (FAILED, "SPOOL_FULL", True)
+    refusal = await refused(api.stream(growing))
+    assert (refusal.code.name, refusal.reason) == ("RESOURCE_EXHAUSTED", "SPOOL_FULL")
+    assert not list(service.settings.state.spool.glob(f"*/{growing}/*"))
+    # The smaller one runs on, and what was stored is whole.
+    assert (await api.read(kept)).next_row == 3000
+    await api.cancel(waiting, wait_timeout=WAIT)
+    assert (await api.script("rows 1", wait_timeout=WAIT)).status.state == COMPLETED
+
+
+async def test_a_spool_that_is_nearly_full_refuses_new_queries_until_there_is_room(
+    small: tuple[Service, Api],
+) -> None:
+    service, api = small
+    stored = []
+    while service._meter.fullness() < 0.9:
+        reply = await api.script("columns s:string; rows 2000 size 1000", wait_timeout=WAIT)
+        assert reply.status.state == COMPLETED
+        stored.append(reply.status.query_id)
+    refusal = await refused(api.script("rows 1"))
+    assert (refusal.code.name, refusal.reason) == ("RESOURCE_EXHAUSTED", "SPOOL_FULL")
+    assert refusal.retry_seconds
+    assert refusal.quota
+    assert (await api.read(stored[0])).next_row == 2000
+    await api.release(stored.pop())
+    assert (await api.script("rows 1", wait_timeout=WAIT)).status.state == COMPLETED
+
+
+async def test_a_disk_that_is_full_fails_the_query_and_tears_nothing(tmp_path: Path) -> None:
+    """No file of the worker may grow past 4 MiB: writing then fails, in the middle of a record, as on a full disk."""
+    engines = {"scripted": {"type": "scripted", "workers": 1}}
+    async with (
+        serving(tmp_path, engines=engines) as service,
+        grpc.aio.insecure_channel(service.address) as channel,
+    ):
+        api = Api(channel, "tenant")
+        worker = psutil.Process(service.pool.load("scripted").worker_pids[0])
+        worker.rlimit(psutil.RLIMIT_FSIZE, (4 * MIB + 12_345, resource.RLIM_INFINITY))
+        query_id = (await api.script("columns s:string; endless size 1000")).status.query_id
+        stream = api.stream(query_id)
+        refusal = await refused(stream)
+        assert (refusal.code.name, refusal.reason) == ("RESOURCE_EXHAUSTED", "SPOOL_FULL")
+        row = 0
+        for page in (event.page for event in stream.events if event.HasField("page")):
+            assert page.start_row == row
+            row += page.row_count
+        assert row > 1000
+        assert (await api.status(query_id)).state == FAILED
+        small = await api.script("rows 5", wait_timeout=WAIT)
+        assert (small.status.state, small.end.total_rows) == (COMPLETED, 5)
+        worker.rlimit(psutil.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
+        large = await api.script("columns s:string; rows 10000 size 1000", wait_timeout=WAIT)
+        assert large.status.state == COMPLETED
+        assert (await api.read(large.status.query_id)).next_row == 10_000
+
+
+async def test_a_tenant_has_room_of_its_own(tmp_path: Path) -> None:
+    async with (
+        serving(
+            tmp_path,
+            engines={"scripted": {"type": "scripted", "workers": 1}},
+            results={"tenant_bytes_max": MIB},
+        ) as service,
+        grpc.aio.insecure_channel(service.address) as channel,
+    ):
+        mine, theirs = Api(channel, "mine"), Api(channel, "theirs")
+        full = await mine.script("columns s:string; rows 2000 size 1000", wait_timeout=WAIT)
+        refusal = await refused(mine.script("rows 1"))
+        assert refusal.reason == "SPOOL_FULL"
+        assert "ReleaseResults" in refusal.message
+        assert (await theirs.script("rows 1", wait_timeout=WAIT)).status.state == COMPLETED
+        await mine.release(full.status.query_id)
+        await until(lambda: asyncio.sleep(0, service._meter.total < MIB))
+        assert (await mine.script("rows 1", wait_timeout=WAIT)).status.state == COMPLETED
