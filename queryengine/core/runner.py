@@ -230,7 +230,10 @@ class Runner:
             event = Event.CANCEL if stop.ends_as is QueryState.CANCELLED else Event.FAIL
             return event, {**facts, "end_us": now_us, "failure": stop.failure}
         if isinstance(last, Failed):
-            return Event.FAIL, {**facts, "end_us": now_us, "failure": last.failure}
+            # The engine has the limit too, and its clock may be the first to strike.
+            by_time = last.failure.reason is Reason.QUERY_TIMEOUT
+            failure = _timed_out(live.query.spec.execution_timeout_ms) if by_time else last.failure
+            return Event.FAIL, {**facts, "end_us": now_us, "failure": failure}
         failure = Failure(
             Reason.WORKER_LOST,
             f"{last.description}; nothing was lost but this run, submit the query again",

@@ -1,6 +1,6 @@
 """DuckDB, embedded: a database file, a folder of Parquet and CSV files, or tables in memory.
 
-Every execution has a cursor of its own in a read-only transaction on one locked-down instance. Nothing but
+Every execution has a cursor to itself, in a read-only transaction, on one locked-down instance. Nothing but
 `interrupt` and `query_progress` may touch a cursor while a call on it is in flight.
 """
 
@@ -35,6 +35,8 @@ _EACH_CURSOR: Final = (
 )
 _DEADLINE: Final = "SET SESSION max_execution_time = {milliseconds}"
 _READ_ONLY: Final = "BEGIN TRANSACTION READ ONLY"
+_SEED: Final = "setseed"
+"""The one function that changes a session, by what random() gives next."""
 
 
 class DuckDBEngine(Engine):
@@ -65,7 +67,7 @@ class DuckDBEngine(Engine):
         self._open: set[DuckDBExecution] = set()
         self._usual_milliseconds = 0
         self._spare: tuple[duckdb.DuckDBPyConnection, int] | None = None
-        """A cursor nobody has used, and its deadline: to set one up takes longer than a short query."""
+        """A cursor that nobody uses, and its deadline: to set one up takes longer than a short query."""
 
     def version(self) -> str:
         return f"DuckDB {duckdb.__version__}"
@@ -88,14 +90,26 @@ class DuckDBEngine(Engine):
             cursor.execute(_DEADLINE.format(milliseconds=milliseconds))
         return cursor
 
+    def take_back(self, cursor: duckdb.DuckDBPyConnection, milliseconds: int) -> None:
+        """Keep a cursor on which an execution has left nothing but its transaction."""
+        try:
+            cursor.execute("ROLLBACK")
+        except duckdb.Error:
+            cursor.close()
+        else:
+            self._keep(cursor, milliseconds)
+
     def prepare(self) -> None:
-        with suppress(duckdb.Error):
-            milliseconds = self._usual_milliseconds
-            spare = (self._set_up(milliseconds), milliseconds)
-            with self._lock:
-                former, self._spare = self._spare, spare
-            if former is not None:
-                former[0].close()
+        if self._spare is None:
+            with suppress(duckdb.Error):
+                milliseconds = self._usual_milliseconds
+                self._keep(self._set_up(milliseconds), milliseconds)
+
+    def _keep(self, cursor: duckdb.DuckDBPyConnection, milliseconds: int) -> None:
+        with self._lock:
+            former, self._spare = self._spare, (cursor, milliseconds)
+        if former is not None:
+            former[0].close()
 
     def _set_up(self, milliseconds: int) -> duckdb.DuckDBPyConnection:
         # The instance refuses a second thread instead of letting it wait.
@@ -132,13 +146,16 @@ class DuckDBExecution(Execution):
         self._schema = pa.schema([])
         self._converts: list[Convert | None] = []
         self._progress = Progress()
+        self._milliseconds = max(1, int(statement.execution_timeout_seconds * 1000))
+        self._is_clean = _SEED not in statement.sql.lower()
+        """Nothing of this execution would show to another one on the same cursor."""
+        self._has_ended = False
 
     def start(self) -> pa.Schema:
         with self._translated(), self._calls.call():
             parsed = check_text(self._statement.sql)
             parameters = bind(self._statement.parameters, parsed.named_parameters)
-            milliseconds = max(1, int(self._statement.execution_timeout_seconds * 1000))
-            self._cursor = cursor = self._engine.cursor(milliseconds)
+            self._cursor = cursor = self._engine.cursor(self._milliseconds)
             self._prepare(cursor)
             try:
                 relation = cursor.sql(self._statement.sql, params=parameters)
@@ -189,7 +206,12 @@ class DuckDBExecution(Execution):
             # A reader owns its connection, so it goes first.
             if reader is not None:
                 reader.close()
-            if cursor is not None:
+            if cursor is None:
+                return
+            # An execution that was interrupted has not ended, so that no interrupt can reach the next one.
+            if self._has_ended and self._is_clean:
+                self._engine.take_back(cursor, self._milliseconds)
+            else:
                 with suppress(duckdb.Error):
                     cursor.close()
 
@@ -209,9 +231,11 @@ class DuckDBExecution(Execution):
             if name not in SESSION_SETTINGS:
                 message = f"setting {name!r} cannot be set here; possible: {', '.join(SESSION_SETTINGS)}"
                 raise error(Reason.UNSUPPORTED, message, feature=f"session_settings.{name}")
+            self._is_clean = False
             cursor.execute(f"SET SESSION {name} = {literal(value)}")
         home = [identifier(part) for part in (statement.catalog, statement.schema) if part]
         if home:
+            self._is_clean = False
             cursor.execute(f"USE {'.'.join(home)}")
         cursor.execute(_READ_ONLY)
 
@@ -222,6 +246,7 @@ class DuckDBExecution(Execution):
             raise error(Reason.STATEMENT_REJECTED, "the statement returns no columns")
         how = plan(types)
         if how.lossless:
+            self._is_clean = False
             cursor.execute("SET SESSION arrow_lossless_conversion = true")
         if how.projection is not None:
             relation = relation.project(how.projection)
@@ -257,6 +282,7 @@ class DuckDBExecution(Execution):
                 # 0 for tables in memory, of which DuckDB counts no bytes.
                 read_bytes = int(profile.get("io", {}).get("total_bytes_read", 0)) or None
         self._progress = Progress(fraction=1.0, rows_scanned=rows, bytes_scanned=read_bytes)
+        self._has_ended = True
 
     def _located(self, cursor: duckdb.DuckDBPyConnection, parameters: Any, cause: duckdb.Error) -> QueryEngineError:
         """The failure for a statement that does not bind. `sql` loses the place of such an error, EXPLAIN
