@@ -11,6 +11,7 @@ from rich.console import Console
 
 from queryengine.cli import options
 from queryengine.cli.failures import ExitCode, ended, error_console, reported
+from queryengine.cli.interrupt import interrupted_by
 from queryengine.cli.options import DEFAULT_SERVER, DEFAULT_TENANT, Format, Output, Server, Tenant, User
 from queryengine.cli.output import TableWriter, Writer, writer_to
 from queryengine.cli.progress import Progress
@@ -97,11 +98,12 @@ def _check_output(format: Format, output: object) -> None:  # noqa: A002 - as th
 
 def _copy(result: QueryResult, writer: Writer, shown: Progress) -> None:
     try:
-        writer.begin(result.schema)
-        for batch in result:
-            writer.write(batch)
-            if isinstance(writer, TableWriter) and writer.is_full:
-                break
+        with interrupted_by(result.close):
+            writer.begin(result.schema)
+            for batch in result:
+                writer.write(batch)
+                if isinstance(writer, TableWriter) and writer.is_full:
+                    break
     except pa.ArrowNotImplementedError as error:
         raise ended(f"the format cannot hold these columns: {error}; try --format arrow") from error
     if result.end is None:

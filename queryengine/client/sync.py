@@ -302,6 +302,8 @@ class QueryResult(ResultState):
             if self._call is None:
                 request = self._reader.request()
                 self._call = self._client.open_stream("StreamResults", request, None)
+                # `close` may have come from another thread meanwhile, and found no stream to end.
+                self._check_open()
             self._take(self._reader.receive(next(self._call)))
         except StopIteration:
             pass
