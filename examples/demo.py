@@ -119,8 +119,8 @@ def tell_story(root: Path, proved: list[str]) -> None:
             show_scan(client, source, proved)
             survive_client(client, server, root, source, proved)
             show_cancel(client, server, proved)
+            finished = client.submit(SCAN, wait_timeout=WAIT_SECONDS).query_id
             acked = keep_busy(client)
-            finished = client.submit(SCAN, wait_timeout=WAIT_SECONDS, labels={"part": "stored"}).query_id
         with step("kill -9 the server, with queries running and waiting"):
             server.kill()
             server = Server(config)
