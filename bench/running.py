@@ -8,7 +8,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, Final
 
@@ -28,10 +28,12 @@ class Program:
     """A Python module that runs as a process and talks over its standard input and output, a line at a time."""
 
     def __init__(self, module: str, *arguments: str, environment: Mapping[str, str] | None = None) -> None:
+        self._errors = tempfile.TemporaryFile("w+")  # noqa: SIM115 - Closed by stop.
         self._process = subprocess.Popen(
             [sys.executable, "-m", module, *arguments],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
+            stderr=self._errors,
             text=True,
             env={**os.environ, **KEEP_MEMORY, **(environment or {})},
         )
@@ -44,7 +46,8 @@ class Program:
             found = re.search(pattern, line)
             if found:
                 return found[1]
-        raise RuntimeError(f"{self._process.args!r} ended with code {self._process.wait()} and told nothing")
+        self._errors.seek(0)
+        raise RuntimeError(f"{self._process.args!r} ended with code {self._process.wait()}: {self._errors.read()}")
 
     def ask(self, **question: Any) -> dict[str, Any]:
         """Send one JSON line, return the one that comes back."""
@@ -53,16 +56,9 @@ class Program:
         answer: dict[str, Any] = json.loads(self.line(r"^(\{.*\})$"))
         return answer
 
-    def core_seconds(self) -> float:
-        """CPU time of the process and of every process below it, so far."""
-        total = 0.0
-        for each in (self._tree, *self._tree.children(recursive=True)):
-            try:
-                times = each.cpu_times()
-            except psutil.NoSuchProcess:
-                continue
-            total += times.user + times.system
-        return total
+    def core_seconds(self) -> tuple[float, float]:
+        """CPU time so far of the process, and of all processes below it."""
+        return _core_seconds([self._tree]), _core_seconds(self._tree.children(recursive=True))
 
     def resident_mib(self) -> float:
         """Memory of the process alone."""
@@ -75,9 +71,18 @@ class Program:
         except subprocess.TimeoutExpired:
             self._process.kill()
             self._process.wait()
-        for stream in (self._process.stdin, self._process.stdout):
+        for stream in (self._process.stdin, self._process.stdout, self._errors):
             if stream is not None:
                 stream.close()
+
+
+def _core_seconds(processes: list[psutil.Process]) -> float:
+    total = 0.0
+    for each in processes:
+        with suppress(psutil.NoSuchProcess):
+            times = each.cpu_times()
+            total += times.user + times.system
+    return total
 
 
 @contextmanager

@@ -17,7 +17,7 @@ from bench.running import machine, server
 from queryengine.client import AsyncClient, Client
 
 SHORT: Final = "SELECT 1"
-LONG: Final = "SELECT i, i * 0.5 AS value, 'name_' || (i % 1000) AS name FROM range(10000000) t(i)"
+LONG: Final = "SELECT i, i * 0.5::DOUBLE AS value, 'name_' || (i % 1000) AS name FROM range(10000000) t(i)"
 STATUS_CALLS: Final = 10_000
 CALL_SECONDS: Final = 60.0
 

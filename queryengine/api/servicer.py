@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import AsyncIterator, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Final
 
 import pyarrow as pa
@@ -51,6 +52,7 @@ from queryengine.v1 import query_service_pb2 as pb
 from queryengine.v1 import result_pb2
 
 STREAM_RETRY_SECONDS: Final = 1.0
+SCHEMAS_KEPT: Final = 64
 
 
 @dataclass(frozen=True, slots=True)
@@ -262,7 +264,15 @@ class Servicer:
 
 
 def _schema(encoded: bytes, attempt: int) -> result_pb2.ResultSchema:
-    return to_result_schema(pa.ipc.read_schema(pa.py_buffer(encoded)), attempt=attempt)
+    schema = result_pb2.ResultSchema(attempt=attempt)
+    schema.MergeFrom(_columns(encoded))
+    return schema
+
+
+@lru_cache(maxsize=SCHEMAS_KEPT)
+def _columns(encoded: bytes) -> result_pb2.ResultSchema:
+    """Shared by all answers with these columns: to describe them takes longer than to send a short result."""
+    return to_result_schema(pa.ipc.read_schema(pa.py_buffer(encoded)))
 
 
 def _rotate(item: Rotated) -> result_pb2.StreamRotate:

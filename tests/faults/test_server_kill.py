@@ -44,7 +44,8 @@ async def submit_until_it_dies(api: Api, acknowledged: set[str], chance: random.
 async def test_whatever_was_acknowledged_survives_kill_9(tmp_path: Path) -> None:
     chance = random.Random(7)
     acknowledged: set[str] = set()
-    with server_process(tmp_path, limits=ROOMY) as server:
+    engines = {"duckdb": {"type": "duckdb", "workers": 1}, "scripted": {"type": "scripted", "workers": 1}}
+    with server_process(tmp_path, limits=ROOMY, engines=engines) as server:
         for kill in range(KILLS):
             server.start()
             async with grpc.aio.insecure_channel(server.address) as channel:

@@ -106,6 +106,17 @@ async def test_a_memory_bomb_hurts_its_worker_only(tmp_path: Path) -> None:
             assert (await api.submit("SELECT 1", wait_timeout=WAIT)).status.state == COMPLETED
 
 
+async def test_memory_is_bounded_whatever_the_engine_says(tmp_path: Path) -> None:
+    engines = {"scripted": {"type": "scripted", "workers": 1, "memory_limit_mib": 1024}}
+    async with serving(tmp_path, engines=engines) as service, grpc.aio.insecure_channel(service.address) as channel:
+        api = Api(channel, "tenant")
+        status = (await api.script("memory 2000000000; rows 1", wait_timeout=WAIT)).status
+        assert (status.state, status.error.reason) == (FAILED, "OUT_OF_MEMORY")
+        refusal = await refused(api.stream(status.query_id))
+        assert (refusal.code.name, refusal.reason) == ("RESOURCE_EXHAUSTED", "OUT_OF_MEMORY")
+        await expect_slots(service, api)
+
+
 async def test_a_cancel_that_meets_a_dying_worker_ends_the_query(doomed: Service, doomed_api: Api) -> None:
     query_id = (await doomed_api.script("ignore_cancel; rows 1; endless")).status.query_id
     await doomed_api.has_rows(query_id)
