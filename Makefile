@@ -3,6 +3,7 @@ SHELL := /bin/bash
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+EXTRAS := clickhouse postgres spark trino
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .PHONY: help
@@ -64,7 +65,7 @@ bench-quick: setup ## Compare the result path with pyarrow.flight in one run, a 
 
 .PHONY: lock
 lock: setup ## Pin every dependency again in requirements.lock
-	$(BIN)/pip-compile --quiet --extra dev --strip-extras --no-emit-index-url --no-emit-trusted-host --no-emit-find-links --no-header --no-annotate \
+	$(BIN)/pip-compile --quiet --extra dev $(addprefix --extra ,$(EXTRAS)) --strip-extras --no-emit-index-url --no-emit-trusted-host --no-emit-find-links --no-header --no-annotate \
 		--upgrade --output-file requirements.lock pyproject.toml
 
 .PHONY: clean

@@ -80,6 +80,8 @@ def status(live: LiveQuery, now_us: int) -> query_pb2.QueryStatus:
         sql_preview=spec.sql_preview(),
         query_hash=query.query_hash,
         priority=spec.priority,
+        engine_query_id=live.engine_query_id,
+        engine_query_url=live.engine_query_url,
     )
 
 
@@ -102,6 +104,11 @@ def engine(view: EngineView) -> query_service_pb2.EngineInfo:
             catalog=traits.catalog,
             schema=traits.schema,
             session_settings=traits.session_settings,
+            streams=traits.streams,
+            back_pressure=traits.back_pressure,
+            cancel_confirmed=traits.cancel_confirmed,
+            sandbox=traits.sandbox,
+            writes=traits.writes,
         ),
     )
 
@@ -138,7 +145,11 @@ def result_end(live: LiveQuery, totals: ResultTotals, attempt: int, now_us: int)
 
 
 def _progress(live: LiveQuery, now_us: int) -> query_pb2.Progress:
-    progress = query_pb2.Progress()
+    progress = query_pb2.Progress(
+        splits_done=live.progress.splits_done,
+        splits_total=live.progress.splits_total,
+        engine_state=live.progress.engine_state,
+    )
     query = live.query
     if query.state is QueryState.QUEUED and live.place is not None:
         progress.queue_position = live.place.position

@@ -30,6 +30,7 @@ from queryengine.domain.clock import SystemClock
 from queryengine.domain.lifecycle import QueryState
 
 CANCEL_WAIT_SECONDS = 10.0
+TRAITS_SHOWN = ("streams", "back_pressure", "progress", "scan_statistics", "cancel_confirmed", "sandbox", "writes")
 
 
 def ps(
@@ -182,7 +183,7 @@ def engines(
             typer.echo(jsontext.text(dataclasses.asdict(engine)))
         return
     table = Table(show_edge=False)
-    for name in ("name", "type", "running", "queued", "state", "parameters", "detail"):
+    for name in ("name", "type", "running", "queued", "state", "parameters", "does", "detail"):
         table.add_column(name, justify="right" if name in ("running", "queued") else "left")
     for engine in found:
         takes = [
@@ -193,6 +194,7 @@ def engines(
             )
             if is_taken
         ]
+        does = [word.replace("_", " ") for word in TRAITS_SHOWN if getattr(engine, word)]
         table.add_row(
             Text(engine.name + (" (default)" if engine.is_default else "")),
             engine.type,
@@ -200,6 +202,7 @@ def engines(
             str(engine.queued),
             "up" if engine.available else "down",
             ", ".join(takes) or "none",
+            ", ".join(does) or "nothing more",
             Text(engine.detail),
         )
     _print_table(table)

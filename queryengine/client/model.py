@@ -73,6 +73,11 @@ class QueryStatus:
     bytes: int
     rows_scanned: int | None
     bytes_scanned: int | None
+    splits_done: int | None
+    splits_total: int | None
+    engine_state: str
+    engine_query_id: str
+    engine_query_url: str
     error: QueryError | None
     submit_time: dt.datetime | None
     start_time: dt.datetime | None
@@ -156,6 +161,11 @@ class EngineInfo:
     catalog: bool
     schema: bool
     session_settings: tuple[str, ...]
+    streams: bool
+    back_pressure: bool
+    cancel_confirmed: bool
+    sandbox: bool
+    writes: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -194,6 +204,11 @@ def query_status(message: query_pb2.QueryStatus) -> QueryStatus:
         bytes=stats.bytes,
         rows_scanned=_optional(stats, "rows_scanned"),
         bytes_scanned=_optional(stats, "bytes_scanned"),
+        splits_done=_optional(progress, "splits_done"),
+        splits_total=_optional(progress, "splits_total"),
+        engine_state=progress.engine_state,
+        engine_query_id=message.engine_query_id,
+        engine_query_url=message.engine_query_url,
         error=_query_error(message.error) if message.HasField("error") else None,
         submit_time=_time(message, "submit_time"),
         start_time=_time(message, "start_time"),
@@ -257,6 +272,11 @@ def _engine(message: query_service_pb2.EngineInfo) -> EngineInfo:
         catalog=traits.catalog,
         schema=traits.schema,
         session_settings=tuple(traits.session_settings),
+        streams=traits.streams,
+        back_pressure=traits.back_pressure,
+        cancel_confirmed=traits.cancel_confirmed,
+        sandbox=traits.sandbox,
+        writes=traits.writes,
     )
 
 

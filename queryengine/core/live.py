@@ -94,6 +94,14 @@ class LiveQuery:
     def is_final(self) -> bool:
         return self.query.is_final
 
+    @property
+    def engine_query_id(self) -> str:
+        return self.progress.engine_query_id or self.query.engine_query_id
+
+    @property
+    def engine_query_url(self) -> str:
+        return self.progress.engine_query_url or self.query.engine_query_url
+
     def take(self, query: Query) -> None:
         """Adopt a newer record; an older one, which a late answer of the store may be, changes nothing."""
         if query.version > self.query.version:

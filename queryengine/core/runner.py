@@ -121,6 +121,8 @@ class Runner:
         return RunOrder(
             execution=f"{query.query_id}/{query.attempt}/{query.tenant}",
             query_id=query.query_id,
+            tenant=query.tenant,
+            subject=query.subject,
             sql=spec.sql,
             parameters=spec.parameters,
             catalog=spec.catalog,
@@ -187,6 +189,8 @@ class Runner:
             live.engine_cancel = EngineCancel.CONFIRMED
         if isinstance(last, Ended) and live.index is not None:
             live.index.totals = last.totals
+        changes["engine_query_id"] = live.progress.engine_query_id
+        changes["engine_query_url"] = live.progress.engine_query_url
         seen = live.query
         if event is Event.COMPLETE:
             live.amend(state=QueryState.COMPLETED, **changes)

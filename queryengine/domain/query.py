@@ -116,6 +116,9 @@ class Query:
     bytes: int = 0
     rows_scanned: int | None = None
     bytes_scanned: int | None = None
+    engine_query_id: str = ""
+    """The engine's name for the last attempt, and where people see it; empty when the engine has none."""
+    engine_query_url: str = ""
     truncation: Truncation | None = None
     failure: Failure | None = None
     submit_us: int

@@ -22,6 +22,17 @@ class EngineTraits:
 
     named_parameters: bool = False
     positional_parameters: bool = False
+    streams: bool = False
+    """Rows come while the engine still works, and the whole result is never in memory at once."""
+    back_pressure: bool = False
+    """A consumer that stalls makes the engine wait."""
+    cancel_confirmed: bool = False
+    """`cancel` returns after the engine itself has said that nothing of the execution runs."""
+    sandbox: bool = False
+    """The engine was told to refuse whatever writes, or reaches files and networks of its own; the check of the text is
+    not the only guard."""
+    writes: bool = False
+    """Statements that write may run."""
     progress: bool = False
     """Progress.fraction is reported while a statement runs."""
     scan_statistics: bool = False
@@ -41,6 +52,9 @@ class Statement:
 
     sql: str
     query_id: str
+    tenant: str = ""
+    subject: str = ""
+    """Who asks; for the labels that an engine shows beside its queries."""
     parameters: tuple[BoundParameter, ...] = ()
     catalog: str = ""
     schema: str = ""
@@ -56,6 +70,14 @@ class Progress:
     fraction: float | None = None
     rows_scanned: int | None = None
     bytes_scanned: int | None = None
+    splits_done: int | None = None
+    splits_total: int | None = None
+    engine_state: str = ""
+    """The engine's own word for where the execution is, such as "PLANNING"."""
+    engine_query_id: str = ""
+    """The engine's name for this execution; stays once it is known."""
+    engine_query_url: str = ""
+    """Where people see the execution in the engine's own web pages."""
 
 
 class Execution(ABC):
@@ -146,6 +168,11 @@ class Engine(ABC):
     @abstractmethod
     def open(self, statement: Statement) -> Execution:
         """A handle for one run. Does no I/O and cannot fail: what is wrong with a statement shows in `start`."""
+
+    def probe(self) -> None:  # noqa: B027 - An embedded engine answers as long as its process lives.
+        """Ask the engine for a sign of life, with a bound of a few seconds. Called now and then from a thread of its
+        own, beside executions. Raises ENGINE_UNAVAILABLE with the cause.
+        """
 
     def prepare(self) -> None:  # noqa: B027 - Most engines have nothing to prepare.
         """Do ahead what every execution needs. Called when the engine has been opened and after each execution, when

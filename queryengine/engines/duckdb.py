@@ -48,6 +48,10 @@ class DuckDBEngine(Engine):
         return EngineTraits(
             named_parameters=True,
             positional_parameters=True,
+            streams=True,
+            back_pressure=True,
+            cancel_confirmed=True,
+            sandbox=True,
             progress=True,
             scan_statistics=True,
             catalog=True,

@@ -136,6 +136,9 @@ class ScriptedEngine(Engine):
         return EngineTraits(
             named_parameters=True,
             positional_parameters=True,
+            streams=True,
+            back_pressure=True,
+            cancel_confirmed=True,
             progress=True,
             scan_statistics=True,
             embedded=bool(options.get("embedded", True)),

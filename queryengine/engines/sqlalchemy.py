@@ -35,7 +35,7 @@ class SQLAlchemyEngine(Engine):
     @classmethod
     def traits(cls, options: Mapping[str, Any]) -> EngineTraits:
         _, dialect = _target(options)
-        return EngineTraits(named_parameters=True, positional_parameters=True, embedded=dialect.embedded)
+        return dialect.traits
 
     @classmethod
     def check(cls, sql: str, options: Mapping[str, Any]) -> None:

@@ -11,6 +11,7 @@ import sqlalchemy as sa
 
 from queryengine.codec.values import BoundParameter
 from queryengine.domain.errors import Reason
+from queryengine.engines.base import EngineTraits
 from queryengine.engines.sqlalchemy_check import CheckedQuery
 from queryengine.engines.sqlalchemy_columns import Column
 
@@ -25,8 +26,7 @@ class Dialect(ABC):
     sqlglot_name: ClassVar[str]
     probe: ClassVar[str]
     """A query that fails when the database cannot be read."""
-    embedded: ClassVar[bool]
-    """The database computes inside this process."""
+    traits: ClassVar[EngineTraits]
 
     @abstractmethod
     def check_url(self, url: sa.URL) -> None:

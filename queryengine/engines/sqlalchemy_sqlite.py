@@ -20,6 +20,7 @@ from sqlalchemy.pool import NullPool
 
 from queryengine.codec.values import BoundParameter
 from queryengine.domain.errors import Reason, error
+from queryengine.engines.base import EngineTraits
 from queryengine.engines.parameters import name_of
 from queryengine.engines.sqlalchemy_check import CheckedQuery
 from queryengine.engines.sqlalchemy_columns import Column
@@ -85,7 +86,15 @@ class SQLiteDialect(Dialect):
     product = "SQLite"
     sqlglot_name = "sqlite"
     probe = "SELECT count(*) FROM sqlite_master"
-    embedded = True
+    traits = EngineTraits(
+        named_parameters=True,
+        positional_parameters=True,
+        streams=True,
+        back_pressure=True,
+        cancel_confirmed=True,
+        sandbox=True,
+        embedded=True,
+    )
 
     def check_url(self, url: sa.URL) -> None:
         if url.drivername not in {"sqlite", "sqlite+pysqlite"}:

@@ -34,6 +34,8 @@ BECAME: Final = (
     "bytes",
     "rows_scanned",
     "bytes_scanned",
+    "engine_query_id",
+    "engine_query_url",
     "truncation",
     "failure",
     "start_us",

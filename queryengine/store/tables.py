@@ -54,6 +54,8 @@ QUERIES: Final = sa.Table(
     sa.Column("expire_us", sa.BigInteger),
     sa.Column("cancel_us", sa.BigInteger),
     sa.Column("cancel_reason", sa.Text, nullable=False),
+    sa.Column("engine_query_id", sa.Text, nullable=False, server_default=""),
+    sa.Column("engine_query_url", sa.Text, nullable=False, server_default=""),
     sa.CheckConstraint(_one_of("state", QueryState), name="state_is_known"),
     sa.CheckConstraint(_one_of("result_state", ResultState), name="result_state_is_known"),
     sa.CheckConstraint(f"truncation IS NULL OR {_one_of('truncation', Truncation)}", name="truncation_is_known"),

@@ -294,7 +294,7 @@ class EngineInfo(_message.Message):
     def __init__(self, name: _Optional[str] = ..., type: _Optional[str] = ..., is_default: _Optional[bool] = ..., slots: _Optional[int] = ..., running: _Optional[int] = ..., queued: _Optional[int] = ..., available: _Optional[bool] = ..., detail: _Optional[str] = ..., traits: _Optional[_Union[EngineTraits, _Mapping]] = ...) -> None: ...
 
 class EngineTraits(_message.Message):
-    __slots__ = ("named_parameters", "positional_parameters", "progress", "scan_statistics", "catalog", "schema", "session_settings")
+    __slots__ = ("named_parameters", "positional_parameters", "progress", "scan_statistics", "catalog", "schema", "session_settings", "streams", "back_pressure", "cancel_confirmed", "sandbox", "writes")
     NAMED_PARAMETERS_FIELD_NUMBER: _ClassVar[int]
     POSITIONAL_PARAMETERS_FIELD_NUMBER: _ClassVar[int]
     PROGRESS_FIELD_NUMBER: _ClassVar[int]
@@ -302,6 +302,11 @@ class EngineTraits(_message.Message):
     CATALOG_FIELD_NUMBER: _ClassVar[int]
     SCHEMA_FIELD_NUMBER: _ClassVar[int]
     SESSION_SETTINGS_FIELD_NUMBER: _ClassVar[int]
+    STREAMS_FIELD_NUMBER: _ClassVar[int]
+    BACK_PRESSURE_FIELD_NUMBER: _ClassVar[int]
+    CANCEL_CONFIRMED_FIELD_NUMBER: _ClassVar[int]
+    SANDBOX_FIELD_NUMBER: _ClassVar[int]
+    WRITES_FIELD_NUMBER: _ClassVar[int]
     named_parameters: bool
     positional_parameters: bool
     progress: bool
@@ -309,4 +314,9 @@ class EngineTraits(_message.Message):
     catalog: bool
     schema: bool
     session_settings: _containers.RepeatedScalarFieldContainer[str]
-    def __init__(self, named_parameters: _Optional[bool] = ..., positional_parameters: _Optional[bool] = ..., progress: _Optional[bool] = ..., scan_statistics: _Optional[bool] = ..., catalog: _Optional[bool] = ..., schema: _Optional[bool] = ..., session_settings: _Optional[_Iterable[str]] = ...) -> None: ...
+    streams: bool
+    back_pressure: bool
+    cancel_confirmed: bool
+    sandbox: bool
+    writes: bool
+    def __init__(self, named_parameters: _Optional[bool] = ..., positional_parameters: _Optional[bool] = ..., progress: _Optional[bool] = ..., scan_statistics: _Optional[bool] = ..., catalog: _Optional[bool] = ..., schema: _Optional[bool] = ..., session_settings: _Optional[_Iterable[str]] = ..., streams: _Optional[bool] = ..., back_pressure: _Optional[bool] = ..., cancel_confirmed: _Optional[bool] = ..., sandbox: _Optional[bool] = ..., writes: _Optional[bool] = ...) -> None: ...

@@ -19,6 +19,8 @@ class RunOrder:
     execution: str
     """Name of this run on its worker; unique in the life of the server."""
     query_id: str
+    tenant: str
+    subject: str
     sql: str
     parameters: bytes
     catalog: str
@@ -55,6 +57,8 @@ class RunOrder:
         return Statement(
             sql=self.sql,
             query_id=self.query_id,
+            tenant=self.tenant,
+            subject=self.subject,
             parameters=parameters,
             catalog=self.catalog,
             schema=self.schema,

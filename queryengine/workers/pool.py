@@ -250,8 +250,7 @@ class _Seat:
             case "page":
                 run.deliver(PagePublished(PageEntry(*header["page"])))
             case "progress":
-                progress = Progress(header["fraction"], header["rows_scanned"], header["bytes_scanned"])
-                run.deliver(Progressed(progress))
+                run.deliver(Progressed(Progress(**header["progress"])))
             case "end":
                 self._finish(run, Ended(ResultTotals.from_json(header["totals"])))
             case "failed":

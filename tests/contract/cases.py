@@ -3,77 +3,18 @@ changes.
 """
 
 import sqlite3
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
+from engine_case import COMMON_ACCEPTED, COMMON_REFUSED, EngineCase
 
 from queryengine.codec.values import BoundParameter
 from queryengine.domain.errors import Reason
-from queryengine.engines.base import Engine
 from queryengine.engines.duckdb import DuckDBEngine
 from queryengine.engines.scripted import ScriptedEngine
 from queryengine.engines.sqlalchemy import SQLAlchemyEngine
-
-HOSTILE_TEXTS = (
-    "",
-    "it's",
-    "'; DROP TABLE t; --",
-    '"quoted" \\ back\\slash',
-    "$1 :name ? %s %(x)s {x}",
-    "/* comment */ -- line",
-    "snowman ☃ and \U0001f600 and é",
-    "line\nbreak\tand\rreturn",
-    "\u202e right to left",
-)
-
-
-@dataclass(frozen=True, kw_only=True)
-class EngineCase:
-    """One engine, and the SQL in which it does what a test needs."""
-
-    name: str
-    engine: type[Engine]
-    options: Callable[[Path], dict[str, Any]]
-    """Options of an engine whose data, if it needs any, is made below the path."""
-    numbers: Callable[[int], str]
-    """The whole numbers from 0 to n-1 in order, in a column n of int64."""
-    wide: Callable[[int, int], str]
-    """So many rows, each with a text of so many characters."""
-    endless_start: str
-    """Accepted; its `start` works for hours."""
-    endless_rows: str
-    """Yields rows for hours."""
-    fails_late: str
-    """Yields many rows, then fails with `late_reason`."""
-    late_reason: Reason
-    syntax_error: str
-    """Does not parse, on its second line."""
-    rejected: str
-    """Parses, but names what does not exist."""
-    rejected_words: str
-    """What the engine says about it."""
-    rejected_position: tuple[int, int] | None
-    refused: Sequence[tuple[str, Reason]]
-    """Texts that `check` refuses."""
-    accepted: Sequence[str]
-    """Texts that `check` accepts."""
-    named: Callable[[Sequence[str]], str]
-    """One row of the named parameters."""
-    positional: Callable[[int], str]
-    """One row of so many positional parameters."""
-    values: Sequence[Any]
-    """Parameter values that come back as they are, beside texts."""
-    refused_value: BoundParameter
-    """A parameter that the engine cannot hold exactly."""
-    repeats_names: str
-    """Columns named `a`, `a` and `ü "x`."""
-
-    def open(self, directory: Path) -> Engine:
-        return self.engine(self.name, self.options(directory))
 
 
 def _sqlite_options(directory: Path) -> dict[str, Any]:
@@ -84,38 +25,6 @@ def _sqlite_options(directory: Path) -> dict[str, Any]:
         connection.close()
     return {"url": f"sqlite:///{path}"}
 
-
-COMMON_REFUSED = (
-    ("", Reason.NOT_ONE_STATEMENT),
-    ("-- nothing", Reason.NOT_ONE_STATEMENT),
-    ("SELECT 1; SELECT 2", Reason.NOT_ONE_STATEMENT),
-    ("SELECT 1; DROP TABLE t", Reason.NOT_ONE_STATEMENT),
-    ("SELEC 1", Reason.SYNTAX_ERROR),
-    ("SELECT (1", Reason.SYNTAX_ERROR),
-    ("SELECT 'abc", Reason.SYNTAX_ERROR),
-    ("INSERT INTO t VALUES (1)", Reason.STATEMENT_NOT_ALLOWED),
-    ("UPDATE t SET a = 1", Reason.STATEMENT_NOT_ALLOWED),
-    ("DELETE FROM t", Reason.STATEMENT_NOT_ALLOWED),
-    ("DROP TABLE t", Reason.STATEMENT_NOT_ALLOWED),
-    ("CREATE TABLE x AS SELECT 1", Reason.STATEMENT_NOT_ALLOWED),
-    ("ALTER TABLE t ADD COLUMN b INTEGER", Reason.STATEMENT_NOT_ALLOWED),
-    ("ATTACH 'x.db' AS x", Reason.STATEMENT_NOT_ALLOWED),
-    ("PRAGMA user_version", Reason.STATEMENT_NOT_ALLOWED),
-    ("VACUUM", Reason.STATEMENT_NOT_ALLOWED),
-    ("BEGIN", Reason.STATEMENT_NOT_ALLOWED),
-    ("WITH x AS (DELETE FROM t RETURNING *) SELECT * FROM x", Reason.STATEMENT_NOT_ALLOWED),
-    ("WITH x AS (SELECT 1) INSERT INTO t SELECT * FROM x", Reason.STATEMENT_NOT_ALLOWED),
-)
-COMMON_ACCEPTED = (
-    "SELECT 1",
-    "select 1;",
-    "-- words\nSELECT 1 -- more",
-    "WITH x AS (SELECT 1 AS a) SELECT * FROM x",
-    "SELECT 1 UNION ALL SELECT 2",
-    "(SELECT 1)",
-    "VALUES (1, 2)",
-    "SELECT 'delete from t; insert' AS \"update\"",
-)
 
 DUCKDB = EngineCase(
     name="duckdb",
@@ -163,6 +72,8 @@ DUCKDB = EngineCase(
     values=(None, True, 0, -(2**63), 2**63 - 1, 1.5, Decimal("1.50"), b"", b"\x00\xff", [1, 2], {"a": 1}),
     refused_value=BoundParameter("a", Decimal(10**50), pa.decimal256(60, 0)),
     repeats_names='SELECT 1 AS a, 2 AS a, 3 AS "ü ""x"',
+    unusable=lambda path: {"path": str(path / "none.db")},
+    unusable_words="none.db",
 )
 
 SQLITE = EngineCase(
@@ -203,6 +114,8 @@ SQLITE = EngineCase(
     values=(None, 0, -(2**63), 2**63 - 1, 1.5, b"", b"\x00\xff"),
     refused_value=BoundParameter("a", Decimal("1.10")),
     repeats_names='SELECT 1 AS a, 2 AS a, 3 AS "ü ""x"',
+    unusable=lambda path: {"url": f"sqlite:///{path / 'none.db'}"},
+    unusable_words="unable to open",
 )
 
 SCRIPTED = EngineCase(
@@ -234,6 +147,8 @@ SCRIPTED = EngineCase(
     values=(None, True, 0, -(2**63), 2**63 - 1, 1.5, Decimal("1.50"), b"", b"\x00\xff", [1, 2], {"a": 1}),
     refused_value=BoundParameter("a", "text", pa.int64()),
     repeats_names='columns a:int64, a:int64, ü "x:int64; rows 1',
+    unusable=lambda _: {"unavailable": "no such file none.db"},
+    unusable_words="none.db",
 )
 
 CASES = (DUCKDB, SQLITE, SCRIPTED)
