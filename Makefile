@@ -28,6 +28,10 @@ demo: setup ## Start a server, run the main job on real data, show what is pushe
 test: setup ## Run the whole test suite
 	$(BIN)/python -m pytest
 
+.PHONY: engines
+engines: setup ## Fetch the engine servers that the tests start, once, into a cache folder
+	$(BIN)/python -m tests.servers
+
 .PHONY: lint
 lint: setup ## Check style, layers, types and the contract
 	$(BIN)/ruff check .

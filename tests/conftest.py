@@ -19,6 +19,7 @@ import pytest
 import pytest_asyncio
 
 from queryengine.app import Service
+from tests.servers.server import shared_processes, stop_all
 from tests.support import COMPLETED, RUNNING, STEP_SECONDS, Api, Gate, new_id, serving
 
 PATIENCE_SECONDS = 5.0
@@ -40,6 +41,13 @@ def temporary_folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]
         yield folder
 
 
+@pytest.fixture(scope="session", autouse=True)
+def engine_servers() -> Iterator[None]:
+    """Servers that tests asked for live as long as the session."""
+    yield
+    stop_all()
+
+
 class Holdings:
     """What this process holds at a moment."""
 
@@ -52,7 +60,8 @@ class Holdings:
             and "_poll_wrapper" not in thread.name
             and not (shared and thread.name.startswith(SHARED_THREADS))
         }
-        self.children = {child.pid for child in psutil.Process().children() if not self._is_shared_worker(child)}
+        children = {child.pid for child in psutil.Process().children() if not self._is_shared_worker(child)}
+        self.children = children - shared_processes()
         self.files, self.others = self._descriptors()
         self.temporary = {str(path) for path in temporary.iterdir()}
 
