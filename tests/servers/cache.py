@@ -44,7 +44,7 @@ def made_once(name: str, make: Callable[[Path], None]) -> Path:
 
 
 def packages_name(requirements: Path) -> str:
-    """The folder of the cache that holds the packages of a lock file: another lock, or another Python, another folder."""
+    """The folder of the cache that holds the packages of a lock file, by its content and by Python."""
     python = f"{sys.version_info.major}.{sys.version_info.minor}"
     digest = hashlib.sha256(requirements.read_bytes()).hexdigest()[:12]
     return f"{requirements.stem}-{python}-{digest}"
