@@ -34,8 +34,6 @@ BECAME: Final = (
     "bytes",
     "rows_scanned",
     "bytes_scanned",
-    "engine_query_id",
-    "engine_query_url",
     "truncation",
     "failure",
     "start_us",
@@ -44,6 +42,8 @@ BECAME: Final = (
     "expire_us",
     "cancel_us",
     "cancel_reason",
+    "engine_query_id",
+    "engine_query_url",
 )
 """Columns that tell what became of the query."""
 
