@@ -323,6 +323,7 @@ def _engine_config(settings: Settings, name: str) -> EngineConfig:
         workers=engine.workers,
         slots_per_worker=engine.slots_per_worker,
         memory_limit_mib=engine.memory_limit_mib,
+        probe_seconds=engine.probe_seconds,
     )
 
 

@@ -195,6 +195,13 @@ class Dispatcher:
     def waiting(self, engine: str) -> int:
         return len(self._queues[engine])
 
+    def why_down(self, engine: str) -> str:
+        """Why nothing can run on an engine now, for people; empty when it can, or when that is not known."""
+        if self._pool is None:
+            return ""
+        load = self._pool.load(engine)
+        return "" if load.available else load.detail
+
     def close(self) -> None:
         """Start nothing more; what waits stays durable."""
         self._closed = True

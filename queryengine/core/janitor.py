@@ -16,7 +16,7 @@ from queryengine.core.quota import SpoolMeter
 from queryengine.core.registry import Registry
 from queryengine.domain.clock import Clock
 from queryengine.domain.errors import Failure, QueryEngineError, Reason
-from queryengine.domain.lifecycle import Event, QueryState, ResultState
+from queryengine.domain.lifecycle import ATTEMPTS_MAX, Event, QueryState, ResultState
 from queryengine.domain.query import Query
 from queryengine.results.spool import Spool, SpooledQuery, tenant_hash
 from queryengine.store.store import Store
@@ -25,7 +25,6 @@ T = TypeVar("T")
 
 logger = logging.getLogger(__name__)
 
-ATTEMPTS_MAX: Final = 3
 BATCH: Final = 500
 URGENT_SECONDS: Final = 2.0
 """Between sweeps while the spool is nearly full."""

@@ -134,6 +134,14 @@ class LiveQuery:
             self.stop = stop
             self.stop_requested.set()
 
+    def begin_again(self) -> None:
+        """Forget the run that is over: the query waits for another."""
+        self.stop = None
+        self.stop_requested.clear()
+        self.progress = Progress()
+        self.expected_end_us = None
+        self.engine_cancel = EngineCancel.NOT_RUNNING
+
     def join(self) -> None:
         """A reader came."""
         self.readers += 1

@@ -236,6 +236,8 @@ class Queries:
             await run
         finally:
             self._dispatcher.finished(live)
+        if live.query.state is QueryState.QUEUED and not self._draining:
+            self._wait(live, self._dispatcher.place_of_old(live.query.tenant))
 
     def _wait(self, live: LiveQuery, place: WaitingPlace) -> None:
         self._dispatcher.enqueue(live, place)
@@ -251,12 +253,8 @@ class Queries:
             if left > 0:
                 await live.pulse.wait(left)
             elif self._dispatcher.remove(live):
-                failure = Failure(
-                    Reason.QUEUE_TIMEOUT,
-                    f"the query waited longer than its queue_timeout of {timeout_ms / 1000:g} seconds",
-                    {"timeout_ms": str(timeout_ms)},
-                )
-                await self._end_waiting(live, Event.FAIL, failure)
+                why_down = self._dispatcher.why_down(live.query.spec.engine)
+                await self._end_waiting(live, Event.FAIL, _waited_out(live.query, why_down))
             else:
                 return
 
@@ -282,6 +280,17 @@ def _same(live: LiveQuery, spec: QuerySpec) -> LiveQuery:
         message = "this query_id was used for another request; choose a new one"
         raise error(Reason.QUERY_ID_REUSED, message, query_id=live.query.query_id)
     return live
+
+
+def _waited_out(query: Query, why_down: str) -> Failure:
+    """The failure of a query that waited for too long, for a slot or for an engine that is down."""
+    timeout_ms = query.spec.queue_timeout_ms
+    seconds = f"its queue_timeout of {timeout_ms / 1000:g} seconds"
+    if why_down:
+        message = f"engine {query.spec.engine!r} could not be used within {seconds}: {why_down}"
+        return Failure(Reason.ENGINE_UNAVAILABLE, message, {"engine": query.spec.engine})
+    message = f"the query waited longer than {seconds}"
+    return Failure(Reason.QUEUE_TIMEOUT, message, {"timeout_ms": str(timeout_ms)})
 
 
 def cancelled(reason: str) -> Failure:

@@ -16,7 +16,7 @@ from queryengine.core.quota import SpoolMeter
 from queryengine.core.registry import Registry
 from queryengine.domain.clock import Clock
 from queryengine.domain.errors import Failure, QueryEngineError, Reason
-from queryengine.domain.lifecycle import Event, QueryState, ResultState
+from queryengine.domain.lifecycle import ATTEMPTS_MAX, Event, QueryState, ResultState
 from queryengine.domain.query import Query, QuerySpec
 from queryengine.results.index import PageIndex
 from queryengine.results.spool import Spool
@@ -196,8 +196,7 @@ class Runner:
             live.amend(state=QueryState.COMPLETED, **changes)
         fired, query = await self._advance(seen, event, changes)
         if query.state is QueryState.QUEUED:
-            live.stop = None
-            live.stop_requested.clear()
+            live.begin_again()
         if query.state is not QueryState.COMPLETED:
             await self._discard(live)
         elif fired and query.start_us is not None and query.end_us is not None:
@@ -234,6 +233,9 @@ class Runner:
             event = Event.CANCEL if stop.ends_as is QueryState.CANCELLED else Event.FAIL
             return event, {**facts, "end_us": now_us, "failure": stop.failure}
         if isinstance(last, Failed):
+            unreached = last.failure.reason is Reason.ENGINE_UNAVAILABLE and live.query.first_page_us is None
+            if unreached and live.query.attempt < ATTEMPTS_MAX:
+                return Event.ORPHAN, {"start_us": None, "owner": ""}
             # The engine has the limit too, and its clock may be the first to strike.
             by_time = last.failure.reason is Reason.QUERY_TIMEOUT
             failure = _timed_out(live.query.spec.execution_timeout_ms) if by_time else last.failure

@@ -45,7 +45,7 @@ class Event(StrEnum):
     CANCEL = "cancel"
     """Somebody asked for it, and nothing of it runs any more."""
     ORPHAN = "orphan"
-    """Its server is gone, no row was published and attempts are left: it waits again."""
+    """Its server or its engine is gone, no row was published and attempts are left: it waits again."""
 
 
 TRANSITIONS: Final[Mapping[tuple[QueryState, Event], QueryState]] = MappingProxyType(
@@ -59,6 +59,9 @@ TRANSITIONS: Final[Mapping[tuple[QueryState, Event], QueryState]] = MappingProxy
         (QueryState.RUNNING, Event.ORPHAN): QueryState.QUEUED,
     }
 )
+
+ATTEMPTS_MAX: Final = 3
+"""How often a query may be claimed."""
 
 FINAL: Final = frozenset(QueryState) - {state for state, _ in TRANSITIONS}
 

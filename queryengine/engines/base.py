@@ -99,8 +99,9 @@ class Execution(ABC):
     @abstractmethod
     def batches(self) -> Iterator[pa.RecordBatch]:
         """Yield every row once, in the engine's order, in batches of at least one row, all of the schema that `start`
-        returned. Memory stays bounded whatever the size of the result: a batch is at most some tens of MiB, and the
-        engine is not read ahead of the consumer by more than a few batches.
+        returned. Memory stays bounded whatever the number of rows: the engine is not read ahead of the consumer by more
+        than a few batches, and a batch is at most some tens of MiB, as long as single values are not wider than a KiB.
+        An adapter that cannot know widths ahead may yield more for wider ones; docs/engines.md then says so.
 
         Raises as `start` does. A result that could not be read to its end raises; it never just stops.
         """

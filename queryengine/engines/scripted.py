@@ -47,6 +47,8 @@ BATCH_ROWS: Final = 1_000
 BATCH_BYTES: Final = 8 << 20
 POLL_SECONDS: Final = 0.005
 
+_OPTIONS: Final = ("embedded", "unavailable", "down_while")
+
 _TYPES: Final[Mapping[str, pa.DataType]] = MappingProxyType(
     {
         "int64": pa.int64(),
@@ -123,7 +125,7 @@ def row_value(number: int, arrow_type: pa.DataType, size: int = 0) -> Any:
 
 class ScriptedEngine(Engine):
     """Options: `embedded` (true by default), `unavailable` (a text: the engine cannot be reached, for that
-    cause).
+    cause), `down_while` (a path: the engine does not answer while there is a file).
     """
 
     type_name = "scripted"
@@ -131,8 +133,8 @@ class ScriptedEngine(Engine):
     @classmethod
     def traits(cls, options: Mapping[str, Any]) -> EngineTraits:
         for key in options:
-            if key not in {"embedded", "unavailable"}:
-                raise ValueError(f"unknown option {key!r} for a scripted engine; known: embedded, unavailable")
+            if key not in _OPTIONS:
+                raise ValueError(f"unknown option {key!r} for a scripted engine; known: {', '.join(_OPTIONS)}")
         return EngineTraits(
             named_parameters=True,
             positional_parameters=True,
@@ -152,13 +154,19 @@ class ScriptedEngine(Engine):
         self.traits(options)
         if cause := options.get("unavailable"):
             raise error(Reason.ENGINE_UNAVAILABLE, str(cause), engine=name)
+        self._name = name
+        self._down_while = Path(options["down_while"]) if "down_while" in options else None
         self._open: set[ScriptedExecution] = set()
 
     def version(self) -> str:
         return "Scripted 1"
 
+    def probe(self) -> None:
+        if self._down_while is not None and self._down_while.exists():
+            raise error(Reason.ENGINE_UNAVAILABLE, "connection refused, as scripted", engine=self._name)
+
     def open(self, statement: Statement) -> "ScriptedExecution":
-        execution = ScriptedExecution(statement, self._open.discard)
+        execution = ScriptedExecution(statement, self.probe, self._open.discard)
         self._open.add(execution)
         return execution
 
@@ -168,8 +176,11 @@ class ScriptedEngine(Engine):
 
 
 class ScriptedExecution(Execution):
-    def __init__(self, statement: Statement, forget: Callable[["ScriptedExecution"], None]) -> None:
+    def __init__(
+        self, statement: Statement, reach: Callable[[], None], forget: Callable[["ScriptedExecution"], None]
+    ) -> None:
         self._statement = statement
+        self._reach = reach
         self._forget = forget
         self._cancelled = threading.Event()
         self._listens = True
@@ -183,6 +194,7 @@ class ScriptedExecution(Execution):
 
     def start(self) -> pa.Schema:
         with self._running():
+            self._reach()
             refuse_what_traits_deny(self._statement)
             self._script = parse(self._statement.sql)
             self._schema = self._columns()

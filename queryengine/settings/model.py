@@ -126,6 +126,12 @@ class EngineSettings(_Group):
         ge=256,
         description="Address space of one worker, in MiB; a query that needs more fails.",
     )
+    probe_seconds: float = Field(
+        default=10,
+        ge=0.1,
+        le=3600,
+        description="Between two looks whether an engine elsewhere answers; while it does not, its queries wait.",
+    )
     options: Mapping[str, Any] = Field(
         default_factory=dict,
         description="Settings of this kind of engine; see docs/engines.md.",

@@ -55,8 +55,10 @@ class EngineRole:
         self._engine: Engine | None = None
         self._threads = ThreadPoolExecutor(THREADS_MAX, thread_name_prefix="run")
         try:
-            self._engine = engine_class(header["engine_type"])(header["name"], header["options"])
-            self.send(encode({"type": "ready", "version": self._engine.version()}))
+            adapter = engine_class(header["engine_type"])
+            self._engine = adapter(header["name"], header["options"])
+            embedded = adapter.traits(header["options"]).embedded
+            self.send(encode({"type": "ready", "version": self._engine.version(), "embedded": embedded}))
             self._engine.prepare()
         except (QueryEngineError, ValueError) as cause:
             failure = failure_of(cause)
@@ -68,6 +70,8 @@ class EngineRole:
             run = self._running[order.execution] = Run(self, self._engine, order)
             self._threads.submit(run.pull)
             self._threads.submit(run.store)
+        elif frame.type == "probe" and self._engine is not None:
+            self._threads.submit(self._probe, self._engine)
         elif frame.type == "cancel":
             run_or_none = self._running.get(frame.header["execution"])
             if run_or_none is not None:
@@ -80,6 +84,14 @@ class EngineRole:
                 self._connection.sendall(frames)
         except OSError:
             logger.debug("server is gone")
+
+    def _probe(self, engine: Engine) -> None:
+        failure: Failure | None = None
+        try:
+            engine.probe()
+        except Exception as cause:
+            failure = failure_of(cause)
+        self.send(encode({"type": "health", "failure": failure.to_json() if failure is not None else None}))
 
     def forget(self, execution: str) -> None:
         self._running.pop(execution, None)

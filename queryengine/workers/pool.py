@@ -5,14 +5,15 @@ Law of the pool: a slot is given out once, and comes back when its execution rep
 
 import asyncio
 import logging
-from collections.abc import Callable, Mapping
-from contextlib import suppress
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Any, Final
 
 from queryengine.domain.errors import Failure, Reason
 from queryengine.engines.base import Progress
 from queryengine.results.segment import PageEntry, ResultTotals
+from queryengine.workers.health import Health
 from queryengine.workers.orders import RunOrder
 from queryengine.workers.process import WorkerProcess
 from queryengine.workers.protocol import Frame, encode
@@ -80,6 +81,7 @@ class EngineConfig:
     workers: int
     slots_per_worker: int
     memory_limit_mib: int
+    probe_seconds: float
 
     def role(self) -> dict[str, Any]:
         return {
@@ -148,17 +150,20 @@ class _Seat:
         self._config = config
         self._freed = freed
         self._process: WorkerProcess | None = None
+        self._health: Health | None = None
+        """Of an engine that is elsewhere; one inside the worker process lives as long as that does."""
         self._runs: dict[str, Run] = {}
         self._taken = 0
         self._retiring = False
         self._was_used = False
         """Whether the last process was given an execution."""
-        self.unusable: Failure | None = None
+        self._unusable: Failure | None = None
+        """Why the last process did not get as far as to take executions."""
         self.version = ""
 
     @property
     def free(self) -> int:
-        if self._process is None or self._retiring:
+        if self._process is None or self._retiring or self.failure is not None:
             return 0
         return self._config.slots_per_worker - self._taken
 
@@ -168,7 +173,12 @@ class _Seat:
 
     @property
     def is_up(self) -> bool:
-        return self._process is not None
+        return self._process is not None and self.failure is None
+
+    @property
+    def failure(self) -> Failure | None:
+        """Why the engine cannot be used now; None when it can, and while its first process starts."""
+        return self._unusable or (self._health.failure if self._health is not None else None)
 
     @property
     def pid(self) -> int | None:
@@ -218,20 +228,21 @@ class _Seat:
             async with asyncio.timeout(READY_TIMEOUT_SECONDS):
                 first = await process.receive()
             if first is None:
-                self.unusable = Failure(
+                self._unusable = Failure(
                     Reason.ENGINE_UNAVAILABLE,
                     f"a worker process of engine {self._config.name!r} ended at its start, see the server's log",
                 )
                 return "at its start"
             if first.type == "unusable":
-                self.unusable = Failure.from_json(first.header["failure"])
-                return self.unusable.message
+                self._unusable = Failure.from_json(first.header["failure"])
+                return self._unusable.message
             self.version = first.header["version"]
-            self.unusable = None
+            self._unusable = None
             self._process = process
             self._freed(self._config.name)
-            while (frame := await process.receive()) is not None:
-                self._on_frame(frame)
+            async with self._watched(process, embedded=first.header["embedded"]):
+                while (frame := await process.receive()) is not None:
+                    self._on_frame(frame)
             return f"exit code {await process.wait()}"
         except TimeoutError:
             return f"not ready after {READY_TIMEOUT_SECONDS:g} seconds"
@@ -239,8 +250,39 @@ class _Seat:
             self._lose_all(process)
             await asyncio.shield(process.close())
 
+    @asynccontextmanager
+    async def _watched(self, process: WorkerProcess, *, embedded: bool) -> AsyncIterator[None]:
+        """Probe an engine that is elsewhere for as long as its process lives."""
+        if embedded:
+            yield
+            return
+        self._health = Health(
+            interval_seconds=self._config.probe_seconds, send=process.send, changed=self._on_health_changed
+        )
+        watch = asyncio.create_task(self._health.watch(), name=f"probe-{self._config.name}")
+        try:
+            yield
+        finally:
+            self._health = None
+            watch.cancel()
+            with suppress(asyncio.CancelledError):
+                await watch
+
+    def _on_health_changed(self) -> None:
+        failure = self.failure
+        if failure is None:
+            logger.info("engine %s answers again", self._config.name)
+            self._freed(self._config.name)
+        else:
+            logger.warning("engine %s cannot be used: %s", self._config.name, failure.message)
+
     def _on_frame(self, frame: Frame) -> None:
         header = frame.header
+        if frame.type == "health":
+            if self._health is not None:
+                failure = header["failure"]
+                self._health.answered(Failure.from_json(failure) if failure else None)
+            return
         run = self._runs.get(header["execution"])
         if run is None:
             return
@@ -257,6 +299,8 @@ class _Seat:
                 failure = Failure.from_json(header["failure"])
                 # What ran out of memory may not get it back: the allocator keeps what it has, in pieces.
                 self._retiring = self._retiring or failure.reason is Reason.OUT_OF_MEMORY
+                if failure.reason is Reason.ENGINE_UNAVAILABLE and self._health is not None:
+                    self._health.doubt(failure)
                 self._finish(run, Failed(failure))
             case other:
                 logger.error("worker of engine %s sent %r, which is nothing", self._config.name, other)
@@ -327,7 +371,7 @@ class WorkerPool:
         config = self._configs[engine]
         seats = self._seats[engine]
         up = [seat for seat in seats if seat.is_up]
-        unusable = next((seat.unusable.message for seat in seats if seat.unusable is not None), "starting")
+        unusable = next((seat.failure.message for seat in seats if seat.failure is not None), "starting")
         return EngineLoad(
             slots=config.workers * config.slots_per_worker,
             running=sum(seat.running for seat in seats),
