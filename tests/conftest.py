@@ -11,6 +11,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Iterator
+from functools import partial
 from pathlib import Path
 
 import grpc
@@ -20,7 +21,7 @@ import pytest_asyncio
 
 from queryengine.app import Service
 from tests.servers.server import shared_processes, stop_all
-from tests.support import COMPLETED, RUNNING, STEP_SECONDS, Api, Gate, new_id, serving
+from tests.support import COMPLETED, ENGINES, RUNNING, STEP_SECONDS, Api, Gate, new_id, serving, until
 
 PATIENCE_SECONDS = 5.0
 
@@ -101,6 +102,12 @@ def shared_folders() -> set[str]:
     return set()
 
 
+@pytest.fixture(scope="session")
+def shared_services() -> list[Service]:
+    """Services that outlive a test."""
+    return []
+
+
 @pytest.fixture
 def look(shared_folders: set[str], temporary_folder: Path) -> Callable[[], Holdings]:
     return lambda: Holdings(frozenset(shared_folders), temporary_folder)
@@ -143,7 +150,13 @@ async def grpc_awake() -> AsyncIterator[None]:
 
 
 @pytest_asyncio.fixture(loop_scope="session")
-async def nothing_left_on_session_loop(look: Callable[[], Holdings], grpc_awake: None) -> AsyncIterator[None]:
+async def nothing_left_on_session_loop(
+    look: Callable[[], Holdings], grpc_awake: None, shared_services: list[Service]
+) -> AsyncIterator[None]:
+    for service in shared_services:
+        # A worker that the test before made die would look like a leak of this one when it is back.
+        loads = [partial(service.pool.load, name) for name in ENGINES]
+        await until(lambda loads=loads: all(len(load().worker_pids) == load().slots for load in loads), seconds=30)
     async for _ in _watched(look):
         yield
 
@@ -169,11 +182,15 @@ async def _watched(look: Callable[[], Holdings]) -> AsyncIterator[None]:
 
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session")
-async def service(tmp_path_factory: pytest.TempPathFactory, shared_folders: set[str]) -> AsyncIterator[Service]:
+async def service(
+    tmp_path_factory: pytest.TempPathFactory, shared_folders: set[str], shared_services: list[Service]
+) -> AsyncIterator[Service]:
     folder = tmp_path_factory.mktemp("service")
     async with serving(folder) as service:
         shared_folders.add(str(folder))
+        shared_services.append(service)
         yield service
+        shared_services.remove(service)
     shared_folders.discard(str(folder))
 
 

@@ -193,17 +193,20 @@ class Runner:
         changes["engine_query_url"] = live.progress.engine_query_url
         seen = live.query
         if event is Event.COMPLETE:
+            self._learn(live.query, changes["end_us"])
             live.amend(state=QueryState.COMPLETED, **changes)
-        fired, query = await self._advance(seen, event, changes)
+        _, query = await self._advance(seen, event, changes)
         if query.state is QueryState.QUEUED:
             live.begin_again()
         if query.state is not QueryState.COMPLETED:
             await self._discard(live)
-        elif fired and query.start_us is not None and query.end_us is not None:
-            elapsed = query.end_us - query.start_us
-            self._estimates.learn(query.spec.engine, query.query_hash, elapsed)
         live.take(query)
         self._registry.keep(live)
+
+    def _learn(self, query: Query, end_us: int) -> None:
+        """Before the end is told: who hears of it may ask for the same again at once."""
+        if query.start_us is not None:
+            self._estimates.learn(query.spec.engine, query.query_hash, end_us - query.start_us)
 
     def _outcome(self, live: LiveQuery, last: LastEvent) -> tuple[Event, dict[str, Any]]:
         """The event that a run's last word amounts to, and what is written with it. Decides, does nothing."""
