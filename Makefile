@@ -32,6 +32,10 @@ test: setup ## Run the whole test suite
 engines: setup ## Fetch the engine servers that the tests start, once, into a cache folder
 	$(BIN)/python -m tests.servers
 
+.PHONY: test-engines
+test-engines: engines ## Run the contract suite over all engines, one line for each at the end
+	$(BIN)/python -m pytest tests/contract tests/engines --by-engine
+
 .PHONY: lint
 lint: setup ## Check style, layers, types and the contract
 	$(BIN)/ruff check .

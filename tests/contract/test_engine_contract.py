@@ -3,7 +3,7 @@
 import threading
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import psutil
@@ -453,8 +453,12 @@ def test_the_version_names_product_and_number(engine: Engine) -> None:
 # ---- traits
 
 
-def test_what_traits_deny_is_refused(case: EngineCase, engine: Engine, tmp_path: Path) -> None:
+def test_what_traits_deny_is_refused(
+    case: EngineCase, engine: Engine, tmp_path: Path, record_property: Callable[[str, object], None]
+) -> None:
     traits = case.engine.traits(case.options(tmp_path))
+    gaps = [word.replace("_", " ") for word, has in asdict(traits).items() if has is False and word != "embedded"]
+    record_property("gaps", (case.name, ", ".join(gaps) or "none"))
     denied = [{"session_settings": {"no_such_setting": "1"}}]
     if not traits.catalog:
         denied.append({"catalog": "main"})
