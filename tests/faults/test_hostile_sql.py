@@ -59,8 +59,9 @@ class LoopLag:
             self.seconds.append(loop.time() - due)
 
     @property
-    def p95(self) -> float:
-        return sorted(self.seconds)[int(len(self.seconds) * 0.95)] if self.seconds else 0.0
+    def was_held(self) -> bool:
+        """By something that computes on the loop: a bomb takes seconds there, a busy machine some tenths."""
+        return max(self.seconds, default=0.0) > 1.0
 
 
 @pytest.mark.parametrize("bomb", BOMBS)
@@ -74,7 +75,7 @@ async def test_a_bomb_is_refused_and_nobody_waits_for_it(api: Api, other: Api, b
     assert refusal.code.name == "INVALID_ARGUMENT"
     assert refusal.reason in ("SYNTAX_ERROR", "STATEMENT_TOO_COMPLEX")
     assert elapsed < 3.5
-    assert lag.p95 < 0.1
+    assert not lag.was_held
     # The process that checks SQL may have been lost; the next Submit finds a new one.
     assert (await other.submit(unseen(), wait_timeout=WAIT)).HasField("end")
     assert not (await api.listed()).queries
@@ -96,7 +97,7 @@ async def test_a_long_statement_is_answered_in_bounded_time(api: Api, text: str)
         assert answer.status.error.reason in expected
     # 2 seconds to check it, 2 to run it, 5 to stop it.
     assert elapsed < 10
-    assert lag.p95 < 0.1
+    assert not lag.was_held
     assert (await api.submit(unseen(), wait_timeout=WAIT)).HasField("end")
 
 
@@ -107,7 +108,7 @@ async def test_many_bombs_of_one_tenant_do_not_keep_others_from_working(api: Api
         served = [await other.submit(unseen(), wait_timeout=WAIT) for _ in range(2)]
         assert not all(bomb.done() for bomb in bombs)
     assert all(reply.HasField("end") for reply in served)
-    assert lag.p95 < 0.1
+    assert not lag.was_held
     for bomb in bombs:
         assert (await bomb).code.name == "INVALID_ARGUMENT"
     assert (await api.submit(unseen(), wait_timeout=WAIT)).HasField("end")
