@@ -86,7 +86,6 @@ class TrinoEngine(Engine):
         for execution in tuple(self._open):
             execution.close()
         self._closed.set()
-        self.heart.stop()
         self.http.close()
 
     def headers(self, statement: Statement) -> dict[str, str]:

@@ -10,34 +10,34 @@ LOOKS: Final = 4
 
 
 class Heart:
-    """Thread-safe. Its thread runs from the first query on until `stop`."""
+    """Thread-safe. Its thread lives as long as there is a query to watch."""
 
     def __init__(self, idle_seconds: float) -> None:
         self._idle_seconds = idle_seconds
         self._lock = threading.Lock()
         self._queries: set[TrinoQuery] = set()
-        self._stopped = threading.Event()
+        self._still = threading.Event()
         self._thread: threading.Thread | None = None
 
     def watch(self, query: TrinoQuery) -> None:
         with self._lock:
             self._queries.add(query)
-            if self._thread is None and not self._stopped.is_set():
-                self._thread = threading.Thread(target=self._run, name="trino-heart", daemon=True)
+            if self._thread is None:
+                self._still = threading.Event()
+                self._thread = threading.Thread(target=self._run, args=(self._still,), name="trino-heart", daemon=True)
                 self._thread.start()
 
     def forget(self, query: TrinoQuery) -> None:
+        """Idempotent. With the last query the thread has ended too."""
         with self._lock:
             self._queries.discard(query)
+            if self._queries or self._thread is None:
+                return
+            thread, self._thread = self._thread, None
+            self._still.set()
+        thread.join()
 
-    def stop(self) -> None:
-        """Idempotent. Returns when the thread has ended."""
-        self._stopped.set()
-        thread = self._thread
-        if thread is not None:
-            thread.join()
-
-    def _run(self) -> None:
-        while not self._stopped.wait(self._idle_seconds / LOOKS):
+    def _run(self, still: threading.Event) -> None:
+        while not still.wait(self._idle_seconds / LOOKS):
             for query in tuple(self._queries):
                 query.beat(self._idle_seconds)
