@@ -52,11 +52,14 @@ def quoted(text: str) -> str:
 
 
 def _without_semicolon(sql: str, tokens: Sequence[Token]) -> tuple[str, Sequence[Token]]:
-    """Without the semicolons behind the statement, and what comments follow them: Trino takes none."""
-    count = len(tokens)
-    while count and tokens[count - 1].token_type is TokenType.SEMICOLON:
-        count -= 1
-    return (sql[: tokens[count].start] if count < len(tokens) else sql), tokens[:count]
+    """Without the semicolons around the statement, and what comments stand beyond them: Trino takes none."""
+    inner = [number for number, each in enumerate(tokens) if each.token_type is not TokenType.SEMICOLON]
+    first, behind = inner[0], inner[-1] + 1
+    end = tokens[behind].start if behind < len(tokens) else len(sql)
+    blank = tokens[first - 1].end + 1 if first else 0
+    # Blanks keep the place of everything else, and line breaks its line.
+    lead = "".join(each if each == "\n" else " " for each in sql[:blank])
+    return lead + sql[blank:end], tokens[first:behind]
 
 
 def _positional(sql: str, tokens: Sequence[Token], names: frozenset[str]) -> tuple[str, list[str]]:

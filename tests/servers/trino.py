@@ -44,8 +44,14 @@ JVM: Final = """\
 --enable-native-access=ALL-UNNAMED
 """
 CATALOGS: Final[Mapping[str, str]] = MappingProxyType(
-    {"tpch": "connector.name=tpch\n", "memory": "connector.name=memory\n"}
+    {
+        "tpch": "connector.name=tpch\n",
+        "memory": "connector.name=memory\n",
+        # With the column names that the queries of TPC-H use.
+        "standard": "connector.name=tpch\ntpch.column-naming=STANDARD\n",
+    }
 )
+PLUGINS: Final = ("tpch", "memory")
 
 
 class TrinoServer(Server):
@@ -266,7 +272,7 @@ def _unpack(folder: Path) -> None:
     with tarfile.open(core) as archive:
         archive.extractall(folder, _without_first_part(archive.getmembers()), filter="tar")
     core.unlink()
-    for name in CATALOGS:
+    for name in PLUGINS:
         plugin = _artifact(f"trino-{name}", "zip", folder)
         with zipfile.ZipFile(plugin) as archive:
             archive.extractall(folder / "plugin")
