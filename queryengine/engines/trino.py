@@ -1,7 +1,7 @@
 """Trino, by its REST protocol: every execution is a query of its own on the cluster.
 
-The rows of one page are here at a time. The next one is asked for when a consumer wants it; until then the query is kept
-alive, and Trino's buffers, which are bounded, hold it back.
+The rows of one page are here at a time. The next one is asked for when a consumer wants it; until then the query is
+kept alive, and Trino's buffers, which are bounded, hold it back.
 """
 
 import threading
@@ -117,7 +117,9 @@ class TrinoEngine(Engine):
                 message = f"setting {name!r} cannot be set here; possible: {', '.join(allowed) or 'none'}"
                 raise error(Reason.UNSUPPORTED, message, feature=f"session_settings.{name}")
         deadline = f"{max(1, round(statement.execution_timeout_seconds * 1000))}ms"
-        return ",".join(f"{name}={quote(value)}" for name, value in {**statement.session_settings, DEADLINE: deadline}.items())
+        return ",".join(
+            f"{name}={quote(value)}" for name, value in {**statement.session_settings, DEADLINE: deadline}.items()
+        )
 
     def _ask_version(self) -> str:
         try:

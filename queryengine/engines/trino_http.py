@@ -1,8 +1,9 @@
 """Requests to a Trino coordinator: bounded in time, repeated where that is safe, credentials for nobody else.
 
-This and `trino_query` are a client of Trino's REST protocol of their own, on urllib3. The `trino` package, whose
-extra brings the libraries used here, builds a Python row from every JSON row before anybody may see a page, starts a thread per
-segment store, takes no bound on its repeats, and cannot be waited for when it cancels.
+This and `trino_query` are a client of Trino's REST protocol of their own, on urllib3. The client of the `trino`
+package builds a Python row from every JSON row before anybody sees a page, repeats requests so many times and not for so
+long, cannot be waited for when it cancels, and keeps no query alive whose consumer is slow. Its extra brings the
+libraries that are used here.
 """
 
 import threading
@@ -13,7 +14,8 @@ from typing import Any, Final
 
 import orjson
 import urllib3
-from urllib3.exceptions import HTTPError, MaxRetryError, NewConnectionError, ProtocolError, TimeoutError
+from urllib3.exceptions import HTTPError, MaxRetryError, NewConnectionError, ProtocolError
+from urllib3.exceptions import TimeoutError as NoAnswerInTime
 
 from queryengine.engines.trino_options import TrinoOptions, origin
 
@@ -162,7 +164,7 @@ def _words(cause: HTTPError) -> str:
     inner = cause.reason if isinstance(cause, MaxRetryError) else cause
     if isinstance(inner, NewConnectionError):
         return str(inner).partition(": ")[2] or str(inner)
-    if isinstance(inner, TimeoutError):
+    if isinstance(inner, NoAnswerInTime):
         return "no answer in time"
     if isinstance(inner, ProtocolError):
         return f"connection lost: {inner.args[-1] if inner.args else inner}"

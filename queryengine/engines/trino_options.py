@@ -16,6 +16,7 @@ SESSION_SETTINGS: Final = (
     "query_max_cpu_time",
     "query_max_scan_physical_bytes",
 )
+SECONDS_MAX: Final = 3600
 PORTS: Final[Mapping[str, int]] = {"http": 80, "https": 443}
 
 
@@ -78,23 +79,24 @@ def _check(key: str, value: Any) -> None:
     match key:
         case "url":
             _check_url(value)
+            return
         case "impersonate" | "spooling":
-            if not isinstance(value, bool):
-                raise ValueError(f"option {key!r} must be true or false")
+            fits, wanted = isinstance(value, bool), "true or false"
         case "verify":
-            if not isinstance(value, bool | str):
-                raise ValueError("option 'verify' must be true, false, or the path of a file with certificates")
+            fits, wanted = isinstance(value, bool | str), "true, false, or the path of a file with certificates"
         case "session_settings":
-            if not isinstance(value, list | tuple) or not all(isinstance(each, str) and each for each in value):
-                raise ValueError("option 'session_settings' must be a list of names of session properties")
-            if DEADLINE in value:
-                raise ValueError(f"option 'session_settings': {DEADLINE} holds the statement's own deadline")
+            fits = isinstance(value, list | tuple) and all(isinstance(each, str) and each for each in value)
+            wanted = "a list of names of session properties"
         case _ if key.endswith("_seconds"):
-            if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value <= 3600:
-                raise ValueError(f"option {key!r} must be a number of seconds above 0, at most 3600")
+            is_number = isinstance(value, int | float) and not isinstance(value, bool)
+            fits, wanted = is_number and 0 < value <= SECONDS_MAX, f"a number of seconds above 0, at most {SECONDS_MAX}"
         case _:
-            if not isinstance(value, str) or not is_header_text(value):
-                raise ValueError(f"option {key!r} must be a text of printable ASCII characters")
+            fits = isinstance(value, str) and is_header_text(value)
+            wanted = "a text of printable ASCII characters"
+    if not fits:
+        raise ValueError(f"option {key!r} must be {wanted}")
+    if key == "session_settings" and DEADLINE in value:
+        raise ValueError(f"option 'session_settings': {DEADLINE} holds the statement's own deadline")
 
 
 def is_header_text(text: str) -> bool:

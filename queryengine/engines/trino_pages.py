@@ -31,9 +31,7 @@ class Columns:
 
     def batch(self, rows: Sequence[Sequence[Any]]) -> pa.RecordBatch:
         """Raises STATEMENT_REJECTED for a value that its column cannot hold."""
-        arrays = [
-            self._array(number, values) for number, values in enumerate(zip(*rows, strict=True))
-        ]
+        arrays = [self._array(number, values) for number, values in enumerate(zip(*rows, strict=True))]
         return pa.RecordBatch.from_arrays(arrays, schema=self.schema)
 
     def _array(self, number: int, values: Sequence[Any]) -> pa.Array:

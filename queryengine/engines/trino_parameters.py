@@ -19,7 +19,9 @@ from queryengine.engines.trino_text import quoted
 DIGITS_MAX: Final = 38
 """Of a decimal."""
 _BIGINT: Final = range(-(2**63), 2**63)
-_UNITS: Final[Mapping[str, tuple[int, int]]] = MappingProxyType({"s": (0, 1), "ms": (3, 10**3), "us": (6, 10**6), "ns": (9, 10**9)})
+_UNITS: Final[Mapping[str, tuple[int, int]]] = MappingProxyType(
+    {"s": (0, 1), "ms": (3, 10**3), "us": (6, 10**6), "ns": (9, 10**9)}
+)
 """Digits of a fraction of a second, and how many of the unit make a second."""
 
 _NAMES: Final[Mapping[pa.DataType, str]] = MappingProxyType(

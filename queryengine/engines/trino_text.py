@@ -6,6 +6,7 @@ and its values as literals behind it. User text is never mixed with values.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Final
 
 import sqlglot
@@ -69,7 +70,7 @@ def _positional(sql: str, tokens: Sequence[Token], names: frozenset[str]) -> tup
     found: list[str] = []
     pieces: list[str] = []
     end = 0
-    for colon, word in zip(tokens, tokens[1:], strict=False):
+    for colon, word in pairwise(tokens):
         is_placeholder = colon.token_type is TokenType.COLON and word.start == colon.end + 1 and word.text in names
         if is_placeholder:
             found.append(word.text)

@@ -1,7 +1,7 @@
 """Trino's types in the canonical Arrow types, and JSON values of a column as an Arrow array.
 
-Trino writes numbers as JSON numbers and nearly everything else as text. A column is converted as a whole: Arrow parses the
-text of usual values, and Python only what Arrow's parser does not know, such as the year 12345.
+Trino writes numbers as JSON numbers and nearly everything else as text. A column is converted as a whole: Arrow parses
+the text of usual values, and Python only what Arrow's parser does not know, such as the year 12345.
 """
 
 import binascii
@@ -117,7 +117,9 @@ def _row(arguments: Sequence[Any]) -> Kind:
 
     def array(values: Values) -> pa.Array:
         nothing = (None,) * len(members)
-        columns = zip(*(nothing if each is None else each for each in values), strict=True) if values else [()] * len(members)
+        columns = (
+            zip(*(nothing if each is None else each for each in values), strict=True) if values else [()] * len(members)
+        )
         arrays = [member.array(column) for member, column in zip(members, columns, strict=True)]
         return pa.StructArray.from_arrays(arrays, fields=fields, mask=_missing(values))
 

@@ -16,7 +16,18 @@ from typing import Any
 
 import pyarrow as pa
 import pytest
-from trino_support import ENDLESS_ROWS, ENDLESS_WORK, Reader, becomes, failure_of, opened, read, server, statement, value
+from trino_support import (
+    ENDLESS_ROWS,
+    ENDLESS_WORK,
+    Reader,
+    becomes,
+    failure_of,
+    opened,
+    read,
+    server,
+    statement,
+    value,
+)
 
 from queryengine.codec.values import BoundParameter
 from queryengine.domain.errors import Position, Reason
@@ -143,7 +154,9 @@ def test_a_place_is_right_with_parameters_too(engine: TrinoEngine) -> None:
 
 def test_a_named_parameter_may_stand_twice_and_in_odd_places(engine: TrinoEngine) -> None:
     parameters = (BoundParameter("n", 2), BoundParameter("name", "FRANCE"))
-    sql = "SELECT ':n', name FROM nation WHERE name = :name OR nationkey = :n + 0 /* :other */ ORDER BY 2 LIMIT :n -- :x"
+    sql = (
+        "SELECT ':n', name FROM nation WHERE name = :name OR nationkey = :n + 0 /* :other */ ORDER BY 2 LIMIT :n -- :x"
+    )
     assert read(engine, sql, parameters=parameters).to_pydict() == {"_col0": [":n", ":n"], "name": ["BRAZIL", "FRANCE"]}
 
 
@@ -153,6 +166,7 @@ def test_a_colon_that_could_be_two_things_is_refused(engine: TrinoEngine) -> Non
     assert failure.reason is Reason.UNSUPPORTED
 
 
+WALL_CLOCK = dt.datetime(2024, 2, 29, 1, 2, 3, 4)  # noqa: DTZ001 - it has no zone
 TYPED = (
     (-5, pa.int8(), "tinyint", -5),
     (200, pa.uint8(), "smallint", 200),
@@ -165,7 +179,7 @@ TYPED = (
     (None, pa.int16(), "smallint", None),
     (dt.date(2024, 2, 29), None, "date", dt.date(2024, 2, 29)),
     (dt.time(1, 2, 3, 4), None, "time(6)", dt.time(1, 2, 3, 4)),
-    (dt.datetime(2024, 2, 29, 1, 2, 3, 4), None, "timestamp(6)", dt.datetime(2024, 2, 29, 1, 2, 3, 4)),
+    (WALL_CLOCK, None, "timestamp(6)", WALL_CLOCK),
     (
         dt.datetime(2024, 2, 29, 1, 2, 3, tzinfo=dt.UTC),
         pa.timestamp("ms", "UTC"),
@@ -178,7 +192,12 @@ TYPED = (
     ('{"a":1}', pa.json_(), "json", '{"a":1}'),
     ([1, None], pa.list_(pa.int16()), "array(smallint)", [1, None]),
     ([], pa.list_(pa.string()), "array(varchar)", []),
-    ({'a "b': 1, "c": None}, pa.struct({'a "b': pa.int8(), "c": pa.date32()}), 'row(a "b tinyint, c date)', {'a "b': 1, "c": None}),
+    (
+        {'a "b': 1, "c": None},
+        pa.struct({'a "b': pa.int8(), "c": pa.date32()}),
+        'row(a "b tinyint, c date)',
+        {'a "b': 1, "c": None},
+    ),
     ([("k", 1)], pa.map_(pa.string(), pa.int32()), "map(varchar, integer)", [("k", 1)]),
     (pa.scalar(1, pa.timestamp("ns")), None, "timestamp(9)", None),
 )
@@ -270,7 +289,7 @@ class FrontHandler(BaseHTTPRequestHandler):
         self.end_headers()
         self.wfile.write(answer)
 
-    do_GET = do_POST = do_DELETE = do_HEAD = _pass_on
+    do_GET = do_POST = do_DELETE = do_HEAD = _pass_on  # noqa: N815 - as http.server wants them.
 
     def log_message(self, *_: Any) -> None:
         """Says nothing."""

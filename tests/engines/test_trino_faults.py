@@ -32,17 +32,17 @@ def impatient() -> Iterator[ImpatientTrinoServer]:
 
 def stalled(server: ImpatientTrinoServer, *, heartbeat_seconds: float) -> Reason | None:
     """What becomes of a query whose rows nobody takes until Trino would give it up."""
-    with opened({**server.options(), "heartbeat_seconds": heartbeat_seconds}) as engine:
-        with engine.open(statement(ENDLESS_ROWS)) as execution:
-            execution.start()
-            batches = execution.batches()
-            next(batches)
-            query_id = execution.progress().engine_query_id
-            if not becomes(lambda: server.states()[query_id] == "FAILED", seconds=2.5 * CLIENT_TIMEOUT_SECONDS):
-                for _ in range(20):
-                    assert next(batches).num_rows
-                return None
+    options = {**server.options(), "heartbeat_seconds": heartbeat_seconds}
+    with opened(options) as engine, engine.open(statement(ENDLESS_ROWS)) as execution:
+        execution.start()
+        batches = execution.batches()
+        next(batches)
+        query_id = execution.progress().engine_query_id
+        if becomes(lambda: server.states()[query_id] == "FAILED", seconds=2.5 * CLIENT_TIMEOUT_SECONDS):
             return failure_of(lambda: [next(batches) for _ in range(100)]).reason
+        for _ in range(20):
+            assert next(batches).num_rows
+        return None
 
 
 def test_a_consumer_that_stalls_keeps_its_query(impatient: ImpatientTrinoServer) -> None:

@@ -16,7 +16,9 @@ from tests.servers.server import shared
 from tests.servers.trino import TrinoServer
 
 MANY = "TABLE(sequence(1, 1000000))"
-ENDLESS_WORK = f"SELECT count(*) AS n FROM {MANY} a CROSS JOIN {MANY} b WHERE (a.sequential_number * b.sequential_number) % 7 = 8"
+ENDLESS_WORK = (
+    f"SELECT count(*) AS n FROM {MANY} a CROSS JOIN {MANY} b WHERE (a.sequential_number * b.sequential_number) % 7 = 8"
+)
 ENDLESS_ROWS = f"SELECT a.sequential_number AS n FROM {MANY} a CROSS JOIN {MANY} b"
 
 

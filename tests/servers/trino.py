@@ -1,7 +1,7 @@
 """A real Trino coordinator that is its own worker, with the catalogs tpch, memory and system.
 
-It needs Java 24 or newer. `TrinoServer` answers with rows in its pages; `SpoolingTrinoServer` writes rows as segments to
-a store that speaks S3, which runs beside it, and hands out references.
+It needs Java 24 or newer. `TrinoServer` answers with rows in its pages; `SpoolingTrinoServer` writes rows as segments
+to a store that speaks S3, which runs beside it, and hands out references.
 """
 
 import json
@@ -39,6 +39,7 @@ JVM: Final = """\
 -server
 -Xmx1536M
 -XX:+UseSerialGC
+-XX:TieredStopAtLevel=1
 -XX:+ExitOnOutOfMemoryError
 -Djdk.attach.allowAttachSelf=true
 --enable-native-access=ALL-UNNAMED
@@ -92,7 +93,14 @@ class TrinoServer(Server):
         home = java_home()
         assert home is not None
         self.run(
-            [str(installed / "bin" / "launcher"), "run", "--etc-dir", str(etc), "--data-dir", str(self.folder / "data")],
+            [
+                str(installed / "bin" / "launcher"),
+                "run",
+                "--etc-dir",
+                str(etc),
+                "--data-dir",
+                str(self.folder / "data"),
+            ],
             {"JAVA_HOME": str(home), "PATH": f"{home / 'bin'}{os.pathsep}{os.environ.get('PATH', '')}"},
         )
         self.until(lambda: not self.ask("/v1/info")["starting"])
