@@ -1,8 +1,8 @@
 """Requests to a Trino coordinator: bounded in time, repeated where that is safe, credentials for nobody else.
 
 This and `trino_query` are a client of Trino's REST protocol of their own, on urllib3. The client of the `trino`
-package builds a Python row from every JSON row before anybody sees a page, repeats requests so many times and not for so
-long, cannot be waited for when it cancels, and keeps no query alive whose consumer is slow. Its extra brings the
+package builds a Python row from every JSON row before anybody sees a page, bounds its repeats by their number and not
+by time, cannot be waited for when it cancels, and keeps no query alive whose consumer is slow. Its extra brings the
 libraries that are used here.
 """
 
