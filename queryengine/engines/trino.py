@@ -94,6 +94,7 @@ class TrinoEngine(Engine):
         user = statement.subject if options.impersonate and statement.subject else options.user
         labels = {"tenant": statement.tenant, "subject": statement.subject, "query": statement.query_id}
         headers = {
+            "User-Agent": "queryengine",
             "X-Trino-User": user,
             "X-Trino-Source": options.source,
             "X-Trino-Catalog": statement.catalog or options.catalog,
