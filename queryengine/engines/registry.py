@@ -12,6 +12,7 @@ ENGINE_TYPES: Final[Mapping[str, str]] = MappingProxyType(
     {
         "duckdb": "queryengine.engines.duckdb:DuckDBEngine",
         "sqlalchemy": "queryengine.engines.sqlalchemy:SQLAlchemyEngine",
+        "trino": "queryengine.engines.trino:TrinoEngine",
         "scripted": "queryengine.engines.scripted:ScriptedEngine",
     }
 )
@@ -28,7 +29,7 @@ def engine_class(type_name: str) -> type[Engine]:
     try:
         module = importlib.import_module(module_name)
     except ImportError as cause:
-        message = f"engine type {type_name!r} needs a package that is not installed: {cause}"
+        message = f"engine type {type_name!r} needs a package: {cause}; pip install 'queryengine[{type_name}]'"
         raise error(Reason.ENGINE_UNAVAILABLE, message, engine=type_name) from cause
     found: type[Engine] = getattr(module, class_name)
     return found

@@ -4,8 +4,9 @@ import sys
 from collections.abc import Sequence
 
 from tests.servers.server import Server
+from tests.servers.trino import SpoolingTrinoServer, TrinoServer
 
-SERVERS: Sequence[type[Server]] = ()
+SERVERS: Sequence[type[Server]] = (TrinoServer, SpoolingTrinoServer)
 
 
 def main(names: Sequence[str]) -> int:

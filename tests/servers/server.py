@@ -117,6 +117,13 @@ def shared_processes() -> set[int]:
     return {process.pid for server in _running.values() for process in server.processes}
 
 
+def stop_shared(server_class: type[Server]) -> None:
+    """Stop one, if it is up: for tests that leave a server unusable, or for one that few tests need."""
+    server = _running.pop(server_class.name, None)
+    if server is not None:
+        server.stop()
+
+
 def stop_all() -> None:
     """Stop every shared server."""
     while _running:
