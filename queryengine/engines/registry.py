@@ -12,6 +12,7 @@ ENGINE_TYPES: Final[Mapping[str, str]] = MappingProxyType(
     {
         "duckdb": "queryengine.engines.duckdb:DuckDBEngine",
         "sqlalchemy": "queryengine.engines.sqlalchemy:SQLAlchemyEngine",
+        "spark": "queryengine.engines.spark:SparkEngine",
         "scripted": "queryengine.engines.scripted:ScriptedEngine",
     }
 )

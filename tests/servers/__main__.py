@@ -4,8 +4,9 @@ import sys
 from collections.abc import Sequence
 
 from tests.servers.server import Server
+from tests.servers.spark import SparkServer
 
-SERVERS: Sequence[type[Server]] = ()
+SERVERS: Sequence[type[Server]] = (SparkServer,)
 
 
 def main(names: Sequence[str]) -> int:
