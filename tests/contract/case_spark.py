@@ -46,12 +46,14 @@ SPARK = EngineCase(
     rejected_words="nope",
     rejected_position=(2, 3),
     refused=(
-        *COMMON_REFUSED,
+        *(each for each in COMMON_REFUSED if not each[0].startswith("ATTACH")),
+        # Not of its language.
+        ("ATTACH 'x.db' AS x", Reason.SYNTAX_ERROR),
         ("SELECT reflect('java.lang.System', 'getenv', 'HOME')", Reason.STATEMENT_NOT_ALLOWED),
         ("SELECT `java_method` ('java.lang.System', 'getenv', 'HOME')", Reason.STATEMENT_NOT_ALLOWED),
         ("SELECT try_reflect /* x */ ('java.lang.System', 'getenv', 'HOME')", Reason.STATEMENT_NOT_ALLOWED),
         ("SELECT system.builtin.REFLECT('java.lang.System', 'getenv', 'HOME')", Reason.STATEMENT_NOT_ALLOWED),
-        ("SELECT IDENTIFIER('ref' || 'lect')('java.lang.System', 'getenv', 'HOME')", Reason.STATEMENT_NOT_ALLOWED),
+        ("SELECT IDENTIFIER('ref' || 'lect')('java.lang.System', 'getenv', 'HOME')", Reason.SYNTAX_ERROR),
         ("SELECT * FROM IDENTIFIER('text.`/etc/passwd`')", Reason.STATEMENT_NOT_ALLOWED),
         ("SELECT * FROM text.`/etc/passwd`", Reason.STATEMENT_NOT_ALLOWED),
         ("SELECT * FROM range(3) JOIN `binaryFile`.`/etc/passwd`", Reason.STATEMENT_NOT_ALLOWED),
