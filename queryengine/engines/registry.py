@@ -17,6 +17,9 @@ ENGINE_TYPES: Final[Mapping[str, str]] = MappingProxyType(
     }
 )
 
+EXTRAS: Final[Mapping[str, str]] = MappingProxyType({"spark": "spark"})
+"""What to install for an engine type whose driver does not come with this package."""
+
 
 def engine_class(type_name: str) -> type[Engine]:
     """The adapter class of an engine type.
@@ -30,6 +33,8 @@ def engine_class(type_name: str) -> type[Engine]:
         module = importlib.import_module(module_name)
     except ImportError as cause:
         message = f"engine type {type_name!r} needs a package that is not installed: {cause}"
+        if type_name in EXTRAS:
+            message += f"; pip install 'queryengine[{EXTRAS[type_name]}]'"
         raise error(Reason.ENGINE_UNAVAILABLE, message, engine=type_name) from cause
     found: type[Engine] = getattr(module, class_name)
     return found

@@ -8,12 +8,12 @@ import threading
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
-from typing import Any
+from typing import Any, Final
 
 import grpc
 import pyarrow as pa
 
-from queryengine.domain.errors import QueryEngineError, Reason, error
+from queryengine.domain.errors import QueryEngineError
 from queryengine.engines.base import Engine, EngineTraits, Execution, Progress, Statement
 from queryengine.engines.interrupting import Interruptible
 from queryengine.engines.spark_check import check as check_text
@@ -25,6 +25,8 @@ from queryengine.engines.spark_progress import ProgressTracker
 from queryengine.engines.spark_reading import Direct, Limits, Source, Staged
 from queryengine.engines.spark_staging import Staging
 from queryengine.engines.spark_statement import GUARD, PreparedStatement
+
+_PROBE_SECONDS: Final = 3.0
 
 
 class SparkEngine(Engine):
@@ -61,11 +63,10 @@ class SparkEngine(Engine):
             user=endpoint.user,
             token=endpoint.token,
             use_ssl=endpoint.use_ssl,
-            connect_seconds=self.options.connect_timeout_seconds,
             headers=endpoint.headers,
         )
         try:
-            self._version = self._ask_version()
+            self._version = self._ask_version(self.options.connect_timeout_seconds)
         except QueryEngineError:
             self.connection.close()
             raise
@@ -80,7 +81,7 @@ class SparkEngine(Engine):
         return execution
 
     def probe(self) -> None:
-        self._ask_version()
+        self._ask_version(_PROBE_SECONDS)
 
     def forget(self, execution: "SparkExecution") -> None:
         with self._lock:
@@ -91,11 +92,11 @@ class SparkEngine(Engine):
             execution.close()
         self.connection.close()
 
-    def _ask_version(self) -> str:
+    def _ask_version(self, seconds: float) -> str:
         session = Session(self.connection)
         try:
-            self.connection.wait()
-            version = session.version()
+            self.connection.wait(seconds)
+            version = session.version(seconds)
             session.release()
         except (grpc.RpcError, TimeoutError) as cause:
             raise unavailable(self._name, cause) from cause
@@ -182,7 +183,7 @@ class SparkExecution(Execution):
             operation.stop_reading()
 
     def _release(self) -> None:
-        """End the session, and return when Spark says that no operation of it runs. Only after the calls have stopped."""
+        """End the session, and return when Spark says that nothing of it runs. Only after the calls have stopped."""
         with self._releasing:
             session, staging = self._session, self._staging
             self._session = self._staging = self._source = None

@@ -1,10 +1,11 @@
 """What Spark may be asked: one query that reads. Spark itself has no lock to put behind this, so it is strict.
 
-Besides the statement as such, it refuses what reaches out of a query: Java by name, files by path, scripts, and names of
-functions that are made at run time.
+Besides the statement as such, it refuses what reaches out of a query: Java by name, files by path, scripts, and names
+that are made at run time.
 """
 
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Final
 
 from sqlglot import exp, parse_one
@@ -12,13 +13,12 @@ from sqlglot.dialects import Spark
 from sqlglot.errors import SqlglotError
 from sqlglot.tokens import Token, TokenType
 
-from queryengine.domain.errors import QueryEngineError, Reason, error
+from queryengine.domain.errors import Position, QueryEngineError, Reason, error
 from queryengine.engines.sqlalchemy_check import check_text
 from queryengine.engines.sqltext import position_of_character
 
 _JAVA: Final = frozenset({"reflect", "java_method", "try_reflect"})
 _MADE_NAMES: Final = "identifier"
-_SCRIPTS: Final = frozenset({"transform", "map", "reduce"})
 _FORMATS: Final = frozenset(
     {
         "parquet", "orc", "json", "csv", "text", "xml", "avro", "binaryfile", "image", "libsvm", "jdbc", "delta",
@@ -39,7 +39,7 @@ def check(sql: str) -> CheckedText:
     """Raises SYNTAX_ERROR with position, NOT_ONE_STATEMENT, STATEMENT_NOT_ALLOWED, STATEMENT_TOO_COMPLEX."""
     checked = check_text(sql, "spark")
     tokens = Spark().tokenize(sql)
-    for token, following in zip(tokens, tokens[1:], strict=False):
+    for token, following in pairwise(tokens):
         _check_pair(sql, token, following)
     try:
         for table in parse_one(sql, read="spark").find_all(exp.Table):
@@ -61,6 +61,6 @@ def _check_pair(sql: str, token: Token, following: Token) -> None:
         raise _refused("a script", position_of_character(sql, token.start))
 
 
-def _refused(what: str, position: object) -> QueryEngineError:
+def _refused(what: str, position: Position | None) -> QueryEngineError:
     message = f"{what} is not allowed; only one query that reads tables"
-    return error(Reason.STATEMENT_NOT_ALLOWED, message, statement_type="SELECT", position=position)  # type: ignore[arg-type]
+    return error(Reason.STATEMENT_NOT_ALLOWED, message, statement_type="SELECT", position=position)

@@ -16,7 +16,7 @@ import grpc
 with warnings.catch_warnings():
     # It warns of versions of pandas, which no message here touches.
     warnings.simplefilter("ignore")
-    from pyspark.sql.connect import proto
+    from pyspark.sql.connect import proto as _messages
     from pyspark.sql.connect.proto.base_pb2_grpc import SparkConnectServiceStub
 
 CALL_SECONDS: Final = 10.0
@@ -33,6 +33,8 @@ _CHUNK_BYTES: Final = 1 << 20
 what the server keeps, 10 MiB.
 """
 
+proto: Final[Any] = _messages
+"""The classes of messages."""
 _STATES: Final = proto.GetStatusResponse.OperationStatus.OperationState
 _UNDER_WAY: Final = (_STATES.OPERATION_STATE_RUNNING, _STATES.OPERATION_STATE_TERMINATING)
 
@@ -47,9 +49,7 @@ class DeadlinePassedError(Exception):
 class Connection:
     """A channel to one server, for many sessions. Thread-safe."""
 
-    def __init__(
-        self, target: str, *, user: str, token: str, use_ssl: bool, connect_seconds: float, headers: Sequence[Any] = ()
-    ) -> None:
+    def __init__(self, target: str, *, user: str, token: str, use_ssl: bool, headers: Sequence[Any] = ()) -> None:
         self.user = proto.UserContext(user_id=user)
         self.metadata = [*headers, *([("authorization", f"Bearer {token}")] if token else [])]
         options = [
@@ -66,15 +66,14 @@ class Connection:
         )
         self.stub = SparkConnectServiceStub(self._channel)
         self._target = target
-        self._connect_seconds = connect_seconds
 
-    def wait(self) -> None:
+    def wait(self, seconds: float) -> None:
         """Return when the channel is up. Raises TimeoutError."""
         ready = grpc.channel_ready_future(self._channel)
         try:
-            ready.result(self._connect_seconds)
+            ready.result(seconds)
         except grpc.FutureTimeoutError:
-            message = f"no connection to {self._target} within {self._connect_seconds:g} s"
+            message = f"no connection to {self._target} within {seconds:g} s"
             raise TimeoutError(message) from None
         finally:
             ready.cancel()
@@ -113,7 +112,9 @@ class Session:
         left = deadline - time.monotonic()
         if left <= 0:
             raise DeadlinePassedError
-        return SchemaCall(self, self._stub.AnalyzePlan.future(request, timeout=left, metadata=self._connection.metadata))
+        return SchemaCall(
+            self, self._stub.AnalyzePlan.future(request, timeout=left, metadata=self._connection.metadata)
+        )
 
     def operation(self, plan: Proto, tags: Iterable[str], deadline: float) -> "Operation":
         request = proto.ExecutePlanRequest(**self._fields(), operation_id=str(uuid.uuid4()), plan=plan, tags=tags)
@@ -157,7 +158,7 @@ class SchemaCall:
         self._call = call
 
     def result(self) -> Any:
-        """The fields of the schema. Raises as Operation.responses does, and grpc.FutureCancelledError after `cancel`."""
+        """The fields of the schema. Raises as Operation.responses, and grpc.FutureCancelledError after `cancel`."""
         while True:
             try:
                 return self._call.result(_SLICE_SECONDS).schema.schema.struct.fields
@@ -228,7 +229,7 @@ class Operation:
             call.cancel()
 
     def stop(self) -> None:
-        """Stop it on the server, and return when that says that it has. Raises grpc.RpcError when it does not answer."""
+        """Stop it on the server, and return when that says so. Raises grpc.RpcError when it does not answer."""
         if self.has_ended or not self._has_begun:
             return
         request = proto.ReleaseExecuteRequest(

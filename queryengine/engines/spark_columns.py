@@ -27,14 +27,15 @@ def _needs_call(column: Proto) -> bool:
 
 def _made(name: str, column: Proto) -> Proto:
     attribute = _attribute(name)
-    match column.data_type.WhichOneof("kind"):
+    match str(column.data_type.WhichOneof("kind")):
         case "variant":
             return _call("to_json", attribute)
         case "year_month_interval":
             years = _call("date_part", _text("YEAR"), attribute)
             months = _call("date_part", _text("MONTH"), attribute)
             return _call("+", _call("*", years, proto.Expression(literal=proto.Expression.Literal(integer=12))), months)
-    return attribute
+        case _:
+            return attribute
 
 
 def _attribute(name: str) -> Proto:

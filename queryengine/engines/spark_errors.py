@@ -39,10 +39,14 @@ _CODES: Final[Mapping[grpc.StatusCode, Reason]] = MappingProxyType(
         grpc.StatusCode.CANCELLED: Reason.QUERY_CANCELLED,
     }
 )
-_RESULT_TOO_LARGE: Final = re.compile(r"bigger than (local maxResultSize limit )?spark\.driver\.maxResultSize|maxResultSize")
+_RESULT_TOO_LARGE: Final = re.compile(
+    r"bigger than (local maxResultSize limit )?spark\.driver\.maxResultSize|maxResultSize"
+)
 _NO_MEMORY: Final = re.compile(r"OutOfMemoryError|Java heap space|GC overhead limit|UNABLE_TO_ACQUIRE_MEMORY")
 _LOST: Final = re.compile(r"SparkContext was (shut down|stopped)|SparkContext has been shutdown|stopped SparkContext")
-_END_OF_WORDS: Final = re.compile(r"\s*(SQLSTATE: |\n== SQL|\nJVM stacktrace|\n\tat |\n'|\nDriver stacktrace)", re.DOTALL)
+_END_OF_WORDS: Final = re.compile(
+    r"\s*(SQLSTATE: |\n== SQL|\nJVM stacktrace|\n\tat |\n'|\nDriver stacktrace)", re.DOTALL
+)
 _PLACE: Final = re.compile(r"\(line (\d+), pos (\d+)\)")
 _STATEMENT_CLASSES: Final = ("ParseException", "AnalysisException")
 _DATA_STATES: Final = ("22", "23", "42", "0A", "21", "54")
@@ -62,8 +66,8 @@ class _Told:
 
 
 def translated(cause: Exception, sql: str, session: Session | None = None, *, skipped: int = 0) -> QueryEngineError:
-    """The failure for whatever came out of a call. `skipped` is how many characters, in lines of their own, stood before
-    `sql` in the text that Spark read. May ask the server for what did not fit into the error itself.
+    """The failure for whatever came out of a call. `skipped` is how many characters, on a line of their own, stood
+    before `sql` in the text that Spark read. May ask the server for what did not fit into the error itself.
     """
     if isinstance(cause, DeadlinePassedError):
         return error(Reason.QUERY_TIMEOUT, "the query has taken longer than it may")

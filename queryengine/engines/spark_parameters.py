@@ -31,14 +31,16 @@ def bind(parameters: Sequence[BoundParameter], expected: Collection[str]) -> dic
     if not bound:
         return {}
     if parameters[0].name:
-        return {"named_arguments": {each.name: literal for each, literal in zip(parameters, bound, strict=True)}}
-    return {"pos_arguments": bound}
+        expressions = (proto.Expression(literal=each) for each in bound)
+        return {"named_arguments": {each.name: value for each, value in zip(parameters, expressions, strict=True)}}
+    # Not pos_arguments, of which Spark 4.1 and 4.2 mix up the order when there are more than four.
+    return {"pos_args": bound}
 
 
 def _bound(name: str, parameter: BoundParameter) -> Proto:
     try:
         scalar = _scalar(parameter.value, parameter.type)
-        return proto.Expression(literal=_literal(scalar, is_typed=parameter.type is not None))
+        return _literal(scalar, is_typed=parameter.type is not None)
     except (ValueError, TypeError, OverflowError, pa.ArrowException) as cause:
         # Arrow's own words may repeat the value.
         words = str(cause) if isinstance(cause, ValueError) and not isinstance(cause, pa.ArrowException) else ""

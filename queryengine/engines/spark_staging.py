@@ -1,6 +1,6 @@
-"""Results on shared storage: Spark writes them as Parquet, the worker reads them from there, in order, and removes them.
+"""Results on shared storage: Spark writes Parquet, the worker reads it from there, in order, and removes it.
 
-Rows keep their order because Spark writes each of its partitions in order, to files whose names sort as the partitions do.
+Rows keep their order, as Spark writes each of its partitions in order, to files whose names sort as partitions do.
 """
 
 import uuid
@@ -64,6 +64,7 @@ class Staging:
 
 def _rows_at_a_time(metadata: Any) -> int:
     """So many that a batch is of some MiB."""
-    total = sum(metadata.row_group(index).total_byte_size for index in range(metadata.num_row_groups))
-    each = max(1, total // max(1, metadata.num_rows))
+    total: int = sum(metadata.row_group(index).total_byte_size for index in range(metadata.num_row_groups))
+    rows: int = metadata.num_rows
+    each = max(1, total // max(1, rows))
     return max(1, min(_BATCH_ROWS_MAX, _BATCH_BYTES // each))

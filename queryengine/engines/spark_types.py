@@ -38,7 +38,7 @@ def type_name(kind: Proto) -> str:
     which = kind.WhichOneof("kind")
     if which in _PLAIN:
         return _PLAIN[which][0]
-    match which:
+    match str(which):
         case "string":
             collation = kind.string.collation
             return f"string collate {collation}" if collation not in ("", "UTF8_BINARY") else "string"
@@ -63,7 +63,8 @@ def type_name(kind: Proto) -> str:
         case "struct":
             members = (f"{each.name}:{type_name(each.data_type)}" for each in kind.struct.fields)
             return f"struct<{','.join(members)}>"
-    return str(which)
+        case _:
+            return str(which)
 
 
 def _interval_name(kind: Proto, fields: tuple[str, ...]) -> str:
@@ -77,7 +78,7 @@ def arrow_type(kind: Proto, zone: str) -> pa.DataType:
     which = kind.WhichOneof("kind")
     if which in _PLAIN:
         return _PLAIN[which][1]
-    match which:
+    match str(which):
         case "string" | "char" | "var_char":
             return pa.string()
         case "decimal":
@@ -100,7 +101,9 @@ def arrow_type(kind: Proto, zone: str) -> pa.DataType:
             return pa.struct(
                 [pa.field(each.name, arrow_type(each.data_type, zone), each.nullable) for each in kind.struct.fields]
             )
-    raise error(Reason.UNSUPPORTED, f"columns of type {which} cannot be read; cast it in the query", feature="type")
+        case _:
+            message = f"columns of type {which} cannot be read; cast it in the query"
+            raise error(Reason.UNSUPPORTED, message, feature=f"type.{which}")
 
 
 def field_of(column: Proto, zone: str) -> pa.Field:

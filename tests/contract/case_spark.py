@@ -37,9 +37,7 @@ SPARK = EngineCase(
     wide=lambda rows, size: f"SELECT repeat('x', {size}) AS s FROM range(0, {rows}, 1, {max(2, rows // 10_000)})",
     endless_start="SELECT count(*) FROM range(1000000) a CROSS JOIN range(1000000) b WHERE a.id + b.id >= 0",
     endless_rows=SLOW_ROWS,
-    fails_late=(
-        "SELECT CAST(CASE WHEN id = 190000 THEN 'x' ELSE '1' END AS INT) AS n FROM range(0, 200000, 1, 20)"
-    ),
+    fails_late=("SELECT CAST(CASE WHEN id = 190000 THEN 'x' ELSE '1' END AS INT) AS n FROM range(0, 200000, 1, 20)"),
     late_reason=Reason.STATEMENT_REJECTED,
     syntax_error="SELECT 1,\n  'é' FROM WHERE GROUP",
     rejected="SELECT 'é',\n  nope FROM range(3)",
