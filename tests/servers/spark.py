@@ -14,7 +14,8 @@ from tests.servers.server import Server
 _LOCK: Final = Path(__file__).with_name("spark.lock")
 _JAVA_HOMES: Final = ("/usr/lib/jvm/java-17*", "/usr/lib/jvm/*17*")
 _START_SECONDS: Final = 90.0
-_HEAP: Final = "1g"
+_HEAP: Final = "2g"
+"""Twice what Spark lets a result take of it."""
 
 
 class SparkServer(Server):
@@ -44,12 +45,13 @@ class SparkServer(Server):
             # Its list of what runs is what tests ask.
             "spark.ui.port": self.web_port,
             "spark.ui.liveUpdate.period": "0",
+            "spark.driver.maxResultSize": "1g",
             "spark.local.dir": self.folder / "local",
             "spark.sql.warehouse.dir": self.folder / "warehouse",
             "spark.sql.shuffle.partitions": 4,
             "spark.connect.progress.reportInterval": "200ms",
             # What a client leaves behind when it dies is stopped soon, so that a test can see it.
-            "spark.connect.execute.manager.detachedTimeout": "5s",
+            "spark.connect.execute.manager.detachedTimeout": "15s",
             "spark.connect.execute.reattachable.senderMaxStreamDuration": "4s",
             "spark.connect.execute.manager.maintenanceInterval": "1s",
         }
