@@ -1,14 +1,14 @@
 """Columns as Spark sends or stores them, to the Arrow types that they are promised in."""
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Final
 
 import pyarrow as pa
 
 from queryengine.engines.spark_client import Proto, proto
 
-_AS_TEXT = "variant"
-"""Sent as JSON: the encoding of a variant is Spark's own."""
+_NOT_AS_THEY_ARE: Final = ("variant", "year_month_interval", "null")
+"""A variant has an encoding of Spark's own; Python's Arrow has no months alone, Parquet no column without a type."""
 
 
 def readable(relation: Proto, columns: Sequence[Proto]) -> Proto:
@@ -22,7 +22,7 @@ def readable(relation: Proto, columns: Sequence[Proto]) -> Proto:
 
 
 def _needs_call(column: Proto) -> bool:
-    return str(column.data_type.WhichOneof("kind")) in (_AS_TEXT, "year_month_interval")
+    return str(column.data_type.WhichOneof("kind")) in _NOT_AS_THEY_ARE
 
 
 def _made(name: str, column: Proto) -> Proto:
@@ -34,6 +34,8 @@ def _made(name: str, column: Proto) -> Proto:
             years = _call("date_part", _text("YEAR"), attribute)
             months = _call("date_part", _text("MONTH"), attribute)
             return _call("+", _call("*", years, proto.Expression(literal=proto.Expression.Literal(integer=12))), months)
+        case "null":
+            return proto.Expression(cast={"expr": attribute, "type": {"string": {}}})
         case _:
             return attribute
 

@@ -54,7 +54,7 @@ def opened(server: SparkServer) -> Iterator[Callable[..., SparkEngine]]:
 def own_server() -> Iterator[SparkServer]:
     """A server that a test may kill or stop."""
     shared(SparkServer)
-    server = SparkServer()
+    server = SparkServer(token="hunter2")
     server.folder = Path(tempfile.mkdtemp(prefix="spark-own-", dir=cache_folder() / "run"))
     try:
         server.start()
@@ -215,10 +215,17 @@ def test_a_staged_result_is_what_comes_without(opened: Callable[..., SparkEngine
         SELECT true AS a, 1Y AS b, 2S AS c, 3 AS d, 4L AS e, 1.5F AS f, 2.5D AS g, 1.50BD AS h, 'x' AS i, X'00ff' AS j,
             DATE'0001-01-01' AS k, TIMESTAMP'2024-02-29 12:34:56.123456' AS l, TIMESTAMP_NTZ'1900-01-01 00:00:00' AS m,
             INTERVAL '1 02:03:04.5' DAY TO SECOND AS n, INTERVAL '1-2' YEAR TO MONTH AS o, parse_json('[1]') AS p,
-            array(1, NULL) AS q, map('k', 1) AS r, named_struct('a', 1, 'b', 'x') AS s
+            array(1, NULL) AS q, map('k', 1) AS r, named_struct('a', 1, 'b', 'x') AS s, NULL AS t
         UNION ALL SELECT NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL,
-            NULL, NULL, NULL"""
+            NULL, NULL, NULL, NULL"""
     assert read(opened(staging=f"file://{tmp_path}"), sql).equals(read(opened(), sql), check_metadata=True)
+
+
+def test_an_interval_cannot_be_staged_and_is_told(opened: Callable[..., SparkEngine], tmp_path: Path) -> None:
+    failure = failure_of(lambda: read(opened(staging=str(tmp_path)), "SELECT make_interval(1, 2) AS v"))
+    assert failure.reason is Reason.STATEMENT_REJECTED
+    assert "INTERVAL" in failure.message
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_staged_result_that_is_left_early_leaves_nothing(
@@ -309,6 +316,11 @@ def reading(engine: SparkEngine, sql: str) -> tuple[threading.Thread, list[Any],
 
 @pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGSTOP])
 def test_a_server_that_is_killed_or_hangs_is_told(own_server: SparkServer, how: signal.Signals) -> None:
+    for token in ("hunter3", ""):
+        failure = failure_of(lambda token=token: SparkEngine("mine", {**own_server.options(), "token": token}))
+        assert failure.reason is Reason.ENGINE_UNAVAILABLE
+        assert "credentials" in failure.message
+        assert "hunter" not in f"{failure}"
     engine = SparkEngine("mine", own_server.options())
     try:
         thread, failures, begun = reading(engine, SLOW_ROWS)

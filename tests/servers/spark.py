@@ -21,8 +21,10 @@ _HEAP: Final = "2g"
 class SparkServer(Server):
     name = "spark"
 
-    def __init__(self) -> None:
+    def __init__(self, token: str = "") -> None:
+        """With a token it serves only who sends it."""
         super().__init__()
+        self._token = token
         self.port = 0
         self.web_port = 0
 
@@ -55,6 +57,8 @@ class SparkServer(Server):
             "spark.connect.execute.reattachable.senderMaxStreamDuration": "4s",
             "spark.connect.execute.manager.maintenanceInterval": "1s",
         }
+        if self._token:
+            settings["spark.connect.authenticate.token"] = self._token
         arguments = [str(home / "bin" / "spark-submit"), "--master", "local[2]", "--driver-memory", _HEAP]
         for name, value in settings.items():
             arguments += ["--conf", f"{name}={value}"]
@@ -74,7 +78,7 @@ class SparkServer(Server):
         raise TimeoutError(f"Spark does not answer after {_START_SECONDS:.0f} s")
 
     def options(self) -> dict[str, Any]:
-        return {"url": f"sc://127.0.0.1:{self.port}"}
+        return {"url": f"sc://127.0.0.1:{self.port}", "token": self._token}
 
 
 def _java_home() -> str:
