@@ -19,12 +19,6 @@ from queryengine.engines.sqltext import position_of_character
 
 _JAVA: Final = frozenset({"reflect", "java_method", "try_reflect"})
 _MADE_NAMES: Final = "identifier"
-_FORMATS: Final = frozenset(
-    {
-        "parquet", "orc", "json", "csv", "text", "xml", "avro", "binaryfile", "image", "libsvm", "jdbc", "delta",
-        "iceberg", "hudi", "kafka", "socket", "rate", "statestore",
-    }
-)  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,8 +37,8 @@ def check(sql: str) -> CheckedText:
         _check_pair(sql, token, following)
     try:
         for table in parse_one(sql, read="spark").find_all(exp.Table):
-            if table.db.lower() in _FORMATS:
-                raise _refused(f"a table of files ({table.db}.…)", None)
+            if "/" in table.name:
+                raise _refused("a path in place of a table", None)
     except SqlglotError as cause:
         raise error(Reason.SYNTAX_ERROR, str(cause)) from cause
     ends = [token.start for token in tokens if token.token_type is TokenType.SEMICOLON]

@@ -36,7 +36,9 @@ class SparkOptions:
     result_rows_max: int = 0
     """0 is no limit."""
     result_bytes_max: int = 1024 * _MIB
-    """Of a result as Arrow; what is not staged lies in the driver's memory until it is read. 0 is no limit."""
+    """Of a result as Arrow; what is not staged lies in the driver's memory until it is read. 0 is no limit, and the
+    default with staging.
+    """
     staging: str = ""
     """A folder or URI that Spark and the worker both reach. Results are written there as Parquet and read from it, so
     that they need no memory of the driver. Empty: results come through the driver.
@@ -53,7 +55,8 @@ class SparkOptions:
                 raise ValueError(f"unknown option {key!r} for a spark engine; known: {', '.join(kinds)}")
         for key, value in options.items():
             _check(key, value, kinds[key])
-        made = cls(**options)
+        # A staged result is in nobody's memory.
+        made = cls(**{"result_bytes_max": 0, **options} if options.get("staging") else options)
         made.endpoint()
         return made
 

@@ -18,8 +18,11 @@ import pytest
 
 from queryengine.codec.values import BoundParameter
 from queryengine.domain.errors import QueryEngineError, Reason
+from queryengine.engines import spark_statement
 from queryengine.engines.base import Execution, Statement
+from queryengine.engines.registry import engine_class
 from queryengine.engines.spark import SparkEngine
+from queryengine.engines.spark_check import CheckedText
 from tests.servers.cache import cache_folder
 from tests.servers.server import shared
 from tests.servers.spark import SparkServer
@@ -155,6 +158,27 @@ def test_scanned_rows_are_counted(opened: Callable[..., SparkEngine]) -> None:
         execution.start()
         assert sum(batch.num_rows for batch in execution.batches()) == 1
         assert execution.progress().rows_scanned == 12345
+
+
+@pytest.mark.parametrize(
+    "sql",
+    [
+        "SET spark.sql.runSQLOnFiles = true",
+        "DROP TABLE t",
+        "INSERT INTO t VALUES (1)",
+        "CREATE TEMPORARY VIEW v AS SELECT 1",
+        "ADD JAR '/tmp/x.jar'",
+        "EXECUTE IMMEDIATE 'SET a = 1'",
+        "WITH x AS (SELECT 1 AS a) INSERT INTO t SELECT a FROM x",
+        "FROM range(3) INSERT INTO t SELECT id",
+        "SELECT 1) x; DROP TABLE t; SELECT * FROM (SELECT 1",
+    ],
+)
+def test_sparks_parser_refuses_what_is_no_query(
+    opened: Callable[..., SparkEngine], monkeypatch: pytest.MonkeyPatch, sql: str
+) -> None:
+    monkeypatch.setattr(spark_statement, "check", lambda sql: CheckedText(frozenset(), sql))
+    assert failure_of(lambda: read(opened(), sql)).reason is Reason.SYNTAX_ERROR
 
 
 # ---- bounds
@@ -364,3 +388,10 @@ def test_a_wrong_option_is_named(options: dict[str, Any], key: str) -> None:
 def test_a_token_is_sent_where_it_is_safe() -> None:
     for url in ("sc://127.0.0.1/;token=a%20b", "sc://spark.example:443/;use_ssl=true;token=a%20b;x-team=y"):
         assert not SparkEngine.traits({"url": url}).sandbox
+
+
+def test_a_missing_driver_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "queryengine.engines.spark", None)
+    failure = failure_of(lambda: engine_class("spark"))
+    assert failure.reason is Reason.ENGINE_UNAVAILABLE
+    assert "pip install 'queryengine[spark]'" in failure.message
