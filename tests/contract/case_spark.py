@@ -23,10 +23,10 @@ def running_tasks(web_port: int) -> int:
         return sum(executor["activeTasks"] for executor in json.load(response))
 
 
-# A task is one row, and some milliseconds of work: for hours, and never much at a time.
+# A task is one row, and tens of milliseconds of work: rows come for minutes, and never many at a time.
 SLOW_ROWS = (
-    "SELECT id AS n FROM range(0, 1000000, 1, 100000) "
-    "WHERE aggregate(sequence(0, 2000), 0L, (a, x) -> a + x + id % 7) >= 0"
+    "SELECT id AS n FROM range(0, 20000, 1, 20000) "
+    "WHERE aggregate(sequence(0, 300000), 0L, (a, x) -> a + x + id % 7) >= 0"
 )
 
 SPARK = EngineCase(

@@ -28,8 +28,8 @@ from tests.servers.server import shared
 from tests.servers.spark import SparkServer
 
 SLOW_ROWS = (
-    "SELECT id AS n FROM range(0, 1000000, 1, 100000) "
-    "WHERE aggregate(sequence(0, 2000), 0L, (a, x) -> a + x + id % 7) >= 0"
+    "SELECT id AS n FROM range(0, 20000, 1, 20000) "
+    "WHERE aggregate(sequence(0, 300000), 0L, (a, x) -> a + x + id % 7) >= 0"
 )
 ENDLESS = "SELECT count(*) FROM range(1000000) a CROSS JOIN range(1000000) b WHERE a.id + b.id >= 0"
 
@@ -83,9 +83,9 @@ def failure_of(action: Callable[[], object]) -> Any:
 
 def told(server: SparkServer, what: str) -> Any:
     root = f"http://127.0.0.1:{server.web_port}/api/v1/applications"
-    with urlopen(root, timeout=10) as response:
+    with urlopen(root, timeout=30) as response:
         application = json.load(response)[0]["id"]
-    with urlopen(f"{root}/{application}/{what}", timeout=10) as response:
+    with urlopen(f"{root}/{application}/{what}", timeout=30) as response:
         return json.load(response)
 
 
@@ -142,7 +142,7 @@ def test_tags_and_the_operation_are_those_that_spark_shows(
         next(execution.batches())
         progress = execution.progress()
         words = (progress.engine_query_id, "query:query_7", "tenant:acme", "subject:ann")
-        assert becomes(lambda: all(word in str(told(server, "jobs")) for word in words), 10.0)
+        assert becomes(lambda: all(word in str(told(server, "jobs")) for word in words), 30.0)
     assert progress.engine_query_url.startswith("http://spark.example:4040/connect/session/?id=")
     assert progress.splits_total
 
@@ -190,7 +190,7 @@ def test_a_result_that_passes_a_limit_is_told_and_stopped(
     server: SparkServer, opened: Callable[..., SparkEngine], tmp_path: Path, limit: dict[str, int], staged: bool
 ) -> None:
     options = {**limit, "staging": str(tmp_path)} if staged else limit
-    sql = "SELECT id FROM range(0, 200000, 1, 4)" if staged else SLOW_ROWS.replace("2000)", "2)")
+    sql = "SELECT id FROM range(0, 200000, 1, 400)"
     failure = failure_of(lambda: read(opened(**options), sql))
     assert failure.reason is Reason.RESULT_LIMIT
     assert failure.metadata["limit"] == next(iter(limit))

@@ -14,8 +14,8 @@ from tests.servers.server import Server
 _LOCK: Final = Path(__file__).with_name("spark.lock")
 _JAVA_HOMES: Final = ("/usr/lib/jvm/java-17*", "/usr/lib/jvm/*17*")
 _START_SECONDS: Final = 90.0
-_HEAP: Final = "2g"
-"""Twice what Spark lets a result take of it."""
+_HEAP: Final = "3g"
+"""Three times what Spark lets a result take of it."""
 
 
 class SparkServer(Server):
