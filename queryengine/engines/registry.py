@@ -13,9 +13,13 @@ ENGINE_TYPES: Final[Mapping[str, str]] = MappingProxyType(
         "duckdb": "queryengine.engines.duckdb:DuckDBEngine",
         "sqlalchemy": "queryengine.engines.sqlalchemy:SQLAlchemyEngine",
         "trino": "queryengine.engines.trino:TrinoEngine",
+        "spark": "queryengine.engines.spark:SparkEngine",
         "scripted": "queryengine.engines.scripted:ScriptedEngine",
     }
 )
+
+EXTRAS: Final = frozenset({"clickhouse", "spark", "trino"})
+"""Engine types whose driver does not come with this package: the extra has the name of the type."""
 
 
 def engine_class(type_name: str) -> type[Engine]:
@@ -29,7 +33,9 @@ def engine_class(type_name: str) -> type[Engine]:
     try:
         module = importlib.import_module(module_name)
     except ImportError as cause:
-        message = f"engine type {type_name!r} needs a package: {cause}; pip install 'queryengine[{type_name}]'"
+        message = f"engine type {type_name!r} needs a package that is not installed: {cause}"
+        if type_name in EXTRAS:
+            message += f"; pip install 'queryengine[{type_name}]'"
         raise error(Reason.ENGINE_UNAVAILABLE, message, engine=type_name) from cause
     found: type[Engine] = getattr(module, class_name)
     return found

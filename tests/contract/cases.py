@@ -9,6 +9,7 @@ from typing import Any
 
 import pyarrow as pa
 from case_trino import TRINO
+from case_spark import SPARK
 from engine_case import COMMON_ACCEPTED, COMMON_REFUSED, EngineCase
 
 from queryengine.codec.values import BoundParameter
@@ -152,4 +153,4 @@ SCRIPTED = EngineCase(
     unusable_words="none.db",
 )
 
-CASES = (DUCKDB, SQLITE, SCRIPTED, TRINO)
+CASES = (DUCKDB, SQLITE, SCRIPTED, SPARK, TRINO)

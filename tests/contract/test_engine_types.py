@@ -1,20 +1,20 @@
 """Each type of each engine, with its edge values, against the data files in types/."""
 
 import sqlite3
-from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
-from cases import DUCKDB, SQLITE, TRINO
+from cases import DUCKDB, SPARK, SQLITE, TRINO
 from type_files import DOCUMENT, ENGINES, as_text, records, with_tables
 
-from queryengine.engines.base import Engine, Statement
+from queryengine.engines.base import Statement
 
-CASES = {"duckdb": DUCKDB, "sqlite": SQLITE, "trino": TRINO}
+CASES = {case.name: case for case in (DUCKDB, SPARK, SQLITE, TRINO)}
 
 
 @pytest.fixture(scope="module")
-def engines(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Engine]]:
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     directory = tmp_path_factory.mktemp("types")
     with sqlite3.connect(directory / "data.db") as connection:
         connection.execute(
@@ -29,10 +29,7 @@ def engines(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Engi
             ],
         )
     connection.close()
-    opened = {name: case.open(directory) for name, case in CASES.items()}
-    yield opened
-    for engine in opened.values():
-        engine.close()
+    return directory
 
 
 def test_every_data_file_has_an_engine() -> None:
@@ -44,11 +41,15 @@ def test_every_data_file_has_an_engine() -> None:
     [(name, record) for name in ENGINES for record in records(name)],
     ids=lambda value: value if isinstance(value, str) else value["query"][:60],
 )
-def test_type(engines: dict[str, Engine], name: str, record: dict[str, Any]) -> None:
+def test_type(folder: Path, name: str, record: dict[str, Any]) -> None:
     statement = Statement(sql=record["query"], query_id="q", session_settings=record.get("settings", {}))
-    with engines[name].open(statement) as execution:
-        schema = execution.start()
-        batches = list(execution.batches())
+    engine = CASES[name].open(folder)
+    try:
+        with engine.open(statement) as execution:
+            schema = execution.start()
+            batches = list(execution.batches())
+    finally:
+        engine.close()
     assert str(schema.field(0).type) == record["arrow"]
     assert schema.field(0).metadata[b"engine_type"].decode() == record["type"]
     for batch in batches:

@@ -4,9 +4,10 @@ import sys
 from collections.abc import Sequence
 
 from tests.servers.server import Server
+from tests.servers.spark import SparkServer
 from tests.servers.trino import SpoolingTrinoServer, TrinoServer
 
-SERVERS: Sequence[type[Server]] = (TrinoServer, SpoolingTrinoServer)
+SERVERS: Sequence[type[Server]] = (SparkServer, TrinoServer, SpoolingTrinoServer)
 
 
 def main(names: Sequence[str]) -> int:

@@ -1,0 +1,86 @@
+"""Spark, through a real Spark Connect server."""
+
+import json
+from decimal import Decimal
+from urllib.request import urlopen
+
+import pyarrow as pa
+from engine_case import COMMON_ACCEPTED, COMMON_REFUSED, EngineCase
+
+from queryengine.codec.values import BoundParameter
+from queryengine.domain.errors import Reason
+from queryengine.engines.spark import SparkEngine
+from tests.servers.server import shared
+from tests.servers.spark import SparkServer
+
+
+def running_tasks(web_port: int) -> int:
+    """How many tasks Spark's own list says are being computed."""
+    root = f"http://127.0.0.1:{web_port}/api/v1/applications"
+    with urlopen(root, timeout=10) as response:
+        application = json.load(response)[0]["id"]
+    with urlopen(f"{root}/{application}/executors", timeout=10) as response:
+        return sum(executor["activeTasks"] for executor in json.load(response))
+
+
+# A task is one row, and tens of milliseconds of work: rows come for minutes, and never many at a time.
+SLOW_ROWS = (
+    "SELECT id AS n FROM range(0, 20000, 1, 20000) "
+    "WHERE aggregate(sequence(0, 300000), 0L, (a, x) -> a + x + id % 7) >= 0"
+)
+
+SPARK = EngineCase(
+    name="spark",
+    engine=SparkEngine,
+    options=lambda _: shared(SparkServer).options(),
+    numbers=lambda n: f"SELECT id AS n FROM range({n}) ORDER BY id",
+    wide=lambda rows, size: f"SELECT repeat('x', {size}) AS s FROM range(0, {rows}, 1, {max(2, rows // 10_000)})",
+    endless_start="SELECT count(*) FROM range(1000000) a CROSS JOIN range(1000000) b WHERE a.id + b.id >= 0",
+    endless_rows=SLOW_ROWS,
+    fails_late=("SELECT CAST(CASE WHEN id = 190000 THEN 'x' ELSE '1' END AS INT) AS n FROM range(0, 200000, 1, 20)"),
+    late_reason=Reason.STATEMENT_REJECTED,
+    syntax_error="SELECT 1,\n  'é' FROM WHERE GROUP",
+    rejected="SELECT 'é',\n  nope FROM range(3)",
+    rejected_words="nope",
+    rejected_position=(2, 3),
+    refused=(
+        *(each for each in COMMON_REFUSED if not each[0].startswith("ATTACH")),
+        # Not of its language.
+        ("ATTACH 'x.db' AS x", Reason.SYNTAX_ERROR),
+        ("SELECT reflect('java.lang.System', 'getenv', 'HOME')", Reason.STATEMENT_NOT_ALLOWED),
+        ("SELECT `java_method` ('java.lang.System', 'getenv', 'HOME')", Reason.STATEMENT_NOT_ALLOWED),
+        ("SELECT try_reflect /* x */ ('java.lang.System', 'getenv', 'HOME')", Reason.STATEMENT_NOT_ALLOWED),
+        ("SELECT system.builtin.REFLECT('java.lang.System', 'getenv', 'HOME')", Reason.STATEMENT_NOT_ALLOWED),
+        ("SELECT IDENTIFIER('ref' || 'lect')('java.lang.System', 'getenv', 'HOME')", Reason.SYNTAX_ERROR),
+        ("SELECT * FROM IDENTIFIER('text.`/etc/passwd`')", Reason.STATEMENT_NOT_ALLOWED),
+        ("SELECT * FROM text.`/etc/passwd`", Reason.STATEMENT_NOT_ALLOWED),
+        ("SELECT * FROM range(3) JOIN `binaryFile`.`/etc/passwd`", Reason.STATEMENT_NOT_ALLOWED),
+        ("SELECT TRANSFORM(id) USING 'cat' AS (x) FROM range(3)", Reason.STATEMENT_NOT_ALLOWED),
+        ("SET spark.sql.runSQLOnFiles = true", Reason.STATEMENT_NOT_ALLOWED),
+        ("ADD JAR '/tmp/x.jar'", Reason.STATEMENT_NOT_ALLOWED),
+        ("USE default", Reason.STATEMENT_NOT_ALLOWED),
+        ("CACHE TABLE t", Reason.STATEMENT_NOT_ALLOWED),
+        ("REFRESH TABLE t", Reason.STATEMENT_NOT_ALLOWED),
+        ("CREATE TEMPORARY VIEW v USING text OPTIONS (path '/etc/passwd')", Reason.STATEMENT_NOT_ALLOWED),
+        ("EXPLAIN SELECT 1", Reason.STATEMENT_NOT_ALLOWED),
+        ("SHOW TABLES", Reason.STATEMENT_NOT_ALLOWED),
+        ("DESCRIBE t", Reason.STATEMENT_NOT_ALLOWED),
+        ("SELECT " + "(" * 3000 + "1" + ")" * 3000, Reason.STATEMENT_TOO_COMPLEX),
+        ("SELECT :a, ?", Reason.PARAMETER_MISMATCH),
+    ),
+    accepted=(
+        *COMMON_ACCEPTED,
+        "SELECT reflect, identifier FROM t",
+        "SELECT 'reflect(x)'",
+        "SELECT * FROM a JOIN b USING (id)",
+        "SELECT /*+ BROADCAST(t) */ * FROM t LATERAL VIEW explode(x) y AS z",
+    ),
+    named=lambda names: "SELECT " + ", ".join(f":{name} AS `{name}`" for name in names),
+    positional=lambda count: "SELECT " + ", ".join(["?"] * count),
+    values=(None, True, 0, -(2**63), 2**63 - 1, 1.5, Decimal("1.50"), b"", b"\x00\xff", [1, 2], {"a": 1}),
+    refused_value=BoundParameter("a", Decimal(10**50), pa.decimal256(60, 0)),
+    repeats_names='SELECT 1 AS a, 2 AS a, 3 AS `ü "x`',
+    unusable=lambda _: {"url": "sc://127.0.0.1:1", "connect_timeout_seconds": 1.0},
+    unusable_words="127.0.0.1:1",
+    running=lambda: running_tasks(shared(SparkServer).web_port),
+)

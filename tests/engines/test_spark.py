@@ -1,0 +1,397 @@
+"""What is special to Spark: sessions, bounds, staged results, and servers that vanish."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+from urllib.request import urlopen
+
+import pyarrow as pa
+import pytest
+
+from queryengine.codec.values import BoundParameter
+from queryengine.domain.errors import QueryEngineError, Reason
+from queryengine.engines import spark_statement
+from queryengine.engines.base import Execution, Statement
+from queryengine.engines.registry import engine_class
+from queryengine.engines.spark import SparkEngine
+from queryengine.engines.spark_check import CheckedText
+from tests.servers.cache import cache_folder
+from tests.servers.server import shared
+from tests.servers.spark import SparkServer
+
+SLOW_ROWS = (
+    "SELECT id AS n FROM range(0, 20000, 1, 20000) "
+    "WHERE aggregate(sequence(0, 300000), 0L, (a, x) -> a + x + id % 7) >= 0"
+)
+ENDLESS = "SELECT count(*) FROM range(1000000) a CROSS JOIN range(1000000) b WHERE a.id + b.id >= 0"
+
+
+@pytest.fixture
+def server() -> SparkServer:
+    return shared(SparkServer)
+
+
+@pytest.fixture
+def opened(server: SparkServer) -> Iterator[Callable[..., SparkEngine]]:
+    """Makes engines of the shared server, with further options."""
+    engines = []
+
+    def make(**options: Any) -> SparkEngine:
+        engines.append(SparkEngine("mine", {**server.options(), **options}))
+        return engines[-1]
+
+    yield make
+    for engine in engines:
+        engine.close()
+
+
+@pytest.fixture
+def own_server() -> Iterator[SparkServer]:
+    """A server that a test may kill or stop."""
+    shared(SparkServer)
+    server = SparkServer(token="hunter2")
+    server.folder = Path(tempfile.mkdtemp(prefix="spark-own-", dir=cache_folder() / "run"))
+    try:
+        server.start()
+        yield server
+    finally:
+        for process in server.processes:
+            if process.poll() is None:
+                process.send_signal(signal.SIGCONT)
+        server.stop()
+
+
+def read(engine: SparkEngine, sql: str, **fields: Any) -> pa.Table:
+    with engine.open(Statement(sql=sql, query_id="q", **fields)) as execution:
+        schema = execution.start()
+        return pa.Table.from_batches(execution.batches(), schema)
+
+
+def failure_of(action: Callable[[], object]) -> Any:
+    with pytest.raises(QueryEngineError) as caught:
+        action()
+    return caught.value.failure
+
+
+def told(server: SparkServer, what: str) -> Any:
+    root = f"http://127.0.0.1:{server.web_port}/api/v1/applications"
+    with urlopen(root, timeout=30) as response:
+        application = json.load(response)[0]["id"]
+    with urlopen(f"{root}/{application}/{what}", timeout=30) as response:
+        return json.load(response)
+
+
+def active_tasks(server: SparkServer) -> int:
+    return sum(executor["activeTasks"] for executor in told(server, "executors"))
+
+
+def becomes(condition: Callable[[], bool], within_seconds: float) -> bool:
+    deadline = time.monotonic() + within_seconds
+    while not condition() and time.monotonic() < deadline:
+        threading.Event().wait(0.02)
+    return condition()
+
+
+# ---- sessions
+
+
+def test_what_a_statement_sets_shows_in_no_other(opened: Callable[..., SparkEngine]) -> None:
+    engine = opened()
+    sql = "SELECT current_timezone() AS z, current_schema() AS s, current_catalog() AS c"
+    settings = {"spark.sql.session.timeZone": "Asia/Tokyo"}
+    fields = {"catalog": "spark_catalog", "schema": "default", "session_settings": settings}
+    assert read(engine, sql, **fields).to_pylist() == [{"z": "Asia/Tokyo", "s": "default", "c": "spark_catalog"}]
+    assert read(engine, sql).to_pylist() == [{"z": "UTC", "s": "default", "c": "spark_catalog"}]
+
+
+def test_a_catalog_or_schema_that_is_not_there_is_told(opened: Callable[..., SparkEngine]) -> None:
+    engine = opened()
+    for fields, word in (({"catalog": "no`pe"}, "no`pe"), ({"schema": "nope"}, "nope")):
+        failure = failure_of(lambda fields=fields: read(engine, "SELECT 1", **fields))
+        assert failure.reason is Reason.STATEMENT_REJECTED
+        assert word in failure.message
+
+
+def test_variables_of_the_server_stay_there(opened: Callable[..., SparkEngine]) -> None:
+    assert read(opened(), "SELECT '${env:PATH} ${spark:spark.app.id}' AS v").to_pylist() == [
+        {"v": "${env:PATH} ${spark:spark.app.id}"}
+    ]
+
+
+def test_spark_itself_refuses_files_by_path(opened: Callable[..., SparkEngine], tmp_path: Path) -> None:
+    # A format that the check of the text has never heard of.
+    failure = failure_of(lambda: read(opened(), f"SELECT * FROM `org.apache.spark.sql.text`.`{tmp_path}`"))
+    assert failure.reason in (Reason.STATEMENT_REJECTED, Reason.STATEMENT_NOT_ALLOWED)
+
+
+def test_tags_and_the_operation_are_those_that_spark_shows(
+    server: SparkServer, opened: Callable[..., SparkEngine]
+) -> None:
+    engine = opened(web_url="http://spark.example:4040/")
+    statement = Statement(sql=SLOW_ROWS, query_id="query,7", tenant="acme", subject="ann")
+    with engine.open(statement) as execution:
+        execution.start()
+        next(execution.batches())
+        progress = execution.progress()
+        words = (progress.engine_query_id, "query:query_7", "tenant:acme", "subject:ann")
+        assert becomes(lambda: all(word in str(told(server, "jobs")) for word in words), 30.0)
+    assert progress.engine_query_url.startswith("http://spark.example:4040/connect/session/?id=")
+    assert progress.splits_total
+
+
+def test_more_than_four_positional_parameters_keep_their_order(opened: Callable[..., SparkEngine]) -> None:
+    parameters = tuple(BoundParameter("", number) for number in range(30))
+    table = read(opened(), "SELECT " + ", ".join("?" * 30), parameters=parameters)
+    assert list(table.to_pylist()[0].values()) == list(range(30))
+
+
+def test_scanned_rows_are_counted(opened: Callable[..., SparkEngine]) -> None:
+    with opened().open(Statement(sql="SELECT sum(id) FROM range(12345)", query_id="q")) as execution:
+        execution.start()
+        assert sum(batch.num_rows for batch in execution.batches()) == 1
+        assert execution.progress().rows_scanned == 12345
+
+
+@pytest.mark.parametrize(
+    "sql",
+    [
+        "SET spark.sql.runSQLOnFiles = true",
+        "DROP TABLE t",
+        "INSERT INTO t VALUES (1)",
+        "CREATE TEMPORARY VIEW v AS SELECT 1",
+        "ADD JAR '/tmp/x.jar'",
+        "EXECUTE IMMEDIATE 'SET a = 1'",
+        "WITH x AS (SELECT 1 AS a) INSERT INTO t SELECT a FROM x",
+        "FROM range(3) INSERT INTO t SELECT id",
+        "SELECT 1) x; DROP TABLE t; SELECT * FROM (SELECT 1",
+    ],
+)
+def test_sparks_parser_refuses_what_is_no_query(
+    opened: Callable[..., SparkEngine], monkeypatch: pytest.MonkeyPatch, sql: str
+) -> None:
+    monkeypatch.setattr(spark_statement, "check", lambda sql: CheckedText(frozenset(), sql))
+    assert failure_of(lambda: read(opened(), sql)).reason is Reason.SYNTAX_ERROR
+
+
+# ---- bounds
+
+
+@pytest.mark.parametrize("staged", [False, True])
+@pytest.mark.parametrize("limit", [{"result_rows_max": 1000}, {"result_bytes_max": 100_000}])
+def test_a_result_that_passes_a_limit_is_told_and_stopped(
+    server: SparkServer, opened: Callable[..., SparkEngine], tmp_path: Path, limit: dict[str, int], staged: bool
+) -> None:
+    options = {**limit, "staging": str(tmp_path)} if staged else limit
+    sql = "SELECT id FROM range(0, 200000, 1, 400)"
+    failure = failure_of(lambda: read(opened(**options), sql))
+    assert failure.reason is Reason.RESULT_LIMIT
+    assert failure.metadata["limit"] == next(iter(limit))
+    assert becomes(lambda: not active_tasks(server), 5.0)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_result_beyond_what_the_driver_may_hold_is_told(opened: Callable[..., SparkEngine]) -> None:
+    engine = opened()
+    with engine.open(
+        Statement(sql="SELECT repeat('x', 1000) AS s FROM range(0, 4000000, 1, 400)", query_id="q")
+    ) as execution:
+        execution.start()
+        batches = execution.batches()
+        next(batches)
+        # Spark computes on while nobody reads, until it may hold no more.
+        reached = becomes(lambda: not active_tasks(shared(SparkServer)), 60.0)
+        failure = failure_of(lambda: [None for _ in batches])
+    assert reached
+    assert failure.reason is Reason.RESULT_LIMIT
+    assert read(engine, "SELECT 1 AS n").to_pylist() == [{"n": 1}]
+
+
+# ---- staged results
+
+
+def test_a_staged_result_is_in_order_and_its_folder_goes(opened: Callable[..., SparkEngine], tmp_path: Path) -> None:
+    engine = opened(staging=str(tmp_path))
+    sql = "SELECT id AS n, repeat('x', 20) AS s, id AS n FROM range(0, 500000, 1, 8) ORDER BY id DESC"
+    with engine.open(Statement(sql=sql, query_id="q")) as execution:
+        schema = execution.start()
+        assert schema.names == ["n", "s", "n"]
+        batches = execution.batches()
+        values = next(batches).column(0).to_pylist()
+        assert len(list(tmp_path.iterdir())) == 1
+        for batch in batches:
+            assert batch.schema.equals(schema, check_metadata=True)
+            values += batch.column(0).to_pylist()
+        assert execution.progress().fraction == 1.0
+    assert values == list(range(499_999, -1, -1))
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_staged_result_is_what_comes_without(opened: Callable[..., SparkEngine], tmp_path: Path) -> None:
+    sql = """
+        SELECT true AS a, 1Y AS b, 2S AS c, 3 AS d, 4L AS e, 1.5F AS f, 2.5D AS g, 1.50BD AS h, 'x' AS i, X'00ff' AS j,
+            DATE'0001-01-01' AS k, TIMESTAMP'2024-02-29 12:34:56.123456' AS l, TIMESTAMP_NTZ'1900-01-01 00:00:00' AS m,
+            INTERVAL '1 02:03:04.5' DAY TO SECOND AS n, INTERVAL '1-2' YEAR TO MONTH AS o, parse_json('[1]') AS p,
+            array(1, NULL) AS q, map('k', 1) AS r, named_struct('a', 1, 'b', 'x') AS s, NULL AS t
+        UNION ALL SELECT NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL,
+            NULL, NULL, NULL, NULL"""
+    assert read(opened(staging=f"file://{tmp_path}"), sql).equals(read(opened(), sql), check_metadata=True)
+
+
+def test_an_interval_cannot_be_staged_and_is_told(opened: Callable[..., SparkEngine], tmp_path: Path) -> None:
+    failure = failure_of(lambda: read(opened(staging=str(tmp_path)), "SELECT make_interval(1, 2) AS v"))
+    assert failure.reason is Reason.STATEMENT_REJECTED
+    assert "INTERVAL" in failure.message
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_staged_result_that_is_left_early_leaves_nothing(
+    server: SparkServer, opened: Callable[..., SparkEngine], tmp_path: Path
+) -> None:
+    with opened(staging=str(tmp_path)).open(Statement(sql=SLOW_ROWS, query_id="q")) as execution:
+        execution.start()
+        assert becomes(lambda: bool(active_tasks(server)), 20.0)
+    assert becomes(lambda: not active_tasks(server), 5.0)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_staging_folder_that_cannot_be_written_is_told(opened: Callable[..., SparkEngine], tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    failure = failure_of(lambda: read(opened(staging=str(tmp_path / "file")), "SELECT 1"))
+    assert failure.reason in (Reason.ENGINE_ERROR, Reason.STATEMENT_REJECTED)
+    assert failure.message
+
+
+# ---- cancel
+
+
+@pytest.mark.parametrize("sql", [ENDLESS, SLOW_ROWS])
+def test_cancel_frees_the_cores(server: SparkServer, opened: Callable[..., SparkEngine], sql: str) -> None:
+    execution = opened().open(Statement(sql=sql, query_id="q"))
+    runner = threading.Thread(target=lambda: failure_of(lambda: drain(execution)))
+    runner.start()
+    assert becomes(lambda: bool(active_tasks(server)), 20.0)
+    execution.cancel()
+    runner.join(20)
+    assert becomes(lambda: not active_tasks(server), 5.0)
+
+
+def drain(execution: Execution) -> None:
+    with execution:
+        execution.start()
+        for _ in execution.batches():
+            pass
+
+
+def test_a_worker_that_dies_leaves_nothing_for_long(server: SparkServer) -> None:
+    script = (
+        "import sys; from queryengine.engines.spark import SparkEngine\n"
+        "from queryengine.engines.base import Statement\n"
+        f"execution = SparkEngine('x', {{'url': sys.argv[1]}}).open(Statement(sql={ENDLESS!r}, query_id='q'))\n"
+        "execution.start(); list(execution.batches())"
+    )
+    child = subprocess.Popen([sys.executable, "-W", "ignore", "-c", script, server.options()["url"]])
+    try:
+        assert becomes(lambda: bool(active_tasks(server)), 30.0)
+    finally:
+        child.kill()
+        child.wait()
+    # Four seconds of streaming and fifteen of waiting for its return, as the server is configured.
+    assert becomes(lambda: not active_tasks(server), 60.0)
+
+
+# ---- servers that are not there
+
+
+def test_nobody_listens() -> None:
+    before = time.monotonic()
+    options = {"url": "sc://127.0.0.1:1", "connect_timeout_seconds": 0.5}
+    failure = failure_of(lambda: SparkEngine("mine", options))
+    assert failure.reason is Reason.ENGINE_UNAVAILABLE
+    assert failure.metadata == {"engine": "mine"}
+    assert time.monotonic() - before < 5.0
+
+
+def reading(engine: SparkEngine, sql: str) -> tuple[threading.Thread, list[Any], threading.Event]:
+    """A thread that reads until it fails; what failed; and whether it has begun."""
+    failures: list[Any] = []
+    begun = threading.Event()
+
+    def run() -> None:
+        def read_all() -> None:
+            with engine.open(Statement(sql=sql, query_id="q")) as execution:
+                execution.start()
+                for _ in execution.batches():
+                    begun.set()
+
+        failures.append(failure_of(read_all))
+
+    thread = threading.Thread(target=run)
+    thread.start()
+    return thread, failures, begun
+
+
+@pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGSTOP])
+def test_a_server_that_is_killed_or_hangs_is_told(own_server: SparkServer, how: signal.Signals) -> None:
+    for token in ("hunter3", ""):
+        failure = failure_of(lambda token=token: SparkEngine("mine", {**own_server.options(), "token": token}))
+        assert failure.reason is Reason.ENGINE_UNAVAILABLE
+        assert "credentials" in failure.message
+        assert "hunter" not in f"{failure}"
+    engine = SparkEngine("mine", own_server.options())
+    try:
+        thread, failures, begun = reading(engine, SLOW_ROWS)
+        assert begun.wait(60)
+        os.kill(own_server.processes[0].pid, how)
+        before = time.monotonic()
+        thread.join(60)
+        assert not thread.is_alive()
+        assert time.monotonic() - before < 45.0
+        assert failures[0].reason is Reason.ENGINE_UNAVAILABLE
+        assert failure_of(engine.probe).reason is Reason.ENGINE_UNAVAILABLE
+    finally:
+        engine.close()
+
+
+# ---- options
+
+
+@pytest.mark.parametrize(
+    ("options", "key"),
+    [
+        ({}, "url"),
+        ({"url": "http://x"}, "url"),
+        ({"url": "sc://x/path"}, "url"),
+        ({"url": "sc://x:99999"}, "url"),
+        ({"url": "sc://x/;nonsense"}, "url"),
+        ({"url": "sc://x", "token": 3}, "token"),
+        ({"url": "sc://spark.example", "token": "hunter2"}, "token"),
+        ({"url": "sc://spark.example/;token=hunter2"}, "token"),
+        ({"url": "sc://x", "result_rows_max": -1}, "result_rows_max"),
+        ({"url": "sc://x", "connect_timeout_seconds": 0}, "connect_timeout_seconds"),
+        ({"url": "sc://x", "use_ssl": "yes"}, "use_ssl"),
+    ],
+)
+def test_a_wrong_option_is_named(options: dict[str, Any], key: str) -> None:
+    with pytest.raises(ValueError, match=f"'{key}'") as caught:
+        SparkEngine.traits(options)
+    assert "hunter2" not in str(caught.value)
+
+
+def test_a_token_is_sent_where_it_is_safe() -> None:
+    for url in ("sc://127.0.0.1/;token=a%20b", "sc://spark.example:443/;use_ssl=true;token=a%20b;x-team=y"):
+        assert not SparkEngine.traits({"url": url}).sandbox
+
+
+def test_a_missing_driver_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "queryengine.engines.spark", None)
+    failure = failure_of(lambda: engine_class("spark"))
+    assert failure.reason is Reason.ENGINE_UNAVAILABLE
+    assert "pip install 'queryengine[spark]'" in failure.message
