@@ -21,13 +21,14 @@ from queryengine.domain.errors import QueryEngineError, Reason, error
 from queryengine.engines.base import Engine, EngineTraits, Execution, Progress, Statement
 from queryengine.engines.interrupting import Interruptible, cancelled
 from queryengine.engines.parameters import check_names, name_of
-from queryengine.engines.postgresql_errors import QUERY_CANCELED, offset_of, translated, words
+from queryengine.engines.postgresql_errors import offset_of, translated, words
 from queryengine.engines.postgresql_monitor import Backend, Monitor, SilentError, Watch
 from queryengine.engines.postgresql_options import APPLICATION, PostgreSQLOptions
 from queryengine.engines.postgresql_parameters import Rendered, render
 from queryengine.engines.postgresql_session import Session
 from queryengine.engines.postgresql_types import Plan, plan
 from queryengine.engines.sqlalchemy_check import check_text
+from queryengine.engines.sqlstates import QUERY_CANCELED
 from queryengine.engines.sqltemplate import Template, Text
 
 SQLGLOT_NAME: Final = "postgres"

@@ -116,10 +116,11 @@ def _column(field: pa.Field, name_of_type: Callable[[int], str]) -> Column:
 
     # A vector, such as int2vector, is a list to the driver, but its type is no array.
     is_array = pa.types.is_list(field.type) and internal.startswith("_")
-    element = _element(internal.removeprefix("_") if is_array else internal, _inner(field.type), typmod)
+    inner = field.type.value_type if is_array else field.type
+    element = _element(internal.removeprefix("_") if is_array else internal, inner, typmod)
     if not is_array:
         return column(element.type, element.expression, element.convert)
-    if pa.types.is_struct(_inner(field.type)):
+    if pa.types.is_struct(inner):
         return column(element.type, element.expression, None)
     expression = "{}" if element.expression == "{}" else "{}::text[]"
     target = pa.list_(element.type)
@@ -155,10 +156,6 @@ def _element(internal: str, arrow: pa.DataType, typmod: int) -> _Element:
     if is_opaque or internal in {"money", "char", "void"}:
         return _Element(pa.string(), "{}::text")
     return _Element(arrow)
-
-
-def _inner(arrow: pa.DataType) -> pa.DataType:
-    return arrow.value_type if pa.types.is_list(arrow) and not pa.types.is_list(arrow.value_type) else arrow
 
 
 def _word(internal: str, typmod: int, name_of_type: Callable[[int], str]) -> str:
@@ -212,5 +209,5 @@ def _over_elements(convert: Convert, target: pa.DataType) -> Convert:
 
 
 def _misfit(name: str, what: str, how: str) -> Exception:
-    message = f"column {name!r} has {what}; {how} settles it in the query"
+    message = f"column {name!r}: {what}; {how} in the query settles it"
     return error(Reason.STATEMENT_REJECTED, message, column=name)

@@ -93,14 +93,13 @@ class RowsExecution(Execution):
     def start(self) -> pa.Schema:
         with self._translated(), self._calls.call():
             statement = self._statement
-            _refuse_what_traits_deny(statement)
+            _refuse_what_traits_deny(statement, self._dialect.traits)
             query = check_text(statement.sql, self._dialect.sqlglot_name)
             check_names(statement.parameters, query.placeholders)
             self._connection = connection = self._engine.connect()
             declared = self._dialect.prepare(connection, query, statement.execution_timeout_seconds)
             self._result = result = self._dialect.execute(connection, statement.sql, statement.parameters)
-            # The driver's own cursor: SQLAlchemy's rows cost as much again as reading them.
-            self._rows = BatchReader(result.cursor.fetchmany)
+            self._rows = BatchReader(self._dialect.fetch(result))
             self._first = self._rows.fetch()
             self._columns = self._dialect.columns(result, declared, self._first)
             self._schema = pa.schema([column.field() for column in self._columns])
@@ -155,7 +154,7 @@ class RowsExecution(Execution):
         except Exception as cause:
             # SQLAlchemy's own text repeats statement and parameters; the driver's says what is wrong.
             original = getattr(cause, "orig", None) or cause
-            state = str(getattr(original, "sqlstate", None) or "")
+            state = str(getattr(original, "sqlstate", None) or getattr(original, "pgcode", None) or "")
             raise error(self._dialect.reason(original), str(original), sql_state=state) from cause
 
 
@@ -170,12 +169,14 @@ def _target(options: Mapping[str, Any]) -> tuple[sa.URL, Dialect]:
     return url, dialect
 
 
-def _refuse_what_traits_deny(statement: Statement) -> None:
+def _refuse_what_traits_deny(statement: Statement, traits: EngineTraits) -> None:
+    has_unnamed = any(not each.name for each in statement.parameters)
     asked = {
+        "positional_parameters": has_unnamed and not traits.positional_parameters,
         "catalog": statement.catalog,
         "schema": statement.schema,
         "session_settings": statement.session_settings,
     }
     for feature, value in asked.items():
         if value:
-            raise error(Reason.UNSUPPORTED, f"this engine cannot set a {feature}", feature=feature)
+            raise error(Reason.UNSUPPORTED, f"this engine has no {feature}", feature=feature)

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
+from case_generic import GENERIC
 from case_postgresql import POSTGRESQL
 from engine_case import COMMON_ACCEPTED, COMMON_REFUSED, EngineCase
 
@@ -152,4 +153,4 @@ SCRIPTED = EngineCase(
     unusable_words="none.db",
 )
 
-CASES = (DUCKDB, SQLITE, SCRIPTED, POSTGRESQL)
+CASES = (DUCKDB, SQLITE, SCRIPTED, POSTGRESQL, GENERIC)

@@ -1,20 +1,20 @@
 """Each type of each engine, with its edge values, against the data files in types/."""
 
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
-from cases import DUCKDB, SQLITE
+from cases import DUCKDB, GENERIC, POSTGRESQL, SQLITE
 from type_files import DOCUMENT, ENGINES, as_text, records, with_tables
 
 from queryengine.engines.base import Engine, Statement
 
-CASES = {"duckdb": DUCKDB, "sqlite": SQLITE}
+CASES = {case.name: case for case in (DUCKDB, SQLITE, POSTGRESQL, GENERIC)}
 
 
 @pytest.fixture(scope="module")
-def engines(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Engine]]:
+def engines(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[str], Engine]]:
     directory = tmp_path_factory.mktemp("types")
     with sqlite3.connect(directory / "data.db") as connection:
         connection.execute(
@@ -29,10 +29,17 @@ def engines(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Engi
             ],
         )
     connection.close()
-    opened = {name: case.open(directory) for name, case in CASES.items()}
-    yield opened
-    for engine in opened.values():
-        engine.close()
+    opened: dict[str, Engine] = {}
+
+    def engine(name: str) -> Engine:
+        # When a test asks for it: an engine may need a server, without which only its own tests cannot run.
+        if name not in opened:
+            opened[name] = CASES[name].open(directory)
+        return opened[name]
+
+    yield engine
+    for each in opened.values():
+        each.close()
 
 
 def test_every_data_file_has_an_engine() -> None:
@@ -44,9 +51,9 @@ def test_every_data_file_has_an_engine() -> None:
     [(name, record) for name in ENGINES for record in records(name)],
     ids=lambda value: value if isinstance(value, str) else value["query"][:60],
 )
-def test_type(engines: dict[str, Engine], name: str, record: dict[str, Any]) -> None:
+def test_type(engines: Callable[[str], Engine], name: str, record: dict[str, Any]) -> None:
     statement = Statement(sql=record["query"], query_id="q", session_settings=record.get("settings", {}))
-    with engines[name].open(statement) as execution:
+    with engines(name).open(statement) as execution:
         schema = execution.start()
         batches = list(execution.batches())
     assert str(schema.field(0).type) == record["arrow"]

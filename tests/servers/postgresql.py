@@ -5,6 +5,7 @@ import pwd
 import shutil
 import socket
 import subprocess
+import sys
 import tempfile
 import time
 from pathlib import Path
@@ -16,6 +17,8 @@ from tests.servers.cache import cache_folder, packages, packages_name
 from tests.servers.server import Server
 
 LOCK = Path(__file__).with_name("postgresql.lock")
+DRIVER_LOCK = Path(__file__).with_name("psycopg2.lock")
+"""A driver that queryengine knows nothing of."""
 START_SECONDS = 30.0
 DEBIAN = Path("/usr/lib/postgresql")
 READER = "reader"
@@ -32,8 +35,11 @@ class PostgreSQLServer(Server):
     def fetch(self) -> None:
         if installed() is None:
             packages(LOCK)
+        packages(DRIVER_LOCK)
 
     def missing(self) -> str:
+        if not (cache_folder() / packages_name(DRIVER_LOCK)).exists():
+            return "psycopg2 is not fetched"
         return "" if programs() is not None else "no initdb and postgres on this machine, and pgserver is not fetched"
 
     def start(self) -> None:
@@ -114,10 +120,18 @@ class PostgreSQLServer(Server):
     def options(self) -> dict[str, Any]:
         return {"url": self.url()}
 
+    def other_options(self) -> dict[str, Any]:
+        """Options of the engine that uses it by the other driver, importable from now on."""
+        folder = str(cache_folder() / packages_name(DRIVER_LOCK))
+        if folder not in sys.path:
+            sys.path.append(folder)
+        return {"url": self.url("postgresql+psycopg2")}
+
 
 SETUP = f"""
 CREATE ROLE {READER} LOGIN PASSWORD '{PASSWORD.replace("'", "''")}';
 CREATE TABLE t (a integer, s text);
+CREATE TYPE mood AS ENUM ('sad', 'glad');
 GRANT SELECT ON t TO {READER};
 """
 
