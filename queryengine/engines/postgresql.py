@@ -33,8 +33,11 @@ from queryengine.engines.sqltemplate import Template, Text
 
 SQLGLOT_NAME: Final = "postgres"
 SESSION_SETTINGS: Final = ("TimeZone", "jit", "max_parallel_workers_per_gather", "work_mem")
-CLIENT_CHECK: Final = "1s"
-"""How often a running statement looks whether we are still there; so it ends by itself when our process is killed."""
+CLIENT_CHECK: Final = "client_connection_check_interval"
+CLIENT_CHECK_INTERVAL: Final = "1s"
+"""How often a running statement looks whether we are still there, so that it ends by itself when our process is killed.
+Since PostgreSQL 14.
+"""
 _TIMEOUT_MAX_MILLISECONDS: Final = 2**31 - 1
 _UNSAFE: Final = re.compile(r"[^\w.@:+-]", re.ASCII)
 """What a comment does not need, and its end above all."""
@@ -50,7 +53,8 @@ WHERE proname = 'dblink_connect' AND pg_catalog.has_function_privilege(oid, 'EXE
 """What lets a query that only reads reach files and networks of the server. A superuser has all."""
 
 _BEGIN: Final = """
-SELECT pid, pg_catalog.inet_client_port() AS port, backend_start::text AS started{settings}
+SELECT pid, pg_catalog.host(pg_catalog.inet_client_addr()) AS address, pg_catalog.inet_client_port() AS port,
+backend_start::text AS started{settings}
 FROM pg_catalog.pg_stat_activity WHERE pid = pg_catalog.pg_backend_pid()
 """
 
@@ -89,7 +93,9 @@ class PostgreSQLEngine(Engine):
         self._watch = Watch(self.monitor, self._lost)
         try:
             # First, as it waits for no answer without a limit.
-            self._version = self.probe_version()
+            self._version = self._ask_version()
+            [[found]] = self.monitor.ask(f"SELECT pg_catalog.current_setting('{CLIENT_CHECK}', true)")
+            self.client_check = {CLIENT_CHECK: CLIENT_CHECK_INTERVAL} if found is not None else {}
             self._refuse_privileges()
             self._database = adbc_driver_postgresql.connect(parsed.conninfo)
         except (adbc.Error, psycopg.Error, SilentError) as cause:
@@ -102,13 +108,9 @@ class PostgreSQLEngine(Engine):
     def version(self) -> str:
         return f"PostgreSQL {self._version}"
 
-    def probe_version(self) -> str:
-        [[version]] = self.monitor.ask("SELECT pg_catalog.current_setting('server_version')")
-        return (version or b"").decode()
-
     def probe(self) -> None:
         try:
-            self.probe_version()
+            self._ask_version()
         except (psycopg.Error, SilentError) as cause:
             raise self._unreachable(cause) from cause
 
@@ -131,9 +133,13 @@ class PostgreSQLEngine(Engine):
     def close(self) -> None:
         for execution in tuple(self._open):
             execution.close()
-        self._watch.close()
+        self._watch.need(False)
         self.monitor.close()
         self._database.close()
+
+    def _ask_version(self) -> str:
+        [[version]] = self.monitor.ask("SELECT pg_catalog.current_setting('server_version')")
+        return (version or b"").decode()
 
     def _lost(self, cause: Exception) -> None:
         for execution in tuple(self._open):
@@ -245,8 +251,9 @@ class PostgreSQLExecution(Execution):
                 return
             if self._backend is not None and not self._has_ended:
                 # A server that does not answer sees that we are gone when it looks.
-                with suppress(psycopg.Error, SilentError):
-                    self._engine.monitor.end(self._backend)
+                if self._lost is None:
+                    with suppress(psycopg.Error, SilentError):
+                        self._engine.monitor.end(self._backend)
                 session.shut()
             session.close()
 
@@ -273,7 +280,7 @@ class PostgreSQLExecution(Execution):
         milliseconds = max(1, int(statement.execution_timeout_seconds * 1000))
         settings = {
             "statement_timeout": str(min(milliseconds, _TIMEOUT_MAX_MILLISECONDS)),
-            "client_connection_check_interval": CLIENT_CHECK,
+            **self._engine.client_check,
             "application_name": f"{APPLICATION} {statement.query_id}",
             "datestyle": "ISO",
             "bytea_output": "hex",
@@ -286,7 +293,7 @@ class PostgreSQLExecution(Execution):
         values = [each for setting in settings.items() for each in setting]
         [row] = session.query(_BEGIN.format(settings="".join(set_configs)), values)
         self._deadline = time.monotonic() + milliseconds / 1000
-        session.keep_socket(row["port"])
+        session.keep_socket(row["address"], row["port"])
         self._backend = Backend(row["pid"], row["started"])
         if self._calls.stopped:
             raise cancelled()

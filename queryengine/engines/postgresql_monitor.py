@@ -49,6 +49,7 @@ class Monitor:
         self._options = options
         self._lock = threading.Lock()
         self._connection: psycopg.Connection | None = None
+        self._is_closed = False
 
     def cancel(self, backend: Backend) -> None:
         """Ask a backend once to stop what it runs. Raises as `ask`."""
@@ -65,6 +66,8 @@ class Monitor:
     def ask(self, sql: str, values: Sequence[str] = ()) -> list[list[bytes | None]]:
         """Rows as text. Raises SilentError when there is no answer in time, and psycopg.Error."""
         with self._lock:
+            if self._is_closed:
+                raise psycopg.InterfaceError("the engine is closed")
             if self._connection is not None and not self._is_usable(self._connection):
                 self._drop()
             if self._connection is None:
@@ -77,6 +80,7 @@ class Monitor:
 
     def close(self) -> None:
         with self._lock:
+            self._is_closed = True
             self._drop()
 
     def _connect(self) -> psycopg.Connection:
@@ -132,36 +136,24 @@ class Watch:
         self._monitor = monitor
         self._lost = lost
         self._lock = threading.Lock()
-        self._closed = threading.Event()
-        self._needed = threading.Event()
+        self._unneeded = threading.Event()
         self._thread: threading.Thread | None = None
 
     def need(self, needed: bool) -> None:
+        """Have a thread that asks, or none. The one that is not needed ends by itself, soon."""
         with self._lock:
-            if not needed:
-                self._needed.clear()
-                return
-            self._needed.set()
-            if self._thread is None and not self._closed.is_set():
-                self._thread = threading.Thread(target=self._run, name="postgresql-watch", daemon=True)
+            if needed and self._thread is None:
+                self._unneeded = unneeded = threading.Event()
+                self._thread = threading.Thread(
+                    target=self._run, args=(unneeded,), name="postgresql-watch", daemon=True
+                )
                 self._thread.start()
+            elif not needed:
+                self._unneeded.set()
+                self._thread = None
 
-    def close(self) -> None:
-        """Returns when the thread is gone."""
-        self._closed.set()
-        self._needed.set()
-        with self._lock:
-            thread, self._thread = self._thread, None
-        if thread is not None:
-            thread.join()
-
-    def _run(self) -> None:
-        while True:
-            self._needed.wait()
-            if self._closed.wait(ASK_EVERY_SECONDS):
-                return
-            if not self._needed.is_set():
-                continue
+    def _run(self, unneeded: threading.Event) -> None:
+        while not unneeded.wait(ASK_EVERY_SECONDS):
             try:
                 self._monitor.ask("SELECT 1")
             except SilentError as cause:

@@ -67,9 +67,9 @@ class Session:
         except StopIteration:
             return None
 
-    def keep_socket(self, port: int | None) -> None:
-        """Find the socket of this connection, by its port here, so that `shut` can end a call that waits on it.
-        The driver does not tell it. Without a port, or behind a proxy, there is none to find.
+    def keep_socket(self, address: str | None, port: int | None) -> None:
+        """Find the socket of this connection, by what the server says of our end, so that `shut` can end a call that
+        waits on it. The driver does not tell it. By a Unix socket or through a proxy there is none to find.
         """
         if port is None:
             return
@@ -79,7 +79,7 @@ class Session:
                 if not stat.S_ISSOCK(os.fstat(descriptor).st_mode):
                     continue
                 found = socket.socket(fileno=os.dup(descriptor))
-                if found.family in {socket.AF_INET, socket.AF_INET6} and found.getsockname()[1] == port:
+                if found.family in {socket.AF_INET, socket.AF_INET6} and found.getsockname()[:2] == (address, port):
                     self._socket = found
                     return
                 found.close()

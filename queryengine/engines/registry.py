@@ -28,7 +28,10 @@ def engine_class(type_name: str) -> type[Engine]:
     try:
         module = importlib.import_module(module_name)
     except ImportError as cause:
-        message = f"engine type {type_name!r} needs a package that is not installed: {cause}"
+        message = (
+            f"engine type {type_name!r} needs a package that is not installed ({cause}): "
+            f"pip install 'queryengine[{type_name}]'"
+        )
         raise error(Reason.ENGINE_UNAVAILABLE, message, engine=type_name) from cause
     found: type[Engine] = getattr(module, class_name)
     return found

@@ -1,7 +1,7 @@
 """Each type of each engine, with its edge values, against the data files in types/."""
 
 import sqlite3
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -14,7 +14,7 @@ CASES = {case.name: case for case in (DUCKDB, SQLITE, POSTGRESQL, GENERIC)}
 
 
 @pytest.fixture(scope="module")
-def engines(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[str], Engine]]:
+def engine(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engine]:
     directory = tmp_path_factory.mktemp("types")
     with sqlite3.connect(directory / "data.db") as connection:
         connection.execute(
@@ -29,17 +29,9 @@ def engines(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[str]
             ],
         )
     connection.close()
-    opened: dict[str, Engine] = {}
-
-    def engine(name: str) -> Engine:
-        # When a test asks for it: an engine may need a server, without which only its own tests cannot run.
-        if name not in opened:
-            opened[name] = CASES[name].open(directory)
-        return opened[name]
-
+    engine = CASES[request.param].open(directory)
     yield engine
-    for each in opened.values():
-        each.close()
+    engine.close()
 
 
 def test_every_data_file_has_an_engine() -> None:
@@ -47,13 +39,14 @@ def test_every_data_file_has_an_engine() -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "record"),
+    ("engine", "record"),
     [(name, record) for name in ENGINES for record in records(name)],
     ids=lambda value: value if isinstance(value, str) else value["query"][:60],
+    indirect=["engine"],
 )
-def test_type(engines: Callable[[str], Engine], name: str, record: dict[str, Any]) -> None:
+def test_type(engine: Engine, record: dict[str, Any]) -> None:
     statement = Statement(sql=record["query"], query_id="q", session_settings=record.get("settings", {}))
-    with engines(name).open(statement) as execution:
+    with engine.open(statement) as execution:
         schema = execution.start()
         batches = list(execution.batches())
     assert str(schema.field(0).type) == record["arrow"]
