@@ -3,6 +3,7 @@
 import os
 import pwd
 import shutil
+import signal
 import socket
 import subprocess
 import sys
@@ -52,7 +53,9 @@ class PostgreSQLServer(Server):
             self.folder = Path(tempfile.mkdtemp(prefix="postgresql-", dir="/tmp"))
             os.chown(self.folder, who.pw_uid, who.pw_gid)
             if cache_folder() in found.parents:
-                found = Path(shutil.copytree(found.parent, self.folder / "programs")) / "bin"
+                # With the libraries beside it.
+                fetched = cache_folder() / packages_name(LOCK)
+                found = Path(shutil.copytree(fetched, self.folder / "programs")) / found.relative_to(fetched)
         self.port = free_port()
         data = self.folder / "data"
         password = self.folder / "password"
@@ -80,6 +83,12 @@ class PostgreSQLServer(Server):
         options = [word for key, value in settings.items() for word in ("-c", f"{key}={value}")]
         self.run([str(found / "postgres"), "-D", str(data), "-p", str(self.port), *options], cwd="/", **run_as)
         self._wait()
+
+    def stop(self) -> None:
+        # At SIGTERM alone it waits for its clients to leave.
+        for process in self.processes:
+            process.send_signal(signal.SIGINT)
+        super().stop()
 
     def _wait(self) -> None:
         deadline = time.monotonic() + START_SECONDS
