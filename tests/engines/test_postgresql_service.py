@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from queryengine.client import AsyncClient, EngineCancel, QueryState
+from queryengine.client import AsyncClient, EngineCancel
+from queryengine.domain.lifecycle import QueryState
 from tests.servers.postgresql import PostgreSQLServer
 from tests.servers.server import shared
 from tests.support import serving, until
