@@ -90,7 +90,6 @@ class PostgreSQLEngine(Engine):
         self._lock = threading.Lock()
         self._open: set[PostgreSQLExecution] = set()
         self.monitor = Monitor(parsed)
-        self._watch = Watch(self.monitor, self._lost)
         try:
             # First, as it waits for no answer without a limit.
             self._version = self._ask_version()
@@ -104,6 +103,7 @@ class PostgreSQLEngine(Engine):
         except QueryEngineError:
             self.monitor.close()
             raise
+        self._watch = Watch(self.monitor, self._lost)
 
     def version(self) -> str:
         return f"PostgreSQL {self._version}"
@@ -133,7 +133,7 @@ class PostgreSQLEngine(Engine):
     def close(self) -> None:
         for execution in tuple(self._open):
             execution.close()
-        self._watch.need(False)
+        self._watch.close()
         self.monitor.close()
         self._database.close()
 

@@ -129,31 +129,37 @@ class Monitor:
 
 
 class Watch:
-    """While something waits for the server, asks it for a sign of life, and tells when none comes."""
+    """While something waits for the server, asks it for a sign of life, and tells when none comes. Starts a thread."""
 
     def __init__(self, monitor: Monitor, lost: Callable[[Exception], None]) -> None:
         """`lost` is called from the thread of the watch with the cause, and ends what waits."""
         self._monitor = monitor
         self._lost = lost
-        self._lock = threading.Lock()
-        self._unneeded = threading.Event()
-        self._thread: threading.Thread | None = None
+        self._needed = threading.Event()
+        self._closed = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="postgresql-watch", daemon=True)
+        self._thread.start()
 
     def need(self, needed: bool) -> None:
-        """Have a thread that asks, or none. The one that is not needed ends by itself, soon."""
-        with self._lock:
-            if needed and self._thread is None:
-                self._unneeded = unneeded = threading.Event()
-                self._thread = threading.Thread(
-                    target=self._run, args=(unneeded,), name="postgresql-watch", daemon=True
-                )
-                self._thread.start()
-            elif not needed:
-                self._unneeded.set()
-                self._thread = None
+        if needed:
+            self._needed.set()
+        else:
+            self._needed.clear()
+            if self._closed.is_set():
+                # The thread must not miss that it is over.
+                self._needed.set()
 
-    def _run(self, unneeded: threading.Event) -> None:
-        while not unneeded.wait(ASK_EVERY_SECONDS):
+    def close(self) -> None:
+        """Returns when the thread is gone. Idempotent."""
+        self._closed.set()
+        self._needed.set()
+        self._thread.join()
+
+    def _run(self) -> None:
+        while not self._closed.is_set():
+            self._needed.wait()
+            if self._closed.wait(ASK_EVERY_SECONDS) or not self._needed.is_set():
+                continue
             try:
                 self._monitor.ask("SELECT 1")
             except SilentError as cause:
