@@ -13,6 +13,8 @@ from queryengine.engines.sqltext import position_of_character
 
 _QUERIES: Final = (exp.Query, exp.Values)
 _WRITES: Final = (exp.DML, exp.DDL, exp.Command, exp.Into, exp.Lock)
+_COMMANDS: Final = frozenset({"CHECKPOINT", "CLUSTER", "DISCARD", "LISTEN", "MOVE", "NOTIFY", "REINDEX", "UNLISTEN"})
+"""Statements that the parser takes for a word and its alias."""
 
 # It tells about each statement it does not know; here that is a refusal, told to whoever sent it.
 logging.getLogger("sqlglot").addFilter(lambda record: record.levelno > logging.WARNING)
@@ -39,6 +41,9 @@ def check_text(sql: str, dialect: str) -> CheckedQuery:
             count = len(statements)
             raise error(Reason.NOT_ONE_STATEMENT, f"expected one statement, got {count}", statements=count)
         if isinstance(statements[0], exp.Condition | exp.Alias):
+            word = sql.split(maxsplit=1)[0].upper()
+            if word in _COMMANDS:
+                raise _not_allowed(exp.Command(this=word))
             start = position_of_character(sql, len(sql) - len(sql.lstrip()))
             raise error(Reason.SYNTAX_ERROR, "this is no statement", position=start)
         return _checked(statements[0], dialect)
@@ -55,6 +60,8 @@ def _checked(statement: Any, dialect: str) -> CheckedQuery:
     if not isinstance(statement, _QUERIES):
         raise _not_allowed(statement)
     named = set()
+    numbered = set()
+    """The numbers of `$1`."""
     positional = 0
     for node in statement.walk():
         if isinstance(node, _WRITES):
@@ -64,12 +71,14 @@ def _checked(statement: Any, dialect: str) -> CheckedQuery:
                 named.add(str(node.this))
             else:
                 positional += 1
-    if named and positional:
+        if dialect == "postgres" and isinstance(node, exp.Parameter):
+            numbered.add(node.this.name)
+    if bool(named) + bool(numbered) + bool(positional) > 1:
         raise error(Reason.PARAMETER_MISMATCH, "placeholders are all named or all positional")
     selects = statement.selects if isinstance(statement, exp.Query) else []
     casts = tuple(item.to.sql(dialect) if isinstance(item, exp.Cast) else "" for item in map(_unalias, selects))
     bare = statement.transform(lambda node: exp.null() if isinstance(node, exp.Placeholder) else node)
-    placeholders = named or {str(number + 1) for number in range(positional)}
+    placeholders = named or numbered or {str(number + 1) for number in range(positional)}
     return CheckedQuery(frozenset(placeholders), casts, bare.sql(dialect))
 
 

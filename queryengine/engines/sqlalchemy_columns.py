@@ -4,8 +4,12 @@ Some databases do not tell the type of a column before its values. Then the firs
 that does not fit later fails the query in clear words; it is never changed to fit.
 """
 
+import datetime as dt
+import json
+import uuid
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from decimal import Decimal
 from types import MappingProxyType, NoneType
 from typing import Any, Final
 
@@ -35,13 +39,25 @@ class Column:
         return pa.field(self.name, self.type, metadata={"engine_type": self.engine_type})
 
 
+EXACT: Final = pa.decimal256(76, 38)
+"""Decimals of which the database does not tell digits and scale."""
+
 HELD: Final[Mapping[pa.DataType, frozenset[type]]] = MappingProxyType(
     {
         pa.null(): frozenset(),
         pa.int64(): frozenset({int}),
         pa.float64(): frozenset({float, int}),
         pa.string(): frozenset({str}),
-        pa.binary(): frozenset({bytes}),
+        pa.binary(): frozenset({bytes, bytearray, memoryview}),
+        pa.bool_(): frozenset({bool}),
+        EXACT: frozenset({Decimal, int}),
+        pa.date32(): frozenset({dt.date}),
+        pa.time64("us"): frozenset({dt.time}),
+        pa.timestamp("us"): frozenset({dt.datetime}),
+        pa.timestamp("us", "UTC"): frozenset({dt.datetime}),
+        pa.duration("us"): frozenset({dt.timedelta}),
+        pa.uuid(): frozenset({uuid.UUID}),
+        pa.json_(): frozenset({dict, list}),
     }
 )
 """What a column of each type may hold. Whole numbers in a float column must be exact in it."""
@@ -83,7 +99,7 @@ class BatchReader:
             found = ", ".join(sorted(each.__name__ for each in odd))
             raise self._misfit(column, last, f"a value of type {found}")
         try:
-            return pa.array(values, column.type)
+            return _made(values, column.type)
         except (pa.ArrowInvalid, OverflowError) as cause:
             raise self._misfit(column, last, str(cause)) from cause
 
@@ -95,5 +111,21 @@ class BatchReader:
         return error(Reason.STATEMENT_REJECTED, message, column=column.name)
 
 
+def _made(values: Sequence[Any], kind: pa.DataType) -> pa.Array:
+    """An Arrow array. What Arrow does not make of Python's values by itself, it makes of what they stand for."""
+    if kind == pa.binary():
+        return pa.array([None if value is None else bytes(value) for value in values], kind)
+    if kind == pa.uuid():
+        octets = pa.array([None if value is None else value.bytes for value in values], pa.binary(16))
+        return pa.ExtensionArray.from_storage(kind, octets)
+    if kind == pa.json_():
+        texts = pa.array([None if value is None else json.dumps(value) for value in values], pa.string())
+        return pa.ExtensionArray.from_storage(kind, texts)
+    is_timestamp = pa.types.is_timestamp(kind)
+    if is_timestamp and any(value is not None and (value.tzinfo is None) != (kind.tz is None) for value in values):
+        raise pa.ArrowInvalid("a time zone where the first rows have none, or none where they have one")
+    return pa.array(values, kind)
+
+
 def _weight(row: tuple[Any, ...]) -> int:
-    return sum(len(value) if isinstance(value, str | bytes) else 8 for value in row)
+    return sum(len(value) if isinstance(value, str | bytes | bytearray | memoryview) else 8 for value in row)

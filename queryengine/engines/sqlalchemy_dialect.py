@@ -1,11 +1,12 @@
 """What differs between the databases behind SQLAlchemy, as a strategy per dialect.
 
-A dialect is offered only when its queries can be interrupted for real and cannot write.
+A dialect says by its traits what it can do: the one that fits every database can neither confirm that a query has
+stopped nor lock it down.
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
-from typing import Any, ClassVar
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 import sqlalchemy as sa
 
@@ -21,12 +22,12 @@ Rows = Sequence[tuple[Any, ...]]
 class Dialect(ABC):
     """Stateless; one instance serves all executions of an engine."""
 
-    product: ClassVar[str]
+    product: str
     """The database's name for people."""
-    sqlglot_name: ClassVar[str]
-    probe: ClassVar[str]
+    sqlglot_name: str
+    probe: str
     """A query that fails when the database cannot be read."""
-    traits: ClassVar[EngineTraits]
+    traits: EngineTraits
 
     @abstractmethod
     def check_url(self, url: sa.URL) -> None:
@@ -51,6 +52,12 @@ class Dialect(ABC):
         """Run with a cursor that streams. Raises PARAMETER_MISMATCH for a value that the database has no
         type for.
         """
+
+    def fetch(self, result: sa.CursorResult[Any]) -> Callable[[int], Rows]:
+        """What reads the next rows: the driver's own cursor, as SQLAlchemy's rows cost as much again as reading."""
+        assert result.cursor is not None
+        fetch: Callable[[int], Rows] = result.cursor.fetchmany
+        return fetch
 
     @abstractmethod
     def columns(self, result: sa.CursorResult[Any], declared: tuple[str, ...], first: Rows) -> tuple[Column, ...]:

@@ -8,8 +8,10 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
-from case_trino import TRINO
+from case_generic import GENERIC
+from case_postgresql import POSTGRESQL
 from case_spark import SPARK
+from case_trino import TRINO
 from engine_case import COMMON_ACCEPTED, COMMON_REFUSED, EngineCase
 
 from queryengine.codec.values import BoundParameter
@@ -153,4 +155,4 @@ SCRIPTED = EngineCase(
     unusable_words="none.db",
 )
 
-CASES = (DUCKDB, SQLITE, SCRIPTED, SPARK, TRINO)
+CASES = (DUCKDB, SQLITE, SCRIPTED, GENERIC, POSTGRESQL, SPARK, TRINO)

@@ -54,8 +54,8 @@ class EngineCase:
     """Texts that `check` accepts."""
     named: Callable[[Sequence[str]], str]
     """One row of the named parameters."""
-    positional: Callable[[int], str]
-    """One row of so many positional parameters."""
+    positional: Callable[[int], str] | None
+    """One row of so many positional parameters; None where traits deny them."""
     values: Sequence[Any]
     """Parameter values that come back as they are, beside texts."""
     refused_value: BoundParameter

@@ -486,9 +486,15 @@ def test_named_parameters_come_back_as_they_are(case: EngineCase, engine: Engine
     assert [column[0].as_py() for column in table.columns] == values
 
 
-def test_positional_parameters_come_back_as_they_are(case: EngineCase, engine: Engine) -> None:
+def test_positional_parameters_come_back_as_they_are(case: EngineCase, engine: Engine, tmp_path: Path) -> None:
     values = values_of(case)
     parameters = tuple(BoundParameter("", value) for value in values)
+    assert case.engine.traits(case.options(tmp_path)).positional_parameters is (case.positional is not None)
+    if case.positional is None:
+        failure = failure_of(run_through(engine, case.numbers(1), parameters=parameters))
+        assert failure.reason is Reason.UNSUPPORTED
+        assert failure.metadata == {"feature": "positional_parameters"}
+        return
     table = read(engine, case.positional(len(values)), parameters=parameters)
     assert [column[0].as_py() for column in table.columns] == values
 

@@ -1,0 +1,50 @@
+"""PostgreSQL's errors as failures: by SQLSTATE, in the server's words."""
+
+from typing import Final
+
+import adbc_driver_manager as adbc
+import psycopg
+import pyarrow as pa
+
+from queryengine.domain.errors import Position, QueryEngineError, Reason, error
+from queryengine.engines.sqlstates import reason_of_state
+
+_MISFIT: Final = "ReadRecord failed"
+
+_LOST: Final = frozenset({adbc.AdbcStatusCode.IO, adbc.AdbcStatusCode.TIMEOUT, adbc.AdbcStatusCode.INVALID_STATE})
+
+
+def offset_of(cause: BaseException) -> int | None:
+    """The character of the sent text, counted from 0, that the server points at."""
+    place = _told(cause).get("PG_DIAG_STATEMENT_POSITION", "")
+    return int(place) - 1 if place.isdigit() else None
+
+
+def translated(cause: BaseException, position: Position | None = None) -> QueryEngineError:
+    if isinstance(cause, MemoryError):
+        return error(Reason.OUT_OF_MEMORY, "the query needs more memory than its worker may use")
+    if isinstance(cause, pa.ArrowInvalid) or _MISFIT in str(cause):
+        # The driver met a value that is in no Arrow type, such as an array that starts at 2.
+        message = f"a value does not fit its type: {words(cause)}; CAST it in the query"
+        return error(Reason.STATEMENT_REJECTED, message)
+    state = str(getattr(cause, "sqlstate", None) or "")
+    reason = reason_of_state(state)
+    if not state and (getattr(cause, "status_code", None) in _LOST or isinstance(cause, psycopg.OperationalError)):
+        reason = Reason.ENGINE_UNAVAILABLE
+    return error(reason, words(cause), sql_state=state, position=position)
+
+
+def words(cause: BaseException) -> str:
+    """What the server says, with its detail and hint; without the query, which the driver repeats."""
+    told = _told(cause)
+    main = told.get("PG_DIAG_MESSAGE_PRIMARY")
+    if main is None:
+        return str(cause).partition("\n\nQuery was:")[0].strip() or type(cause).__name__
+    # The detail of a data error quotes values; those are the user's own rows.
+    more = [told[key] for key in ("PG_DIAG_MESSAGE_DETAIL", "PG_DIAG_MESSAGE_HINT") if key in told]
+    return ". ".join([main, *more])
+
+
+def _told(cause: BaseException) -> dict[str, str]:
+    details = getattr(cause, "details", None) or ()
+    return {str(key, "ascii", "replace"): str(value, "utf-8", "replace") for key, value in details}

@@ -1,0 +1,164 @@
+"""Parameters of PostgreSQL: values travel as bound text into settings of the transaction, and the statement reads them
+there with the type that the server itself gave them.
+
+COPY, the fast way out, takes no parameters. Nothing of a value ever becomes part of a statement's text.
+"""
+
+import datetime as dt
+import math
+import uuid
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from decimal import Decimal
+from types import MappingProxyType
+from typing import Any, Final
+
+import pyarrow as pa
+
+from queryengine.codec.values import BoundParameter
+from queryengine.domain.errors import QueryEngineError, Reason, error
+
+UNKNOWN: Final = "unknown"
+"""The server takes the type from where the parameter stands; text where that does not tell."""
+
+
+@dataclass(frozen=True, slots=True)
+class Rendered:
+    """A parameter as PostgreSQL reads it."""
+
+    type: str
+    text: str | None
+
+
+def render(parameter: BoundParameter, name: str) -> Rendered:
+    """Raises PARAMETER_MISMATCH for a value that PostgreSQL has no type for."""
+    value = parameter.value
+    try:
+        kind = UNKNOWN if value is None and parameter.type is None else _type_of(value, parameter.type)
+        return Rendered(kind, None if value is None else _text(value))
+    except ValueError as cause:
+        raise _mismatch(name, str(cause)) from cause
+
+
+def _type_of(value: Any, declared: pa.DataType | None) -> str:
+    if declared is not None:
+        return _declared(declared)
+    if isinstance(value, bool):
+        return "boolean"
+    if isinstance(value, int):
+        return next((kind for kind, bits in _INTEGERS if -(1 << bits - 1) <= value < 1 << bits - 1), "numeric")
+    if isinstance(value, dt.datetime):
+        return "timestamp" if value.tzinfo is None else "timestamptz"
+    if isinstance(value, list):
+        kinds = {_type_of(each, None) for each in value if each is not None}
+        if len(kinds) == 2 and kinds <= {"integer", "bigint", "numeric"}:
+            kinds = {"numeric" if "numeric" in kinds else "bigint"}
+        if len(kinds) > 1:
+            raise ValueError("a list with values of several types")
+        kind = next(iter(kinds), UNKNOWN)
+        return f"{'text' if kind == UNKNOWN else kind}[]"
+    for python, kind in _BY_PYTHON:
+        if isinstance(value, python):
+            return kind
+    raise ValueError(f"PostgreSQL has no type for {type(value).__name__}")
+
+
+def _declared(kind: pa.DataType) -> str:
+    if pa.types.is_list(kind):
+        return f"{_declared(kind.value_type)}[]"
+    for test, name in _BY_ARROW:
+        if test(kind):
+            return name
+    raise ValueError(f"PostgreSQL has no type for {kind}")
+
+
+def _text(value: Any) -> str:
+    match value:
+        case str():
+            if "\0" in value:
+                raise ValueError("PostgreSQL holds no text with a NUL character")
+            return value
+        case bool():
+            return str(value).lower()
+        case float():
+            return "Infinity" if value == math.inf else "-Infinity" if value == -math.inf else repr(value)
+        case Decimal():
+            return format(value, "f")
+        case bytes():
+            return f"\\x{value.hex()}"
+        case dt.datetime() | dt.date() | dt.time():
+            return value.isoformat()
+        case dt.timedelta():
+            return f"{value // dt.timedelta(microseconds=1)} microseconds"
+        case pa.MonthDayNano():
+            months, days, nanoseconds = value
+            if nanoseconds % 1000:
+                raise ValueError("an interval of PostgreSQL has microseconds")
+            return f"{months} months {days} days {nanoseconds // 1000} microseconds"
+        case int() | uuid.UUID():
+            return str(value)
+        case list():
+            return f"{{{','.join(map(_element, value))}}}"
+        case _:
+            raise ValueError(f"PostgreSQL has no exact value for this {type(value).__name__}")
+
+
+def _element(value: Any) -> str:
+    if value is None:
+        return "NULL"
+    if isinstance(value, list):
+        raise ValueError("a list of lists")  # noqa: TRY004 - for the caller it is the value that is wrong
+    quoted = _text(value).replace("\\", "\\\\").replace('"', '\\"')
+    return f'"{quoted}"'
+
+
+def _mismatch(name: str, why: str) -> QueryEngineError:
+    return error(Reason.PARAMETER_MISMATCH, f"parameter {name}: {why}", parameter=name)
+
+
+_INTEGERS: Final = (("integer", 32), ("bigint", 64))
+
+_BY_PYTHON: Final[tuple[tuple[type, str], ...]] = (
+    (str, UNKNOWN),
+    (float, "double precision"),
+    (Decimal, "numeric"),
+    (bytes, "bytea"),
+    (dt.date, "date"),
+    (dt.time, "time"),
+    (dt.timedelta, "interval"),
+    (pa.MonthDayNano, "interval"),
+    (uuid.UUID, "uuid"),
+)
+
+_WORDS: Final[Mapping[pa.DataType, str]] = MappingProxyType(
+    {
+        pa.null(): UNKNOWN,
+        pa.bool_(): "boolean",
+        pa.int8(): "smallint",
+        pa.int16(): "smallint",
+        pa.int32(): "integer",
+        pa.int64(): "bigint",
+        pa.uint8(): "smallint",
+        pa.uint16(): "integer",
+        pa.uint32(): "bigint",
+        pa.uint64(): "numeric",
+        pa.float16(): "real",
+        pa.float32(): "real",
+        pa.float64(): "double precision",
+        pa.string(): "text",
+        pa.binary(): "bytea",
+        pa.date32(): "date",
+        pa.month_day_nano_interval(): "interval",
+        pa.uuid(): "uuid",
+        pa.json_(): "jsonb",
+    }
+)
+
+_BY_ARROW: Final[tuple[tuple[Callable[[pa.DataType], bool], str], ...]] = (
+    *((lambda kind, wanted=wanted: kind.equals(wanted), word) for wanted, word in _WORDS.items()),
+    (pa.types.is_decimal, "numeric"),
+    (pa.types.is_time, "time"),
+    (lambda kind: pa.types.is_timestamp(kind) and kind.tz is None, "timestamp"),
+    (pa.types.is_timestamp, "timestamptz"),
+    (pa.types.is_duration, "interval"),
+)

@@ -1,0 +1,213 @@
+"""What each column of PostgreSQL becomes in Arrow, and what the server or we do to it on the way.
+
+The driver brings most types as they are. Of the others the server is asked for text or JSON; numeric comes as text and
+is parsed here; and what the driver would bring wrong, such as an infinite date, is refused with the column's name.
+"""
+
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Final, TypeAlias
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from queryengine.domain.errors import Reason, error
+
+Convert: TypeAlias = Callable[[pa.Array], pa.Array]
+
+UNCONSTRAINED: Final = pa.decimal256(76, 38)
+"""numeric without precision and scale, such as every sum and average of numeric."""
+
+_DIGITS_MAX: Final = 76
+_DIGITS128_MAX: Final = 38
+
+_NAMES: Final[Mapping[str, str]] = MappingProxyType(
+    {
+        "bool": "boolean",
+        "int2": "smallint",
+        "int4": "integer",
+        "int8": "bigint",
+        "float4": "real",
+        "float8": "double precision",
+        "varchar": "character varying",
+        "bpchar": "character",
+        "timetz": "time with time zone",
+        "timestamptz": "timestamp with time zone",
+        "varbit": "bit varying",
+        "char": '"char"',
+    }
+)
+"""By the server's internal names; the others are called as they are."""
+
+_UNKNOWN: Final = re.compile(r"unnamed<oid:(\d+)>")
+"""What the driver calls a type that it does not know."""
+
+_EARLIEST_DAY: Final = -2_440_588
+_EARLIEST_MICROSECOND: Final = -210_866_803_200_000_000
+"""24 November 4714 BC. The driver lets what Arrow has no place for, such as infinity, wrap around to before it."""
+_DAY_MICROSECONDS: Final = 86_400_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """How a column is asked for, and what becomes of it here."""
+
+    field: pa.Field
+    expression: str
+    """Over the placeholder {}, the column in the user's query."""
+    convert: Convert | None = None
+    is_array: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    columns: tuple[Column, ...]
+
+    @property
+    def schema(self) -> pa.Schema:
+        return pa.schema([column.field for column in self.columns])
+
+    @property
+    def projection(self) -> tuple[str, str] | None:
+        """What stands before and behind the user's query; None when its columns come as they are."""
+        if all(column.expression == "{}" and not column.is_array for column in self.columns):
+            return None
+        names = [f"c{number}" for number in range(len(self.columns))]
+        wanted = [column.expression.format(name) for name, column in zip(names, self.columns, strict=True)]
+        # The driver flattens arrays of several dimensions without a word; their number comes along, to be checked.
+        wanted += [f"pg_catalog.array_ndims({name})" for name in self._arrays(names)]
+        before = f"SELECT {', '.join(wanted)} FROM ("  # noqa: S608 - our own names and expressions
+        return before, f"\n) AS queryengine ({', '.join(names)})"
+
+    def _arrays(self, names: list[str]) -> list[str]:
+        return [name for name, column in zip(names, self.columns, strict=True) if column.is_array]
+
+    def apply(self, batch: pa.RecordBatch, schema: pa.Schema) -> pa.RecordBatch:
+        """Raises STATEMENT_REJECTED for a value that has no place in its column's type."""
+        dimensions = iter(batch.columns[len(self.columns) :])
+        arrays = []
+        for column, array in zip(self.columns, batch.columns, strict=False):
+            if column.is_array and (pc.max(next(dimensions)).as_py() or 0) > 1:
+                raise _misfit(column.field.name, "an array of several dimensions", "to_json()")
+            try:
+                arrays.append(array if column.convert is None else column.convert(array))
+            except (pa.ArrowInvalid, OverflowError) as cause:
+                raise _misfit(column.field.name, str(cause), "CAST") from cause
+        return pa.RecordBatch.from_arrays(arrays, schema=schema)
+
+
+def plan(described: pa.Schema, name_of_type: Callable[[int], str]) -> Plan:
+    """`name_of_type` asks the server for the name of a type that the driver does not know."""
+    return Plan(tuple(_column(field, name_of_type) for field in described))
+
+
+def _column(field: pa.Field, name_of_type: Callable[[int], str]) -> Column:
+    metadata = field.metadata or {}
+    internal = metadata.get(b"POSTGRESQL:type", b"").decode()
+    typmod = int(metadata.get(b"POSTGRESQL:typmod", b"-1"))
+    word = _word(internal, typmod, name_of_type)
+
+    def column(kind: pa.DataType, expression: str, convert: Convert | None, *, is_array: bool = False) -> Column:
+        return Column(
+            pa.field(field.name, kind, metadata={b"engine_type": word.encode()}), expression, convert, is_array
+        )
+
+    # A vector, such as int2vector, is a list to the driver, but its type is no array.
+    is_array = pa.types.is_list(field.type) and internal.startswith("_")
+    inner = field.type.value_type if is_array else field.type
+    element = _element(internal.removeprefix("_") if is_array else internal, inner, typmod)
+    if not is_array:
+        return column(element.type, element.expression, element.convert)
+    if pa.types.is_struct(inner):
+        return column(element.type, element.expression, None)
+    expression = "{}" if element.expression == "{}" else "{}::text[]"
+    target = pa.list_(element.type)
+    convert = None if element.convert is None else _over_elements(element.convert, target)
+    return column(target, expression, convert, is_array=True)
+
+
+@dataclass(frozen=True, slots=True)
+class _Element:
+    """How one value is asked for, and what becomes of it."""
+
+    type: pa.DataType
+    expression: str = "{}"
+    convert: Convert | None = None
+
+
+def _element(internal: str, arrow: pa.DataType, typmod: int) -> _Element:
+    if internal == "numeric":
+        kind = _decimal(typmod)
+        return _Element(kind, convert=lambda array: pc.cast(_storage(array), kind))
+    if internal == "oid":
+        # The driver takes it as signed.
+        return _Element(pa.uint32(), convert=lambda array: array.view(pa.uint32()))
+    if pa.types.is_time(arrow):
+        return _Element(arrow, convert=lambda array: _within(array, pa.int64(), None, _DAY_MICROSECONDS - 1))
+    if pa.types.is_date(arrow):
+        return _Element(arrow, convert=lambda array: _within(array, pa.int32(), _EARLIEST_DAY, None))
+    if pa.types.is_timestamp(arrow):
+        return _Element(arrow, convert=lambda array: _within(array, pa.int64(), _EARLIEST_MICROSECOND, None))
+    if pa.types.is_struct(arrow):
+        return _Element(pa.json_(pa.string()), "pg_catalog.to_json({})")
+    is_opaque = isinstance(arrow, pa.OpaqueType) or pa.types.is_list(arrow)
+    if is_opaque or internal in {"money", "char", "void"}:
+        return _Element(pa.string(), "{}::text")
+    return _Element(arrow)
+
+
+def _word(internal: str, typmod: int, name_of_type: Callable[[int], str]) -> str:
+    """The type as the server's documentation calls it."""
+    if unknown := _UNKNOWN.fullmatch(internal):
+        return name_of_type(int(unknown[1]))
+    if internal.startswith("_"):
+        return f"{_word(internal[1:], typmod, name_of_type)}[]"
+    if internal == "numeric" and typmod != -1:
+        return "numeric({},{})".format(*_digits(typmod))
+    return _NAMES.get(internal, internal)
+
+
+def _decimal(typmod: int) -> pa.DataType:
+    if typmod == -1:
+        return UNCONSTRAINED
+    precision, scale = _digits(typmod)
+    if scale < 0:
+        precision, scale = precision - scale, 0
+    precision = max(precision, scale)
+    if precision > _DIGITS_MAX:
+        return UNCONSTRAINED
+    return pa.decimal128(precision, scale) if precision <= _DIGITS128_MAX else pa.decimal256(precision, scale)
+
+
+def _digits(typmod: int) -> tuple[int, int]:
+    """Precision and scale. The scale has eleven bits and a sign."""
+    packed = typmod - 4
+    return packed >> 16 & 0xFFFF, ((packed & 0x7FF) ^ 1024) - 1024
+
+
+def _storage(array: pa.Array) -> pa.Array:
+    return array.storage if isinstance(array, pa.ExtensionArray) else array
+
+
+def _within(array: pa.Array, number: pa.DataType, lowest: int | None, highest: int | None) -> pa.Array:
+    """The same array. Raises ArrowInvalid when it holds what has no place in its type."""
+    found = pc.min_max(array.view(number)).as_py()
+    if found["min"] is None:
+        return array
+    if (lowest is not None and found["min"] < lowest) or (highest is not None and found["max"] > highest):
+        raise pa.ArrowInvalid("infinity, or a value out of the range of its Arrow type")
+    return array
+
+
+def _over_elements(convert: Convert, target: pa.DataType) -> Convert:
+    def lists(array: pa.Array) -> pa.Array:
+        return pa.ListArray.from_arrays(array.offsets, convert(array.values), type=target, mask=array.is_null())
+
+    return lists
+
+
+def _misfit(name: str, what: str, how: str) -> Exception:
+    message = f"column {name!r}: {what}; {how} in the query settles it"
+    return error(Reason.STATEMENT_REJECTED, message, column=name)
