@@ -12,6 +12,7 @@ ENGINE_TYPES: Final[Mapping[str, str]] = MappingProxyType(
     {
         "duckdb": "queryengine.engines.duckdb:DuckDBEngine",
         "sqlalchemy": "queryengine.engines.sqlalchemy:SQLAlchemyEngine",
+        "clickhouse": "queryengine.engines.clickhouse:ClickHouseEngine",
         "scripted": "queryengine.engines.scripted:ScriptedEngine",
     }
 )
@@ -28,7 +29,8 @@ def engine_class(type_name: str) -> type[Engine]:
     try:
         module = importlib.import_module(module_name)
     except ImportError as cause:
-        message = f"engine type {type_name!r} needs a package that is not installed: {cause}"
+        remedy = f"pip install 'queryengine[{type_name}]'"
+        message = f"engine type {type_name!r} needs a package that is not installed: {cause}; {remedy}"
         raise error(Reason.ENGINE_UNAVAILABLE, message, engine=type_name) from cause
     found: type[Engine] = getattr(module, class_name)
     return found

@@ -3,9 +3,10 @@
 import sys
 from collections.abc import Sequence
 
+from tests.servers.clickhouse import ClickHouseServer
 from tests.servers.server import Server
 
-SERVERS: Sequence[type[Server]] = ()
+SERVERS: Sequence[type[Server]] = (ClickHouseServer,)
 
 
 def main(names: Sequence[str]) -> int:
