@@ -233,7 +233,7 @@ class ClickHouseExecution(Execution):
             settings={**settings, "query_id": self._query_ids[1]},
             fmt="JSONCompactEachRow",
         )
-        rows = [json.loads(line) for line in answer.splitlines() if line]
+        rows = [json.loads(line) for line in answer.decode("utf-8", "replace").split("\n") if line]
         return [row[0] for row in rows], [parse(row[1]) for row in rows]
 
     def _planned(self, names: list[str], types: list[Type], stream: ArrowStream) -> pa.Schema:
@@ -258,7 +258,9 @@ class ClickHouseExecution(Execution):
 
     def _converted(self, batch: pa.RecordBatch) -> pa.RecordBatch:
         columns = []
-        for field, convert, column in zip(self._schema, self._converts, batch.columns, strict=True):
+        # A name that ClickHouse makes from octets is no text, which Arrow takes only for a name it is not asked for.
+        arrived = batch.rename_columns([str(number) for number in range(batch.num_columns)])
+        for field, convert, column in zip(self._schema, self._converts, arrived.columns, strict=True):
             try:
                 columns.append(convert(column) if convert is not None else column)
             except pa.ArrowInvalid as cause:

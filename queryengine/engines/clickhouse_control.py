@@ -76,7 +76,7 @@ class Control:
             )
         except Exception as cause:
             raise translated(cause, self._address) from cause
-        return [json.loads(line) for line in answer.splitlines() if line]
+        return [json.loads(line) for line in answer.decode("utf-8", "replace").split("\n") if line]
 
 
 class Monitor:

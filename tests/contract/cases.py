@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
+from case_clickhouse import CLICKHOUSE
 from engine_case import COMMON_ACCEPTED, COMMON_REFUSED, EngineCase
 
 from queryengine.codec.values import BoundParameter
@@ -151,4 +152,4 @@ SCRIPTED = EngineCase(
     unusable_words="none.db",
 )
 
-CASES = (DUCKDB, SQLITE, SCRIPTED)
+CASES = (DUCKDB, SQLITE, SCRIPTED, CLICKHOUSE)

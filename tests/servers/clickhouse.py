@@ -38,7 +38,7 @@ class ClickHouseServer(Server):
         if not self.url:
             port = free_port()
             arguments = [str(Path(__file__).with_name("clickhouse_front.py")), str(port), USER, PASSWORD]
-            environment = {"PYTHONPATH": str(packages(LOCK))}
+            environment = {"PYTHONPATH": str(packages(LOCK)), "TMPDIR": str(self.folder)}
             self.run([sys.executable, *arguments], environment, cwd=self.folder)
             self.url = f"http://{USER}:{PASSWORD}@127.0.0.1:{port}"
         self._wait()
@@ -46,6 +46,18 @@ class ClickHouseServer(Server):
 
     def options(self) -> dict[str, Any]:
         return {"url": self.url}
+
+    def running(self, words: str = "") -> int:
+        """How many statements of the engine under test the server's own list has, of those with these words."""
+        sql = (
+            "SELECT count() FROM system.processes WHERE query NOT LIKE '%system.processes%' "
+            "AND query LIKE {words:String}"
+        )
+        client = self.client()
+        try:
+            return int(client.raw_query(sql, parameters={"words": f"%{words}%"}, fmt="TSV"))
+        finally:
+            client.close()
 
     def command(self, sql: str) -> Any:
         """Run a statement that the engine under test may not."""
