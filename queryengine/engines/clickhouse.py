@@ -15,7 +15,6 @@ import pyarrow as pa
 from clickhouse_connect.driver.exceptions import Error
 from clickhouse_connect.driver.httpclient import HttpClient
 
-from queryengine.codec.types import to_data_type
 from queryengine.domain.errors import Failure, QueryEngineError, Reason, error
 from queryengine.engines.base import Engine, EngineTraits, Execution, Progress, Statement
 from queryengine.engines.clickhouse_check import check, prepared
@@ -31,7 +30,7 @@ from queryengine.engines.clickhouse_settings import (
     statement_settings,
 )
 from queryengine.engines.clickhouse_stream import ArrowStream, parts
-from queryengine.engines.clickhouse_types import Type, parse
+from queryengine.engines.clickhouse_types import parse
 from queryengine.engines.interrupting import Interruptible
 
 
@@ -129,7 +128,7 @@ class ClickHouseExecution(Execution):
             response = self._engine.client.raw_stream(
                 sql,
                 parameters=parameters,
-                settings={**settings, **block_settings(types), "query_id": self._query_id},
+                settings={**settings, **block_settings([parse(kind) for kind in types]), "query_id": self._query_id},
                 fmt="ArrowStream",
             )
             self._stream = ArrowStream(response)
@@ -226,7 +225,7 @@ class ClickHouseExecution(Execution):
 
     def _ask_columns(
         self, sql: str, parameters: dict[str, Encoded], settings: dict[str, str]
-    ) -> tuple[list[str], list[Type]]:
+    ) -> tuple[list[str], list[str]]:
         answer = self._engine.client.raw_query(
             f"DESCRIBE (\n{sql}\n)",
             parameters=parameters,
@@ -234,9 +233,9 @@ class ClickHouseExecution(Execution):
             fmt="JSONCompactEachRow",
         )
         rows = [json.loads(line) for line in answer.decode("utf-8", "replace").split("\n") if line]
-        return [row[0] for row in rows], [parse(row[1]) for row in rows]
+        return [row[0] for row in rows], [row[1] for row in rows]
 
-    def _planned(self, names: list[str], types: list[Type], stream: ArrowStream) -> pa.Schema:
+    def _planned(self, names: list[str], types: list[str], stream: ArrowStream) -> pa.Schema:
         """Settle the schema and what each column needs."""
         fields = []
         arrived = stream.open()
@@ -244,13 +243,12 @@ class ClickHouseExecution(Execution):
             raise error(Reason.ENGINE_ERROR, f"ClickHouse announced {len(types)} columns and sent {len(arrived)}")
         zone = stream.zone or str(self._engine.client.server_tz)
         for name, kind, sent in zip(names, types, arrived, strict=True):
-            target, convert = plan(kind, sent.type, zone)
             try:
-                to_data_type(target)
+                target, convert = plan(parse(kind), sent.type, zone)
             except ValueError as cause:
-                message = f"column {name!r}: a {kind} cannot be read; cast it to another type"
+                message = f"column {name!r}: {cause}; cast it to another type"
                 raise error(Reason.UNSUPPORTED, message, feature="type") from cause
-            fields.append(pa.field(name, target, sent.nullable, {b"engine_type": str(kind).encode()}))
+            fields.append(pa.field(name, target, sent.nullable, {b"engine_type": kind.encode()}))
             self._converts.append(convert)
         counted = stream.summary
         self._count(Counted(self._query_id, int(counted.get("read_rows", 0)), int(counted.get("read_bytes", 0)), 0))

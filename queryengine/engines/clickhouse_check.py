@@ -41,7 +41,9 @@ def with_named(sql: str, query: CheckedQuery, placeholders: Sequence[str]) -> st
     Raises UNSUPPORTED when a question mark may also be the operator.
     """
     marks = [
-        token.start for token in Dialect.get_or_raise(_DIALECT).tokenize(sql) if token.token_type == TokenType.PLACEHOLDER
+        token.start
+        for token in Dialect.get_or_raise(_DIALECT).tokenize(sql)
+        if token.token_type == TokenType.PLACEHOLDER
     ]
     if len(marks) != len(query.placeholders):
         message = "a statement with positional parameters cannot have the operator ? :; write if(…) instead"

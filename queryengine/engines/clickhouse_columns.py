@@ -8,11 +8,12 @@ import ipaddress
 import struct
 from collections.abc import Callable, Mapping
 from types import MappingProxyType
-from typing import Final
+from typing import Any, Final
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from queryengine.codec.types import is_octets, to_data_type
 from queryengine.engines.clickhouse_types import Type
 from queryengine.engines.wide_integers import WIDE_INTEGER, wide_integers
 
@@ -36,9 +37,18 @@ _INNER: Final = frozenset({"Nullable", "LowCardinality", "SimpleAggregateFunctio
 
 
 def plan(kind: Type, arrow: pa.DataType, zone: str) -> Plan:
-    """For a column of this type that arrives as `arrow`. `zone` is the one of a DateTime that names none."""
+    """For a column of this type that arrives as `arrow`. `zone` is the one of a DateTime that names none.
+
+    Raises ValueError for a type that cannot be read.
+    """
+    target, convert = _plan(kind, arrow, zone)
+    to_data_type(target)
+    return target, convert
+
+
+def _plan(kind: Type, arrow: pa.DataType, zone: str) -> Plan:
     if kind.name in _INNER:
-        return plan(kind.types[-1], arrow, zone)
+        return _plan(kind.types[-1], arrow, zone)
     if pa.types.is_list(arrow):
         return _list(kind, arrow, zone)
     if pa.types.is_struct(arrow):
@@ -58,7 +68,7 @@ def _plain(kind: Type, arrow: pa.DataType, zone: str) -> Plan:
     if name in _HIGH_HALF:
         return WIDE_INTEGER, lambda array: wide_integers(array, _HIGH_HALF[name])
     if name in ("Int256", "UInt256"):
-        return pa.string(), _each(lambda octets: str(int.from_bytes(octets, "little", signed=name == "Int256")))
+        return pa.string(), _each(lambda octets: _integer(octets, signed=name == "Int256"))
     if name == "IPv4":
         return pa.string(), _each(lambda number: str(ipaddress.IPv4Address(number)))
     if name == "IPv6":
@@ -67,14 +77,17 @@ def _plain(kind: Type, arrow: pa.DataType, zone: str) -> Plan:
         return pa.float32(), lambda array: pa.array(map(_widened, array.to_pylist()), pa.float32())
     if name.startswith("Interval"):
         return _interval(name, arrow)
-    if pa.types.is_fixed_size_binary(arrow):
+    if name == "FixedString":
         return pa.binary(), lambda array: array.cast(pa.binary())
-    if name in ("String", "Variant") and pa.types.is_binary(arrow):
+    if name in ("String", "Variant"):
         return pa.string(), lambda array: array.cast(pa.string())
+    if is_octets(arrow):
+        # Of what it has no Arrow type for ClickHouse sends octets of its memory.
+        raise ValueError(f"a {kind} has no Arrow type")
     return arrow, None
 
 
-def _each(write: Callable[[object], str]) -> Convert:
+def _each(write: Callable[[Any], str]) -> Convert:
     return lambda array: pa.array((None if each is None else write(each) for each in array.to_pylist()), pa.string())
 
 
@@ -84,8 +97,11 @@ def _named(kind: Type) -> Convert:
     return lambda array: names.take(pc.index_in(array.cast(pa.int16()), value_set=codes))
 
 
-def _address(octets: object) -> str:
-    assert isinstance(octets, bytes)
+def _integer(octets: bytes, *, signed: bool) -> str:
+    return str(int.from_bytes(octets, "little", signed=signed))
+
+
+def _address(octets: bytes) -> str:
     address = ipaddress.IPv6Address(octets)
     # As ClickHouse writes it.
     return f"::ffff:{address.ipv4_mapped}" if address.ipv4_mapped else str(address)
@@ -112,7 +128,7 @@ def _interval(name: str, arrow: pa.DataType) -> Plan:
 def _list(kind: Type, arrow: pa.DataType, zone: str) -> Plan:
     # A Nested is an Array of a Tuple with its members.
     inner = Type("Tuple", kind.arguments) if kind.name == "Nested" else _first(kind)
-    value, convert = plan(inner, arrow.value_type, zone)
+    value, convert = _plan(inner, arrow.value_type, zone)
     if convert is None:
         return arrow, None
     target = pa.list_(arrow.value_field.with_type(value))
@@ -121,7 +137,7 @@ def _list(kind: Type, arrow: pa.DataType, zone: str) -> Plan:
 
 def _struct(kind: Type, arrow: pa.DataType, zone: str) -> Plan:
     types = kind.types if len(kind.types) == arrow.num_fields else (Type(""),) * arrow.num_fields
-    members = [plan(each, field.type, zone) for each, field in zip(types, arrow.fields, strict=True)]
+    members = [_plan(each, field.type, zone) for each, field in zip(types, arrow.fields, strict=True)]
     if all(convert is None for _, convert in members):
         return arrow, None
     target = pa.struct([field.with_type(inner) for field, (inner, _) in zip(arrow.fields, members, strict=True)])
@@ -135,8 +151,8 @@ def _struct(kind: Type, arrow: pa.DataType, zone: str) -> Plan:
 
 
 def _map(kind: Type, arrow: pa.DataType, zone: str) -> Plan:
-    key, convert_key = plan(kind.types[0], arrow.key_type, zone)
-    item, convert_item = plan(kind.types[1], arrow.item_type, zone)
+    key, convert_key = _plan(kind.types[0], arrow.key_type, zone)
+    item, convert_item = _plan(kind.types[1], arrow.item_type, zone)
     if convert_key is None and convert_item is None:
         return arrow, None
     target = pa.map_(arrow.key_field.with_type(key), arrow.item_field.with_type(item))

@@ -83,6 +83,8 @@ def translated(
             return error(Reason.OUT_OF_MEMORY, "the query needs more memory than its worker may use")
         case Error(code=int()):
             return failure(cause.code, told(str(cause))[1], parameters, prefix_lines=prefix_lines)
+        case _:
+            pass
     route = _route(cause)
     if route is not None:
         return unavailable(f"the connection to ClickHouse at {address} failed: {route}")

@@ -7,7 +7,7 @@ parameter.
 import datetime as dt
 import math
 import uuid
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from decimal import Decimal
 from types import MappingProxyType
 from typing import Any, Final
@@ -124,6 +124,8 @@ def _type_of_value(value: Any) -> str:
         case dict():
             members = ", ".join(f"{_quoted_name(key)} {_type_of_value(each)}" for key, each in value.items())
             return f"Tuple({members})"
+        case _:
+            pass
     raise ValueError(f"ClickHouse has no type for a parameter of the kind {type(value).__name__}")
 
 
@@ -214,6 +216,8 @@ def _text(value: Any, declared: Type, *, nested: bool) -> str:
             return _tuple(value, declared)
         case pa.Scalar():
             return _scalar(value, declared, nested=nested)
+        case _:
+            pass
     raise ValueError(f"ClickHouse has no type for a parameter of the kind {type(value).__name__}")
 
 

@@ -1,4 +1,4 @@
-"""Settings of ClickHouse that a statement runs with: ours, those of the configuration, and those a session may choose."""
+"""Settings of a statement in ClickHouse: ours, those of the configuration, and those that a session may choose."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -68,7 +68,9 @@ def base_settings(configured: Mapping[str, str], known: Mapping[str, Known]) -> 
     return {**configured, **ours}
 
 
-def statement_settings(statement: Statement, configured: Mapping[str, str], known: Mapping[str, Known]) -> dict[str, str]:
+def statement_settings(
+    statement: Statement, configured: Mapping[str, str], known: Mapping[str, Known]
+) -> dict[str, str]:
     """What one statement adds. Raises UNSUPPORTED for what a session may not choose."""
     chosen = dict(statement.session_settings)
     for name, value in chosen.items():

@@ -1,7 +1,7 @@
 """An Arrow stream in the body of ClickHouse's answer, read to its end or to an error.
 
-An error that comes after the first rows is text in the middle of the body, and a server that dies just stops. So the end
-of a stream counts only when the stream says so itself and nothing comes behind it.
+An error that comes after the first rows is text in the middle of the body, and a server that dies just stops. So the
+end of a stream counts only when the stream says so itself and nothing comes behind it.
 """
 
 import json

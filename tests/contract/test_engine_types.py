@@ -5,12 +5,12 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from cases import DUCKDB, SQLITE
+from cases import CLICKHOUSE, DUCKDB, SQLITE
 from type_files import DOCUMENT, ENGINES, as_text, records, with_tables
 
 from queryengine.engines.base import Engine, Statement
 
-CASES = {"duckdb": DUCKDB, "sqlite": SQLITE}
+CASES = {"clickhouse": CLICKHOUSE, "duckdb": DUCKDB, "sqlite": SQLITE}
 
 
 @pytest.fixture(scope="module")

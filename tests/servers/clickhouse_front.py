@@ -3,9 +3,9 @@
     python clickhouse_front.py PORT USER PASSWORD
 
 The engine is the real one; it parses, plans, runs, kills and limits. Only its server's front door is missing in the
-library, and that is here: query, parameters, settings, database, query id, streamed chunks, error codes, an error in the
-middle of a stream, credentials, the summary, and the end of a query whose client has gone. The library has no query ids,
-so a query carries its own in front of its log comment, and queries about query ids are told to look there.
+library, and that is here: query, parameters, settings, database, query id, streamed chunks, error codes, an error in
+the middle of a stream, credentials, the summary, and the end of a query whose client has gone. The library has no query
+ids, so a query carries its own in front of its log comment, and queries about query ids are told to look there.
 """
 
 import base64
@@ -40,7 +40,7 @@ def literal(text: str) -> str:
     return "'" + text.replace("\\", "\\\\").replace("'", "\\'") + "'"
 
 
-class Failed(Exception):
+class EngineError(Exception):
     """An error of the engine, by its text."""
 
     def __init__(self, cause: object) -> None:
@@ -104,8 +104,8 @@ class Handler(BaseHTTPRequestHandler):
         sql = (given.get("query", "") + "\n" + body.decode()).strip()
         query_id = given.get("query_id") or f"front-{id(given)}"
         if not self._is_allowed():
-            text = "Code: 516. DB::Exception: default: Authentication failed: password is incorrect, or there is no user "
-            self._fail(Failed(text + "with such name. (AUTHENTICATION_FAILED)"), query_id)
+            text = "Code: 516. DB::Exception: default: Authentication failed: password is incorrect, or there is no "
+            self._fail(EngineError(text + "user with such name. (AUTHENTICATION_FAILED)"), query_id)
             return
         try:
             self._run(sql, given, query_id)
@@ -138,7 +138,7 @@ class Handler(BaseHTTPRequestHandler):
                     return
                 stream = connection.send_query(sql, form)
             except RuntimeError as cause:
-                self._fail(Failed(cause), query_id)
+                self._fail(EngineError(cause), query_id)
                 return
             with stream:
                 self._stream(connection, sql, stream, common(query_id, form, zone))
@@ -159,7 +159,7 @@ class Handler(BaseHTTPRequestHandler):
                 else:
                     self._chunk(without_schema(data).removesuffix(END))
         except RuntimeError as cause:
-            failed = Failed(cause)
+            failed = EngineError(cause)
             if not started:
                 self._fail(failed, headers["X-ClickHouse-Query-Id"])
                 return
@@ -185,7 +185,7 @@ class Handler(BaseHTTPRequestHandler):
         if data:
             self.wfile.write(f"{len(data):x}\r\n".encode() + data + b"\r\n")
 
-    def _fail(self, failed: Failed, query_id: str) -> None:
+    def _fail(self, failed: EngineError, query_id: str) -> None:
         headers = {"X-ClickHouse-Exception-Code": str(failed.code), "X-ClickHouse-Query-Id": query_id}
         self._reply(STATUS.get(failed.code, 500), f"{failed}\n".encode(), headers)
 
