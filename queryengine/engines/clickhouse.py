@@ -131,7 +131,7 @@ class ClickHouseExecution(Execution):
                 settings={**settings, **block_settings([parse(kind) for kind in types]), "query_id": self._query_id},
                 fmt="ArrowStream",
             )
-            self._stream = ArrowStream(response)
+            self._stream = ArrowStream(response, self._statement.parameters)
             self._schema = self._planned(names, types, self._stream)
         return self._schema
 

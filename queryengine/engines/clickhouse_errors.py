@@ -100,7 +100,7 @@ def failure(
     if code == CANCELLED:
         return cancelled()
     reason = _reason(code)
-    if reason is Reason.PARAMETER_MISMATCH:
+    if reason is Reason.PARAMETER_MISMATCH or (parameters and _PARAMETER.search(words)):
         return _mismatch(words)
     words, position = _placed(words, prefix_lines)
     if parameters:

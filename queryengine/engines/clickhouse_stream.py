@@ -6,13 +6,14 @@ end of a stream counts only when the stream says so itself and nothing comes beh
 
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from http.client import IncompleteRead
 from typing import Any, Final
 
 import pyarrow as pa
 from urllib3.response import HTTPResponse
 
+from queryengine.codec.values import BoundParameter
 from queryengine.domain.errors import QueryEngineError, Reason, error
 from queryengine.engines.clickhouse_errors import failure, told
 
@@ -68,8 +69,10 @@ class _Body:
 class ArrowStream:
     """The batches in a response. Used by one thread, except for `abandon`."""
 
-    def __init__(self, response: HTTPResponse) -> None:
+    def __init__(self, response: HTTPResponse, parameters: Sequence[BoundParameter] = ()) -> None:
+        """`parameters` are those of the statement, to keep their values out of failures."""
         self._response = response
+        self._parameters = parameters
         self._body = _Body(response)
         self._reader: pa.RecordBatchReader | None = None
 
@@ -149,7 +152,7 @@ class ArrowStream:
             position = self._body.tail.rfind(b"Code: ")
             text = self._body.tail[position:] if position >= 0 else b""
         code, words = told(text.partition(_MARK)[0].decode("utf-8", "replace"))
-        return failure(code, _FOOTER.sub("", words)) if code is not None else None
+        return failure(code, _FOOTER.sub("", words), self._parameters) if code is not None else None
 
 
 def _partial(cause: BaseException | None) -> bytes:

@@ -211,6 +211,8 @@ def prepare(connection, given: dict[str, str], comment: str) -> str:
     """Database, parameters and settings of a request; the one that forbids settings last."""
     if given.get("database"):
         connection.query(f"USE `{given['database']}`")
+    # Parameters are no part of a query's size on a server; here they come in one.
+    connection.query("SET max_query_size = 100000000")
     sets = {"log_comment": comment}
     sets |= {name: value for name, value in given.items() if name not in NOT_SETTINGS and name != "readonly"}
     connection.query("SET " + ", ".join(f"{name} = {literal(value)}" for name, value in sets.items()))
