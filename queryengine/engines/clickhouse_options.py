@@ -1,6 +1,7 @@
 """The options of a ClickHouse engine, and clients of clickhouse-connect made from them."""
 
 import logging
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
@@ -93,8 +94,8 @@ class ClickHouseOptions:
             username=self.user or unquote(parts.username or "") or "default",
             password=self.password or unquote(parts.password or ""),
             database=parts.path.strip("/") or "__default__",
-            connect_timeout=self.connect_timeout_seconds,
-            send_receive_timeout=read_timeout_seconds,
+            connect_timeout=math.ceil(self.connect_timeout_seconds),
+            send_receive_timeout=math.ceil(read_timeout_seconds),
             ca_cert=self.ca_cert or None,
             verify=self.verify,
             query_retries=0,
@@ -104,7 +105,7 @@ class ClickHouseOptions:
             dedicated_pool=True,
         )
         assert isinstance(client, HttpClient)
-        # The driver rounds them down to whole seconds.
+        # The driver itself takes whole seconds.
         client.timeout = Timeout(connect=self.connect_timeout_seconds, read=read_timeout_seconds)
         return client
 

@@ -1,6 +1,6 @@
-"""ClickHouse out of reach: refused, killed, silent, cut off, wrong credentials. Always a named failure, in bounded time.
+"""ClickHouse out of reach: refused, killed, silent, cut off, wrong credentials: a named failure, in bounded time.
 
-Every test has a server to itself.
+A server that is hurt belongs to one test.
 """
 
 import os
@@ -11,6 +11,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Self
 
 import pytest
 
@@ -193,7 +194,7 @@ class Cutter:
         """Counted over the answers of rows only, which are the ones that come in chunks."""
         self._left = octets
 
-    def __enter__(self) -> "Cutter":
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
