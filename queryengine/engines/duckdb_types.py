@@ -13,9 +13,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from queryengine.engines.duckdb_text import identifier
-
-WIDE_INTEGER: Final = pa.decimal256(39, 0)
-"""Holds every 128-bit integer, signed or not."""
+from queryengine.engines.wide_integers import WIDE_INTEGER, wide_integers
 
 ROWS_MAX: Final = 122_880
 """A row group of DuckDB, and its fastest batch."""
@@ -44,7 +42,6 @@ _DOCUMENTS: Final = {
     "bignum",
 }
 _LIMBS: Final = {"hugeint": pa.int64(), "uhugeint": pa.uint64()}
-_TWO_POW_64: Final = pa.scalar(2**64, pa.decimal256(20, 0))
 
 Convert = Callable[[pa.Array], pa.Array]
 
@@ -88,7 +85,7 @@ def canonical(arrow_type: pa.DataType) -> tuple[pa.DataType, Convert | None]:
         return pa.bool_(), lambda array: pc.cast(array.storage, pa.bool_())
     if isinstance(arrow_type, pa.OpaqueType) and arrow_type.type_name in _LIMBS:
         high = _LIMBS[arrow_type.type_name]
-        return WIDE_INTEGER, lambda array: _wide_integers(array.storage, high)
+        return WIDE_INTEGER, lambda array: wide_integers(array.storage, high)
     if pa.types.is_list(arrow_type) or pa.types.is_fixed_size_list(arrow_type):
         return _canonical_list(arrow_type)
     if pa.types.is_struct(arrow_type):
@@ -142,22 +139,6 @@ def _guessed_bytes(duckdb_type: Any) -> int:
     if duckdb_type.id in _DOCUMENTS or str(duckdb_type) == "JSON":
         return DOCUMENT_BYTES
     return TEXT_BYTES if duckdb_type.id == "varchar" else 16
-
-
-def _wide_integers(storage: pa.Array, high_type: pa.DataType) -> pa.Array:
-    """Little-endian 128-bit integers as decimals: high × 2^64 + low."""
-    count = len(storage)
-    validity, data = storage.buffers()
-    limbs = data.slice(storage.offset * 16, count * 16)
-    evens = pa.arange(0, 2 * count, 2)
-    low = pa.Array.from_buffers(pa.uint64(), 2 * count, [None, limbs]).take(evens)
-    high = pa.Array.from_buffers(high_type, 2 * count, [None, limbs]).take(pc.add(evens, 1))
-    shifted = pc.multiply(high.cast(pa.decimal256(20, 0)), _TWO_POW_64)
-    total = pc.add(shifted, low.cast(pa.decimal256(20, 0)))
-    if validity is not None:
-        # A NULL has any bytes; taken out before the cast, they cannot overflow it.
-        total = pc.if_else(storage.is_valid(), total, pa.scalar(None, total.type))
-    return total.cast(WIDE_INTEGER)
 
 
 def _canonical_list(arrow_type: pa.DataType) -> tuple[pa.DataType, Convert | None]:

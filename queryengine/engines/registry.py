@@ -12,6 +12,7 @@ ENGINE_TYPES: Final[Mapping[str, str]] = MappingProxyType(
     {
         "duckdb": "queryengine.engines.duckdb:DuckDBEngine",
         "sqlalchemy": "queryengine.engines.sqlalchemy:SQLAlchemyEngine",
+        "clickhouse": "queryengine.engines.clickhouse:ClickHouseEngine",
         "trino": "queryengine.engines.trino:TrinoEngine",
         "spark": "queryengine.engines.spark:SparkEngine",
         "scripted": "queryengine.engines.scripted:ScriptedEngine",

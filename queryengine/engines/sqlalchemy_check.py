@@ -30,6 +30,8 @@ class CheckedQuery:
     """For each item of the select list the type that it is cast to; empty for another kind of item."""
     without_placeholders: str
     """The query with NULL in place of each placeholder: the same columns."""
+    statement: Any
+    """The parsed statement, for what only one dialect asks of it."""
 
 
 def check_text(sql: str, dialect: str) -> CheckedQuery:
@@ -79,7 +81,7 @@ def _checked(statement: Any, dialect: str) -> CheckedQuery:
     casts = tuple(item.to.sql(dialect) if isinstance(item, exp.Cast) else "" for item in map(_unalias, selects))
     bare = statement.transform(lambda node: exp.null() if isinstance(node, exp.Placeholder) else node)
     placeholders = named or numbered or {str(number + 1) for number in range(positional)}
-    return CheckedQuery(frozenset(placeholders), casts, bare.sql(dialect))
+    return CheckedQuery(frozenset(placeholders), casts, bare.sql(dialect), statement)
 
 
 def _unalias(item: Any) -> Any:

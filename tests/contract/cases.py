@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
+from case_clickhouse import CLICKHOUSE
 from case_generic import GENERIC
 from case_postgresql import POSTGRESQL
 from case_spark import SPARK
@@ -155,4 +156,4 @@ SCRIPTED = EngineCase(
     unusable_words="none.db",
 )
 
-CASES = (DUCKDB, SQLITE, SCRIPTED, GENERIC, POSTGRESQL, SPARK, TRINO)
+CASES = (DUCKDB, SQLITE, SCRIPTED, CLICKHOUSE, GENERIC, POSTGRESQL, SPARK, TRINO)

@@ -5,12 +5,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from cases import DUCKDB, GENERIC, POSTGRESQL, SPARK, SQLITE, TRINO
+from cases import CLICKHOUSE, DUCKDB, GENERIC, POSTGRESQL, SPARK, SQLITE, TRINO
 from type_files import DOCUMENT, ENGINES, as_text, records, with_tables
 
 from queryengine.engines.base import Statement
 
-CASES = {case.name: case for case in (DUCKDB, GENERIC, POSTGRESQL, SPARK, SQLITE, TRINO)}
+CASES = {case.name: case for case in (CLICKHOUSE, DUCKDB, GENERIC, POSTGRESQL, SPARK, SQLITE, TRINO)}
 
 
 @pytest.fixture(scope="module")

@@ -3,12 +3,13 @@
 import sys
 from collections.abc import Sequence
 
+from tests.servers.clickhouse import ClickHouseServer
 from tests.servers.postgresql import PostgreSQLServer
 from tests.servers.server import Server
 from tests.servers.spark import SparkServer
 from tests.servers.trino import SpoolingTrinoServer, TrinoServer
 
-SERVERS: Sequence[type[Server]] = (PostgreSQLServer, SparkServer, SpoolingTrinoServer, TrinoServer)
+SERVERS: Sequence[type[Server]] = (ClickHouseServer, PostgreSQLServer, SparkServer, SpoolingTrinoServer, TrinoServer)
 
 
 def main(names: Sequence[str]) -> int:

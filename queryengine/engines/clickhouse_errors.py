@@ -1,0 +1,161 @@
+"""ClickHouse's errors as failures, by their code and in the server's words."""
+
+import re
+from collections.abc import Mapping, Sequence
+from http.client import HTTPException
+from types import MappingProxyType
+from typing import Final
+
+import pyarrow as pa
+from clickhouse_connect.driver.exceptions import ClickHouseError, Error
+from urllib3.exceptions import HTTPError
+
+from queryengine.codec.values import BoundParameter
+from queryengine.domain.errors import Position, QueryEngineError, Reason, error
+from queryengine.engines.interrupting import cancelled
+
+PREFIX_LINES: Final = 1
+"""Lines before a statement's text when its columns are asked for."""
+
+CREDENTIALS: Final = frozenset({192, 193, 194, 516})
+"""Unknown user, wrong or missing password, authentication failed."""
+CANCELLED: Final = 394
+_NO_ROUTE: Final = (HTTPError, HTTPException, OSError)
+
+_REASONS: Final[Mapping[int, Reason]] = MappingProxyType(
+    {
+        62: Reason.SYNTAX_ERROR,
+        159: Reason.QUERY_TIMEOUT,
+        160: Reason.QUERY_TIMEOUT,
+        164: Reason.STATEMENT_NOT_ALLOWED,
+        173: Reason.OUT_OF_MEMORY,
+        202: Reason.ENGINE_UNAVAILABLE,
+        209: Reason.ENGINE_UNAVAILABLE,
+        210: Reason.ENGINE_UNAVAILABLE,
+        241: Reason.OUT_OF_MEMORY,
+        279: Reason.ENGINE_UNAVAILABLE,
+        456: Reason.PARAMETER_MISMATCH,
+        457: Reason.PARAMETER_MISMATCH,
+        497: Reason.STATEMENT_NOT_ALLOWED,
+        745: Reason.ENGINE_UNAVAILABLE,
+        **dict.fromkeys(CREDENTIALS, Reason.ENGINE_UNAVAILABLE),
+    }
+)
+# What a user can mend in the statement. ClickHouse has some 700 codes; what is in neither list is ENGINE_ERROR.
+# fmt: off
+_REJECTED: Final = frozenset({
+    6, 8, 10, 16, 20, 25, 26, 27, 34, 35, 36, 38, 39, 41, 42, 43, 44, 46, 47, 48, 49, 50, 51, 52, 53, 59, 60, 63, 69,
+    70, 72, 80, 81, 115, 125, 127, 128, 130, 131, 135, 152, 153, 158, 161, 162, 167, 168, 176, 179, 182, 183, 184, 190,
+    191, 206, 207, 215, 291, 306, 307, 321, 344, 349, 352, 376, 377, 386, 395, 396, 403, 407, 427, 441, 452, 469, 475,
+    636, 675, 676, 684, 691,
+})
+# fmt: on
+
+_TOLD: Final = re.compile(r"(?:Code: (\d+)\.? ?|code: \d+, server response: )*DB::Exception: (.*)", re.DOTALL)
+_AGAIN: Final = re.compile(r"Code: \d+\. DB::Exception: ")
+_VERSION: Final = re.compile(r"\s*\(version [^()]*(?:\([^()]*\))?[^()]*\)")
+_SCOPE: Final = re.compile(r"[:.]? In scope .*(?=\. \([A-Z_0-9]+\))", re.DOTALL | re.IGNORECASE)
+_PLACE: Final = re.compile(r"failed at position (\d+)")
+_LINE: Final = re.compile(r" ?\(line (\d+), col (\d+)\)")
+_PARAMETER: Final = re.compile(r"for query parameter '([^']*)'|Substitution `([^`]*)` is not set")
+
+
+def told(text: str) -> tuple[int | None, str]:
+    """Code and words of the server in a text; no code when it holds none."""
+    match = _TOLD.search(text)
+    if match is None:
+        return None, text
+    words = _VERSION.sub("", _AGAIN.sub("", match.group(2))).strip()
+    return int(match.group(1)) if match.group(1) else None, words
+
+
+def translated(
+    cause: BaseException, address: str, parameters: Sequence[BoundParameter] = (), *, prefix_lines: int = 0
+) -> QueryEngineError:
+    """The failure for anything that the driver or the stream of a result raised.
+
+    `prefix_lines` is how many lines stood before the text when the server read it.
+    """
+    match cause:
+        case QueryEngineError():
+            return cause
+        case MemoryError():
+            return error(Reason.OUT_OF_MEMORY, "the query needs more memory than its worker may use")
+        case Error(code=int()):
+            return failure(cause.code, told(str(cause))[1], parameters, prefix_lines=prefix_lines)
+        case _:
+            pass
+    route = _route(cause)
+    if route is not None:
+        return unavailable(f"the connection to ClickHouse at {address} failed: {route}")
+    if isinstance(cause, ClickHouseError | pa.ArrowException):
+        return error(Reason.ENGINE_ERROR, _without_values(str(cause), parameters))
+    return error(Reason.ENGINE_ERROR, f"{type(cause).__name__}: {cause}")
+
+
+def failure(
+    code: int | None, words: str, parameters: Sequence[BoundParameter] = (), *, prefix_lines: int = 0
+) -> QueryEngineError:
+    """The failure for an error of the server by its code and words."""
+    if code == CANCELLED:
+        return cancelled()
+    reason = _reason(code)
+    if reason is Reason.PARAMETER_MISMATCH or (parameters and _PARAMETER.search(words)):
+        return _mismatch(words)
+    words, position = _placed(words, prefix_lines)
+    if parameters:
+        words = _without_values(words, parameters)
+    if code in CREDENTIALS:
+        words = f"ClickHouse does not accept the user or the password: {words}"
+    return error(reason, words, position=position if reason is Reason.SYNTAX_ERROR else None)
+
+
+def unavailable(message: str) -> QueryEngineError:
+    return error(Reason.ENGINE_UNAVAILABLE, message)
+
+
+def _reason(code: int | None) -> Reason:
+    if code is None:
+        return Reason.ENGINE_ERROR
+    return _REASONS.get(code) or (Reason.STATEMENT_REJECTED if code in _REJECTED else Reason.ENGINE_ERROR)
+
+
+def _mismatch(words: str) -> QueryEngineError:
+    """Only the name: the words repeat the value."""
+    found = _PARAMETER.search(words)
+    name = next((each for each in found.groups() if each), "") if found else ""
+    message = f"parameter {name}: its value does not fit the type that the placeholder names"
+    return error(Reason.PARAMETER_MISMATCH, message, parameter=name)
+
+
+def _placed(words: str, prefix_lines: int) -> tuple[str, Position | None]:
+    """The words without the place in the text that was sent, and the place in the one that the user wrote."""
+    found = _LINE.search(words)
+    if found is not None:
+        line, column = int(found.group(1)), int(found.group(2))
+    elif _PLACE.search(words):
+        return _PLACE.sub("failed", words), None
+    else:
+        return words, None
+    return _PLACE.sub("failed", _LINE.sub("", words)), Position(max(1, line - prefix_lines), column)
+
+
+def _without_values(words: str, parameters: Sequence[BoundParameter]) -> str:
+    """The server repeats the statement with the values in place of the parameters."""
+    words = _SCOPE.sub("", words)
+    texts = {str(each.value) for each in parameters if each.value is not None}
+    for text in sorted(texts, key=len, reverse=True):
+        words = words.replace(f"'{text}'", "'…'")
+        if len(text) > 3:
+            words = words.replace(text, "…")
+    return words
+
+
+def _route(cause: BaseException | None) -> str | None:
+    """What failed between here and the server; None when it is something else. Only an error without a code asks."""
+    while cause is not None:
+        if isinstance(cause, _NO_ROUTE) and not isinstance(cause, pa.ArrowException):
+            reason = getattr(cause, "reason", None)
+            return str(reason if isinstance(reason, Exception) else cause)
+        cause = cause.__cause__ or cause.__context__
+    return None

@@ -1,0 +1,84 @@
+"""Names of types, settings and errors of ClickHouse, as text alone."""
+
+from decimal import Decimal
+from types import SimpleNamespace
+
+import pytest
+
+from queryengine.codec.values import BoundParameter
+from queryengine.domain.errors import Position, QueryEngineError, Reason
+from queryengine.engines.clickhouse_errors import failure, told, translated
+from queryengine.engines.clickhouse_parameters import encode
+from queryengine.engines.clickhouse_settings import base_settings
+from queryengine.engines.clickhouse_types import parse
+
+
+def test_a_name_of_a_type_is_a_tree() -> None:
+    kind = parse("Tuple(`a b` Enum8('it\\'s' = -2, 'x,)' = 1), t DateTime64(3, 'UTC'), m Map(String, Array(Int8)))")
+    enum, moment, mapping = kind.types
+    assert enum.label == "a b"
+    assert [(each.name, each.label) for each in enum.arguments] == [("it's", "-2"), ("x,)", "1")]
+    assert (moment.label, moment.arguments[0].name, moment.arguments[1].name) == ("t", "3", "UTC")
+    assert [each.name for each in mapping.types] == ["String", "Array"]
+    assert parse("JSON(max_dynamic_paths=8, a.b UInt32)").name == "JSON"
+
+
+@pytest.mark.parametrize("text", ["", "(", "Array(", "Array(Int8))", "Array(,)", "'"])
+def test_what_is_no_type_is_refused(text: str) -> None:
+    with pytest.raises(ValueError):
+        parse(text)
+
+
+def test_a_user_that_may_not_set_anything_cannot_be_used() -> None:
+    with pytest.raises(ValueError, match="readonly = 2"):
+        base_settings({}, {"readonly": SimpleNamespace(value="1", readonly=1)})
+
+
+def test_a_user_that_is_readonly_stays_so_and_an_older_server_gets_what_it_knows() -> None:
+    known = {
+        "readonly": SimpleNamespace(value="2", readonly=0),
+        "read_overflow_mode": SimpleNamespace(value="x", readonly=0),
+    }
+    assert base_settings({"max_threads": "2"}, known) == {"max_threads": "2", "read_overflow_mode": "throw"}
+
+
+def test_the_place_is_the_one_in_the_users_text() -> None:
+    code, words = told(
+        "Code: 62. DB::Exception: Syntax error: failed at position 23 (FROM) (line 3, col 7): FROM x. "
+        "(SYNTAX_ERROR) (version 26.9.2.1 (official build))"
+    )
+    found = failure(code, words, prefix_lines=1).failure
+    assert found.reason is Reason.SYNTAX_ERROR
+    assert found.position == Position(2, 7)
+    assert found.message == "Syntax error: failed (FROM): FROM x. (SYNTAX_ERROR)"
+
+
+@pytest.mark.parametrize(
+    ("code", "reason"),
+    [
+        (62, Reason.SYNTAX_ERROR),
+        (47, Reason.STATEMENT_REJECTED),
+        (60, Reason.STATEMENT_REJECTED),
+        (159, Reason.QUERY_TIMEOUT),
+        (164, Reason.STATEMENT_NOT_ALLOWED),
+        (241, Reason.OUT_OF_MEMORY),
+        (202, Reason.ENGINE_UNAVAILABLE),
+        (394, Reason.QUERY_CANCELLED),
+        (516, Reason.ENGINE_UNAVAILABLE),
+        (49_999, Reason.ENGINE_ERROR),
+        (None, Reason.ENGINE_ERROR),
+    ],
+)
+def test_a_code_is_a_reason(code: int | None, reason: Reason) -> None:
+    assert failure(code, "words").failure.reason is reason
+
+
+def test_a_broken_connection_is_an_engine_out_of_reach() -> None:
+    assert translated(ConnectionResetError("reset"), "http://h:1").failure.reason is Reason.ENGINE_UNAVAILABLE
+
+
+def test_a_value_that_would_lose_digits_is_refused() -> None:
+    with pytest.raises(QueryEngineError) as caught:
+        encode("price", BoundParameter("price", Decimal("1.105")), "Nullable(Decimal(9, 2))")
+    assert caught.value.failure.metadata == {"parameter": "price"}
+    assert str(encode("price", BoundParameter("price", Decimal("1.1")), "Decimal(9, 2)")) == "1.1"
