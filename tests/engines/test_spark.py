@@ -190,7 +190,7 @@ def test_a_result_that_passes_a_limit_is_told_and_stopped(
     server: SparkServer, opened: Callable[..., SparkEngine], tmp_path: Path, limit: dict[str, int], staged: bool
 ) -> None:
     options = {**limit, "staging": str(tmp_path)} if staged else limit
-    sql = "SELECT id FROM range(0, 200000, 1, 400)"
+    sql = "SELECT id FROM range(0, 200000, 1, 8)"
     failure = failure_of(lambda: read(opened(**options), sql))
     assert failure.reason is Reason.RESULT_LIMIT
     assert failure.metadata["limit"] == next(iter(limit))
@@ -199,18 +199,13 @@ def test_a_result_that_passes_a_limit_is_told_and_stopped(
 
 
 def test_a_result_beyond_what_the_driver_may_hold_is_told(opened: Callable[..., SparkEngine]) -> None:
-    engine = opened()
-    with engine.open(
-        Statement(sql="SELECT repeat('x', 1000) AS s FROM range(0, 4000000, 1, 400)", query_id="q")
-    ) as execution:
+    engine = opened(result_bytes_max=0)
+    sql = "SELECT repeat('x', 1000) AS s FROM range(0, 4000000, 1, 400)"
+    with engine.open(Statement(sql=sql, query_id="q")) as execution:
         execution.start()
-        batches = execution.batches()
-        next(batches)
-        # Spark computes on while nobody reads, until it may hold no more.
-        reached = becomes(lambda: not active_tasks(shared(SparkServer)), 60.0)
-        failure = failure_of(lambda: [None for _ in batches])
-    assert reached
+        failure = failure_of(lambda: [None for _ in execution.batches()])
     assert failure.reason is Reason.RESULT_LIMIT
+    assert "maxResultSize" in failure.message
     assert read(engine, "SELECT 1 AS n").to_pylist() == [{"n": 1}]
 
 

@@ -43,7 +43,9 @@ def answers(tmp_path_factory: pytest.TempPathFactory) -> dict[str, pa.Table]:
     tool = Path(sys.executable).with_name("tpchgen-cli")
     subprocess.run([tool, "parquet", "-s", "0.01", f"--output-dir={tables}"], check=True, capture_output=True)
     url = shared(SparkServer).options()["url"]
-    arguments = ["-W", "ignore", "-c", OWN_CLIENT, url, str(tables), str(QUERIES[0].parent), str(answers)]
+    script = answers / "own_client.py"
+    script.write_text(OWN_CLIENT)
+    arguments = ["-I", "-W", "ignore", str(script), url, str(tables), str(QUERIES[0].parent), str(answers)]
     subprocess.run([sys.executable, *arguments], check=True, timeout=110)
     return {path.stem: pa.ipc.open_file(path.read_bytes()).read_all() for path in answers.glob("*.arrow")}
 

@@ -14,6 +14,7 @@ from tests.servers.server import Server
 _LOCK: Final = Path(__file__).with_name("spark.lock")
 _JAVA_HOMES: Final = ("/usr/lib/jvm/java-17*", "/usr/lib/jvm/*17*")
 _START_SECONDS: Final = 90.0
+_POOLS: Final = '<allocations><pool name="default"><schedulingMode>FAIR</schedulingMode></pool></allocations>'
 _HEAP: Final = "3g"
 """Three times what Spark lets a result take of it."""
 
@@ -39,6 +40,8 @@ class SparkServer(Server):
     def start(self) -> None:
         home = cache_folder() / packages_name(_LOCK) / "pyspark"
         self.port, self.web_port = _free_ports(2)
+        pools = self.folder / "pools.xml"
+        pools.write_text(_POOLS)
         settings = {
             "spark.connect.grpc.binding.address": "127.0.0.1",
             "spark.connect.grpc.binding.port": self.port,
@@ -47,6 +50,9 @@ class SparkServer(Server):
             # Its list of what runs is what tests ask.
             "spark.ui.port": self.web_port,
             "spark.ui.liveUpdate.period": "0",
+            # Otherwise a query waits for all tasks of the one before.
+            "spark.scheduler.mode": "FAIR",
+            "spark.scheduler.allocation.file": f"file://{pools}",
             "spark.driver.maxResultSize": "1g",
             "spark.local.dir": self.folder / "local",
             "spark.sql.warehouse.dir": self.folder / "warehouse",
