@@ -11,7 +11,7 @@ import psycopg
 import pyarrow as pa
 
 from queryengine.engines.base import Statement
-from queryengine.engines.sqlalchemy import SQLAlchemyEngine
+from queryengine.engines.sqlalchemy.engine import SQLAlchemyEngine
 from tests.servers.postgresql import PASSWORD, PostgreSQLServer
 from tests.servers.server import shared, stop_all
 

@@ -10,11 +10,11 @@ from queryengine.engines.base import Engine
 
 ENGINE_TYPES: Final[Mapping[str, str]] = MappingProxyType(
     {
-        "duckdb": "queryengine.engines.duckdb:DuckDBEngine",
-        "sqlalchemy": "queryengine.engines.sqlalchemy:SQLAlchemyEngine",
-        "clickhouse": "queryengine.engines.clickhouse:ClickHouseEngine",
-        "trino": "queryengine.engines.trino:TrinoEngine",
-        "spark": "queryengine.engines.spark:SparkEngine",
+        "duckdb": "queryengine.engines.duckdb.engine:DuckDBEngine",
+        "sqlalchemy": "queryengine.engines.sqlalchemy.engine:SQLAlchemyEngine",
+        "clickhouse": "queryengine.engines.clickhouse.engine:ClickHouseEngine",
+        "trino": "queryengine.engines.trino.engine:TrinoEngine",
+        "spark": "queryengine.engines.spark.engine:SparkEngine",
         "scripted": "queryengine.engines.scripted:ScriptedEngine",
     }
 )

@@ -10,7 +10,7 @@ from engine_case import COMMON_ACCEPTED, COMMON_REFUSED, EngineCase
 
 from queryengine.codec.values import BoundParameter
 from queryengine.domain.errors import Reason
-from queryengine.engines.clickhouse import ClickHouseEngine
+from queryengine.engines.clickhouse.engine import ClickHouseEngine
 from tests.servers.clickhouse import ClickHouseServer
 from tests.servers.server import shared
 

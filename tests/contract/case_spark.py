@@ -9,7 +9,7 @@ from engine_case import COMMON_ACCEPTED, COMMON_REFUSED, EngineCase
 
 from queryengine.codec.values import BoundParameter
 from queryengine.domain.errors import Reason
-from queryengine.engines.spark import SparkEngine
+from queryengine.engines.spark.engine import SparkEngine
 from tests.servers.server import shared
 from tests.servers.spark import SparkServer
 

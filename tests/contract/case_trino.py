@@ -8,7 +8,7 @@ from engine_case import COMMON_ACCEPTED, COMMON_REFUSED, EngineCase
 
 from queryengine.codec.values import BoundParameter
 from queryengine.domain.errors import Reason
-from queryengine.engines.trino import TrinoEngine
+from queryengine.engines.trino.engine import TrinoEngine
 from tests.servers.server import shared
 from tests.servers.trino import TrinoServer, free_port
 

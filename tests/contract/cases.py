@@ -17,9 +17,9 @@ from engine_case import COMMON_ACCEPTED, COMMON_REFUSED, EngineCase
 
 from queryengine.codec.values import BoundParameter
 from queryengine.domain.errors import Reason
-from queryengine.engines.duckdb import DuckDBEngine
+from queryengine.engines.duckdb.engine import DuckDBEngine
 from queryengine.engines.scripted import ScriptedEngine
-from queryengine.engines.sqlalchemy import SQLAlchemyEngine
+from queryengine.engines.sqlalchemy.engine import SQLAlchemyEngine
 
 
 def _sqlite_options(directory: Path) -> dict[str, Any]:

@@ -11,7 +11,7 @@ import pytest
 from queryengine.codec.values import BoundParameter
 from queryengine.domain.errors import Failure, QueryEngineError, Reason
 from queryengine.engines.base import Execution, Statement
-from queryengine.engines.clickhouse import ClickHouseEngine
+from queryengine.engines.clickhouse.engine import ClickHouseEngine
 from tests.servers.clickhouse import ClickHouseServer
 from tests.servers.server import shared
 

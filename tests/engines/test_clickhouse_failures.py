@@ -17,7 +17,7 @@ import pytest
 
 from queryengine.domain.errors import Failure, QueryEngineError, Reason
 from queryengine.engines.base import Statement
-from queryengine.engines.clickhouse import ClickHouseEngine
+from queryengine.engines.clickhouse.engine import ClickHouseEngine
 from tests.servers.clickhouse import PASSWORD, USER, ClickHouseServer
 from tests.servers.server import shared
 

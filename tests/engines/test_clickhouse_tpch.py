@@ -11,7 +11,7 @@ import pyarrow.parquet
 import pytest
 
 from queryengine.engines.base import Statement
-from queryengine.engines.clickhouse import ClickHouseEngine
+from queryengine.engines.clickhouse.engine import ClickHouseEngine
 from tests.servers.clickhouse import ClickHouseServer
 from tests.servers.server import shared
 

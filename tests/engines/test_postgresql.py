@@ -14,9 +14,9 @@ import pytest
 
 from queryengine.codec.values import BoundParameter
 from queryengine.domain.errors import Failure, QueryEngineError, Reason
-from queryengine.engines import postgresql as module
 from queryengine.engines.base import Statement
-from queryengine.engines.sqlalchemy import SQLAlchemyEngine
+from queryengine.engines.postgresql import engine as module
+from queryengine.engines.sqlalchemy.engine import SQLAlchemyEngine
 from tests.servers.postgresql import PASSWORD, PostgreSQLServer
 from tests.servers.server import shared
 
@@ -309,7 +309,7 @@ def test_what_is_cancelled_is_gone_from_the_servers_list(
 WORKER = f"""
 import sys, threading
 from queryengine.engines.base import Statement
-from queryengine.engines.sqlalchemy import SQLAlchemyEngine
+from queryengine.engines.sqlalchemy.engine import SQLAlchemyEngine
 engine = SQLAlchemyEngine("pg", {{"url": sys.argv[1]}})
 execution = engine.open(Statement(sql={ENDLESS!r}, query_id="q"))
 threading.Thread(target=lambda: (execution.start(), list(execution.batches())), daemon=True).start()

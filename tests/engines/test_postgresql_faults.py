@@ -14,7 +14,7 @@ import pytest
 
 from queryengine.domain.errors import QueryEngineError, Reason
 from queryengine.engines.base import Statement
-from queryengine.engines.sqlalchemy import SQLAlchemyEngine
+from queryengine.engines.sqlalchemy.engine import SQLAlchemyEngine
 from tests.servers.postgresql import PostgreSQLServer
 from tests.servers.server import shared
 

@@ -18,11 +18,11 @@ import pytest
 
 from queryengine.codec.values import BoundParameter
 from queryengine.domain.errors import QueryEngineError, Reason
-from queryengine.engines import spark_statement
 from queryengine.engines.base import Execution, Statement
 from queryengine.engines.registry import engine_class
-from queryengine.engines.spark import SparkEngine
-from queryengine.engines.spark_check import CheckedText
+from queryengine.engines.spark import statement as statement_module
+from queryengine.engines.spark.check import CheckedText
+from queryengine.engines.spark.engine import SparkEngine
 from tests.servers.cache import cache_folder
 from tests.servers.server import shared
 from tests.servers.spark import SparkServer
@@ -177,7 +177,7 @@ def test_scanned_rows_are_counted(opened: Callable[..., SparkEngine]) -> None:
 def test_sparks_parser_refuses_what_is_no_query(
     opened: Callable[..., SparkEngine], monkeypatch: pytest.MonkeyPatch, sql: str
 ) -> None:
-    monkeypatch.setattr(spark_statement, "check", lambda sql: CheckedText(frozenset(), sql))
+    monkeypatch.setattr(statement_module, "check", lambda sql: CheckedText(frozenset(), sql))
     assert failure_of(lambda: read(opened(), sql)).reason is Reason.SYNTAX_ERROR
 
 
@@ -287,7 +287,7 @@ def drain(execution: Execution) -> None:
 
 def test_a_worker_that_dies_leaves_nothing_for_long(server: SparkServer) -> None:
     script = (
-        "import sys; from queryengine.engines.spark import SparkEngine\n"
+        "import sys; from queryengine.engines.spark.engine import SparkEngine\n"
         "from queryengine.engines.base import Statement\n"
         f"execution = SparkEngine('x', {{'url': sys.argv[1]}}).open(Statement(sql={ENDLESS!r}, query_id='q'))\n"
         "execution.start(); list(execution.batches())"
@@ -386,7 +386,7 @@ def test_a_token_is_sent_where_it_is_safe() -> None:
 
 
 def test_a_missing_driver_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(sys.modules, "queryengine.engines.spark", None)
+    monkeypatch.setitem(sys.modules, "queryengine.engines.spark.engine", None)
     failure = failure_of(lambda: engine_class("spark"))
     assert failure.reason is Reason.ENGINE_UNAVAILABLE
     assert "pip install 'queryengine[spark]'" in failure.message

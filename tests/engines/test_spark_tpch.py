@@ -8,7 +8,7 @@ import pyarrow as pa
 import pytest
 
 from queryengine.engines.base import Statement
-from queryengine.engines.spark import SparkEngine
+from queryengine.engines.spark.engine import SparkEngine
 from tests.servers.server import shared
 from tests.servers.spark import SparkServer
 

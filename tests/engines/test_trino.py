@@ -33,7 +33,7 @@ from trino_support import (
 from queryengine.codec.values import BoundParameter
 from queryengine.domain.errors import Position, Reason
 from queryengine.engines.registry import engine_class
-from queryengine.engines.trino import TrinoEngine
+from queryengine.engines.trino.engine import TrinoEngine
 
 SEEN_SECONDS = 1.0
 """Within which Trino's own list shows that a query has ended."""
@@ -325,7 +325,7 @@ def test_what_a_proxy_cannot_pass_on_is_asked_again() -> None:
 
 
 def test_a_missing_package_names_the_extra(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in [each for each in sys.modules if each.startswith("queryengine.engines.trino")]:
+    for name in [each for each in sys.modules if each.startswith("queryengine.engines.trino.engine")]:
         monkeypatch.delitem(sys.modules, name)
     monkeypatch.setitem(sys.modules, "orjson", None)
     failure = failure_of(lambda: engine_class("trino"))

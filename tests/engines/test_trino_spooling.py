@@ -8,8 +8,8 @@ import pytest
 from trino_support import ENDLESS_ROWS, Reader, becomes, failure_of, opened, read, statement
 
 from queryengine.domain.errors import Reason
-from queryengine.engines.trino import TrinoEngine
-from queryengine.engines.trino_query import TrinoQuery
+from queryengine.engines.trino.engine import TrinoEngine
+from queryengine.engines.trino.query import TrinoQuery
 from tests.servers.server import shared
 from tests.servers.trino import SpoolingTrinoServer
 

@@ -11,7 +11,7 @@ import pytest
 import trino.dbapi
 from trino_support import opened, read, server
 
-from queryengine.engines.trino import TrinoEngine
+from queryengine.engines.trino.engine import TrinoEngine
 
 QUERIES = sorted((Path(__file__).parents[1] / "data" / "tpch").glob("q*.sql"))
 HOME = {"catalog": "standard", "schema": "tiny"}

@@ -11,7 +11,7 @@ import pytest
 
 from queryengine.domain.errors import Failure, QueryEngineError
 from queryengine.engines.base import Engine, Execution, Statement
-from queryengine.engines.trino import TrinoEngine
+from queryengine.engines.trino.engine import TrinoEngine
 from tests.servers.server import shared
 from tests.servers.trino import TrinoServer
 

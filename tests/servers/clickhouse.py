@@ -10,7 +10,7 @@ from typing import Any, ClassVar
 
 from clickhouse_connect.driver.exceptions import Error
 
-from queryengine.engines.clickhouse_options import ClickHouseOptions
+from queryengine.engines.clickhouse.options import ClickHouseOptions
 from tests.servers.cache import cache_folder, packages, packages_name
 from tests.servers.server import Server
 

@@ -7,10 +7,10 @@ import pytest
 
 from queryengine.codec.values import BoundParameter
 from queryengine.domain.errors import Position, QueryEngineError, Reason
-from queryengine.engines.clickhouse_errors import failure, told, translated
-from queryengine.engines.clickhouse_parameters import encode
-from queryengine.engines.clickhouse_settings import base_settings
-from queryengine.engines.clickhouse_types import parse
+from queryengine.engines.clickhouse.errors import failure, told, translated
+from queryengine.engines.clickhouse.parameters import encode
+from queryengine.engines.clickhouse.settings import base_settings
+from queryengine.engines.clickhouse.types import parse
 
 
 def test_a_name_of_a_type_is_a_tree() -> None:

@@ -8,7 +8,7 @@ import pytest
 
 from queryengine.domain.errors import QueryEngineError, Reason
 from queryengine.engines.base import Statement
-from queryengine.engines.duckdb import DuckDBEngine
+from queryengine.engines.duckdb.engine import DuckDBEngine
 
 TABLES = (
     "CREATE SCHEMA other",

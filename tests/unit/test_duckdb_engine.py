@@ -15,9 +15,9 @@ import pytest
 from queryengine.codec.values import BoundParameter
 from queryengine.domain.errors import Failure, QueryEngineError, Reason
 from queryengine.engines.base import Execution, Progress, Statement
-from queryengine.engines.duckdb import DuckDBEngine
-from queryengine.engines.duckdb_parameters import type_of
-from queryengine.engines.duckdb_types import ROWS_MAX, ROWS_MIN, plan
+from queryengine.engines.duckdb.engine import DuckDBEngine
+from queryengine.engines.duckdb.parameters import type_of
+from queryengine.engines.duckdb.types import ROWS_MAX, ROWS_MIN, plan
 
 
 @pytest.fixture

@@ -9,9 +9,9 @@ import pyarrow as pa
 import pytest
 
 from queryengine.domain.errors import QueryEngineError, Reason
-from queryengine.engines.sqlalchemy import SQLAlchemyEngine
-from queryengine.engines.sqlalchemy_columns import BatchReader
-from queryengine.engines.sqlalchemy_generic import _column
+from queryengine.engines.sqlalchemy.columns import BatchReader
+from queryengine.engines.sqlalchemy.engine import SQLAlchemyEngine
+from queryengine.engines.sqlalchemy.generic import _column
 
 
 @pytest.mark.parametrize(

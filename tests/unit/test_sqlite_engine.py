@@ -12,7 +12,7 @@ import pytest
 from queryengine.codec.values import BoundParameter
 from queryengine.domain.errors import Failure, QueryEngineError, Reason
 from queryengine.engines.base import Statement
-from queryengine.engines.sqlalchemy import SQLAlchemyEngine
+from queryengine.engines.sqlalchemy.engine import SQLAlchemyEngine
 
 
 @pytest.fixture
@@ -107,7 +107,7 @@ def test_nothing_but_reading_gets_through(engine: SQLAlchemyEngine, sql: str) ->
 def test_a_write_that_the_check_misses_is_refused_by_sqlite(
     engine: SQLAlchemyEngine, path: Path, sql: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from queryengine.engines import sqlalchemy_rows as module
+    from queryengine.engines.sqlalchemy import rows as module
 
     query = module.check_text("SELECT 1", "sqlite")
     before = path.read_bytes()

@@ -1,0 +1,296 @@
+"""ClickHouse, over its HTTP interface: results are the Arrow streams that the server itself writes.
+
+Every statement runs under a query id of ours, without a session, so that another connection can see it and end it. Its
+columns are asked for first, because Arrow does not carry every type of ClickHouse.
+"""
+
+import json
+import threading
+import uuid
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
+from typing import Any
+
+import pyarrow as pa
+from clickhouse_connect.driver.exceptions import Error
+from clickhouse_connect.driver.httpclient import HttpClient
+
+from queryengine.domain.errors import Failure, QueryEngineError, Reason, error
+from queryengine.engines.base import Engine, EngineTraits, Execution, Progress, Statement
+from queryengine.engines.clickhouse.check import check, prepared
+from queryengine.engines.clickhouse.columns import Convert, plan
+from queryengine.engines.clickhouse.control import Control, Counted, Monitor
+from queryengine.engines.clickhouse.errors import PREFIX_LINES, translated
+from queryengine.engines.clickhouse.options import CONTROL_SECONDS, ClickHouseOptions
+from queryengine.engines.clickhouse.parameters import Encoded
+from queryengine.engines.clickhouse.settings import (
+    SESSION_SETTINGS,
+    base_settings,
+    block_settings,
+    statement_settings,
+)
+from queryengine.engines.clickhouse.stream import ArrowStream, parts
+from queryengine.engines.clickhouse.types import parse
+from queryengine.engines.interrupting import Interruptible
+
+
+class ClickHouseEngine(Engine):
+    type_name = "clickhouse"
+
+    @classmethod
+    def traits(cls, options: Mapping[str, Any]) -> EngineTraits:
+        ClickHouseOptions.parse(options)
+        return EngineTraits(
+            named_parameters=True,
+            positional_parameters=True,
+            streams=True,
+            back_pressure=True,
+            cancel_confirmed=True,
+            sandbox=True,
+            progress=True,
+            scan_statistics=True,
+            schema=True,
+            session_settings=SESSION_SETTINGS,
+        )
+
+    @classmethod
+    def check(cls, sql: str, options: Mapping[str, Any]) -> None:  # noqa: ARG003 - no option changes it
+        check(sql)
+
+    def __init__(self, name: str, options: Mapping[str, Any]) -> None:
+        self.options = parsed = ClickHouseOptions.parse(options)
+        clients: list[HttpClient] = []
+        try:
+            for seconds in (parsed.read_timeout_seconds, CONTROL_SECONDS):
+                clients.append(parsed.client(read_timeout_seconds=seconds))  # noqa: PERF401 - closed when one fails
+            self.client, self._control_client = clients
+            self.settings = base_settings(parsed.settings, self.client.server_settings)
+        except Exception as cause:
+            for client in clients:
+                client.close()
+            why = str(cause) if isinstance(cause, ValueError) else translated(cause, parsed.address).failure.message
+            message = f"engine {name!r} cannot use ClickHouse at {parsed.address}: {why}"
+            raise error(Reason.ENGINE_UNAVAILABLE, message, engine=name) from cause
+        self.control = Control(self._control_client, parsed.address)
+        self.monitor = Monitor(self.control)
+        self._lock = threading.Lock()
+        self._open: set[ClickHouseExecution] = set()
+
+    def version(self) -> str:
+        return f"ClickHouse {self.client.server_version}"
+
+    def open(self, statement: Statement) -> "ClickHouseExecution":
+        execution = ClickHouseExecution(self, statement)
+        with self._lock:
+            self._open.add(execution)
+        return execution
+
+    def probe(self) -> None:
+        self.control.answers()
+
+    def forget(self, execution: "ClickHouseExecution") -> None:
+        with self._lock:
+            self._open.discard(execution)
+
+    def close(self) -> None:
+        for execution in tuple(self._open):
+            with suppress(QueryEngineError):
+                execution.close()
+        self.monitor.close()
+        self.client.close()
+        self._control_client.close()
+
+
+class ClickHouseExecution(Execution):
+    def __init__(self, engine: ClickHouseEngine, statement: Statement) -> None:
+        self._engine = engine
+        self._statement = statement
+        self._calls = Interruptible(self._interrupt)
+        self._releasing = threading.Lock()
+        self._query_id = f"{statement.query_id}-{uuid.uuid4().hex[:12]}"
+        self._query_ids = [self._query_id, f"{self._query_id}-columns"]
+        self._stream: ArrowStream | None = None
+        self._schema = pa.schema([])
+        self._converts: list[Convert | None] = []
+        self._progress = Progress()
+        self._lost: QueryEngineError | None = None
+        self._is_sent = False
+        """Something of it may run on the server."""
+
+    def start(self) -> pa.Schema:
+        with self._translated(prefix_lines=PREFIX_LINES), self._calls.call():
+            sql, parameters, settings = self._prepare()
+            self._is_sent = True
+            names, types = self._ask_columns(sql, parameters, settings)
+        with self._translated(), self._calls.call():
+            self._progress = Progress(fraction=0.0, engine_query_id=self._query_id)
+            self._engine.monitor.watch(self._query_id, self._count, self._lose)
+            response = self._engine.client.raw_stream(
+                sql,
+                parameters=parameters,
+                settings={**settings, **block_settings([parse(kind) for kind in types]), "query_id": self._query_id},
+                fmt="ArrowStream",
+            )
+            self._stream = ArrowStream(response, self._statement.parameters)
+            self._schema = self._planned(names, types, self._stream)
+        return self._schema
+
+    def batches(self) -> Iterator[pa.RecordBatch]:
+        stream = self._stream
+        batches = stream.batches() if stream is not None else iter(())
+        while True:
+            with self._translated(), self._calls.call():
+                batch = next(batches, None)
+                converted = self._converted(batch) if batch is not None else None
+            if converted is None:
+                break
+            yield from parts(converted)
+        self._finish()
+
+    def progress(self) -> Progress:
+        return self._progress
+
+    def cancel(self) -> None:
+        self._calls.stop()
+        self._release()
+
+    def close(self) -> None:
+        try:
+            self.cancel()
+        finally:
+            self._engine.forget(self)
+
+    def _interrupt(self) -> None:
+        try:
+            self._engine.control.kill(self._query_ids)
+        except QueryEngineError:
+            stream = self._stream
+            if stream is not None:
+                stream.abandon()
+
+    def _release(self) -> None:
+        """End it on the server, and give the connection back. Only after the calls have stopped."""
+        with self._releasing:
+            self._engine.monitor.forget(self._query_id)
+            stream, self._stream = self._stream, None
+            try:
+                if self._is_sent:
+                    self._end(stream)
+            finally:
+                if stream is not None:
+                    stream.close()
+
+    def _end(self, stream: ArrowStream | None) -> None:
+        self._is_sent = False
+        try:
+            self._engine.control.kill(self._query_ids)
+            if stream is not None:
+                # A server that waits for its reader sees a kill only when the connection ends.
+                stream.close()
+            self._engine.control.end(self._query_ids)
+        except QueryEngineError as cause:
+            # Whoever reads has been told already that the server is gone.
+            if self._lost is None and not isinstance(cause.__cause__, ConnectionRefusedError):
+                raise
+
+    @contextmanager
+    def _translated(self, *, prefix_lines: int = 0) -> Iterator[None]:
+        try:
+            yield
+        except Exception as cause:
+            found = translated(
+                cause, self._engine.options.address, self._statement.parameters, prefix_lines=prefix_lines
+            )
+            if found.failure.reason is Reason.ENGINE_UNAVAILABLE:
+                self._lost = self._lost or found
+            elif isinstance(cause, Error) and cause.code is not None:
+                # The server answers with an error when nothing runs any more.
+                self._is_sent = False
+            if self._lost is not None and found.failure.reason is not Reason.QUERY_CANCELLED:
+                found = self._lost
+            if found is cause:
+                raise
+            raise found from cause
+
+    def _prepare(self) -> tuple[str, dict[str, Encoded], dict[str, str]]:
+        """Text, parameters and settings as they are sent."""
+        statement, engine = self._statement, self._engine
+        if statement.catalog:
+            message = "ClickHouse has no catalogs; a schema is one of its databases"
+            raise error(Reason.UNSUPPORTED, message, feature="catalog")
+        chosen = statement_settings(statement, engine.settings, engine.client.server_settings)
+        sql, parameters = prepared(statement.sql, statement.parameters)
+        database = {"database": statement.schema} if statement.schema else {}
+        return sql, parameters, {**engine.settings, **chosen, **database}
+
+    def _ask_columns(
+        self, sql: str, parameters: dict[str, Encoded], settings: dict[str, str]
+    ) -> tuple[list[str], list[str]]:
+        answer = self._engine.client.raw_query(
+            f"DESCRIBE (\n{sql}\n)",
+            parameters=parameters,
+            settings={**settings, "query_id": self._query_ids[1]},
+            fmt="JSONCompactEachRow",
+        )
+        rows = [json.loads(line) for line in answer.decode("utf-8", "replace").split("\n") if line]
+        return [row[0] for row in rows], [row[1] for row in rows]
+
+    def _planned(self, names: list[str], types: list[str], stream: ArrowStream) -> pa.Schema:
+        """Settle the schema and what each column needs."""
+        fields = []
+        arrived = stream.open()
+        if len(arrived) != len(types):
+            raise error(Reason.ENGINE_ERROR, f"ClickHouse announced {len(types)} columns and sent {len(arrived)}")
+        zone = stream.zone or str(self._engine.client.server_tz)
+        for name, kind, sent in zip(names, types, arrived, strict=True):
+            try:
+                target, convert = plan(parse(kind), sent.type, zone)
+            except ValueError as cause:
+                message = f"column {name!r}: {cause}; cast it to another type"
+                raise error(Reason.UNSUPPORTED, message, feature="type") from cause
+            fields.append(pa.field(name, target, sent.nullable, {b"engine_type": kind.encode()}))
+            self._converts.append(convert)
+        counted = stream.summary
+        self._count(Counted(self._query_id, int(counted.get("read_rows", 0)), int(counted.get("read_bytes", 0)), 0))
+        return pa.schema(fields)
+
+    def _converted(self, batch: pa.RecordBatch) -> pa.RecordBatch:
+        columns = []
+        # A name that ClickHouse makes from octets is no text, which Arrow takes only for a name it is not asked for.
+        arrived = batch.rename_columns([str(number) for number in range(batch.num_columns)])
+        for field, convert, column in zip(self._schema, self._converts, arrived.columns, strict=True):
+            try:
+                columns.append(convert(column) if convert is not None else column)
+            except pa.ArrowInvalid as cause:
+                message = f"column {field.name!r}: {cause}"
+                if "UTF8" in str(cause):
+                    message = (
+                        f"column {field.name!r} has text that is not UTF-8; "
+                        "select it as hex(…), base64Encode(…), toValidUTF8(…) or as a FixedString"
+                    )
+                raise error(Reason.STATEMENT_REJECTED, message) from cause
+        return pa.RecordBatch.from_arrays(columns, schema=self._schema)
+
+    def _count(self, counted: Counted) -> None:
+        """Numbers of the server, from the monitor's thread too; none of them goes back."""
+        former = self._progress
+        if former.fraction == 1.0:
+            return
+        rows, size = max(counted.rows, former.rows_scanned or 0), max(counted.bytes, former.bytes_scanned or 0)
+        # The server's guess at all rows grows while it reads, and never tells that it is done.
+        fraction = min(counted.rows / counted.rows_expected, 0.99) if counted.rows_expected else 0.0
+        fraction = max(fraction, former.fraction or 0.0)
+        self._progress = Progress(fraction, rows, size, engine_query_id=self._query_id)
+
+    def _lose(self, cause: QueryEngineError) -> None:
+        """The server has fallen silent: wake the thread that reads from it."""
+        self._lost = self._lost or QueryEngineError(Failure(Reason.ENGINE_UNAVAILABLE, cause.failure.message))
+        stream = self._stream
+        if stream is not None:
+            stream.abandon()
+
+    def _finish(self) -> None:
+        self._engine.monitor.forget(self._query_id)
+        self._is_sent = False
+        former = self._progress
+        self._progress = Progress(1.0, former.rows_scanned, former.bytes_scanned, engine_query_id=self._query_id)

@@ -1,0 +1,1 @@
+"""DuckDB: computes in the worker."""

@@ -1,0 +1,306 @@
+"""DuckDB, embedded: a database file, a folder of Parquet and CSV files, or tables in memory.
+
+Every execution has a cursor to itself, in a read-only transaction, on one locked-down instance. Nothing but
+`interrupt` and `query_progress` may touch a cursor while a call on it is in flight.
+"""
+
+import json
+import threading
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
+from typing import Any, Final
+
+import duckdb
+import pyarrow as pa
+
+from queryengine.domain.errors import QueryEngineError, Reason, error
+from queryengine.engines.base import Engine, EngineTraits, Execution, Progress, Statement
+from queryengine.engines.duckdb.check import check_text
+from queryengine.engines.duckdb.errors import told, translated
+from queryengine.engines.duckdb.parameters import bind
+from queryengine.engines.duckdb.setup import (
+    SESSION_SETTINGS,
+    DuckDBOptions,
+    open_instance,
+    remove_spill,
+)
+from queryengine.engines.duckdb.text import identifier, literal
+from queryengine.engines.duckdb.types import Convert, canonical, plan, type_name
+from queryengine.engines.interrupting import Interruptible
+
+# SESSION, as DuckDB otherwise changes some settings for every query of the instance.
+_EACH_CURSOR: Final = (
+    "SET SESSION enable_progress_bar = true; SET SESSION enable_progress_bar_print = false; "
+    "SET SESSION progress_bar_time = 0; PRAGMA enable_profiling = 'no_output'"
+)
+_DEADLINE: Final = "SET SESSION max_execution_time = {milliseconds}"
+_READ_ONLY: Final = "BEGIN TRANSACTION READ ONLY"
+_SEED: Final = "setseed"
+"""The one function that changes a session, by what random() gives next."""
+
+
+class DuckDBEngine(Engine):
+    type_name = "duckdb"
+
+    @classmethod
+    def traits(cls, options: Mapping[str, Any]) -> EngineTraits:
+        DuckDBOptions.parse(options)
+        return EngineTraits(
+            named_parameters=True,
+            positional_parameters=True,
+            streams=True,
+            back_pressure=True,
+            cancel_confirmed=True,
+            sandbox=True,
+            progress=True,
+            scan_statistics=True,
+            catalog=True,
+            schema=True,
+            session_settings=SESSION_SETTINGS,
+            embedded=True,
+        )
+
+    @classmethod
+    def check(cls, sql: str, options: Mapping[str, Any]) -> None:  # noqa: ARG003 - no option changes it
+        check_text(sql)
+
+    def __init__(self, name: str, options: Mapping[str, Any]) -> None:
+        self._options = DuckDBOptions.parse(options)
+        self._instance = open_instance(name, self._options)
+        self._lock = threading.Lock()
+        self._open: set[DuckDBExecution] = set()
+        self._usual_milliseconds = 0
+        self._spare: tuple[duckdb.DuckDBPyConnection, int] | None = None
+        """A cursor that nobody uses, and its deadline: to set one up takes longer than a short query."""
+
+    def version(self) -> str:
+        return f"DuckDB {duckdb.__version__}"
+
+    def open(self, statement: Statement) -> "DuckDBExecution":
+        execution = DuckDBExecution(self, statement)
+        with self._lock:
+            self._open.add(execution)
+        return execution
+
+    def cursor(self, milliseconds: int) -> duckdb.DuckDBPyConnection:
+        """A cursor of one's own, set up for a statement with this deadline."""
+        with self._lock:
+            spare, self._spare = self._spare, None
+            self._usual_milliseconds = milliseconds
+        if spare is None:
+            return self._set_up(milliseconds)
+        cursor, prepared = spare
+        if prepared != milliseconds:
+            cursor.execute(_DEADLINE.format(milliseconds=milliseconds))
+        return cursor
+
+    def take_back(self, cursor: duckdb.DuckDBPyConnection, milliseconds: int) -> None:
+        """Keep a cursor on which an execution has left nothing but its transaction."""
+        try:
+            cursor.execute("ROLLBACK")
+        except duckdb.Error:
+            cursor.close()
+        else:
+            self._keep(cursor, milliseconds)
+
+    def prepare(self) -> None:
+        if self._spare is None:
+            with suppress(duckdb.Error):
+                milliseconds = self._usual_milliseconds
+                self._keep(self._set_up(milliseconds), milliseconds)
+
+    def _keep(self, cursor: duckdb.DuckDBPyConnection, milliseconds: int) -> None:
+        with self._lock:
+            former, self._spare = self._spare, (cursor, milliseconds)
+        if former is not None:
+            former[0].close()
+
+    def _set_up(self, milliseconds: int) -> duckdb.DuckDBPyConnection:
+        # The instance refuses a second thread instead of letting it wait.
+        with self._lock:
+            cursor = self._instance.cursor()
+        cursor.execute(_EACH_CURSOR)
+        if milliseconds:
+            cursor.execute(_DEADLINE.format(milliseconds=milliseconds))
+        return cursor
+
+    def forget(self, execution: "DuckDBExecution") -> None:
+        with self._lock:
+            self._open.discard(execution)
+
+    def close(self) -> None:
+        for execution in tuple(self._open):
+            execution.close()
+        with self._lock:
+            spare, self._spare = self._spare, None
+        if spare is not None:
+            spare[0].close()
+        self._instance.close()
+        remove_spill(self._options)
+
+
+class DuckDBExecution(Execution):
+    def __init__(self, engine: DuckDBEngine, statement: Statement) -> None:
+        self._engine = engine
+        self._statement = statement
+        self._calls = Interruptible(self._interrupt)
+        self._releasing = threading.Lock()
+        self._cursor: duckdb.DuckDBPyConnection | None = None
+        self._reader: pa.RecordBatchReader | None = None
+        self._schema = pa.schema([])
+        self._converts: list[Convert | None] = []
+        self._progress = Progress()
+        self._milliseconds = max(1, int(statement.execution_timeout_seconds * 1000))
+        self._is_clean = _SEED not in statement.sql.lower()
+        """Nothing of this execution would show to another one on the same cursor."""
+        self._has_ended = False
+
+    def start(self) -> pa.Schema:
+        with self._translated(), self._calls.call():
+            parsed = check_text(self._statement.sql)
+            parameters = bind(self._statement.parameters, parsed.named_parameters)
+            self._cursor = cursor = self._engine.cursor(self._milliseconds)
+            self._prepare(cursor)
+            try:
+                relation = cursor.sql(self._statement.sql, params=parameters)
+            except duckdb.Error as cause:
+                raise self._located(cursor, parameters, cause) from cause
+            self._reader = self._read(cursor, relation)
+        return self._schema
+
+    def batches(self) -> Iterator[pa.RecordBatch]:
+        while True:
+            with self._translated(), self._calls.call():
+                batch = self._next_batch()
+            if batch is None:
+                break
+            if batch.num_rows:
+                yield batch
+        self._finish()
+
+    def progress(self) -> Progress:
+        cursor = self._cursor
+        if cursor is not None and self._progress.fraction != 1.0:
+            with suppress(duckdb.Error):
+                # Minus one until DuckDB can tell.
+                fraction = cursor.query_progress() / 100
+                if fraction > (self._progress.fraction or 0.0):
+                    self._progress = Progress(fraction=min(fraction, 1.0))
+        return self._progress
+
+    def cancel(self) -> None:
+        self._calls.stop()
+        self._release()
+
+    def close(self) -> None:
+        self.cancel()
+        self._engine.forget(self)
+
+    def _interrupt(self) -> None:
+        cursor = self._cursor
+        if cursor is not None:
+            with suppress(duckdb.Error):
+                cursor.interrupt()
+
+    def _release(self) -> None:
+        """Give the reader and the cursor back. Only after the calls have stopped."""
+        with self._releasing:
+            reader, cursor = self._reader, self._cursor
+            self._reader = self._cursor = None
+            # A reader owns its connection, so it goes first.
+            if reader is not None:
+                reader.close()
+            if cursor is None:
+                return
+            # An execution that was interrupted has not ended, so that no interrupt can reach the next one.
+            if self._has_ended and self._is_clean:
+                self._engine.take_back(cursor, self._milliseconds)
+            else:
+                with suppress(duckdb.Error):
+                    cursor.close()
+
+    @contextmanager
+    def _translated(self) -> Iterator[None]:
+        try:
+            yield
+        except QueryEngineError:
+            raise
+        except Exception as cause:
+            raise translated(cause, self._statement.sql) from cause
+
+    def _prepare(self, cursor: duckdb.DuckDBPyConnection) -> None:
+        """Everything a user may set, and the transaction that cannot write."""
+        statement = self._statement
+        for name, value in statement.session_settings.items():
+            if name not in SESSION_SETTINGS:
+                message = f"setting {name!r} cannot be set here; possible: {', '.join(SESSION_SETTINGS)}"
+                raise error(Reason.UNSUPPORTED, message, feature=f"session_settings.{name}")
+            self._is_clean = False
+            cursor.execute(f"SET SESSION {name} = {literal(value)}")
+        home = [identifier(part) for part in (statement.catalog, statement.schema) if part]
+        if home:
+            self._is_clean = False
+            cursor.execute(f"USE {'.'.join(home)}")
+        cursor.execute(_READ_ONLY)
+
+    def _read(self, cursor: duckdb.DuckDBPyConnection, relation: duckdb.DuckDBPyRelation) -> pa.RecordBatchReader:
+        """Start the execution, and settle the schema and what each column needs."""
+        names, types = relation.columns, relation.types
+        if not names:
+            raise error(Reason.STATEMENT_REJECTED, "the statement returns no columns")
+        how = plan(types)
+        if how.lossless:
+            self._is_clean = False
+            cursor.execute("SET SESSION arrow_lossless_conversion = true")
+        if how.projection is not None:
+            relation = relation.project(how.projection)
+        reader = relation.to_arrow_reader(how.batch_rows)
+        fields = []
+        for name, duckdb_type, exported in zip(names, types, reader.schema, strict=True):
+            target, convert = canonical(exported.type)
+            metadata = {**(exported.metadata or {}), b"engine_type": type_name(duckdb_type).encode()}
+            fields.append(pa.field(name, target, exported.nullable, metadata))
+            self._converts.append(convert)
+        self._schema = pa.schema(fields)
+        return reader
+
+    def _next_batch(self) -> pa.RecordBatch | None:
+        if self._reader is None:
+            return None
+        try:
+            batch = self._reader.read_next_batch()
+        except StopIteration:
+            return None
+        columns = [
+            convert(column) if convert is not None else column
+            for convert, column in zip(self._converts, batch.columns, strict=True)
+        ]
+        return pa.RecordBatch.from_arrays(columns, schema=self._schema)
+
+    def _finish(self) -> None:
+        rows = read_bytes = None
+        with suppress(duckdb.Error, ValueError):
+            if self._cursor is not None:
+                profile = json.loads(self._cursor.get_profiling_information())
+                rows = int(profile.get("query", {}).get("total_rows_scanned", 0))
+                # 0 for tables in memory, of which DuckDB counts no bytes.
+                read_bytes = int(profile.get("io", {}).get("total_bytes_read", 0)) or None
+        self._progress = Progress(fraction=1.0, rows_scanned=rows, bytes_scanned=read_bytes)
+        self._has_ended = True
+
+    def _located(self, cursor: duckdb.DuckDBPyConnection, parameters: Any, cause: duckdb.Error) -> QueryEngineError:
+        """The failure for a statement that does not bind. `sql` loses the place of such an error, EXPLAIN
+        tells it.
+        """
+        sql = self._statement.sql
+        if told(cause).offset is None and not self._calls.stopped:
+            prefix = "EXPLAIN "
+            try:
+                cursor.execute("ROLLBACK")
+                cursor.execute(_READ_ONLY)
+                cursor.execute(prefix + sql, parameters)
+            except duckdb.Error as again:
+                facts = told(again)
+                if facts.offset is not None and facts.kind == told(cause).kind:
+                    return translated(again, sql, skipped=len(prefix))
+        return translated(cause, sql)

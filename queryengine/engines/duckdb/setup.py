@@ -1,0 +1,177 @@
+"""A DuckDB instance as the options ask for it, locked down before the first query of a user.
+
+Once `open_instance` returns, SQL reads what the options name and nothing else: no files, no network, no
+extensions, no variables of this process, and no setting that loosens this.
+"""
+
+import os
+import shutil
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import duckdb
+
+from queryengine.domain.errors import Reason, error
+from queryengine.engines.duckdb.text import identifier, literal
+
+SESSION_SETTINGS: Final = ("TimeZone", "default_null_order", "default_order")
+
+_CONFIGS_PER_QUERY: Final = (
+    "arrow_lossless_conversion",
+    "enable_profiling",
+    "enable_progress_bar",
+    "enable_progress_bar_print",
+    "max_execution_time",
+    "progress_bar_time",
+    "schema",
+    "search_path",
+    *SESSION_SETTINGS,
+)
+"""What stays settable after the lock. The adapter sets these; a user cannot, as only one query that reads
+may run.
+"""
+
+_TEXTS: Final = ("path", "directory", "memory_limit", "temp_directory")
+_READERS: Final = {".parquet": "read_parquet", ".csv": "read_csv"}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DuckDBOptions:
+    """The options of a configured DuckDB engine. At most one of path and directory; neither means in
+    memory.
+    """
+
+    path: str = ""
+    """A database file, opened read-only."""
+    directory: str = ""
+    """Absolute path of a folder. Each .parquet or .csv file in it is a view named by its stem, and each
+    folder in it a view named like the folder over all Parquet files below it. Looked at once, when a worker
+    starts.
+    """
+    init_sql: tuple[str, ...] = ()
+    """Run at the start of each worker, before the lock-down; not with path, which is read-only."""
+    memory_limit: str = "1GB"
+    threads: int = 2
+    temp_directory: str = ""
+    """Where large sorts and joins may spill; each worker uses a folder of its own in it. Empty: no
+    spilling.
+    """
+
+    @classmethod
+    def parse(cls, options: Mapping[str, Any]) -> "DuckDBOptions":
+        """Raises ValueError that names the key of a wrong option."""
+        known = cls.__dataclass_fields__
+        for key in options:
+            if key not in known:
+                raise ValueError(f"unknown option {key!r} for a duckdb engine; known: {', '.join(known)}")
+        values = dict(options)
+        if "init_sql" in values:
+            if isinstance(values["init_sql"], str) or not all(isinstance(sql, str) for sql in values["init_sql"]):
+                raise ValueError("option 'init_sql' must be a list of SQL statements")
+            values["init_sql"] = tuple(values["init_sql"])
+        wrong = [key for key in _TEXTS if not isinstance(values.get(key, ""), str)]
+        if wrong:
+            raise ValueError(f"option {wrong[0]!r} must be text")
+        parsed = cls(**values)
+        if type(parsed.threads) is not int or parsed.threads < 1:
+            raise ValueError(f"option 'threads' must be a whole number from 1, not {parsed.threads!r}")
+        if parsed.path and (parsed.directory or parsed.init_sql):
+            raise ValueError(
+                "option 'path' opens a database read-only: 'directory' and 'init_sql' cannot stand beside it"
+            )
+        if parsed.directory and not Path(parsed.directory).is_absolute():
+            raise ValueError(f"option 'directory' must be an absolute path, not {parsed.directory!r}")
+        return parsed
+
+
+def open_instance(name: str, options: DuckDBOptions) -> duckdb.DuckDBPyConnection:
+    """Raises QueryEngineError ENGINE_UNAVAILABLE with the cause."""
+    instance = None
+    try:
+        spill = _spill_directory(options.temp_directory)
+        instance = duckdb.connect(
+            options.path or ":memory:", read_only=bool(options.path), config=_config(options, spill)
+        )
+        for sql in options.init_sql:
+            instance.execute(sql)
+        if options.directory:
+            _create_views(instance, Path(options.directory))
+        _lock_down(instance, options)
+    except (duckdb.Error, OSError, ValueError) as cause:
+        if instance is not None:
+            instance.close()
+        message = f"DuckDB engine {name!r} cannot start: {cause}"
+        raise error(Reason.ENGINE_UNAVAILABLE, message, engine=name) from cause
+    return instance
+
+
+def _config(options: DuckDBOptions, spill: str) -> dict[str, str | bool | int | float | list[str]]:
+    return {
+        "memory_limit": options.memory_limit,
+        "threads": options.threads,
+        "temp_directory": spill,
+        "autoinstall_known_extensions": "false",
+        "autoload_known_extensions": "false",
+        # Otherwise SQL can read the variables of this process by name.
+        "python_enable_replacements": "false",
+    }
+
+
+def _lock_down(instance: duckdb.DuckDBPyConnection, options: DuckDBOptions) -> None:
+    if options.directory:
+        instance.execute(f"SET allowed_directories = [{literal(options.directory)}]")
+    instance.execute("SET enable_external_access = false")
+    # From here on errors tell their place in the SQL; those before are for people.
+    instance.execute("SET GLOBAL errors_as_json = true")
+    instance.execute(f"SET allowed_configs = [{', '.join(map(literal, _CONFIGS_PER_QUERY))}]")
+    instance.execute("SET lock_configuration = true")
+
+
+def _create_views(instance: duckdb.DuckDBPyConnection, directory: Path) -> None:
+    found: dict[str, Path] = {}
+    for entry in sorted(directory.iterdir()):
+        if entry.suffix in _READERS and entry.is_file():
+            source = f"{_READERS[entry.suffix]}({literal(str(entry))})"
+            view = entry.stem
+        elif entry.is_dir() and any(entry.rglob("*.parquet")):
+            source = f"read_parquet({literal(str(entry / '**' / '*.parquet'))})"
+            view = entry.name
+        else:
+            continue
+        if view in found:
+            raise ValueError(f"{found[view]} and {entry} would both be the view {view!r}")
+        found[view] = entry
+        instance.execute(f"CREATE VIEW {identifier(view)} AS FROM {source}")
+
+
+def _spill_directory(parent: str) -> str:
+    """A folder for this process. Those of workers that are gone, as after a kill, are removed."""
+    if not parent:
+        return ""
+    for left in Path(parent).glob("duckdb-worker-*"):
+        pid = left.name.rpartition("-")[2]
+        if pid.isdigit() and not _is_running(int(pid)):
+            shutil.rmtree(left, ignore_errors=True)
+    own = Path(parent) / f"duckdb-worker-{os.getpid()}"
+    own.mkdir(mode=0o700, parents=True, exist_ok=True)
+    return str(own)
+
+
+def _is_running(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True
+
+
+def remove_spill(options: DuckDBOptions) -> None:
+    """Remove what `open_instance` made for spilling. Never raises."""
+    if options.temp_directory:
+        with suppress(OSError):
+            shutil.rmtree(Path(options.temp_directory) / f"duckdb-worker-{os.getpid()}")

@@ -1,0 +1,191 @@
+"""DuckDB's types in the canonical Arrow types, without loss and without touching ordinary columns.
+
+DuckDB exports most types well by default. Its lossless mode adds UUID, JSON and 128-bit integers, but turns
+booleans into bytes, so it is switched on only for a result that needs it. Types without a canonical form
+leave DuckDB as their own text.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from queryengine.engines.duckdb.text import identifier
+from queryengine.engines.wide_integers import WIDE_INTEGER, wide_integers
+
+ROWS_MAX: Final = 122_880
+"""A row group of DuckDB, and its fastest batch."""
+ROWS_MIN: Final = 2_048
+"""A vector of DuckDB: it holds no fewer rows than this at a time itself."""
+BATCH_BYTES: Final = 8 << 20
+"""What a batch of rows as wide as their types suggest may take."""
+TEXT_BYTES: Final = 128
+DOCUMENT_BYTES: Final = 2_048
+"""Guesses at a value of text, and at one of JSON, binary or nested data. They keep a batch of values 10
+times as large within some tens of MiB.
+"""
+
+_TEXT_ONLY: Final = {"bit", "time with time zone", "bignum", "union", "enum"}
+_LOSSLESS: Final = {"hugeint", "uhugeint", "uuid"}
+_DOCUMENTS: Final = {
+    "blob",
+    "list",
+    "array",
+    "struct",
+    "map",
+    "union",
+    "variant",
+    "geometry",
+    "bit",
+    "bignum",
+}
+_LIMBS: Final = {"hugeint": pa.int64(), "uhugeint": pa.uint64()}
+
+Convert = Callable[[pa.Array], pa.Array]
+
+
+@dataclass(frozen=True, slots=True)
+class ColumnPlan:
+    """How the columns of one result are read."""
+
+    projection: str | None
+    """The select list that turns columns into text; None when no column needs it."""
+    lossless: bool
+    """Whether DuckDB's lossless Arrow mode must be on."""
+    batch_rows: int
+
+
+def plan(types: Sequence[Any]) -> ColumnPlan:
+    """The plan for columns of these DuckDB types."""
+    casts = [_cast(each) for each in types]
+    projection = None
+    if any(casts):
+        projection = ", ".join(
+            f"CAST(#{number} AS {cast})" if cast else f"#{number}" for number, cast in enumerate(casts, 1)
+        )
+    width = sum(_guessed_bytes(each) for each in types)
+    rows = max(ROWS_MIN, min(ROWS_MAX, BATCH_BYTES // max(1, width)))
+    # A batch that ends within a vector makes DuckDB copy both halves.
+    rows -= rows % ROWS_MIN
+    return ColumnPlan(projection, any(_needs_lossless(each) for each in types), rows)
+
+
+def type_name(duckdb_type: Any) -> str:
+    """DuckDB's own name of a type."""
+    return str(duckdb_type).strip('"')
+
+
+def canonical(arrow_type: pa.DataType) -> tuple[pa.DataType, Convert | None]:
+    """The canonical type for one that DuckDB exports, and how to convert an array; None when it stays as it
+    is.
+    """
+    if isinstance(arrow_type, pa.Bool8Type):
+        return pa.bool_(), lambda array: pc.cast(array.storage, pa.bool_())
+    if isinstance(arrow_type, pa.OpaqueType) and arrow_type.type_name in _LIMBS:
+        high = _LIMBS[arrow_type.type_name]
+        return WIDE_INTEGER, lambda array: wide_integers(array.storage, high)
+    if pa.types.is_list(arrow_type) or pa.types.is_fixed_size_list(arrow_type):
+        return _canonical_list(arrow_type)
+    if pa.types.is_struct(arrow_type):
+        return _canonical_struct(arrow_type)
+    if pa.types.is_map(arrow_type):
+        return _canonical_map(arrow_type)
+    return arrow_type, None
+
+
+def _cast(duckdb_type: Any) -> str | None:
+    """The SQL type that a column must be cast to, or None."""
+    kind = duckdb_type.id
+    if kind in _TEXT_ONLY:
+        return "VARCHAR"
+    if kind == "variant":
+        return "JSON"
+    if kind not in {"list", "array", "struct", "map"}:
+        return None
+    parts = duckdb_type.children
+    if kind == "list":
+        inner = _cast(parts[0][1])
+        return f"{inner}[]" if inner else None
+    if kind == "array":
+        inner = _cast(parts[0][1])
+        return f"{inner}[{parts[1][1]}]" if inner else None
+    casts = [_cast(each) for _, each in parts]
+    if not any(casts):
+        return None
+    words = [cast or str(each) for cast, (_, each) in zip(casts, parts, strict=True)]
+    if kind == "map":
+        return f"MAP({words[0]}, {words[1]})"
+    members = ", ".join(f"{identifier(name)} {word}" for (name, _), word in zip(parts, words, strict=True))
+    return f"STRUCT({members})"
+
+
+def _children(duckdb_type: Any) -> list[Any]:
+    if duckdb_type.id in {"list", "array"}:
+        return [duckdb_type.children[0][1]]
+    if duckdb_type.id in {"struct", "map"}:
+        return [each for _, each in duckdb_type.children]
+    return []
+
+
+def _needs_lossless(duckdb_type: Any) -> bool:
+    if duckdb_type.id in _LOSSLESS or duckdb_type.id == "variant" or str(duckdb_type) == "JSON":
+        return True
+    return any(_needs_lossless(each) for each in _children(duckdb_type))
+
+
+def _guessed_bytes(duckdb_type: Any) -> int:
+    if duckdb_type.id in _DOCUMENTS or str(duckdb_type) == "JSON":
+        return DOCUMENT_BYTES
+    return TEXT_BYTES if duckdb_type.id == "varchar" else 16
+
+
+def _canonical_list(arrow_type: pa.DataType) -> tuple[pa.DataType, Convert | None]:
+    inner, convert = canonical(arrow_type.value_type)
+    if convert is None:
+        return arrow_type, None
+    field = arrow_type.value_field.with_type(inner)
+    fixed = pa.types.is_fixed_size_list(arrow_type)
+    target = pa.list_(field, arrow_type.list_size) if fixed else pa.list_(field)
+    return target, lambda array: _rebuilt(array, target, [convert(array.values)])
+
+
+def _canonical_struct(arrow_type: pa.DataType) -> tuple[pa.DataType, Convert | None]:
+    members = [canonical(field.type) for field in arrow_type.fields]
+    if all(convert is None for _, convert in members):
+        return arrow_type, None
+    target = pa.struct([field.with_type(inner) for field, (inner, _) in zip(arrow_type.fields, members, strict=True)])
+
+    def convert_struct(array: pa.Array) -> pa.Array:
+        parts = [array.field(index) for index in range(len(members))]
+        converted = [convert(part) if convert else part for part, (_, convert) in zip(parts, members, strict=True)]
+        return _rebuilt(array, target, converted)
+
+    return target, convert_struct
+
+
+def _canonical_map(arrow_type: pa.DataType) -> tuple[pa.DataType, Convert | None]:
+    key, convert_key = canonical(arrow_type.key_type)
+    item, convert_item = canonical(arrow_type.item_type)
+    if convert_key is None and convert_item is None:
+        return arrow_type, None
+    target = pa.map_(arrow_type.key_field.with_type(key), arrow_type.item_field.with_type(item))
+
+    def convert_map(array: pa.Array) -> pa.Array:
+        keys = convert_key(array.keys) if convert_key else array.keys
+        items = convert_item(array.items) if convert_item else array.items
+        entries = pa.StructArray.from_arrays([keys, items], fields=[target.key_field, target.item_field])
+        return _rebuilt(array, target, [entries])
+
+    return target, convert_map
+
+
+def _rebuilt(array: pa.Array, target: pa.DataType, children: list[pa.Array]) -> pa.Array:
+    """The same nesting, validity and lengths around other children. DuckDB exports arrays without an
+    offset.
+    """
+    own = 1 if pa.types.is_struct(target) or pa.types.is_fixed_size_list(target) else 2
+    return pa.Array.from_buffers(
+        target, len(array), array.buffers()[:own], array.null_count, array.offset, children=children
+    )

@@ -1,0 +1,361 @@
+"""PostgreSQL, behind an URL of SQLAlchemy. Rows come by ADBC, as Arrow; SQLAlchemy's own rows cost ten times as much.
+
+Every execution has a connection and a read-only transaction to itself. It is stopped from beside, by a monitor, which
+also proves that it has stopped.
+"""
+
+import re
+import threading
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
+from typing import Any, Final
+
+import adbc_driver_manager as adbc
+import adbc_driver_postgresql
+import psycopg
+import pyarrow as pa
+import sqlalchemy as sa
+
+from queryengine.domain.errors import QueryEngineError, Reason, error
+from queryengine.engines.base import Engine, EngineTraits, Execution, Progress, Statement
+from queryengine.engines.interrupting import Interruptible, cancelled
+from queryengine.engines.parameters import check_names, name_of
+from queryengine.engines.postgresql.errors import offset_of, translated, words
+from queryengine.engines.postgresql.monitor import Backend, Monitor, SilentError, Watch
+from queryengine.engines.postgresql.options import APPLICATION, PostgreSQLOptions
+from queryengine.engines.postgresql.parameters import Rendered, render
+from queryengine.engines.postgresql.session import Session
+from queryengine.engines.postgresql.types import Plan, plan
+from queryengine.engines.sqlcheck import check_text
+from queryengine.engines.sqlstates import QUERY_CANCELED
+from queryengine.engines.sqltemplate import Template, Text
+
+SQLGLOT_NAME: Final = "postgres"
+SESSION_SETTINGS: Final = ("TimeZone", "jit", "max_parallel_workers_per_gather", "work_mem")
+CLIENT_CHECK: Final = "client_connection_check_interval"
+CLIENT_CHECK_INTERVAL: Final = "1s"
+"""How often a running statement looks whether we are still there, so that it ends by itself when our process is killed.
+Since PostgreSQL 14.
+"""
+_TIMEOUT_MAX_MILLISECONDS: Final = 2**31 - 1
+_UNSAFE: Final = re.compile(r"[^\w.@:+-]", re.ASCII)
+"""What a comment does not need, and its end above all."""
+_LABEL_MAX: Final = 200
+
+_PRIVILEGES: Final = """
+SELECT rolname::text AS name FROM pg_catalog.pg_roles
+WHERE rolname IN ('pg_read_server_files', 'pg_write_server_files', 'pg_execute_server_program')
+AND pg_catalog.pg_has_role(current_user, oid, 'MEMBER')
+UNION ALL SELECT 'execute dblink' FROM pg_catalog.pg_proc
+WHERE proname = 'dblink_connect' AND pg_catalog.has_function_privilege(oid, 'EXECUTE')
+"""
+"""What lets a query that only reads reach files and networks of the server. A superuser has all."""
+
+_BEGIN: Final = """
+SELECT pid, pg_catalog.host(pg_catalog.inet_client_addr()) AS address, pg_catalog.inet_client_port() AS port,
+backend_start::text AS started{settings}
+FROM pg_catalog.pg_stat_activity WHERE pid = pg_catalog.pg_backend_pid()
+"""
+
+
+class PostgreSQLEngine(Engine):
+    type_name = "sqlalchemy"
+
+    @classmethod
+    def traits(cls, options: Mapping[str, Any]) -> EngineTraits:
+        parsed = cls._options(options)
+        return EngineTraits(
+            named_parameters=True,
+            positional_parameters=True,
+            streams=True,
+            back_pressure=True,
+            cancel_confirmed=True,
+            sandbox=not parsed.allow_privileged_role,
+            schema=True,
+            session_settings=SESSION_SETTINGS,
+        )
+
+    @classmethod
+    def check(cls, sql: str, options: Mapping[str, Any]) -> None:  # noqa: ARG003 - no option changes it
+        check_text(sql, SQLGLOT_NAME)
+
+    @staticmethod
+    def _options(options: Mapping[str, Any]) -> PostgreSQLOptions:
+        return PostgreSQLOptions.parse(sa.make_url(options["url"]), options)
+
+    def __init__(self, name: str, options: Mapping[str, Any]) -> None:
+        self._name = name
+        self._parsed = parsed = self._options(options)
+        self._lock = threading.Lock()
+        self._open: set[PostgreSQLExecution] = set()
+        self.monitor = Monitor(parsed)
+        try:
+            # First, as it waits for no answer without a limit.
+            self._version = self._ask_version()
+            [[found]] = self.monitor.ask(f"SELECT pg_catalog.current_setting('{CLIENT_CHECK}', true)")
+            self.client_check = {CLIENT_CHECK: CLIENT_CHECK_INTERVAL} if found is not None else {}
+            self._refuse_privileges()
+            self._database = adbc_driver_postgresql.connect(parsed.conninfo)
+        except (adbc.Error, psycopg.Error, SilentError) as cause:
+            self.monitor.close()
+            raise self._unreachable(cause) from cause
+        except QueryEngineError:
+            self.monitor.close()
+            raise
+        self._watch = Watch(self.monitor, self._lost)
+
+    def version(self) -> str:
+        return f"PostgreSQL {self._version}"
+
+    def probe(self) -> None:
+        try:
+            self._ask_version()
+        except (psycopg.Error, SilentError) as cause:
+            raise self._unreachable(cause) from cause
+
+    def open(self, statement: Statement) -> "PostgreSQLExecution":
+        execution = PostgreSQLExecution(self, statement)
+        with self._lock:
+            self._open.add(execution)
+        return execution
+
+    def connect(self) -> Session:
+        """A connection of one's own. While an execution is open, the server is watched."""
+        self._watch.need(True)
+        return Session(self._database)
+
+    def forget(self, execution: "PostgreSQLExecution") -> None:
+        with self._lock:
+            self._open.discard(execution)
+            self._watch.need(bool(self._open))
+
+    def close(self) -> None:
+        for execution in tuple(self._open):
+            execution.close()
+        self._watch.close()
+        self.monitor.close()
+        self._database.close()
+
+    def _ask_version(self) -> str:
+        [[version]] = self.monitor.ask("SELECT pg_catalog.current_setting('server_version')")
+        return (version or b"").decode()
+
+    def _lost(self, cause: Exception) -> None:
+        for execution in tuple(self._open):
+            execution.lose(cause)
+
+    def _refuse_privileges(self) -> None:
+        if self._parsed.allow_privileged_role:
+            return
+        found = [(name or b"").decode() for [name] in self.monitor.ask(_PRIVILEGES)]
+        if found:
+            message = (
+                f"engine {self._name!r}: with this role SQL can reach files or networks of the server "
+                f"({', '.join(found)}); connect as one that only reads, or set option 'allow_privileged_role'"
+            )
+            raise error(Reason.ENGINE_UNAVAILABLE, message, engine=self._name)
+
+    def _unreachable(self, cause: BaseException) -> QueryEngineError:
+        message = f"engine {self._name!r} cannot reach {self._parsed.shown}: {words(cause)}"
+        return error(Reason.ENGINE_UNAVAILABLE, message, engine=self._name)
+
+
+class PostgreSQLExecution(Execution):
+    def __init__(self, engine: PostgreSQLEngine, statement: Statement) -> None:
+        self._engine = engine
+        self._statement = statement
+        self._calls = Interruptible(self._interrupt)
+        self._releasing = threading.Lock()
+        self._session: Session | None = None
+        self._backend: Backend | None = None
+        self._sent: Text | None = None
+        """What the server has now, for the places that it tells."""
+        self._plan = Plan(())
+        self._schema = pa.schema([])
+        self._lost: Exception | None = None
+        self._deadline = float("inf")
+        self._has_ended = False
+
+    def start(self) -> pa.Schema:
+        with self._translated(), self._calls.call():
+            statement = self._statement
+            _refuse_what_traits_deny(statement)
+            query = check_text(statement.sql, SQLGLOT_NAME)
+            check_names(statement.parameters, query.placeholders)
+            parameters = {
+                name_of(each, number): render(each, name_of(each, number))
+                for number, each in enumerate(statement.parameters, 1)
+            }
+            self._session = session = self._engine.connect()
+            self._begin(session)
+            template = Template.cut(statement.sql, SQLGLOT_NAME, query.placeholders)
+            text, described = self._bind(session, template, parameters)
+            self._plan = plan(described, lambda oid: _name_of_type(session, oid))
+            self._schema = self._plan.schema
+            if not self._schema.names:
+                raise error(Reason.STATEMENT_REJECTED, "the statement returns no columns")
+            if self._plan.projection is not None:
+                text = text.within(*self._plan.projection)
+            # The driver puts it between these two.
+            self._sent = text.within("COPY (", ") TO STDOUT (FORMAT binary)")
+            session.stream(text.sql)
+        return self._schema
+
+    def batches(self) -> Iterator[pa.RecordBatch]:
+        while True:
+            with self._translated(), self._calls.call():
+                batch = self._session.next_batch() if self._session is not None else None
+                if batch is None:
+                    self._has_ended = self._session is not None
+                    return
+                batch = self._plan.apply(batch, self._schema)
+            if batch.num_rows:
+                yield batch
+
+    def progress(self) -> Progress:
+        backend = self._backend
+        return Progress(engine_query_id=str(backend.pid) if backend is not None else "")
+
+    def cancel(self) -> None:
+        self._calls.stop()
+        self._release()
+
+    def close(self) -> None:
+        self.cancel()
+        self._engine.forget(self)
+
+    def lose(self, cause: Exception) -> None:
+        """Whoever waits for the server waits no longer."""
+        self._lost = cause
+        session = self._session
+        if session is not None:
+            session.shut()
+
+    def _interrupt(self) -> None:
+        backend = self._backend
+        if backend is None:
+            return
+        try:
+            self._engine.monitor.cancel(backend)
+        except (psycopg.Error, SilentError) as cause:
+            self.lose(cause)
+
+    def _release(self) -> None:
+        """Give the connection back. Only after the calls have stopped. Of an execution that did not come to its end
+        the server may still work, or wait for a reader; its process is ended, and gone when this returns.
+        """
+        with self._releasing:
+            session, self._session = self._session, None
+            if session is None:
+                return
+            if self._backend is not None and not self._has_ended:
+                # A server that does not answer sees that we are gone when it looks.
+                if self._lost is None:
+                    with suppress(psycopg.Error, SilentError):
+                        self._engine.monitor.end(self._backend)
+                session.shut()
+            session.close()
+
+    @contextmanager
+    def _translated(self) -> Iterator[None]:
+        try:
+            yield
+        except QueryEngineError:
+            raise
+        except Exception as cause:
+            if self._lost is not None:
+                message = f"the connection to the server is lost: {words(self._lost)}"
+                raise error(Reason.ENGINE_UNAVAILABLE, message) from cause
+            if getattr(cause, "sqlstate", None) == QUERY_CANCELED and time.monotonic() >= self._deadline:
+                raise error(Reason.QUERY_TIMEOUT, words(cause), sql_state=QUERY_CANCELED) from cause
+            offset, position = offset_of(cause), None
+            if offset is not None and self._sent is not None:
+                position = self._sent.position(self._statement.sql, offset)
+            raise translated(cause, position) from cause
+
+    def _begin(self, session: Session) -> None:
+        """A transaction that cannot write, with everything that a user or we may set; it ends with the connection."""
+        statement = self._statement
+        milliseconds = max(1, int(statement.execution_timeout_seconds * 1000))
+        settings = {
+            "statement_timeout": str(min(milliseconds, _TIMEOUT_MAX_MILLISECONDS)),
+            **self._engine.client_check,
+            "application_name": f"{APPLICATION} {statement.query_id}",
+            "datestyle": "ISO",
+            "bytea_output": "hex",
+            **statement.session_settings,
+        }
+        session.query("BEGIN TRANSACTION READ ONLY")
+        set_configs = [
+            f", pg_catalog.set_config(${number}, ${number + 1}, true)" for number in range(1, 2 * len(settings), 2)
+        ]
+        values = [each for setting in settings.items() for each in setting]
+        [row] = session.query(_BEGIN.format(settings="".join(set_configs)), values)
+        self._deadline = time.monotonic() + milliseconds / 1000
+        session.keep_socket(row["address"], row["port"])
+        self._backend = Backend(row["pid"], row["started"])
+        if self._calls.stopped:
+            raise cancelled()
+        if statement.schema:
+            self._use_schema(session, statement.schema)
+
+    def _use_schema(self, session: Session, schema: str) -> None:
+        sql = (
+            "SELECT pg_catalog.set_config('search_path', pg_catalog.quote_ident($1), true) "
+            "FROM pg_catalog.pg_namespace WHERE nspname = $1"
+        )
+        if not session.query(sql, [schema]):
+            raise error(Reason.STATEMENT_REJECTED, f'schema "{schema}" does not exist', sql_state="3F000")
+
+    def _bind(self, session: Session, template: Template, parameters: Mapping[str, Rendered]) -> tuple[Text, pa.Schema]:
+        """The statement with each placeholder replaced by an expression of its type that reads the bound value, and the
+        columns that the server tells.
+        """
+        mark = _label(self._statement)
+        if not parameters:
+            self._sent = text = template.filled({}).within(mark)
+            return text, session.describe(text.sql)
+        numbers = {name: f"${number}" for number, name in enumerate(parameters, 1)}
+        types = ", ".join(each.type for each in parameters.values())
+        self._sent = template.filled(numbers).within(f"{mark}PREPARE {APPLICATION} ({types}) AS ")
+        # The server settles types and names of columns, as it would for parameters that it binds.
+        session.query(self._sent.sql)
+        nulls = ", ".join("NULL" for _ in parameters)
+        described = session.describe(f"EXECUTE {APPLICATION} ({nulls})")
+        sql = "SELECT parameter_types::text[] AS types FROM pg_catalog.pg_prepared_statements WHERE name = $1"
+        [row] = session.query(sql, [APPLICATION])
+        replacements, bound = {}, []
+        for (name, parameter), kind in zip(parameters.items(), row["types"], strict=True):
+            read = "NULL"
+            if parameter.text is not None:
+                setting = f"{APPLICATION}.p{numbers[name][1:]}"
+                bound += [setting, parameter.text]
+                read = f"pg_catalog.current_setting('{setting}')"
+            replacements[name] = f"({read}::{kind})"
+        if bound:
+            calls = [f"pg_catalog.set_config(${n}, ${n + 1}, true)" for n in range(1, len(bound), 2)]
+            session.query(f"SELECT {', '.join(calls)}", bound)
+        return template.filled(replacements).within(mark), described
+
+
+def _label(statement: Statement) -> str:
+    """A comment that tells an administrator whose statement it is."""
+    parts = {"query_id": statement.query_id, "tenant": statement.tenant, "subject": statement.subject}
+    facts = [f"{key}={_UNSAFE.sub('_', value)[:_LABEL_MAX]}" for key, value in parts.items() if value]
+    return f"/* {APPLICATION} {' '.join(facts)} */ "
+
+
+def _name_of_type(session: Session, oid: int) -> str:
+    [row] = session.query("SELECT pg_catalog.format_type($1::oid, NULL) AS name", [str(oid)])
+    return str(row["name"])
+
+
+def _refuse_what_traits_deny(statement: Statement) -> None:
+    if statement.catalog:
+        message = "PostgreSQL has one database per connection; this engine cannot set a catalog"
+        raise error(Reason.UNSUPPORTED, message, feature="catalog")
+    for name in statement.session_settings:
+        if name not in SESSION_SETTINGS:
+            message = f"setting {name!r} cannot be set here; possible: {', '.join(SESSION_SETTINGS)}"
+            raise error(Reason.UNSUPPORTED, message, feature=f"session_settings.{name}")

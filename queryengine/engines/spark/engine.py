@@ -1,0 +1,215 @@
+"""Spark, through a Spark Connect server.
+
+Every execution has a session of its own on the server, which ends with it: what it sets or uses shows nowhere else, and
+what it left running is stopped. Spark computes a result ahead of its reader, so results are bounded, or staged.
+"""
+
+import threading
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
+from typing import Any, Final
+
+import grpc
+import pyarrow as pa
+
+from queryengine.domain.errors import QueryEngineError
+from queryengine.engines.base import Engine, EngineTraits, Execution, Progress, Statement
+from queryengine.engines.interrupting import Interruptible
+from queryengine.engines.spark.check import check as check_text
+from queryengine.engines.spark.client import Connection, Operation, Proto, Session
+from queryengine.engines.spark.columns import batch_of
+from queryengine.engines.spark.errors import translated, unavailable
+from queryengine.engines.spark.options import SESSION_SETTINGS, SparkOptions
+from queryengine.engines.spark.progress import ProgressTracker
+from queryengine.engines.spark.reading import Direct, Limits, Source, Staged
+from queryengine.engines.spark.staging import Staging
+from queryengine.engines.spark.statement import GUARD, PreparedStatement
+
+_PROBE_SECONDS: Final = 3.0
+
+
+class SparkEngine(Engine):
+    """Options: see SparkOptions."""
+
+    type_name = "spark"
+
+    @classmethod
+    def traits(cls, options: Mapping[str, Any]) -> EngineTraits:
+        chosen = SparkOptions.parse(options)
+        return EngineTraits(
+            named_parameters=True,
+            positional_parameters=True,
+            streams=not chosen.staging,
+            progress=True,
+            scan_statistics=True,
+            catalog=True,
+            schema=True,
+            session_settings=SESSION_SETTINGS,
+        )
+
+    @classmethod
+    def check(cls, sql: str, options: Mapping[str, Any]) -> None:  # noqa: ARG003 - no option changes it
+        check_text(sql)
+
+    def __init__(self, name: str, options: Mapping[str, Any]) -> None:
+        self.options = SparkOptions.parse(options)
+        self._name = name
+        self._lock = threading.Lock()
+        self._open: set[SparkExecution] = set()
+        endpoint = self.options.endpoint()
+        self.connection = Connection(
+            endpoint.target,
+            user=endpoint.user,
+            token=endpoint.token,
+            use_ssl=endpoint.use_ssl,
+            headers=endpoint.headers,
+        )
+        try:
+            self._version = self._ask_version(self.options.connect_timeout_seconds)
+        except QueryEngineError:
+            self.connection.close()
+            raise
+
+    def version(self) -> str:
+        return f"Spark {self._version}"
+
+    def open(self, statement: Statement) -> "SparkExecution":
+        execution = SparkExecution(self, statement)
+        with self._lock:
+            self._open.add(execution)
+        return execution
+
+    def probe(self) -> None:
+        self._ask_version(_PROBE_SECONDS)
+
+    def forget(self, execution: "SparkExecution") -> None:
+        with self._lock:
+            self._open.discard(execution)
+
+    def close(self) -> None:
+        for execution in tuple(self._open):
+            execution.close()
+        self.connection.close()
+
+    def _ask_version(self, seconds: float) -> str:
+        session = Session(self.connection)
+        try:
+            self.connection.wait(seconds)
+            version = session.version(seconds)
+            session.release()
+        except (grpc.RpcError, TimeoutError) as cause:
+            raise unavailable(self._name, cause) from cause
+        return version
+
+
+class SparkExecution(Execution):
+    def __init__(self, engine: SparkEngine, statement: Statement) -> None:
+        self._engine = engine
+        self._statement = statement
+        self._calls = Interruptible(self._interrupt)
+        self._releasing = threading.Lock()
+        self._session: Session | None = None
+        self._staging: Staging | None = None
+        self._pending: Any = None
+        self._source: Source | None = None
+        self._tracker = ProgressTracker()
+        self._schema = pa.schema([])
+        self._operations: list[Operation] = []
+        self._limits = Limits(engine.options.result_rows_max, engine.options.result_bytes_max)
+
+    def start(self) -> pa.Schema:
+        with self._translated(), self._calls.call():
+            prepared = PreparedStatement(self._statement)
+            deadline = time.monotonic() + self._statement.execution_timeout_seconds
+            self._session = session = Session(self._engine.connection)
+            session.configure(prepared.settings)
+            for command in prepared.commands:
+                for _ in self._operation(session, command, prepared.tags, deadline).responses():
+                    pass
+            with self._translated(skipped=len(GUARD)):
+                self._pending = session.schema_call(prepared.guarded, deadline)
+                columns = self._pending.result()
+            self._schema = prepared.schema(columns)
+            relation = prepared.readable(columns)
+            if self._engine.options.staging:
+                self._staging = Staging(self._engine.options.staging)
+                plan = self._staging.writing(relation, len(self._schema))
+            else:
+                plan = prepared.plan(relation)
+            operation = self._operation(session, plan, prepared.tags, deadline)
+            self._tracker.begin(operation.id, self._page(session))
+            staging = self._staging
+            self._source = Staged(operation, self._tracker, staging) if staging else Direct(operation, self._tracker)
+            self._source.begin()
+        return self._schema
+
+    def batches(self) -> Iterator[pa.RecordBatch]:
+        while True:
+            with self._translated(), self._calls.call():
+                batch = self._next_batch()
+            if batch is None:
+                break
+            if batch.num_rows:
+                yield batch
+
+    def progress(self) -> Progress:
+        return self._tracker.snapshot()
+
+    def cancel(self) -> None:
+        self._calls.stop()
+        self._release()
+
+    def close(self) -> None:
+        self.cancel()
+        self._engine.forget(self)
+
+    def _next_batch(self) -> pa.RecordBatch | None:
+        if self._source is None:
+            return None
+        columns = self._source.next_columns()
+        if columns is None:
+            self._tracker.end()
+            return None
+        batch = batch_of(columns, self._schema)
+        self._limits.count(batch)
+        return batch
+
+    def _interrupt(self) -> None:
+        """Wake whoever waits for Spark; Spark itself is stopped by `_release`."""
+        if self._pending is not None:
+            self._pending.cancel()
+        for operation in tuple(self._operations):
+            operation.stop_reading()
+
+    def _release(self) -> None:
+        """End the session, and return when Spark says that nothing of it runs. Only after the calls have stopped."""
+        with self._releasing:
+            session, staging = self._session, self._staging
+            self._session = self._staging = self._source = None
+            if session is not None:
+                # A server that does not answer runs nothing that could be stopped from here.
+                with suppress(grpc.RpcError):
+                    for operation in self._operations:
+                        operation.stop()
+                    session.release()
+            if staging is not None:
+                staging.remove()
+
+    def _operation(self, session: Session, plan: Proto, tags: list[str], deadline: float) -> Operation:
+        operation = session.operation(plan, tags, deadline)
+        self._operations.append(operation)
+        return operation
+
+    @contextmanager
+    def _translated(self, skipped: int = 0) -> Iterator[None]:
+        try:
+            yield
+        except QueryEngineError:
+            raise
+        except Exception as cause:
+            raise translated(cause, self._statement.sql, self._session, skipped=skipped) from cause
+
+    def _page(self, session: Session) -> str:
+        root = self._engine.options.web_url.rstrip("/")
+        return f"{root}/connect/session/?id={session.id}" if root else ""

@@ -1,0 +1,169 @@
+"""Spark's errors as failures, in its own words: an error class, a SQLSTATE, and where it tells a place in the text."""
+
+import re
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import Any, Final
+
+import grpc
+from google.rpc import error_details_pb2
+from grpc_status import rpc_status
+
+from queryengine.domain.errors import Position, QueryEngineError, Reason, error
+from queryengine.engines.spark.client import DeadlinePassedError, Session
+from queryengine.engines.sqltext import position_of_character
+
+_REASONS: Final[Mapping[str, Reason]] = MappingProxyType(
+    {
+        "PARSE_SYNTAX_ERROR": Reason.SYNTAX_ERROR,
+        "PARSE_EMPTY_STATEMENT": Reason.SYNTAX_ERROR,
+        "OPERATION_CANCELED": Reason.QUERY_CANCELLED,
+        "UNBOUND_SQL_PARAMETER": Reason.PARAMETER_MISMATCH,
+        "INVALID_PARAMETER_MARKER_VALUE": Reason.PARAMETER_MISMATCH,
+        "UNABLE_TO_ACQUIRE_MEMORY": Reason.OUT_OF_MEMORY,
+        "_LEGACY_ERROR_TEMP_2229": Reason.OUT_OF_MEMORY,
+        "RESOURCE_EXHAUSTED": Reason.OUT_OF_MEMORY,
+        # What an operation leaves behind when the server that ran it is another one now.
+        "INVALID_HANDLE": Reason.ENGINE_UNAVAILABLE,
+        "INVALID_CURSOR": Reason.ENGINE_UNAVAILABLE,
+    }
+)
+_CODES: Final[Mapping[grpc.StatusCode, Reason]] = MappingProxyType(
+    {
+        grpc.StatusCode.UNAVAILABLE: Reason.ENGINE_UNAVAILABLE,
+        grpc.StatusCode.DEADLINE_EXCEEDED: Reason.ENGINE_UNAVAILABLE,
+        grpc.StatusCode.UNAUTHENTICATED: Reason.ENGINE_UNAVAILABLE,
+        grpc.StatusCode.PERMISSION_DENIED: Reason.ENGINE_UNAVAILABLE,
+        grpc.StatusCode.CANCELLED: Reason.QUERY_CANCELLED,
+    }
+)
+_RESULT_TOO_LARGE: Final = re.compile(
+    r"bigger than (local maxResultSize limit )?spark\.driver\.maxResultSize|maxResultSize"
+)
+_NO_MEMORY: Final = re.compile(r"OutOfMemoryError|Java heap space|GC overhead limit|UNABLE_TO_ACQUIRE_MEMORY")
+_LOST: Final = re.compile(r"SparkContext was (shut down|stopped)|SparkContext has been shutdown|stopped SparkContext")
+_END_OF_WORDS: Final = re.compile(
+    r"\s*(SQLSTATE: |\n== SQL|\nJVM stacktrace|\n\tat |\n'|\nDriver stacktrace)", re.DOTALL
+)
+_PLACE: Final = re.compile(r"\(line (\d+), pos (\d+)\)")
+_STATEMENT_CLASSES: Final = ("ParseException", "AnalysisException")
+_DATA_STATES: Final = ("22", "23", "42", "0A", "21", "54")
+"""Classes of SQLSTATE that blame the statement or its data."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Told:
+    """What came with a failed call."""
+
+    message: str
+    error_class: str = ""
+    sql_state: str = ""
+    types: str = ""
+    offset: int | None = None
+    metadata: Mapping[str, str] = field(default_factory=dict)
+
+
+def translated(cause: Exception, sql: str, session: Session | None = None, *, skipped: int = 0) -> QueryEngineError:
+    """The failure for whatever came out of a call. `skipped` is how many characters, on a line of their own, stood
+    before `sql` in the text that Spark read. May ask the server for what did not fit into the error itself.
+    """
+    if isinstance(cause, DeadlinePassedError):
+        return error(Reason.QUERY_TIMEOUT, "the query has taken longer than it may")
+    if isinstance(cause, TimeoutError):
+        return error(Reason.ENGINE_UNAVAILABLE, str(cause))
+    if isinstance(cause, MemoryError):
+        return error(Reason.OUT_OF_MEMORY, "the query needs more memory than its worker may use")
+    if not isinstance(cause, grpc.RpcError):
+        return error(Reason.ENGINE_ERROR, f"{type(cause).__name__}: {cause}")
+    told = _told(cause, session)
+    reason = _reason(cause.code(), told)
+    place = _place(told, sql, skipped) if reason in (Reason.SYNTAX_ERROR, Reason.STATEMENT_REJECTED) else None
+    return error(reason, _words(told.message) or str(cause.code()), sql_state=told.sql_state, position=place)
+
+
+def unavailable(name: str, cause: Exception) -> QueryEngineError:
+    """The failure of an engine that cannot be used at all."""
+    if isinstance(cause, grpc.RpcError):
+        code = cause.code()
+        words = _words(_told(cause, None).message)
+        if code in (grpc.StatusCode.UNAUTHENTICATED, grpc.StatusCode.PERMISSION_DENIED):
+            words = f"Spark does not accept the credentials: {words}"
+    else:
+        words = str(cause)
+    return error(Reason.ENGINE_UNAVAILABLE, f"Spark cannot be used: {words}", engine=name)
+
+
+def _told(cause: Any, session: Session | None) -> _Told:
+    message = str(cause.details() or "")
+    try:
+        status = rpc_status.from_call(cause)
+    except ValueError:
+        # The server closed the call with words of its own in place of a status.
+        status = None
+    for detail in status.details if status is not None else ():
+        if detail.Is(error_details_pb2.ErrorInfo.DESCRIPTOR):
+            info = error_details_pb2.ErrorInfo()
+            detail.Unpack(info)
+            facts = dict(info.metadata)
+            told = _Told(
+                message, facts.get("errorClass", ""), facts.get("sqlState", ""), facts.get("classes", info.reason)
+            )
+            if session is not None and "errorId" in facts:
+                return _enriched(told, session, facts["errorId"])
+            return told
+    return _Told(message)
+
+
+def _enriched(told: _Told, session: Session, error_id: str) -> _Told:
+    """With the whole message, and the offset in the text."""
+    with suppress(grpc.RpcError):
+        details = session.error_details(error_id)
+        if details.errors:
+            root = details.errors[details.root_error_idx]
+            contexts = [each for each in root.spark_throwable.query_contexts if each.fragment]
+            return _Told(
+                root.message or told.message,
+                told.error_class or root.spark_throwable.error_class,
+                told.sql_state or root.spark_throwable.sql_state,
+                " ".join(name for each in details.errors for name in each.error_type_hierarchy)
+                + " ".join(each.message[:500] for each in details.errors),
+                contexts[0].start_index if contexts else None,
+            )
+    return told
+
+
+def _reason(code: grpc.StatusCode, told: _Told) -> Reason:
+    main = told.error_class.partition(".")[0]
+    if main in _REASONS:
+        return _REASONS[main]
+    if code in _CODES:
+        return _CODES[code]
+    whole = f"{told.message} {told.types}"
+    if _RESULT_TOO_LARGE.search(whole):
+        return Reason.RESULT_LIMIT
+    if _NO_MEMORY.search(whole):
+        return Reason.OUT_OF_MEMORY
+    if _LOST.search(whole):
+        return Reason.ENGINE_UNAVAILABLE
+    if any(name in told.types for name in _STATEMENT_CLASSES) or told.sql_state[:2] in _DATA_STATES:
+        return Reason.STATEMENT_REJECTED
+    return Reason.ENGINE_ERROR
+
+
+def _words(message: str) -> str:
+    """What Spark says, without the plan, the text of the query and the stack that it appends."""
+    end = _END_OF_WORDS.search(message.strip())
+    return message.strip()[: end.start()] if end else message.strip()
+
+
+def _place(told: _Told, sql: str, skipped: int) -> Position | None:
+    if told.offset is not None:
+        return position_of_character(sql, told.offset - skipped) if told.offset >= skipped else None
+    found = _PLACE.search(told.message)
+    if found is None:
+        return None
+    # It counts columns from 0, and the lines that stood before count.
+    line = int(found[1]) - (1 if skipped else 0)
+    return Position(line, int(found[2]) + 1) if 1 <= line <= sql.count("\n") + 1 else None

@@ -1,0 +1,65 @@
+"""Databases behind an URL of SQLAlchemy: the URL says which, and with it how their rows are read.
+
+PostgreSQL brings them as Arrow; of all others SQLAlchemy brings the rows.
+"""
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+import sqlalchemy as sa
+
+from queryengine.domain.errors import Reason, error
+from queryengine.engines.base import Engine, EngineTraits, Execution, Statement
+from queryengine.engines.sqlalchemy.rows import RowsEngine
+
+_POSTGRESQL: Final = frozenset({"postgresql", "postgresql+psycopg"})
+
+
+class SQLAlchemyEngine(Engine):
+    """Options: `url`, an URL of SQLAlchemy; `connect_args`, a mapping for the driver's connect; those of PostgreSQL."""
+
+    type_name = "sqlalchemy"
+
+    @classmethod
+    def traits(cls, options: Mapping[str, Any]) -> EngineTraits:
+        return _engine_of(options).traits(options)
+
+    @classmethod
+    def check(cls, sql: str, options: Mapping[str, Any]) -> None:
+        _engine_of(options).check(sql, options)
+
+    def __init__(self, name: str, options: Mapping[str, Any]) -> None:
+        self._engine = _engine_of(options)(name, options)
+
+    def version(self) -> str:
+        return self._engine.version()
+
+    def open(self, statement: Statement) -> Execution:
+        return self._engine.open(statement)
+
+    def probe(self) -> None:
+        self._engine.probe()
+
+    def prepare(self) -> None:
+        self._engine.prepare()
+
+    def close(self) -> None:
+        self._engine.close()
+
+
+def _engine_of(options: Mapping[str, Any]) -> type[Engine]:
+    """Raises ValueError that names the key of a wrong option, and ENGINE_UNAVAILABLE when a driver is not installed."""
+    if not isinstance(options.get("connect_args", {}), Mapping):
+        raise ValueError("option 'connect_args' must be a mapping")  # noqa: TRY004 - as every wrong option
+    try:
+        url = sa.make_url(options.get("url", ""))
+    except sa.exc.ArgumentError:
+        raise ValueError("option 'url' must be an URL of SQLAlchemy, as in sqlite:////data/x.db") from None
+    if url.drivername not in _POSTGRESQL:
+        return RowsEngine
+    try:
+        from queryengine.engines.postgresql.engine import PostgreSQLEngine
+    except ImportError as cause:
+        message = f"PostgreSQL needs a driver that is not installed ({cause}): pip install 'queryengine[postgres]'"
+        raise error(Reason.ENGINE_UNAVAILABLE, message) from cause
+    return PostgreSQLEngine

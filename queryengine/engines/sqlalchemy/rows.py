@@ -1,0 +1,182 @@
+"""Databases whose rows SQLAlchemy brings. What differs between them is in a Dialect.
+
+Every execution has a connection of its own, with a cursor that streams. Only the interrupt of its dialect
+may touch the connection while a call on it is in flight.
+"""
+
+import threading
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
+from typing import Any, Final
+
+import pyarrow as pa
+import sqlalchemy as sa
+
+from queryengine.domain.errors import QueryEngineError, Reason, error
+from queryengine.engines.base import Engine, EngineTraits, Execution, Progress, Statement
+from queryengine.engines.interrupting import Interruptible
+from queryengine.engines.parameters import check_names
+from queryengine.engines.sqlalchemy.columns import BatchReader, Column
+from queryengine.engines.sqlalchemy.dialect import Dialect, Rows
+from queryengine.engines.sqlalchemy.generic import GenericDialect
+from queryengine.engines.sqlalchemy.sqlite import SQLiteDialect
+from queryengine.engines.sqlcheck import check_text
+
+_OPTIONS: Final = ("url", "connect_args")
+
+
+class RowsEngine(Engine):
+    type_name = "sqlalchemy"
+
+    @classmethod
+    def traits(cls, options: Mapping[str, Any]) -> EngineTraits:
+        _, dialect = _target(options)
+        return dialect.traits
+
+    @classmethod
+    def check(cls, sql: str, options: Mapping[str, Any]) -> None:
+        _, dialect = _target(options)
+        check_text(sql, dialect.sqlglot_name)
+
+    def __init__(self, name: str, options: Mapping[str, Any]) -> None:
+        url, self.dialect = _target(options)
+        self._lock = threading.Lock()
+        self._open: set[RowsExecution] = set()
+        self._database = self.dialect.database(url, options.get("connect_args", {}))
+        try:
+            with self._database.connect() as connection:
+                connection.exec_driver_sql(self.dialect.probe)
+                version = connection.dialect.server_version_info or ()
+                self._version = ".".join(map(str, version))
+        except (sa.exc.SQLAlchemyError, OSError, TypeError) as cause:
+            self._database.dispose()
+            original = getattr(cause, "orig", None) or cause
+            message = f"engine {name!r} cannot reach {url.render_as_string(hide_password=True)}: {original}"
+            raise error(Reason.ENGINE_UNAVAILABLE, message, engine=name) from cause
+
+    def version(self) -> str:
+        return f"{self.dialect.product} {self._version}"
+
+    def open(self, statement: Statement) -> "RowsExecution":
+        execution = RowsExecution(self, statement)
+        with self._lock:
+            self._open.add(execution)
+        return execution
+
+    def connect(self) -> sa.Connection:
+        return self._database.connect()
+
+    def forget(self, execution: "RowsExecution") -> None:
+        with self._lock:
+            self._open.discard(execution)
+
+    def close(self) -> None:
+        for execution in tuple(self._open):
+            execution.close()
+        self._database.dispose()
+
+
+class RowsExecution(Execution):
+    def __init__(self, engine: RowsEngine, statement: Statement) -> None:
+        self._engine = engine
+        self._dialect = engine.dialect
+        self._statement = statement
+        self._calls = Interruptible(self._interrupt)
+        self._releasing = threading.Lock()
+        self._connection: sa.Connection | None = None
+        self._result: sa.CursorResult[Any] | None = None
+        self._rows: BatchReader | None = None
+        self._first: Rows = ()
+        self._columns: tuple[Column, ...] = ()
+        self._schema = pa.schema([])
+
+    def start(self) -> pa.Schema:
+        with self._translated(), self._calls.call():
+            statement = self._statement
+            _refuse_what_traits_deny(statement, self._dialect.traits)
+            query = check_text(statement.sql, self._dialect.sqlglot_name)
+            check_names(statement.parameters, query.placeholders)
+            self._connection = connection = self._engine.connect()
+            declared = self._dialect.prepare(connection, query, statement.execution_timeout_seconds)
+            self._result = result = self._dialect.execute(connection, statement.sql, statement.parameters)
+            self._rows = BatchReader(self._dialect.fetch(result))
+            self._first = self._rows.fetch()
+            self._columns = self._dialect.columns(result, declared, self._first)
+            self._schema = pa.schema([column.field() for column in self._columns])
+        return self._schema
+
+    def batches(self) -> Iterator[pa.RecordBatch]:
+        rows, self._first = self._first, ()
+        while rows and self._rows is not None:
+            with self._translated(), self._calls.call():
+                batch = self._rows.batch(rows, self._columns, self._schema)
+            yield batch
+            with self._translated(), self._calls.call():
+                rows = self._rows.fetch()
+
+    def progress(self) -> Progress:
+        return Progress()
+
+    def cancel(self) -> None:
+        self._calls.stop()
+        self._release()
+
+    def close(self) -> None:
+        self.cancel()
+        self._engine.forget(self)
+
+    def _interrupt(self) -> None:
+        connection = self._connection
+        if connection is not None:
+            self._dialect.interrupt(connection)
+
+    def _release(self) -> None:
+        """Give result and connection back. Only after the calls have stopped."""
+        with self._releasing:
+            result, connection = self._result, self._connection
+            self._result = self._connection = None
+            with suppress(sa.exc.SQLAlchemyError):
+                if result is not None:
+                    result.close()
+            with suppress(sa.exc.SQLAlchemyError):
+                if connection is not None:
+                    connection.close()
+
+    @contextmanager
+    def _translated(self) -> Iterator[None]:
+        try:
+            yield
+        except QueryEngineError:
+            raise
+        except MemoryError as cause:
+            message = "the query needs more memory than its worker may use"
+            raise error(Reason.OUT_OF_MEMORY, message) from cause
+        except Exception as cause:
+            # SQLAlchemy's own text repeats statement and parameters; the driver's says what is wrong.
+            original = getattr(cause, "orig", None) or cause
+            state = str(getattr(original, "sqlstate", None) or getattr(original, "pgcode", None) or "")
+            raise error(self._dialect.reason(original), str(original), sql_state=state) from cause
+
+
+def _target(options: Mapping[str, Any]) -> tuple[sa.URL, Dialect]:
+    """Raises ValueError that names the key of a wrong option, and never tells the URL's password."""
+    for key in options:
+        if key not in _OPTIONS:
+            raise ValueError(f"unknown option {key!r} for a sqlalchemy engine; known: {', '.join(_OPTIONS)}")
+    url = sa.make_url(options["url"])
+    dialect = SQLiteDialect() if url.get_backend_name() == "sqlite" else GenericDialect(url)
+    dialect.check_url(url)
+    return url, dialect
+
+
+def _refuse_what_traits_deny(statement: Statement, traits: EngineTraits) -> None:
+    has_unnamed = any(not each.name for each in statement.parameters)
+    asked = {
+        "positional_parameters": has_unnamed and not traits.positional_parameters,
+        "catalog": statement.catalog,
+        "schema": statement.schema,
+        "session_settings": statement.session_settings,
+    }
+    for feature, value in asked.items():
+        if value:
+            raise error(Reason.UNSUPPORTED, f"this engine has no {feature}", feature=feature)

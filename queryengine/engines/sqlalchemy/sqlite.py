@@ -1,0 +1,224 @@
+"""SQLite behind SQLAlchemy: a file opened read-only, with an authorizer that lets through nothing but
+reading.
+"""
+
+import sqlite3
+import time
+import uuid
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from datetime import date, datetime
+from datetime import time as time_of_day
+from pathlib import Path
+from types import MappingProxyType, NoneType
+from typing import Any, Final
+from urllib.parse import quote
+
+import pyarrow as pa
+import sqlalchemy as sa
+from sqlalchemy.pool import NullPool
+
+from queryengine.codec.values import BoundParameter
+from queryengine.domain.errors import Reason, error
+from queryengine.engines.base import EngineTraits
+from queryengine.engines.parameters import name_of
+from queryengine.engines.sqlalchemy.columns import Column
+from queryengine.engines.sqlalchemy.dialect import Dialect, Rows
+from queryengine.engines.sqlcheck import CheckedQuery
+
+VALUE_BYTES_MAX: Final = 64 << 20
+"""Longest value. SQLite hears an interrupt only between steps, so one step must not work for long."""
+
+STEPS_PER_LOOK: Final = 10_000
+"""Steps of SQLite's machine between two looks at the deadline; below a millisecond of work."""
+
+_READING: Final = frozenset(
+    {sqlite3.SQLITE_SELECT, sqlite3.SQLITE_READ, sqlite3.SQLITE_FUNCTION, sqlite3.SQLITE_RECURSIVE}
+)
+_FORBIDDEN_FUNCTIONS: Final = frozenset({"load_extension", "readfile", "writefile", "edit", "fts3_tokenizer"})
+_INTEGERS: Final = range(-(2**63), 2**63)
+
+_REASONS: Final[Mapping[int, Reason]] = MappingProxyType(
+    {
+        sqlite3.SQLITE_AUTH: Reason.STATEMENT_NOT_ALLOWED,
+        sqlite3.SQLITE_BUSY: Reason.ENGINE_UNAVAILABLE,
+        sqlite3.SQLITE_CANTOPEN: Reason.ENGINE_UNAVAILABLE,
+        sqlite3.SQLITE_ERROR: Reason.STATEMENT_REJECTED,
+        sqlite3.SQLITE_INTERRUPT: Reason.QUERY_TIMEOUT,
+        sqlite3.SQLITE_LOCKED: Reason.ENGINE_UNAVAILABLE,
+        sqlite3.SQLITE_MISMATCH: Reason.STATEMENT_REJECTED,
+        sqlite3.SQLITE_NOMEM: Reason.OUT_OF_MEMORY,
+        sqlite3.SQLITE_RANGE: Reason.STATEMENT_REJECTED,
+        sqlite3.SQLITE_READONLY: Reason.STATEMENT_NOT_ALLOWED,
+        sqlite3.SQLITE_TOOBIG: Reason.ROW_TOO_LARGE,
+    }
+)
+"""By SQLite's primary result code; any other is ENGINE_ERROR."""
+
+_STORED: Final[Mapping[type, tuple[str, pa.DataType]]] = MappingProxyType(
+    {
+        int: ("INTEGER", pa.int64()),
+        float: ("REAL", pa.float64()),
+        str: ("TEXT", pa.string()),
+        bytes: ("BLOB", pa.binary()),
+    }
+)
+"""SQLite's storage classes by the Python type they are read as."""
+
+_AFFINITIES: Final = (
+    ("INT", pa.int64()),
+    ("CHAR", pa.string()),
+    ("CLOB", pa.string()),
+    ("TEXT", pa.string()),
+    ("BLOB", pa.binary()),
+    ("REAL", pa.float64()),
+    ("FLOA", pa.float64()),
+    ("DOUB", pa.float64()),
+    ("NUM", pa.float64()),
+    ("DEC", pa.float64()),
+)
+"""What a declared type says about its values, by a part of its name; the first that fits. Others say
+nothing.
+"""
+
+
+class SQLiteDialect(Dialect):
+    product = "SQLite"
+    sqlglot_name = "sqlite"
+    probe = "SELECT count(*) FROM sqlite_master"
+    traits = EngineTraits(
+        named_parameters=True,
+        positional_parameters=True,
+        streams=True,
+        back_pressure=True,
+        cancel_confirmed=True,
+        sandbox=True,
+        embedded=True,
+    )
+
+    def check_url(self, url: sa.URL) -> None:
+        if url.drivername not in {"sqlite", "sqlite+pysqlite"}:
+            raise ValueError(f"option 'url': driver {url.drivername!r} is not supported, use sqlite")
+        if not url.database or url.database == ":memory:" or url.query:
+            raise ValueError("option 'url' must name a database file and nothing else, as in sqlite:////data/x.db")
+
+    def database(self, url: sa.URL, connect_args: Mapping[str, Any]) -> sa.Engine:
+        location = f"file:{quote(str(Path(url.database or '').absolute()))}?mode=ro"
+
+        def connect() -> sqlite3.Connection:
+            # Whoever cancels does so from another thread.
+            arguments = {**connect_args, "uri": True, "check_same_thread": False}
+            connection: sqlite3.Connection = sqlite3.connect(location, **arguments)
+            return connection
+
+        return sa.create_engine("sqlite://", creator=connect, poolclass=NullPool, hide_parameters=True)
+
+    def prepare(self, connection: sa.Connection, query: CheckedQuery, timeout_seconds: float) -> tuple[str, ...]:
+        driver = _driver(connection)
+        driver.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, VALUE_BYTES_MAX)
+        driver.setlimit(sqlite3.SQLITE_LIMIT_ATTACHED, 0)
+        deadline = time.monotonic() + timeout_seconds
+        driver.set_progress_handler(lambda: time.monotonic() > deadline, STEPS_PER_LOOK)
+        declared = _declared(driver, query)
+        driver.set_authorizer(_authorize)
+        return declared
+
+    def execute(
+        self, connection: sa.Connection, sql: str, parameters: Sequence[BoundParameter]
+    ) -> sa.CursorResult[Any]:
+        values = {
+            name_of(each, number): _bind(each, name_of(each, number)) for number, each in enumerate(parameters, 1)
+        }
+        named = any(each.name for each in parameters)
+        return connection.exec_driver_sql(sql, values if named else tuple(values.values()))
+
+    def columns(self, result: sa.CursorResult[Any], declared: tuple[str, ...], first: Rows) -> tuple[Column, ...]:
+        names = [each[0] for each in result.cursor.description] if result.cursor is not None else []
+        if len(declared) != len(names):
+            declared = ("",) * len(names)
+        values = list(zip(*first, strict=True)) or [()] * len(names)
+        return tuple(map(_column, names, declared, values))
+
+    def interrupt(self, connection: sa.Connection) -> None:
+        # Closed already: then nothing runs.
+        with suppress(sqlite3.ProgrammingError, sa.exc.SQLAlchemyError):
+            _driver(connection).interrupt()
+
+    def reason(self, cause: BaseException) -> Reason:
+        if not isinstance(cause, sqlite3.Error):
+            return Reason.ENGINE_ERROR
+        text = str(cause)
+        if "not authorized" in text or "prohibited" in text:
+            return Reason.STATEMENT_NOT_ALLOWED
+        if "syntax error" in text or "unrecognized token" in text or "incomplete input" in text:
+            return Reason.SYNTAX_ERROR
+        code = getattr(cause, "sqlite_errorcode", None)
+        if code is None:
+            # Raised by Python's module itself: a value it cannot read or bind.
+            return Reason.STATEMENT_REJECTED
+        return _REASONS.get(code & 0xFF, Reason.ENGINE_ERROR)
+
+
+def _driver(connection: sa.Connection) -> sqlite3.Connection:
+    driver = connection.connection.driver_connection
+    assert isinstance(driver, sqlite3.Connection)
+    return driver
+
+
+def _authorize(action: int, _first: str | None, second: str | None, *_: str | None) -> int:
+    if action not in _READING or (action == sqlite3.SQLITE_FUNCTION and second in _FORBIDDEN_FUNCTIONS):
+        return sqlite3.SQLITE_DENY
+    return sqlite3.SQLITE_OK
+
+
+def _declared(driver: sqlite3.Connection, query: CheckedQuery) -> tuple[str, ...]:
+    """Declared types of the result's columns. SQLite tells those of a view without running it."""
+    try:
+        driver.execute("PRAGMA temp_store = MEMORY")
+        driver.execute(f"CREATE TEMP VIEW queryengine_columns AS {query.without_placeholders}")
+        try:
+            told = driver.execute("PRAGMA temp.table_info(queryengine_columns)").fetchall()
+        finally:
+            driver.execute("DROP VIEW temp.queryengine_columns")
+    except sqlite3.Error:
+        # What is wrong with the query shows when it runs, in SQLite's words.
+        return ()
+    casts = query.casts if len(query.casts) == len(told) else ("",) * len(told)
+    return tuple(row[2] or cast for row, cast in zip(told, casts, strict=True))
+
+
+def _column(name: str, declared: str, values: Sequence[Any]) -> Column:
+    stored = set(map(type, values)) - {NoneType}
+    hint = next((kind for part, kind in _AFFINITIES if part in declared.upper()), None)
+    match sorted(each.__name__ for each in stored):
+        case []:
+            return Column(name, hint or pa.null(), declared or "NULL")
+        case ["int"] if hint == pa.float64():
+            return Column(name, hint, declared)
+        case ["float", "int"]:
+            return Column(name, pa.float64(), declared or "REAL")
+        case [_]:
+            word, kind = _STORED[stored.pop()]
+            return Column(name, kind, declared or word)
+        case several:
+            message = f"column {name!r} mixes values of types {', '.join(several)}; CAST it in the query"
+            raise error(Reason.STATEMENT_REJECTED, message, column=name)
+
+
+def _bind(parameter: BoundParameter, name: str) -> Any:
+    """A value as SQLite stores it; dates and times as the ISO text that its functions take."""
+    value = parameter.value
+    match value:
+        case None | str() | bytes() | float() | bool():
+            return value
+        case int() if value in _INTEGERS:
+            return value
+        case datetime():
+            return value.isoformat(sep=" ")
+        case date() | time_of_day():
+            return value.isoformat()
+        case uuid.UUID():
+            return str(value)
+        case _:
+            message = f"parameter {name}: SQLite has no type for {type(value).__name__} {value!r}"
+            raise error(Reason.PARAMETER_MISMATCH, message, parameter=name)

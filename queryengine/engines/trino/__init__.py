@@ -1,0 +1,1 @@
+"""Trino, by its REST protocol."""

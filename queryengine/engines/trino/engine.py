@@ -1,0 +1,236 @@
+"""Trino, by its REST protocol: every execution is a query of its own on the cluster.
+
+The rows of one page are here at a time. The next one is asked for when a consumer wants it; until then the query is
+kept alive, and Trino's buffers, which are bounded, hold it back.
+"""
+
+import threading
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any, Final
+from urllib.parse import quote
+
+import pyarrow as pa
+
+from queryengine.domain.errors import QueryEngineError, Reason, error
+from queryengine.engines.base import Engine, EngineTraits, Execution, Progress, Statement
+from queryengine.engines.interrupting import Interruptible, cancelled
+from queryengine.engines.trino.errors import failed, unanswered
+from queryengine.engines.trino.heart import Heart
+from queryengine.engines.trino.http import Patience, Refused, TrinoHttp, Unreachable
+from queryengine.engines.trino.options import DEADLINE, TrinoOptions, is_header_text
+from queryengine.engines.trino.pages import Columns, batches_of
+from queryengine.engines.trino.parameters import literals
+from queryengine.engines.trino.query import ENCODINGS, Page, QueryFailed, TrinoQuery
+from queryengine.engines.trino.text import checked, text_to_send
+
+PROBE_SECONDS: Final = 3.0
+
+
+class TrinoEngine(Engine):
+    type_name = "trino"
+
+    @classmethod
+    def traits(cls, options: Mapping[str, Any]) -> EngineTraits:
+        parsed = TrinoOptions.parse(options)
+        return EngineTraits(
+            named_parameters=True,
+            positional_parameters=True,
+            streams=True,
+            # Segments are written to their store whether anybody reads them or not.
+            back_pressure=not parsed.spooling,
+            cancel_confirmed=True,
+            progress=True,
+            scan_statistics=True,
+            catalog=True,
+            schema=True,
+            session_settings=parsed.session_settings,
+        )
+
+    @classmethod
+    def check(cls, sql: str, options: Mapping[str, Any]) -> None:  # noqa: ARG003 - no option changes it
+        checked(sql)
+
+    def __init__(self, name: str, options: Mapping[str, Any]) -> None:
+        self.name = name
+        self.options = TrinoOptions.parse(options)
+        self.http = TrinoHttp(self.options)
+        self.heart = Heart(self.options.heartbeat_seconds)
+        self._closed = threading.Event()
+        self._lock = threading.Lock()
+        self._open: set[TrinoExecution] = set()
+        try:
+            self._version = self._ask_version()
+            self._present_credentials()
+        except BaseException:
+            self.http.close()
+            raise
+
+    def version(self) -> str:
+        return f"Trino {self._version}"
+
+    def open(self, statement: Statement) -> "TrinoExecution":
+        execution = TrinoExecution(self, statement)
+        with self._lock:
+            self._open.add(execution)
+        return execution
+
+    def forget(self, execution: "TrinoExecution") -> None:
+        with self._lock:
+            self._open.discard(execution)
+
+    def probe(self) -> None:
+        self._ask_version()
+
+    def close(self) -> None:
+        for execution in tuple(self._open):
+            execution.close()
+        self._closed.set()
+        self.http.close()
+
+    def headers(self, statement: Statement) -> dict[str, str]:
+        """What says who asks, and how the query is to be run. Raises UNSUPPORTED for what cannot be said."""
+        options = self.options
+        user = statement.subject if options.impersonate and statement.subject else options.user
+        labels = {"tenant": statement.tenant, "subject": statement.subject, "query": statement.query_id}
+        headers = {
+            "User-Agent": "queryengine",
+            "X-Trino-User": user,
+            "X-Trino-Source": options.source,
+            "X-Trino-Catalog": statement.catalog or options.catalog,
+            "X-Trino-Schema": statement.schema or options.schema,
+            "X-Trino-Client-Tags": ",".join(f"{key}={quote(each)}" for key, each in labels.items() if each),
+            "X-Trino-Session": self._session(statement),
+            # Times with all their digits.
+            "X-Trino-Client-Capabilities": "PARAMETRIC_DATETIME",
+            "X-Trino-Query-Data-Encoding": ENCODINGS if options.spooling else "",
+        }
+        for header, feature in (("Catalog", "catalog"), ("Schema", "schema"), ("User", "subject")):
+            if not is_header_text(headers[f"X-Trino-{header}"]):
+                message = f"Trino takes a {feature} of printable ASCII characters only"
+                raise error(Reason.UNSUPPORTED, message, feature=feature)
+        return {key: value for key, value in headers.items() if value}
+
+    def _session(self, statement: Statement) -> str:
+        allowed = self.options.session_settings
+        for name in statement.session_settings:
+            if name not in allowed:
+                message = f"setting {name!r} cannot be set here; possible: {', '.join(allowed) or 'none'}"
+                raise error(Reason.UNSUPPORTED, message, feature=f"session_settings.{name}")
+        deadline = f"{max(1, round(statement.execution_timeout_seconds * 1000))}ms"
+        return ",".join(
+            f"{name}={quote(value)}" for name, value in {**statement.session_settings, DEADLINE: deadline}.items()
+        )
+
+    def _ask_version(self) -> str:
+        try:
+            about = self.http.ask("GET", f"{self.http.root}/v1/info", self._soon())
+        except (Unreachable, Refused) as cause:
+            raise self._unusable(f"cannot reach Trino at {self.options.url}: {cause}") from cause
+        if about.get("starting", True):
+            raise self._unusable(f"cannot use Trino at {self.options.url}: it is still starting")
+        return str(about.get("nodeVersion", {}).get("version", "unknown"))
+
+    def _present_credentials(self) -> None:
+        """Ask for a query that no cluster has: whoever may ask at all is told that it is gone."""
+        url = f"{self.http.root}/v1/query/19700101_000000_00000_aaaaa"
+        try:
+            self.http.fetch("GET", url, self._soon(), headers={"X-Trino-User": self.options.user})
+        except Unreachable as cause:
+            raise self._unusable(f"cannot reach Trino at {self.options.url}: {cause}") from cause
+        except Refused as cause:
+            if cause.status in {401, 403}:
+                message = f"is refused by Trino at {self.options.url}, credentials of {self.options.user!r}: {cause}"
+                raise self._unusable(message) from cause
+
+    def _soon(self) -> Patience:
+        return Patience(PROBE_SECONDS, PROBE_SECONDS, 0.0, self._closed)
+
+    def _unusable(self, what: str) -> QueryEngineError:
+        return error(Reason.ENGINE_UNAVAILABLE, f"engine {self.name!r} {what}", engine=self.name)
+
+
+class TrinoExecution(Execution):
+    def __init__(self, engine: TrinoEngine, statement: Statement) -> None:
+        self._engine = engine
+        self._statement = statement
+        self._calls = Interruptible(self._interrupt)
+        self._query: TrinoQuery | None = None
+        self._columns: Columns | None = None
+        self._page = Page(None, None)
+        self._skipped = 0
+
+    def start(self) -> pa.Schema:
+        with self._translated(), self._calls.call():
+            statement = self._statement
+            query = checked(statement.sql)
+            values = literals(statement.parameters, query.placeholders)
+            text = text_to_send(statement.sql, query, values)
+            self._skipped = text.skipped
+            self._query = running = TrinoQuery(self._engine.http, self._engine.headers(statement))
+            self._page = running.submit(text.sql)
+            self._engine.heart.watch(running)
+            while self._page.columns is None and running.has_next:
+                if self._calls.stopped:
+                    raise cancelled()
+                self._page = running.advance()
+            if self._page.columns is None:
+                raise error(Reason.STATEMENT_REJECTED, "the statement returns no columns")
+            self._columns = Columns(self._page.columns)
+        return self._columns.schema
+
+    def batches(self) -> Iterator[pa.RecordBatch]:
+        query, columns = self._query, self._columns
+        while query is not None and columns is not None:
+            made = batches_of(self._page, columns, query)
+            while True:
+                with self._translated(), self._calls.call():
+                    batch = next(made, None)
+                if batch is None:
+                    break
+                yield batch
+            if not query.has_next:
+                break
+            with self._translated(), self._calls.call():
+                self._page = query.advance()
+
+    def progress(self) -> Progress:
+        query = self._query
+        return query.progress if query is not None else Progress()
+
+    def cancel(self) -> None:
+        """Returns also when Trino has been out of reach for some seconds: then the query ends by its deadline, or when
+        Trino finds that nobody asks for its rows.
+        """
+        self._calls.stop()
+        query = self._query
+        if query is not None:
+            self._engine.heart.forget(query)
+            query.end()
+
+    def close(self) -> None:
+        self.cancel()
+        self._page = Page(None, None)
+        self._engine.forget(self)
+
+    def _interrupt(self) -> None:
+        query = self._query
+        if query is not None:
+            query.interrupt()
+
+    @contextmanager
+    def _translated(self) -> Iterator[None]:
+        try:
+            yield
+        except QueryEngineError:
+            raise
+        except QueryFailed as cause:
+            raise failed(cause, skipped=self._skipped) from cause
+        except (Unreachable, Refused) as cause:
+            raise unanswered(cause, self._engine.name) from cause
+        except MemoryError as cause:
+            message = "the query needs more memory than its worker may use"
+            raise error(Reason.OUT_OF_MEMORY, message) from cause
+        except Exception as cause:
+            message = f"Trino's answer makes no sense: {type(cause).__name__}: {cause}"
+            raise error(Reason.ENGINE_ERROR, message) from cause
