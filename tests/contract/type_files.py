@@ -1,15 +1,19 @@
-"""The type matrix: data files of types/, and the tables of docs/engines.md that are made from them.
+"""The type matrix: data files of types/, and the tables of docs/engines.md that are made from them and from traits.
 
 `python tests/contract/type_files.py` writes the tables again.
 """
 
 import re
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
 import yaml
+from cases import CASES, GENERIC
+
+from queryengine.engines.base import EngineTraits
 
 FOLDER = Path(__file__).parent / "types"
 DOCUMENT = Path(__file__).parents[2] / "docs" / "engines.md"
@@ -59,8 +63,22 @@ def table(engine: str) -> str:
     return "\n".join(lines)
 
 
+def traits_table() -> str:
+    """What each engine declares with the options it has by default; those of a generic dialect are its driver's."""
+    cases = [case for case in CASES if case is not GENERIC]
+    declared = {case.name: case.engine.traits(case.unusable(Path("/none"))) for case in cases}
+    traits = [field.name for field in fields(EngineTraits) if field.type == "bool" or field.type is bool]
+    lines = [f"| | {' | '.join(declared)} |", "|---" * (len(declared) + 1) + "|"]
+    for trait in traits:
+        shown = ["yes" if getattr(each, trait) else "no" for each in declared.values()]
+        lines.append(f"| {trait.replace('_', ' ')} | {' | '.join(shown)} |")
+    return "\n".join(lines)
+
+
 def with_tables(document: str) -> str:
     """The document with every table between its markers made anew."""
+    begin, end = "<!-- traits -->", "<!-- end of traits -->"
+    document = re.sub(rf"{begin}\n.*?{end}", f"{begin}\n{traits_table()}\n{end}", document, flags=re.DOTALL)
     for engine in ENGINES:
         begin, end = f"<!-- types: {engine} -->", "<!-- end of types -->"
         pattern = re.compile(rf"{re.escape(begin)}\n.*?{re.escape(end)}", re.DOTALL)
