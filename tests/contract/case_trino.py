@@ -9,8 +9,8 @@ from engine_case import COMMON_ACCEPTED, COMMON_REFUSED, EngineCase
 from queryengine.codec.values import BoundParameter
 from queryengine.domain.errors import Reason
 from queryengine.engines.trino.engine import TrinoEngine
-from tests.servers.server import shared
-from tests.servers.trino import TrinoServer, free_port
+from tests.servers.server import free_port, shared
+from tests.servers.trino import TrinoServer
 
 NO_STATEMENTS = ("ATTACH 'x.db' AS x",)
 """Statements elsewhere, which Trino does not parse."""

@@ -1,7 +1,6 @@
 """ClickHouse: the engine from a package, behind its HTTP interface; or a server that $CLICKHOUSE_URL names."""
 
 import os
-import socket
 import sys
 import time
 from pathlib import Path
@@ -12,7 +11,7 @@ from clickhouse_connect.driver.exceptions import Error
 
 from queryengine.engines.clickhouse.options import ClickHouseOptions
 from tests.servers.cache import cache_folder, packages, packages_name
-from tests.servers.server import Server
+from tests.servers.server import Server, free_port
 
 LOCK = Path(__file__).with_name("clickhouse.lock")
 START_SECONDS = 60.0
@@ -82,9 +81,3 @@ class ClickHouseServer(Server):
                 if time.monotonic() > deadline:
                     raise
             Event().wait(0.05)
-
-
-def free_port() -> int:
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        return listener.getsockname()[1]

@@ -4,7 +4,6 @@ import os
 import pwd
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import tempfile
@@ -15,7 +14,7 @@ from typing import Any
 import psycopg
 
 from tests.servers.cache import cache_folder, packages, packages_name
-from tests.servers.server import Server
+from tests.servers.server import Server, free_port
 
 LOCK = Path(__file__).with_name("postgresql.lock")
 DRIVER_LOCK = Path(__file__).with_name("psycopg2.lock")
@@ -143,11 +142,6 @@ CREATE TABLE t (a integer, s text);
 CREATE TYPE mood AS ENUM ('sad', 'glad');
 GRANT SELECT ON t TO {READER};
 """
-
-
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as listening:
-        return int(listening.getsockname()[1])
 
 
 def installed() -> Path | None:

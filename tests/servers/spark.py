@@ -2,14 +2,13 @@
 
 import os
 import shutil
-import socket
 from pathlib import Path
 from typing import Any, Final
 
 import grpc
 
 from tests.servers.cache import cache_folder, packages, packages_name
-from tests.servers.server import Server
+from tests.servers.server import Server, free_port
 
 _LOCK: Final = Path(__file__).with_name("spark.lock")
 _JAVA_HOMES: Final = ("/usr/lib/jvm/java-17*", "/usr/lib/jvm/*17*")
@@ -39,7 +38,7 @@ class SparkServer(Server):
 
     def start(self) -> None:
         home = cache_folder() / packages_name(_LOCK) / "pyspark"
-        self.port, self.web_port = _free_ports(2)
+        self.port, self.web_port = free_port(), free_port()
         pools = self.folder / "pools.xml"
         pools.write_text(_POOLS)
         settings = {
@@ -97,15 +96,3 @@ def _java_home() -> str:
                 return str(path)
     found = shutil.which("java")
     return str(Path(found).resolve().parents[1]) if found else ""
-
-
-def _free_ports(count: int) -> list[int]:
-    """Ports that nobody listens on at this moment."""
-    held = [socket.socket() for _ in range(count)]
-    try:
-        for each in held:
-            each.bind(("127.0.0.1", 0))
-        return [each.getsockname()[1] for each in held]
-    finally:
-        for each in held:
-            each.close()

@@ -8,7 +8,6 @@ import json
 import os
 import re
 import shutil
-import socket
 import subprocess
 import sys
 import tarfile
@@ -22,7 +21,7 @@ from types import MappingProxyType
 from typing import Any, ClassVar, Final
 
 from tests.servers.cache import cache_folder, made_once, packages, packages_name
-from tests.servers.server import Server
+from tests.servers.server import Server, free_port
 
 VERSION: Final = "476"
 JAVA_MIN: Final = 24
@@ -262,12 +261,6 @@ def _java_version(home: Path) -> int:
         return 0
     match = re.search(r'JAVA_VERSION="(\d+)', release.read_text())
     return int(match[1]) if match else 0
-
-
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as listening:
-        port: int = listening.getsockname()[1]
-    return port
 
 
 def _properties(values: Mapping[str, str]) -> str:
