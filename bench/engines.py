@@ -36,9 +36,8 @@ RUNS: Final = 3
 FETCH_ROWS: Final = 20_000
 
 POSTGRESQL_SETUP: Final = (
-    "CREATE TABLE IF NOT EXISTS bench AS SELECT n::int8 AS n, n * 0.5::float8 AS half, 'row ' || n AS s, "
-    f"TIMESTAMP '2024-01-01' AS t FROM generate_series(1, {ROWS}) AS g (n)",
-    "ANALYZE bench",
+    "CREATE TABLE bench AS SELECT n::int8 AS n, n * 0.5::float8 AS half, 'row ' || n AS s, "
+    f"TIMESTAMP '2024-01-01' AS t FROM generate_series(1, {ROWS}) AS g (n)"
 )
 SPARK_CLIENT: Final = """
 import sys, time
@@ -54,7 +53,11 @@ spark.stop()
 
 def drained(batches: Iterable[Sequence[Sequence[Any]]]) -> int:
     """Rows of a DB-API cursor as Arrow columns, batch by batch; how many there were."""
-    return sum(len([pa.array(values) for values in zip(*rows, strict=True)][0]) for rows in batches)
+    count = 0
+    for rows in batches:
+        columns = [pa.array(values) for values in zip(*rows, strict=True)]
+        count += len(columns[0])
+    return count
 
 
 def by_psycopg(server: Any, sql: str) -> int:
@@ -93,8 +96,8 @@ class Contest:
     """None for Spark, whose client is a process: its session is one per process."""
 
 
-_LINES: Final = (
-    f"SELECT orderkey, extendedprice, shipmode, CAST(shipdate AS timestamp(6)) AS t FROM sf1.lineitem LIMIT {ROWS}"
+TRINO_LINES: Final = (
+    f"SELECT orderkey, extendedprice, shipmode, CAST(shipdate AS timestamp(6)) AS t FROM tpch.sf1.lineitem LIMIT {ROWS}"
 )
 CONTESTS: Final = {
     "postgresql": Contest("sqlalchemy", PostgreSQLServer, "SELECT * FROM bench", by_psycopg),
@@ -105,8 +108,8 @@ CONTESTS: Final = {
         f"toDateTime64('2024-01-01 00:00:00', 6) AS t FROM numbers({ROWS})",
         by_clickhouse,
     ),
-    "trino": Contest("trino", TrinoServer, _LINES, by_trino),
-    "trino-spooling": Contest("trino", SpoolingTrinoServer, _LINES, by_trino),
+    "trino": Contest("trino", TrinoServer, TRINO_LINES, by_trino),
+    "trino-spooling": Contest("trino", SpoolingTrinoServer, TRINO_LINES, by_trino),
     "spark": Contest(
         "spark",
         SparkServer,
@@ -138,8 +141,7 @@ def in_turn(ours: Callable[[], float], theirs: Callable[[], float]) -> list[tupl
 def measure(contest: Contest, server: Server) -> list[tuple[float, float]]:
     if isinstance(server, PostgreSQLServer):
         with server.connect() as connection:
-            for statement in POSTGRESQL_SETUP:
-                connection.execute(statement)
+            connection.execute(POSTGRESQL_SETUP)
     engine = engine_class(contest.engine)("bench", server.options())
     stock = contest.stock
     try:
@@ -155,7 +157,8 @@ def measure(contest: Contest, server: Server) -> list[tuple[float, float]]:
             with subprocess.Popen(arguments, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as client:
 
                 def ask() -> float:
-                    assert client.stdin is not None and client.stdout is not None
+                    assert client.stdin is not None
+                    assert client.stdout is not None
                     print(file=client.stdin, flush=True)
                     rows, took = client.stdout.readline().split()
                     assert int(rows) == ROWS
