@@ -1,0 +1,54 @@
+"""Engines that are elsewhere, through the whole service: their name for a query, and that nobody leaves one running."""
+
+from datetime import timedelta
+from pathlib import Path
+
+import grpc
+import pytest
+from cases import CASES, GENERIC
+from engine_case import EngineCase
+
+from tests.support import CANCELLED, COMPLETED, FAILED, ROWS, WAIT, Api, serving, until
+
+ELSEWHERE = [case for case in CASES if case.running is not None and case is not GENERIC]
+pytestmark = pytest.mark.asyncio(loop_scope="session")
+ENDED_SECONDS = 10.0
+
+
+@pytest.mark.parametrize("case", ELSEWHERE, ids=lambda case: case.name)
+async def test_an_engine_behind_the_service(case: EngineCase, tmp_path: Path) -> None:
+    options = case.options(tmp_path)
+    engines = {"it": {"type": case.engine.type_name, "workers": 1, "slots_per_worker": 2, "options": options}}
+    async with (
+        serving(tmp_path / "state", engines=engines, default_engine="it") as service,
+        grpc.aio.insecure_channel(service.address) as channel,
+    ):
+        api = Api(channel, "tenant", user="somebody")
+
+        reply = await api.submit(case.numbers(3), wait_timeout=WAIT, result={"inline_format": ROWS})
+        assert [row.values[0].int_value for row in reply.pages[0].rows.rows] == [0, 1, 2]
+        assert reply.status.engine_type == case.engine.type_name
+        assert reply.status.engine_query_id
+
+        # A client that vanishes.
+        gone = await api.submit(
+            case.endless_rows,
+            disconnect_policy="DISCONNECT_POLICY_CANCEL",
+            disconnect_grace=timedelta(seconds=1),
+        )
+        reading = api.stream(gone.status.query_id)
+        await reading.to("page")
+        assert case.running()
+        reading.leave()
+        ended = await api.ended(gone.status.query_id, seconds=ENDED_SECONDS)
+        assert ended.state == CANCELLED
+        await until(lambda: not case.running(), seconds=ENDED_SECONDS)
+
+        # A statement that takes too long.
+        limits = {"execution_timeout": timedelta(seconds=1)}
+        late = await api.submit(case.endless_start, limits=limits, wait_timeout=WAIT)
+        assert (late.status.state, late.status.error.reason) == (FAILED, "QUERY_TIMEOUT")
+        await until(lambda: not case.running(), seconds=ENDED_SECONDS)
+
+        again = await api.submit(case.numbers(3), wait_timeout=WAIT)
+        assert again.status.state == COMPLETED
