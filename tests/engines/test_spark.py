@@ -285,14 +285,16 @@ def drain(execution: Execution) -> None:
             pass
 
 
-def test_a_worker_that_dies_leaves_nothing_for_long(server: SparkServer) -> None:
-    script = (
+def test_a_worker_that_dies_leaves_nothing_for_long(server: SparkServer, tmp_path: Path) -> None:
+    # A file, as Spark's client looks for the one that runs.
+    script = tmp_path / "worker.py"
+    script.write_text(
         "import sys; from queryengine.engines.spark.engine import SparkEngine\n"
         "from queryengine.engines.base import Statement\n"
         f"execution = SparkEngine('x', {{'url': sys.argv[1]}}).open(Statement(sql={ENDLESS!r}, query_id='q'))\n"
         "execution.start(); list(execution.batches())"
     )
-    child = subprocess.Popen([sys.executable, "-W", "ignore", "-c", script, server.options()["url"]])
+    child = subprocess.Popen([sys.executable, "-W", "ignore", str(script), server.options()["url"]])
     try:
         assert becomes(lambda: bool(active_tasks(server)), 30.0)
     finally:
