@@ -325,7 +325,7 @@ def test_what_a_proxy_cannot_pass_on_is_asked_again() -> None:
 
 
 def test_a_missing_package_names_the_extra(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in [each for each in sys.modules if each.startswith("queryengine.engines.trino.engine")]:
+    for name in [each for each in sys.modules if each.startswith("queryengine.engines.trino")]:
         monkeypatch.delitem(sys.modules, name)
     monkeypatch.setitem(sys.modules, "orjson", None)
     failure = failure_of(lambda: engine_class("trino"))

@@ -35,7 +35,7 @@ def engine() -> Iterator[TrinoEngine]:
 def test_segments_and_pages_bring_the_same_rows(encoding: str, monkeypatch: pytest.MonkeyPatch) -> None:
     with opened({**server().options(), "spooling": False}) as direct:
         expected = read(direct, NUMBERS).combine_chunks()
-    monkeypatch.setattr("queryengine.engines.trino.ENCODINGS", encoding)
+    monkeypatch.setattr("queryengine.engines.trino.engine.ENCODINGS", encoding)
     fetched: list[str] = []
     fetch = TrinoQuery.segment
 

@@ -172,7 +172,7 @@ def test_catalog_and_schema_say_where_names_are_looked_up(start) -> None:
 def test_nothing_outside_can_be_read(start, tmp_path: Path, sql: str, monkeypatch) -> None:
     # DuckDB's client reads variables of the module that calls it, unless it is told not to.
     secret = pa.table({"secret": ["hunter2"]})
-    monkeypatch.setattr("queryengine.engines.duckdb.secret_of_this_test", secret, raising=False)
+    monkeypatch.setattr("queryengine.engines.duckdb.engine.secret_of_this_test", secret, raising=False)
     (tmp_path / "secret.csv").write_text("secret\nhunter2\n")
     directory = tmp_path / "data"
     directory.mkdir()
@@ -187,7 +187,7 @@ def test_nothing_outside_can_be_read(start, tmp_path: Path, sql: str, monkeypatc
 def test_a_write_that_the_check_misses_is_refused_by_the_transaction(start, monkeypatch) -> None:
     engine = start(init_sql=["CREATE TABLE t AS SELECT 1 AS a"])
     seen = duckdb.extract_statements("SELECT 1")[0]
-    monkeypatch.setattr("queryengine.engines.duckdb.check_text", lambda _: seen)
+    monkeypatch.setattr("queryengine.engines.duckdb.engine.check_text", lambda _: seen)
     for sql in ("DELETE FROM t", "WITH x AS (DELETE FROM t RETURNING *) FROM x", "DROP TABLE t"):
         assert failure(engine, sql).reason is Reason.STATEMENT_NOT_ALLOWED
     monkeypatch.undo()
