@@ -37,7 +37,8 @@ FETCH_ROWS: Final = 20_000
 
 POSTGRESQL_SETUP: Final = (
     "CREATE TABLE bench AS SELECT n::int8 AS n, n * 0.5::float8 AS half, 'row ' || n AS s, "
-    f"TIMESTAMP '2024-01-01' AS t FROM generate_series(1, {ROWS}) AS g (n)"
+    f"TIMESTAMP '2024-01-01' AS t FROM generate_series(1, {ROWS}) AS g (n); "
+    "GRANT SELECT ON bench TO PUBLIC; ANALYZE bench"
 )
 SPARK_CLIENT: Final = """
 import sys, time

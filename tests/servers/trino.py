@@ -104,7 +104,7 @@ class TrinoServer(Server):
         )
         self.until(lambda: not self.ask("/v1/info")["starting"])
         # It answers before its own worker is known to it.
-        self.until(lambda: bool(self.query("SELECT 1")))
+        self.until(lambda: bool(self.query("SELECT count(*) FROM tpch.tiny.region")))
 
     def files(self) -> dict[str, str]:
         """The files of etc."""
