@@ -2,6 +2,7 @@
 
 import sys
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 
 from tests.servers.clickhouse import ClickHouseServer
 from tests.servers.postgresql import PostgreSQLServer
@@ -17,16 +18,24 @@ def main(names: Sequence[str]) -> int:
     if unknown:
         print(f"unknown: {', '.join(sorted(unknown))}; known: {', '.join(server.name for server in SERVERS)}")
         return 2
+    wanted = [server for server in SERVERS if not names or server.name in names]
     failed = 0
-    for server in (server() for server in SERVERS if not names or server.name in names):
-        try:
-            server.fetch()
-            why = server.missing()
-        except Exception as cause:
-            why = f"{type(cause).__name__}: {cause}"
-        failed += bool(why)
-        print(f"{server.name:<12}{why or 'ready'}", flush=True)
+    with ThreadPoolExecutor(len(wanted)) as pool:
+        # All at once: each waits for its registry most of the time.
+        for server, why in zip(wanted, pool.map(fetched, wanted), strict=True):
+            failed += bool(why)
+            print(f"{server.name:<16}{why or 'ready'}", flush=True)
     return 1 if failed else 0
+
+
+def fetched(server_class: type[Server]) -> str:
+    """Why a server cannot be started after an attempt to fetch it; empty when it can."""
+    server = server_class()
+    try:
+        server.fetch()
+        return server.missing()
+    except Exception as cause:
+        return f"{type(cause).__name__}: {cause}"
 
 
 if __name__ == "__main__":
