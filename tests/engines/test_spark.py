@@ -19,7 +19,6 @@ import pytest
 from queryengine.codec.values import BoundParameter
 from queryengine.domain.errors import QueryEngineError, Reason
 from queryengine.engines.base import Execution, Statement
-from queryengine.engines.registry import engine_class
 from queryengine.engines.spark import statement as statement_module
 from queryengine.engines.spark.check import CheckedText
 from queryengine.engines.spark.engine import SparkEngine
@@ -385,10 +384,3 @@ def test_a_wrong_option_is_named(options: dict[str, Any], key: str) -> None:
 def test_a_token_is_sent_where_it_is_safe() -> None:
     for url in ("sc://127.0.0.1/;token=a%20b", "sc://spark.example:443/;use_ssl=true;token=a%20b;x-team=y"):
         assert not SparkEngine.traits({"url": url}).sandbox
-
-
-def test_a_missing_driver_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(sys.modules, "queryengine.engines.spark.engine", None)
-    failure = failure_of(lambda: engine_class("spark"))
-    assert failure.reason is Reason.ENGINE_UNAVAILABLE
-    assert "pip install 'queryengine[spark]'" in failure.message

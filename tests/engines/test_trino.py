@@ -4,7 +4,6 @@ errors, and answers that say "later".
 
 import datetime as dt
 import socket
-import sys
 import threading
 import urllib.error
 import urllib.request
@@ -32,7 +31,6 @@ from trino_support import (
 
 from queryengine.codec.values import BoundParameter
 from queryengine.domain.errors import Position, Reason
-from queryengine.engines.registry import engine_class
 from queryengine.engines.trino.engine import TrinoEngine
 
 SEEN_SECONDS = 1.0
@@ -322,16 +320,6 @@ def test_what_a_proxy_cannot_pass_on_is_asked_again() -> None:
 
 
 # ---- options
-
-
-def test_a_missing_package_names_the_extra(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in [each for each in sys.modules if each.startswith("queryengine.engines.trino")]:
-        monkeypatch.delitem(sys.modules, name)
-    monkeypatch.setitem(sys.modules, "orjson", None)
-    failure = failure_of(lambda: engine_class("trino"))
-    assert failure.reason is Reason.ENGINE_UNAVAILABLE
-    assert "orjson" in failure.message
-    assert "pip install 'queryengine[trino]'" in failure.message
 
 
 @pytest.mark.parametrize(
