@@ -123,7 +123,8 @@ def test_state_lives_in_the_folder_for_state(given: Load, monkeypatch: pytest.Mo
         (
             "engines:\n  x:\n    type: excel",
             (
-                "s.yaml:3: engines.x.type: expected one of duckdb, sqlalchemy, clickhouse, trino, spark, scripted, not 'excel'"
+                "s.yaml:3: engines.x.type: "
+                "expected one of duckdb, sqlalchemy, clickhouse, trino, spark, scripted, not 'excel'"
             ),
         ),
         (
