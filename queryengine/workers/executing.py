@@ -142,9 +142,10 @@ class Run:
             report = {"type": "failed", "failure": failure_of(cause).to_json()}
         self._stop_pulling()
         self._role.forget(self._order.execution)
-        if self._progress().engine_query_id:
+        progress = self._progress()
+        if progress.engine_query_id:
             # A short query ends before its progress was ever due; the record keeps the engine's name for it.
-            self._hold_progress()
+            self._hold_progress(progress)
         self._send(report)
         self._engine.prepare()
 
@@ -246,16 +247,17 @@ class Run:
         return self._execution.progress() if self._execution is not None else Progress()
 
     def _report_progress(self) -> None:
-        if self._progress() != self._last_progress or self._held:
-            self._hold_progress()
+        progress = self._progress()
+        if progress != self._last_progress or self._held:
+            self._hold_progress(progress)
             self._flush()
 
     def _hold(self, header: dict[str, Any], blob: bytes = b"") -> None:
         self._held += encode({**header, "execution": self._order.execution}, blob)
 
-    def _hold_progress(self) -> None:
-        self._last_progress = self._progress()
-        self._hold({"type": "progress", "progress": asdict(self._last_progress)})
+    def _hold_progress(self, progress: Progress) -> None:
+        self._last_progress = progress
+        self._hold({"type": "progress", "progress": asdict(progress)})
 
     def _send(self, header: dict[str, Any]) -> None:
         self._hold(header)

@@ -67,7 +67,7 @@ def traits_table() -> str:
     """What each engine declares with the options it has by default; those of a generic dialect are its driver's."""
     cases = [case for case in CASES if case is not GENERIC]
     declared = {case.name: case.engine.traits(case.unusable(Path("/none"))) for case in cases}
-    traits = [field.name for field in fields(EngineTraits) if field.type == "bool" or field.type is bool]
+    traits = [field.name for field in fields(EngineTraits) if field.type is bool]
     lines = [f"| | {' | '.join(declared)} |", "|---" * (len(declared) + 1) + "|"]
     for trait in traits:
         shown = ["yes" if getattr(each, trait) else "no" for each in declared.values()]
