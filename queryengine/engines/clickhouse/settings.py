@@ -8,6 +8,7 @@ from typing import Final, Protocol
 from queryengine.domain.errors import Reason, error
 from queryengine.engines.base import Statement
 from queryengine.engines.clickhouse.types import Type
+from queryengine.engines.session_settings import check_settings
 
 LIMITS: Final = ("max_bytes_to_read", "max_memory_usage", "max_rows_to_read", "max_threads")
 """A session may lower these, not raise them."""
@@ -73,10 +74,8 @@ def statement_settings(
 ) -> dict[str, str]:
     """What one statement adds. Raises UNSUPPORTED for what a session may not choose."""
     chosen = dict(statement.session_settings)
+    check_settings(statement, SESSION_SETTINGS)
     for name, value in chosen.items():
-        if name not in SESSION_SETTINGS:
-            message = f"setting {name!r} cannot be set here; possible: {', '.join(SESSION_SETTINGS)}"
-            raise error(Reason.UNSUPPORTED, message, feature=f"session_settings.{name}")
         if name in LIMITS:
             _check_lowered(name, value, configured.get(name) or (known[name].value if name in known else "0"))
     labels = {"tenant": statement.tenant, "subject": statement.subject, "query_id": statement.query_id}

@@ -27,6 +27,7 @@ from queryengine.engines.duckdb.setup import (
 from queryengine.engines.duckdb.text import identifier, literal
 from queryengine.engines.duckdb.types import Convert, canonical, plan, type_name
 from queryengine.engines.interrupting import Interruptible
+from queryengine.engines.session_settings import check_settings
 
 # SESSION, as DuckDB otherwise changes some settings for every query of the instance.
 _EACH_CURSOR: Final = (
@@ -231,10 +232,8 @@ class DuckDBExecution(Execution):
     def _prepare(self, cursor: duckdb.DuckDBPyConnection) -> None:
         """Everything a user may set, and the transaction that cannot write."""
         statement = self._statement
+        check_settings(statement, SESSION_SETTINGS)
         for name, value in statement.session_settings.items():
-            if name not in SESSION_SETTINGS:
-                message = f"setting {name!r} cannot be set here; possible: {', '.join(SESSION_SETTINGS)}"
-                raise error(Reason.UNSUPPORTED, message, feature=f"session_settings.{name}")
             self._is_clean = False
             cursor.execute(f"SET SESSION {name} = {literal(value)}")
         home = [identifier(part) for part in (statement.catalog, statement.schema) if part]

@@ -27,6 +27,7 @@ from queryengine.engines.postgresql.options import APPLICATION, PostgreSQLOption
 from queryengine.engines.postgresql.parameters import Rendered, render
 from queryengine.engines.postgresql.session import Session
 from queryengine.engines.postgresql.types import Plan, plan
+from queryengine.engines.session_settings import check_settings
 from queryengine.engines.sqlcheck import check_text
 from queryengine.engines.sqlstates import QUERY_CANCELED
 from queryengine.engines.sqltemplate import Template, Text
@@ -355,7 +356,4 @@ def _refuse_what_traits_deny(statement: Statement) -> None:
     if statement.catalog:
         message = "PostgreSQL has one database per connection; this engine cannot set a catalog"
         raise error(Reason.UNSUPPORTED, message, feature="catalog")
-    for name in statement.session_settings:
-        if name not in SESSION_SETTINGS:
-            message = f"setting {name!r} cannot be set here; possible: {', '.join(SESSION_SETTINGS)}"
-            raise error(Reason.UNSUPPORTED, message, feature=f"session_settings.{name}")
+    check_settings(statement, SESSION_SETTINGS)

@@ -6,6 +6,7 @@ import pyarrow as pa
 
 from queryengine.domain.errors import Reason, error
 from queryengine.engines.base import Statement
+from queryengine.engines.session_settings import check_settings
 from queryengine.engines.spark.check import check
 from queryengine.engines.spark.client import Proto, proto
 from queryengine.engines.spark.columns import readable
@@ -35,10 +36,7 @@ class PreparedStatement:
     """Everything that is settled without asking Spark. Raises as Execution.start does."""
 
     def __init__(self, statement: Statement) -> None:
-        for name in statement.session_settings:
-            if name not in SESSION_SETTINGS:
-                message = f"setting {name!r} cannot be set here; possible: {', '.join(SESSION_SETTINGS)}"
-                raise error(Reason.UNSUPPORTED, message, feature=f"session_settings.{name}")
+        check_settings(statement, SESSION_SETTINGS)
         checked = check(statement.sql)
         arguments = bind(statement.parameters, checked.placeholders)
         self.settings = {**_EACH_SESSION, **statement.session_settings}

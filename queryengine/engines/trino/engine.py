@@ -15,6 +15,7 @@ import pyarrow as pa
 from queryengine.domain.errors import QueryEngineError, Reason, error
 from queryengine.engines.base import Engine, EngineTraits, Execution, Progress, Statement
 from queryengine.engines.interrupting import Interruptible, cancelled
+from queryengine.engines.session_settings import check_settings
 from queryengine.engines.trino.errors import failed, unanswered
 from queryengine.engines.trino.heart import Heart
 from queryengine.engines.trino.http import Patience, Refused, TrinoHttp, Unreachable
@@ -112,11 +113,7 @@ class TrinoEngine(Engine):
         return {key: value for key, value in headers.items() if value}
 
     def _session(self, statement: Statement) -> str:
-        allowed = self.options.session_settings
-        for name in statement.session_settings:
-            if name not in allowed:
-                message = f"setting {name!r} cannot be set here; possible: {', '.join(allowed) or 'none'}"
-                raise error(Reason.UNSUPPORTED, message, feature=f"session_settings.{name}")
+        check_settings(statement, self.options.session_settings)
         deadline = f"{max(1, round(statement.execution_timeout_seconds * 1000))}ms"
         return ",".join(
             f"{name}={quote(value)}" for name, value in {**statement.session_settings, DEADLINE: deadline}.items()
