@@ -22,6 +22,8 @@ from queryengine.engines.base import Execution, Statement
 from queryengine.engines.spark import statement as statement_module
 from queryengine.engines.spark.check import CheckedText
 from queryengine.engines.spark.engine import SparkEngine
+from queryengine.engines.spark.staging import Staging
+from queryengine.engines.spark.sweeping import Sweeper
 from tests.servers.cache import cache_folder
 from tests.servers.server import shared
 from tests.servers.spark import SparkServer
@@ -252,8 +254,25 @@ def test_a_staged_result_that_is_left_early_leaves_nothing(
     with opened(staging=str(tmp_path)).open(Statement(sql=SLOW_ROWS, query_id="q")) as execution:
         execution.start()
         assert becomes(lambda: bool(active_tasks(server)), 20.0)
+        folders = list(tmp_path.iterdir())
+    assert folders
     assert becomes(lambda: not active_tasks(server), 5.0)
-    assert list(tmp_path.iterdir()) == []
+    assert becomes(lambda: not list(tmp_path.iterdir()), 20.0)
+
+
+def test_a_folder_that_a_late_task_makes_again_is_removed_again(tmp_path: Path) -> None:
+    sweeper, staging = Sweeper(), Staging(str(tmp_path))
+    late = tmp_path / staging.uri.rpartition("/")[2] / "_temporary"
+    try:
+        late.mkdir(parents=True)
+        sweeper.sweep(staging)
+        assert not list(tmp_path.iterdir())
+        late.mkdir(parents=True)
+        assert becomes(lambda: not list(tmp_path.iterdir()), 20.0)
+        late.mkdir(parents=True)
+    finally:
+        sweeper.close()
+    assert not list(tmp_path.iterdir())
 
 
 def test_a_staging_folder_that_cannot_be_written_is_told(opened: Callable[..., SparkEngine], tmp_path: Path) -> None:

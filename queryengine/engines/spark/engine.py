@@ -25,6 +25,7 @@ from queryengine.engines.spark.progress import ProgressTracker
 from queryengine.engines.spark.reading import Direct, Limits, Source, Staged
 from queryengine.engines.spark.staging import Staging
 from queryengine.engines.spark.statement import GUARD, PreparedStatement
+from queryengine.engines.spark.sweeping import Sweeper
 
 _PROBE_SECONDS: Final = 3.0
 
@@ -57,6 +58,7 @@ class SparkEngine(Engine):
         self._name = name
         self._lock = threading.Lock()
         self._open: set[SparkExecution] = set()
+        self.sweeper = Sweeper()
         endpoint = self.options.endpoint()
         self.connection = Connection(
             endpoint.target,
@@ -90,6 +92,7 @@ class SparkEngine(Engine):
     def close(self) -> None:
         for execution in tuple(self._open):
             execution.close()
+        self.sweeper.close()
         self.connection.close()
 
     def _ask_version(self, seconds: float) -> str:
@@ -193,8 +196,10 @@ class SparkExecution(Execution):
                     for operation in self._operations:
                         operation.stop()
                     session.release()
-            if staging is not None:
+            if staging is not None and staging.is_written:
                 staging.remove()
+            elif staging is not None:
+                self._engine.sweeper.sweep(staging)
 
     def _operation(self, session: Session, plan: Proto, tags: list[str], deadline: float) -> Operation:
         operation = session.operation(plan, tags, deadline)

@@ -29,7 +29,8 @@ class Staging:
         root = base if "://" in base or base.startswith("file:") else f"file://{base}"
         self.uri = f"{root.rstrip('/')}/queryengine-{uuid.uuid4()}"
         self._storage, self._path = pafs.FileSystem.from_uri(self.uri)
-        self._is_removed = False
+        self.is_written = False
+        """Complete: nothing on the server touches it any more."""
 
     def writing(self, relation: Proto, columns: int) -> Proto:
         """The plan that writes a relation of so many columns. In the files they are named by their numbers, as Parquet
@@ -47,7 +48,10 @@ class Staging:
         return proto.Plan(command=proto.Command(write_operation=write))
 
     def columns(self) -> Iterator[Sequence[Any]]:
-        """The columns of one batch after another. Raises OSError when the storage fails."""
+        """The columns of one batch after another, of a result that Spark has said to be complete. Raises OSError when
+        the storage fails.
+        """
+        self.is_written = True
         selector = pafs.FileSelector(self._path)
         names = [info.path for info in self._storage.get_file_info(selector) if info.path.endswith(".parquet")]
         for name in sorted(names, key=lambda path: PurePosixPath(path).name):
@@ -57,7 +61,7 @@ class Staging:
                     yield batch.columns
 
     def remove(self) -> None:
-        """Remove the folder, and what a task that ends late may have left in it. Idempotent."""
+        """Remove the folder. May be done again: a task that ends late may have made it anew."""
         with suppress(OSError, pa.ArrowException):
             self._storage.delete_dir(self._path)
 
