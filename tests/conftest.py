@@ -25,8 +25,8 @@ from tests.support import COMPLETED, ENGINES, RUNNING, STEP_SECONDS, Api, Gate, 
 
 PATIENCE_SECONDS = 5.0
 
-SHARED_THREADS = ("disk_", "queryengine-store", "asyncio-waitpid")
-"""A shared service starts these as it needs them."""
+SHARED_THREADS = ("disk_", "queryengine-store", "asyncio-waitpid", "waitpid")
+"""A shared service starts these as it needs them; Python named the last one so before 3.11.3."""
 
 LIBRARY_THREADS = ("asyncio_", "grpc", "pytest_timeout")
 """The default executor of an event loop ends with it; gRPC and pytest-timeout keep theirs."""
