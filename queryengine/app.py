@@ -126,6 +126,7 @@ class Service:
             check_timeout_seconds=settings.limits.check_timeout_seconds,
             spawn=self._spawn,
             remove_result=self._remove_result,
+            has_rows=self._spool.holds,
         )
         self._janitor = Janitor(
             store=store,

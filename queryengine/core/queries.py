@@ -49,6 +49,7 @@ class Queries:
         check_timeout_seconds: float,
         spawn: Callable[[Coroutine[Any, Any, None], str], None],
         remove_result: Callable[[Query], Awaitable[None]],
+        has_rows: Callable[[str, str], bool],
     ) -> None:
         self._store = store
         self._registry = registry
@@ -60,6 +61,8 @@ class Queries:
         self._check_timeout_seconds = check_timeout_seconds
         self._spawn = spawn
         self._remove_result = remove_result
+        self._has_rows = has_rows
+        """Whether anything is stored for a tenant's query id."""
         self._check_turns: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
         """One check at a time for each tenant, so that slow ones of one do not keep all others from theirs."""
         self._submitting: dict[Key, asyncio.Future[tuple[LiveQuery, bool]]] = {}
@@ -174,10 +177,27 @@ class Queries:
             accepting.exception()
 
     async def _accept(self, tenant: str, subject: str, query_id: str, spec: QuerySpec) -> tuple[LiveQuery, bool]:
-        """Look the id up, check the statement, make the query durable and set it going."""
-        stored = await self._store.get(tenant, query_id)
-        if stored is not None:
+        """The query of an id that is not in memory: an old one from the store, or a new one.
+
+        The store tells whether an id is old when it is asked to write it, so most ids are not looked up before. One
+        that has rows is, as a new run would begin by removing them; and one that would be refused as new.
+        """
+        if self._has_rows(tenant, query_id):
+            stored = await self._store.get(tenant, query_id)
+            if stored is not None:
+                return _same(self._registry.add(stored), spec), True
+        try:
+            return await self._accept_new(tenant, subject, query_id, spec)
+        except QueryEngineError as refusal:
+            if refusal.failure.reason in (Reason.QUERY_ID_REUSED, Reason.STORE_UNAVAILABLE):
+                raise
+            stored = await self._store.get(tenant, query_id)
+            if stored is None:
+                raise
             return _same(self._registry.add(stored), spec), True
+
+    async def _accept_new(self, tenant: str, subject: str, query_id: str, spec: QuerySpec) -> tuple[LiveQuery, bool]:
+        """Check the statement, make the query durable and set it going; when the store has its id, the stored one."""
         if self._draining:
             message = "the server is shutting down; send this to another one, or again in a moment"
             raise error(Reason.SERVER_DRAINING, message, retry_after_seconds=1.0)
@@ -195,37 +215,45 @@ class Queries:
         )
         place = self._dispatcher.reserve(tenant, spec.engine)
         if isinstance(place, Slot):
-            live = await self._accept_running(query, place)
+            live, is_old = await self._accept_running(query, place)
         else:
-            live = await self._accept_waiting(query, place)
-        if spec.cancel_on_disconnect:
+            live, is_old = await self._accept_waiting(query, place)
+        if spec.cancel_on_disconnect and not is_old:
             self._spawn(self._cancel_unread(live), f"disconnect-{query_id}")
-        return live, False
+        return live, is_old
 
-    async def _accept_running(self, query: Query, slot: Slot) -> LiveQuery:
+    async def _accept_running(self, query: Query, slot: Slot) -> tuple[LiveQuery, bool]:
         """Claim at once: one commit for SUBMIT and CLAIM, and the engine begins while the disk writes. A query that
-        did not become durable is stopped and forgotten; it was never acknowledged, and it only reads.
+        did not become durable, or was there before, is stopped and forgotten; nobody heard of this run, and it only
+        reads.
         """
         query = replace(query, state=QueryState.RUNNING, attempt=1, **self._runner.claim_changes())
         live = self._registry.add(query)
         durable = asyncio.ensure_future(self._store.submit(query))
         self._spawn(self._run(live, self._runner.run_if_durable(live, slot, durable)), f"run-{query.query_id}")
         try:
-            await durable
+            stored, is_old = await durable
         except QueryEngineError as cause:
             live.request_stop(Stop(cause.failure, QueryState.CANCELLED))
             raise
-        return live
+        if is_old:
+            live.request_stop(Stop(cancelled("the query id was known"), QueryState.CANCELLED))
+            self._registry.forget(live)
+            live = self._registry.add(stored)
+        return live, is_old
 
-    async def _accept_waiting(self, query: Query, place: WaitingPlace) -> LiveQuery:
+    async def _accept_waiting(self, query: Query, place: WaitingPlace) -> tuple[LiveQuery, bool]:
         try:
-            await self._store.submit(query)
+            stored, is_old = await self._store.submit(query)
         except BaseException:
             self._dispatcher.give_back(query.tenant, place)
             raise
-        live = self._registry.add(query)
-        self._wait(live, place)
-        return live
+        live = self._registry.add(stored)
+        if is_old:
+            self._dispatcher.give_back(query.tenant, place)
+        else:
+            self._wait(live, place)
+        return live, is_old
 
     def claim(self, live: LiveQuery, slot: Slot) -> None:
         """Run a waiting query in a slot, in a task of its own."""

@@ -88,12 +88,12 @@ class Runner:
         await self._settle(live, await self._execute(live, slot))
 
     async def run_if_durable(self, live: LiveQuery, slot: Slot, durable: asyncio.Future[tuple[Query, bool]]) -> None:
-        """Run a query whose record, RUNNING already, is still being written. When it could not be written, what the
-        run left is removed and nobody hears of it.
+        """Run a query whose record, RUNNING already, is still being written. When it was not written, because it could
+        not be or because its id had a record, what the run left is removed and nobody hears of it.
         """
         last = await self._execute(live, slot)
         await asyncio.wait([durable])
-        if durable.exception() is None:
+        if durable.exception() is None and not durable.result()[1]:
             await self._settle(live, last)
         else:
             await self._discard(live)

@@ -36,6 +36,14 @@ class Spool:
     def directory(self, tenant: str, query_id: str, attempt: int) -> Path:
         return self.root / tenant_hash(tenant) / query_id / str(attempt)
 
+    def holds(self, tenant: str, query_id: str) -> bool:
+        """Whether there is a folder of a query. Quick enough for the event loop."""
+        try:
+            os.stat(f"{self.root}/{tenant_hash(tenant)}/{query_id}")  # noqa: PTH116 - A Path takes as long as the call.
+        except FileNotFoundError:
+            return False
+        return True
+
     def load(self, tenant: str, query_id: str, attempt: int) -> StoredResult:
         """What is stored for an attempt; empty when nothing is."""
         return load(self.directory(tenant, query_id, attempt))

@@ -1,0 +1,64 @@
+"""A Submit that comes again after a restart: its query is found, wherever a new one would go."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import grpc
+import pytest
+
+from queryengine.app import Service
+from tests.support import RUNNING, WAIT, Api, but_version, new_id, refused, serving, until
+
+ENDLESS = "SELECT count(*) FROM range(1_000_000_000_000)"
+FAILING = "SELECT error('out of cheese')"
+
+
+@asynccontextmanager
+async def served(directory: Path, **groups: Any) -> AsyncIterator[tuple[Service, Api]]:
+    async with serving(directory, **groups) as service, grpc.aio.insecure_channel(service.address) as channel:
+        yield service, Api(channel, "tenant")
+
+
+@pytest.mark.parametrize("sql", ["SELECT 5 AS a", FAILING])
+async def test_it_is_the_same_query_with_the_same_rows(grpc_awake: None, tmp_path: Path, sql: str) -> None:
+    chosen = new_id()
+    async with served(tmp_path) as (_, api):
+        first = await api.submit(sql, query_id=chosen, wait_timeout=WAIT)
+    async with served(tmp_path) as (service, api):
+        again = await api.submit(sql, query_id=chosen, wait_timeout=WAIT)
+        assert again.existing
+        assert but_version(again.status) == but_version(first.status)
+        assert [page.arrow for page in again.pages] == [page.arrow for page in first.pages]
+        await until(lambda: service.pool.load("duckdb").running == 0)
+        assert but_version(await api.status(chosen)) == but_version(first.status)
+        assert len((await api.listed()).queries) == 1
+
+
+@pytest.mark.parametrize("sql", ["SELECT 5 AS a", FAILING])
+async def test_it_is_not_taken_for_another_request(grpc_awake: None, tmp_path: Path, sql: str) -> None:
+    chosen = new_id()
+    async with served(tmp_path) as (_, api):
+        first = await api.submit(sql, query_id=chosen, wait_timeout=WAIT)
+    async with served(tmp_path) as (service, api):
+        refusal = await refused(api.submit("SELECT 6 AS a", query_id=chosen, wait_timeout=WAIT))
+        assert refusal.reason == "QUERY_ID_REUSED"
+        await until(lambda: service.pool.load("duckdb").running == 0)
+        assert but_version(await api.status(chosen)) == but_version(first.status)
+
+
+async def test_it_is_found_where_a_new_one_would_wait_or_be_refused(grpc_awake: None, tmp_path: Path) -> None:
+    waiting, refusable = new_id(), new_id()
+    async with served(tmp_path) as (_, api):
+        for chosen in (waiting, refusable):
+            await api.submit(FAILING, query_id=chosen, wait_timeout=WAIT)
+    async with served(tmp_path, limits={"tenant_running": 1, "tenant_queued": 1}) as (_, api):
+        busy = await api.submit(ENDLESS)
+        await api.reached(busy.status.query_id, RUNNING)
+        assert (await api.submit(FAILING, query_id=waiting)).existing
+        queued = await api.submit(ENDLESS)
+        assert (await refused(api.submit("SELECT 1"))).reason == "TENANT_QUEUE_FULL"
+        assert (await api.submit(FAILING, query_id=refusable)).existing
+        for each in (queued, busy):
+            await api.cancel(each.status.query_id, wait_timeout=WAIT)
