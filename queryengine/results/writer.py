@@ -1,6 +1,6 @@
 """Batches in, stored pages out: cuts, encodes once and appends. Lives in a worker process.
 
-A page is encoded into one reused buffer and written with its headers in one call, because fresh memory and copies cost
+A page is written from the memory its columns are in, with its headers in one call, because fresh memory and copies cost
 more than the encoding itself. Pages aim at a size in bytes; small batches are gathered until that size or until a
 reader has waited long enough, which the caller decides by calling `flush`.
 """
@@ -18,7 +18,7 @@ from typing import Final, TypeVar
 import google_crc32c
 import pyarrow as pa
 
-from queryengine.codec.page import checksum, event_prefix, page_prefix
+from queryengine.codec.page import event_prefix, page_prefix
 from queryengine.domain.errors import Reason, error
 from queryengine.domain.query import Compression, LimitAction, Truncation
 from queryengine.results.segment import (
@@ -41,8 +41,8 @@ FIRST_PAGE_BYTES: Final = 64 << 10
 OVER_TARGET: Final = 1.1
 """How far a page may be over its target rather than leave a small rest."""
 
-ENCODING_SLACK_BYTES: Final = 64 << 10
-"""Room for IPC metadata and padding beyond the bytes of the columns."""
+PARTS_MAX: Final = os.sysconf("SC_IOV_MAX")
+"""How many pieces of memory one call writes."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,7 +77,6 @@ class ResultWriter:
         self._published = published
         codec = None if limits.compression is Compression.NONE else limits.compression.value
         self._options = pa.ipc.IpcWriteOptions(compression=codec)
-        self._buffer = pa.allocate_buffer(2 * FIRST_PAGE_BYTES)
         self._pending: list[pa.RecordBatch] = []
         self._pending_rows = 0
         self._pending_bytes = 0
@@ -174,19 +173,19 @@ class ResultWriter:
         if self._passed_bytes():
             return
         payload = self._encode(batch)
-        if len(payload) > self._limits.page_bytes_max and batch.num_rows > 1:
+        if payload.length > self._limits.page_bytes_max and batch.num_rows > 1:
             half = batch.num_rows // 2
             self._store(batch.slice(0, half))
             if not self.is_full:
                 self._store(batch.slice(half))
             return
-        if len(payload) > ROW_BYTES_MAX:
+        if payload.length > ROW_BYTES_MAX:
             message = f"row {self._rows} takes more than {ROW_BYTES_MAX} bytes"
             raise error(Reason.ROW_TOO_LARGE, message, limit=ROW_BYTES_MAX)
-        crc = checksum(payload)
-        inner = page_prefix(start_row=self._rows, row_count=batch.num_rows, crc32c=crc, payload_length=len(payload))
-        prefix = event_prefix(inner, len(payload))
-        length = len(prefix) + len(payload)
+        crc = payload.checksum()
+        inner = page_prefix(start_row=self._rows, row_count=batch.num_rows, crc32c=crc, payload_length=payload.length)
+        prefix = event_prefix(inner, payload.length)
+        length = len(prefix) + payload.length
         if self._offset > 0 and self._offset + length > self._limits.segment_bytes:
             self._next_segment()
         header = record_header(
@@ -197,7 +196,7 @@ class ResultWriter:
             row_count=batch.num_rows,
             crc32c=crc,
         )
-        offset = self._append(header, [prefix, payload])
+        offset = self._append(header, [prefix, *payload.parts])
         entry = PageEntry(self._segment, offset, length, len(prefix), self._rows, batch.num_rows, crc)
         self._rows += batch.num_rows
         self._pages += 1
@@ -219,23 +218,12 @@ class ResultWriter:
             self.truncation = Truncation.BYTE_LIMIT
         return self.is_full
 
-    def _encode(self, batch: pa.RecordBatch) -> pa.Buffer:
-        """The batch as an IPC stream, in the reused buffer: good until the next call."""
-        needed = batch.nbytes + len(self._schema.names) * 1024 + ENCODING_SLACK_BYTES
-        while True:
-            if needed > self._buffer.size:
-                # Once for a result of more than a page: later pages fit in what the second one needs.
-                self._buffer = pa.allocate_buffer(max(needed, 2 * self._limits.page_bytes + ENCODING_SLACK_BYTES))
-            sink = pa.FixedSizeBufferWriter(self._buffer)
-            try:
-                with pa.ipc.new_stream(sink, self._schema, options=self._options) as stream:
-                    stream.write_batch(batch)
-                return self._buffer.slice(0, sink.tell())
-            except (pa.ArrowInvalid, OSError):
-                # The estimate fell short, which sliced nested columns can do; a larger buffer always ends this.
-                if needed > 2 * ROW_BYTES_MAX + batch.nbytes:
-                    raise
-                needed = max(needed, self._buffer.size) * 2
+    def _encode(self, batch: pa.RecordBatch) -> "_Parts":
+        """The batch as an IPC stream."""
+        parts = _Parts()
+        with pa.ipc.new_stream(pa.PythonFile(parts, "w"), self._schema, options=self._options) as stream:
+            stream.write_batch(batch)
+        return parts
 
     def _next_segment(self) -> None:
         if self._descriptor >= 0:
@@ -254,7 +242,7 @@ class ResultWriter:
         left = sum(part.nbytes for part in parts)
         total = left
         while left:
-            written = self._or_spool_full(lambda: os.writev(self._descriptor, parts))
+            written = self._or_spool_full(lambda: os.writev(self._descriptor, parts[:PARTS_MAX]))
             left -= written
             while written and parts and written >= parts[0].nbytes:
                 written -= parts.pop(0).nbytes
@@ -271,6 +259,34 @@ class ResultWriter:
             if cause.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
                 raise error(Reason.SPOOL_FULL, "no space left to store the result") from cause
             raise error(Reason.RESULT_LOST, f"the result cannot be stored: {cause.strerror}") from cause
+
+
+class _Parts:
+    """A file for Arrow to write to, which keeps the pieces: small ones of metadata, and columns where they are."""
+
+    closed = False
+
+    def __init__(self) -> None:
+        self.parts: list[bytes | pa.Buffer] = []
+        self.length = 0
+
+    def write(self, part: bytes | pa.Buffer) -> int:
+        self.parts.append(part)
+        self.length += len(part)
+        return len(part)
+
+    def tell(self) -> int:
+        return self.length
+
+    def close(self) -> None:
+        self.closed = True
+
+    def checksum(self) -> int:
+        """CRC-32C of all of it."""
+        crc = 0
+        for part in self.parts:
+            crc = google_crc32c.extend(crc, part)
+        return crc
 
 
 def _sync_and_close(descriptor: int) -> None:

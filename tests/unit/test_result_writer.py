@@ -5,11 +5,12 @@ from pathlib import Path
 import pyarrow as pa
 import pytest
 
+from queryengine.codec.page import checksum, parse_event
 from queryengine.domain.errors import QueryEngineError, Reason
 from queryengine.domain.query import Compression, LimitAction, Truncation
-from queryengine.results.segment import PageEntry, load
+from queryengine.results.segment import PageEntry, load, segment_path
 from queryengine.results.slicing import CutOrder, cut
-from queryengine.results.writer import FIRST_PAGE_BYTES, ResultLimits, ResultWriter
+from queryengine.results.writer import FIRST_PAGE_BYTES, PARTS_MAX, ResultLimits, ResultWriter
 
 PAGE_BYTES = 256 << 10
 SCHEMA = pa.schema([pa.field("n", pa.int64()), pa.field("text", pa.string())])
@@ -110,3 +111,21 @@ def test_too_many_rows_fail_when_asked_to(tmp_path: Path) -> None:
         writer.write(batch(0, 11))
     assert caught.value.failure.reason is Reason.RESULT_LIMIT
     writer.close()
+
+
+@pytest.mark.parametrize("compression", list(Compression))
+def test_a_row_of_more_columns_than_one_call_writes_is_whole(tmp_path: Path, compression: Compression) -> None:
+    columns = PARTS_MAX
+    wide = pa.record_batch([pa.array([f"value {n}"]) for n in range(columns)], [f"c{n}" for n in range(columns)])
+    published: list[PageEntry] = []
+    writer = ResultWriter(tmp_path, wide.schema, limits(compression=compression), published.append)
+    writer.write(wide)
+    writer.finish(rows_scanned=None, bytes_scanned=None)
+    writer.close()
+    entry = published[0]
+    with segment_path(tmp_path, 0).open("rb") as file:
+        file.seek(entry.offset)
+        page = parse_event(file.read(entry.length))
+    assert page is not None
+    assert checksum(page.payload) == entry.crc32c
+    assert pa.ipc.open_stream(page.payload).read_all().to_pylist() == wide.to_pylist()
