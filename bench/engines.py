@@ -32,7 +32,9 @@ from tests.servers.spark import SparkServer
 from tests.servers.trino import USER, SpoolingTrinoServer, TrinoServer
 
 ROWS: Final = 1_000_000
-RUNS: Final = 3
+RUNS: Final = 5
+WARM_UPS: Final = 3
+"""The JVMs need several runs before they stop getting faster."""
 FETCH_ROWS: Final = 20_000
 
 POSTGRESQL_SETUP: Final = (
@@ -135,8 +137,15 @@ def by_adapter(engine: Any, sql: str) -> int:
 
 
 def in_turn(ours: Callable[[], float], theirs: Callable[[], float]) -> list[tuple[float, float]]:
-    """Seconds of each, after one run that warms both up."""
-    return [(ours(), theirs()) for _ in range(RUNS + 1)][1:]
+    """Seconds of each, who goes first by turns, after runs that warm both up."""
+    taken = []
+    for number in range(WARM_UPS + RUNS):
+        if number % 2:
+            second, first = theirs(), ours()
+        else:
+            first, second = ours(), theirs()
+        taken.append((first, second))
+    return taken[WARM_UPS:]
 
 
 def measure(contest: Contest, server: Server) -> list[tuple[float, float]]:
