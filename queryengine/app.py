@@ -57,6 +57,7 @@ class Service:
     def __init__(self, settings: Settings, clock: Clock | None = None) -> None:
         self.settings = settings
         self._clock = clock or SystemClock()
+        self._metrics = Metrics(settings.engines, __version__)
         self._tasks: set[asyncio.Task[None]] = set()
         self._disk = ThreadPoolExecutor(DISK_THREADS, thread_name_prefix="disk")
         self.address = ""
@@ -87,7 +88,6 @@ class Service:
         configs = {name: _engine_config(settings, name) for name in settings.engines}
         self._spool = Spool(settings.state.spool)
         self._meter = SpoolMeter(self._spool, _spool_limits(settings))
-        self._metrics = Metrics(configs, __version__)
         self._registry = Registry(store, self._metrics)
         estimates = Estimates(await store.execution_times())
         self._dispatcher = Dispatcher(

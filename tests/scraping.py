@@ -7,6 +7,7 @@ from typing import Any
 from prometheus_client.parser import text_string_to_metric_families
 
 from queryengine.app import Service
+from tests.server_process import ServerProcess
 
 
 class Scrape:
@@ -46,5 +47,5 @@ def get(address: str, *, path: str = "/metrics", **headers: str) -> Any:
         return reply.read()
 
 
-async def scrape(service: Service) -> Scrape:
+async def scrape(service: Service | ServerProcess) -> Scrape:
     return Scrape((await asyncio.to_thread(get, service.metrics_address)).decode())
