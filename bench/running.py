@@ -99,7 +99,12 @@ def server(options: Mapping[str, Any] | None = None) -> Iterator[tuple[Program, 
     """A queryengine server with one DuckDB engine, all defaults but its limits per tenant; yields its address."""
     with tempfile.TemporaryDirectory(prefix="queryengine-bench-") as folder:
         settings = {
-            "server": {"listen": "127.0.0.1:0", "admin_listen": "127.0.0.1:0", "drain_seconds": 0},
+            "server": {
+                "listen": "127.0.0.1:0",
+                "admin_listen": "127.0.0.1:0",
+                "metrics_listen": "127.0.0.1:0",
+                "drain_seconds": 0,
+            },
             "state": {"directory": str(Path(folder) / "state")},
             "engines": {"duckdb": {"type": "duckdb", "options": dict(options or {})}},
             "limits": {"tenant_running": 1000, "tenant_queued": 10_000, "tenant_streams": 1000},

@@ -271,7 +271,7 @@ def write_flights(folder: Path) -> pa.Table:
 
 def write_config(root: Path) -> Path:
     config = {
-        "server": {"listen": "127.0.0.1:0", "admin_listen": "127.0.0.1:0"},
+        "server": {"listen": "127.0.0.1:0", "admin_listen": "127.0.0.1:0", "metrics_listen": "127.0.0.1:0"},
         "state": {"directory": str(root / "state")},
         "engines": {
             "flights": {"type": "duckdb", "workers": 2, "options": {"directory": str(root / "data"), "threads": 1}}

@@ -1,21 +1,17 @@
-"""The composition root: builds all parts, owns the order of start and stop, and the process's signals."""
+"""The composition root: builds all parts and owns the order of start and stop."""
 
 import asyncio
 import logging
-import os
-import signal
-import sys
 import uuid
 from collections.abc import Coroutine
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
 from typing import Any, Final
 
 from queryengine import __version__
 from queryengine.api.requests import RequestLimits
-from queryengine.api.server import Health, PortTaken, bind, make_server
+from queryengine.api.scraping import MetricsServer
+from queryengine.api.server import Health, bind, make_server
 from queryengine.api.servicer import Servicer
-from queryengine.codec.memory import keep_malloc_memory
 from queryengine.core.dispatcher import Dispatcher
 from queryengine.core.engines import Engines
 from queryengine.core.estimates import Estimates
@@ -36,8 +32,9 @@ from queryengine.engines.base import EngineTraits
 from queryengine.results.spool import Spool
 from queryengine.results.writer import ResultLimits
 from queryengine.settings import Settings, SettingsError
-from queryengine.store import Store, StoreUnusable
-from queryengine.telemetry import set_up_logging
+from queryengine.store import Store
+from queryengine.telemetry.gauges import EngineReading, Gauges, Reading
+from queryengine.telemetry.metrics import Metrics
 from queryengine.workers.clerk import Clerk
 from queryengine.workers.pool import EngineConfig, Slot, WorkerPool
 
@@ -60,10 +57,14 @@ class Service:
     def __init__(self, settings: Settings, clock: Clock | None = None) -> None:
         self.settings = settings
         self._clock = clock or SystemClock()
+        self._metrics = Metrics(settings.engines, __version__)
         self._tasks: set[asyncio.Task[None]] = set()
         self._disk = ThreadPoolExecutor(DISK_THREADS, thread_name_prefix="disk")
         self.address = ""
         self.admin_address = ""
+        self.metrics_address = ""
+        """Empty when metrics are not served."""
+        self._metrics_server: MetricsServer | None = None
 
     async def start(self) -> None:
         """Open the state, recover what a former process left, start workers, listen.
@@ -87,7 +88,7 @@ class Service:
         configs = {name: _engine_config(settings, name) for name in settings.engines}
         self._spool = Spool(settings.state.spool)
         self._meter = SpoolMeter(self._spool, _spool_limits(settings))
-        self._registry = Registry(store)
+        self._registry = Registry(store, self._metrics)
         estimates = Estimates(await store.execution_times())
         self._dispatcher = Dispatcher(
             engines=list(configs),
@@ -97,7 +98,7 @@ class Service:
             tenant_queued=settings.limits.tenant_queued,
             start=self._start_run,
         )
-        self.pool = WorkerPool(list(configs.values()), self._dispatcher.pump)
+        self.pool = WorkerPool(list(configs.values()), self._dispatcher.pump, self._metrics.worker_restarted)
         self._dispatcher.attach(self.pool)
         engines = {name: {"type": config.type, "options": dict(config.options)} for name, config in configs.items()}
         # Two clerks, so that a long cut never keeps a Submit waiting.
@@ -123,6 +124,7 @@ class Service:
             clerk=self._checker,
             meter=self._meter,
             clock=clock,
+            metrics=self._metrics,
             check_timeout_seconds=settings.limits.check_timeout_seconds,
             spawn=self._spawn,
             remove_result=self._remove_result,
@@ -135,6 +137,7 @@ class Service:
             registry=self._registry,
             queries=self._queries,
             clock=clock,
+            metrics=self._metrics,
             disk=self._disk,
             sweep_seconds=SWEEP_SECONDS,
             keep_records_us=int(settings.records.keep_seconds * 1e6),
@@ -156,6 +159,8 @@ class Service:
         settings = self.settings
         indexes = Indexes(self._spool, self._disk)
         self._streams = Streams(clerk=self._cutter, indexes=indexes, disk=self._disk, limits=_stream_limits(settings))
+        # First: an address that is taken is refused before gRPC holds any.
+        self._listen_for_scrapes(settings.server.metrics_listen)
         fetching = Fetching(
             clerk=self._cutter,
             indexes=indexes,
@@ -176,6 +181,7 @@ class Service:
         )
         self._server = make_server(
             servicer,
+            self._metrics,
             request_bytes_max=settings.limits.request_bytes,
             with_reflection=settings.server.reflection,
         )
@@ -187,6 +193,26 @@ class Service:
         await self._server.start()
         await self._health.ready(True)
         self._spawn(self._keep_readiness(), "readiness")
+
+    def _listen_for_scrapes(self, address: str) -> None:
+        self._metrics.registry.register(Gauges(asyncio.get_running_loop(), self._read))
+        if address:
+            self._metrics_server = MetricsServer(address, self._metrics.registry)
+            self._metrics_server.start()
+            self.metrics_address = self._metrics_server.address
+
+    def _read(self) -> Reading:
+        engines = {
+            view.config.name: EngineReading(
+                is_up=view.load.available,
+                slots=view.load.slots,
+                running=view.load.running,
+                queued=view.queued,
+                workers=len(view.load.worker_pids),
+            )
+            for view in self._engines.views()
+        }
+        return Reading(engines=engines, spool_bytes=self._meter.total, streams=self._streams.open)
 
     async def stop(self, drain_seconds: float | None = None) -> None:
         """Drain, then stop: no new work; streams rotate; running queries get their time; what is left is put back or
@@ -202,6 +228,10 @@ class Service:
             await self._server.stop(min(STOP_GRACE_SECONDS, limit))
             await self._health.server.stop(0)
             self.address = ""
+        if self._metrics_server is not None:
+            # Late, so that a drain can be watched.
+            self._metrics_server.close()
+            self._metrics_server = None
         tasks = list(self._tasks)
         for task in tasks:
             task.cancel()
@@ -260,59 +290,6 @@ class Service:
         self._tasks.discard(task)
         if not task.cancelled() and (cause := task.exception()) is not None:
             logger.error("task %s failed", task.get_name(), exc_info=cause)
-
-
-def serve(settings: Settings) -> int:
-    """Run a server until SIGTERM or SIGINT; a second signal ends it at once. Returns the exit code."""
-    set_up_logging(level=settings.log.level, as_json=settings.log.format == "json")
-    keep_malloc_memory()
-    return asyncio.run(_serve(settings))
-
-
-async def _serve(settings: Settings) -> int:
-    service = Service(settings)
-    stopping = asyncio.Event()
-    loop = asyncio.get_running_loop()
-
-    def on_signal() -> None:
-        if stopping.is_set():
-            logger.warning("second signal: ending at once; unfinished queries recover at the next start")
-            os._exit(1)
-        stopping.set()
-
-    for each in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(each, on_signal)
-    try:
-        await service.start()
-    except (PortTaken, SettingsError, StoreUnusable) as cause:
-        print(f"queryengine: {cause}", file=sys.stderr)  # noqa: T201
-        return 1
-    print(banner(service), flush=True)  # noqa: T201
-    await stopping.wait()
-    print("stopping: streams rotate, running queries get their time", file=sys.stderr, flush=True)  # noqa: T201
-    with suppress(asyncio.CancelledError):
-        await service.stop()
-    return 0
-
-
-def banner(service: Service) -> str:
-    """What a person sees at start: addresses, engines, state, and the first command to paste."""
-    settings = service.settings
-    engines = [
-        f"  engine   {name} ({engine.type}, {engine.workers} workers)"
-        + (" default" if name == settings.default_engine else "")
-        for name, engine in settings.engines.items()
-    ]
-    server = "" if service.address == "127.0.0.1:8815" else f" --server {service.address}"
-    lines = [
-        f"queryengine {__version__}",
-        f"  gRPC     {service.address}" + (" (reflection on)" if settings.server.reflection else ""),
-        f"  health   {service.admin_address}",
-        *engines,
-        f"  state    {settings.state.directory.resolve()}",
-        f'  try      queryengine sql{server} "SELECT 42 AS answer"',
-    ]
-    return "\n".join(lines)
 
 
 def _engine_config(settings: Settings, name: str) -> EngineConfig:

@@ -71,6 +71,10 @@ class ServerProcess:
         return self._told("health")
 
     @property
+    def metrics_address(self) -> str:
+        return self._told("metrics").removeprefix("http://").removesuffix("/metrics")
+
+    @property
     def resident_bytes(self) -> int:
         """Memory of the server itself, without its workers."""
         return int(psutil.Process(self.process.pid).memory_info().rss)

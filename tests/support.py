@@ -43,7 +43,7 @@ WAIT = timedelta(seconds=30)
 ENGINES: Mapping[str, Any] = MappingProxyType(
     {"duckdb": {"type": "duckdb", "workers": 2}, "scripted": {"type": "scripted", "workers": 2}}
 )
-LOOPBACK = MappingProxyType({"listen": "127.0.0.1:0", "admin_listen": "127.0.0.1:0"})
+LOOPBACK = MappingProxyType({"listen": "127.0.0.1:0", "admin_listen": "127.0.0.1:0", "metrics_listen": "127.0.0.1:0"})
 
 keep_malloc_memory()
 

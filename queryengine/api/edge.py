@@ -1,10 +1,12 @@
-"""Around every RPC alike: parse, know the caller, and turn what goes wrong into a status. Nothing else catches."""
+"""Around every RPC alike: parse, know the caller, turn what goes wrong into a status, and count how the call ended.
+Nothing else catches.
+"""
 
 import asyncio
 import logging
 import secrets
 from collections.abc import AsyncIterator, Awaitable, Callable
-from typing import Any, Final
+from typing import Any, Final, NoReturn
 
 from google.protobuf.message import DecodeError, Message
 from grpc.aio import ServicerContext
@@ -12,7 +14,8 @@ from grpc.aio import ServicerContext
 from queryengine.api.requests import invalid
 from queryengine.api.servicer import Caller
 from queryengine.api.status import abort
-from queryengine.domain.errors import QueryEngineError, Reason, error
+from queryengine.domain.errors import Code, Failure, QueryEngineError, Reason, error
+from queryengine.telemetry.metrics import OK
 
 logger = logging.getLogger(__name__)
 
@@ -23,26 +26,39 @@ NAME_CHARACTERS_MAX: Final = 128
 
 Reply = Message | bytes
 Context = ServicerContext[Any, Any]
+Count = Callable[[str], None]
+"""Takes note of a call that ended, by the name of its status."""
 
 
 def unary(
-    method: Callable[[Any, Caller], Awaitable[Reply]], request_type: type[Message], request_bytes_max: int
+    method: Callable[[Any, Caller], Awaitable[Reply]],
+    request_type: type[Message],
+    request_bytes_max: int,
+    count: Count,
 ) -> Callable[[bytes, Context], Awaitable[Reply]]:
     """A handler for an RPC with one reply."""
 
     async def handle(raw: bytes, context: Context) -> Reply:
         try:
-            return await method(_parse(raw, request_type, request_bytes_max), _caller(context))
+            reply = await method(_parse(raw, request_type, request_bytes_max), _caller(context))
         except QueryEngineError as cause:
-            await abort(context, cause.failure)
+            await _refuse(context, cause.failure, count)
+        except asyncio.CancelledError:
+            count(Code.CANCELLED.name)
+            raise
         except Exception as cause:
-            await abort(context, _incident(request_type, cause).failure)
+            await _refuse(context, _incident(request_type, cause).failure, count)
+        count(OK)
+        return reply
 
     return handle
 
 
 def streaming(
-    method: Callable[[Any, Caller], AsyncIterator[Reply]], request_type: type[Message], request_bytes_max: int
+    method: Callable[[Any, Caller], AsyncIterator[Reply]],
+    request_type: type[Message],
+    request_bytes_max: int,
+    count: Count,
 ) -> Callable[[bytes, Context], Awaitable[None]]:
     """A handler for an RPC with a stream of replies. A client that leaves ends it; that is no error of ours."""
 
@@ -52,13 +68,18 @@ def streaming(
             items = method(_parse(raw, request_type, request_bytes_max), _caller(context))
             async for item in items:
                 await context.write(item)
+            count(OK)
         except QueryEngineError as cause:
-            await abort(context, cause.failure)
+            await _refuse(context, cause.failure, count)
+        except asyncio.CancelledError:
+            count(Code.CANCELLED.name)
+            raise
         except Exception as cause:
             if _client_left(cause):
+                count(Code.CANCELLED.name)
                 # What grpc itself makes of a client that leaves, and ends without a word in the log.
                 raise asyncio.CancelledError from cause
-            await abort(context, _incident(request_type, cause).failure)
+            await _refuse(context, _incident(request_type, cause).failure, count)
         finally:
             if items is not None:
                 await items.aclose()  # type: ignore[attr-defined]
@@ -69,6 +90,12 @@ def streaming(
 def encode(reply: Reply) -> bytes:
     """The serializer of every RPC: replies that are encoded already, as stored pages are, pass as they are."""
     return reply if isinstance(reply, bytes) else reply.SerializeToString()
+
+
+async def _refuse(context: Context, failure: Failure, count: Count) -> NoReturn:
+    # Counted first: who is told of the end finds it counted.
+    count(failure.code.name)
+    await abort(context, failure)
 
 
 def _parse(raw: bytes, request_type: type[Message], request_bytes_max: int) -> Message:

@@ -9,6 +9,7 @@ from grpc_reflection.v1alpha import reflection
 
 from queryengine.api import edge
 from queryengine.api.servicer import Servicer
+from queryengine.telemetry.metrics import Metrics
 from queryengine.v1 import query_service_pb2 as pb
 
 SERVICE: Final = pb.DESCRIPTOR.services_by_name["QueryService"].full_name
@@ -41,7 +42,7 @@ class PortTaken(Exception):  # noqa: N818 - Named for what it says; it ends the 
     """An address cannot be listened on; the message names it."""
 
 
-def make_server(servicer: Servicer, *, request_bytes_max: int, with_reflection: bool) -> Server:
+def make_server(servicer: Servicer, metrics: Metrics, *, request_bytes_max: int, with_reflection: bool) -> Server:
     """The service, not bound to a port yet."""
     options = (*OPTIONS, ("grpc.max_receive_message_length", request_bytes_max + TRANSPORT_SLACK_BYTES))
     server = grpc.aio.server(options=options)
@@ -49,14 +50,15 @@ def make_server(servicer: Servicer, *, request_bytes_max: int, with_reflection: 
     for method in pb.DESCRIPTOR.services_by_name["QueryService"].methods:
         request_type = getattr(pb, method.input_type.name)
         behaviour = getattr(servicer, method.name)
+        count = metrics.requests_of(method.name)
         if method.server_streaming:
             handlers[method.name] = grpc.unary_stream_rpc_method_handler(
-                edge.streaming(behaviour, request_type, request_bytes_max),
+                edge.streaming(behaviour, request_type, request_bytes_max, count),
                 response_serializer=edge.encode,
             )
         else:
             handlers[method.name] = grpc.unary_unary_rpc_method_handler(
-                edge.unary(behaviour, request_type, request_bytes_max), response_serializer=edge.encode
+                edge.unary(behaviour, request_type, request_bytes_max, count), response_serializer=edge.encode
             )
     server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler(SERVICE, handlers),))
     if with_reflection:

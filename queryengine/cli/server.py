@@ -19,13 +19,13 @@ def serve(
     """Run a server until it is told to stop. Environment variables such as QUERYENGINE_SERVER__LISTEN win
     over the file; without either it listens on loopback with one in-memory DuckDB.
     """
-    from queryengine import app, settings
+    from queryengine import process, settings
 
     try:
         loaded = settings.load(str(config) if config is not None else None)
     except settings.SettingsError as error:
         raise ended(str(error)) from error
-    raise typer.Exit(app.serve(loaded))
+    raise typer.Exit(process.serve(loaded))
 
 
 def check(config: Annotated[Path, typer.Argument(metavar="FILE", help="Settings, a YAML file.")]) -> None:

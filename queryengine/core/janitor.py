@@ -20,6 +20,7 @@ from queryengine.domain.lifecycle import ATTEMPTS_MAX, Event, QueryState, Result
 from queryengine.domain.query import Query
 from queryengine.results.spool import Spool, SpooledQuery, tenant_hash
 from queryengine.store.store import Store
+from queryengine.telemetry.metrics import Metrics
 
 T = TypeVar("T")
 
@@ -46,6 +47,7 @@ class Janitor:
         registry: Registry,
         queries: Queries,
         clock: Clock,
+        metrics: Metrics,
         disk: Executor,
         sweep_seconds: float,
         keep_records_us: int,
@@ -56,6 +58,7 @@ class Janitor:
         self._registry = registry
         self._queries = queries
         self._clock = clock
+        self._metrics = metrics
         self._disk = disk
         self._sweep_seconds = sweep_seconds
         self._keep_records_us = keep_records_us
@@ -73,6 +76,8 @@ class Janitor:
                 await self.remove_result(settled)
             if settled.state is QueryState.QUEUED:
                 self._queries.adopt(settled)
+            else:
+                self._metrics.recovered(settled)
             logger.info("query %s was running when the server ended: now %s", query.query_id, settled.state)
 
     async def keep_sweeping(self) -> None:

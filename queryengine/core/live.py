@@ -4,6 +4,7 @@ Law: every change goes through a method that makes the version grow and wakes wh
 """
 
 import asyncio
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Any
@@ -69,8 +70,10 @@ class Pulse:
 class LiveQuery:
     """A query as its server knows it. Ended queries stay here for a while, because clients ask for them soon after."""
 
-    def __init__(self, query: Query) -> None:
+    def __init__(self, query: Query, ended: Callable[[Query], None] = lambda _: None) -> None:
+        """`ended` is called once, when the query reaches its final state, before anybody is woken for it."""
         self.query = query
+        self._ended = ended
         self.version = query.version
         self.progress = Progress()
         self.place: QueuePlace | None = None
@@ -103,16 +106,18 @@ class LiveQuery:
         return self.progress.engine_query_url or self.query.engine_query_url
 
     def take(self, query: Query) -> None:
-        """Adopt a newer record; an older one, which a late answer of the store may be, changes nothing."""
-        if query.version > self.query.version:
-            self.query = query
+        """Adopt a newer record; an older one, which a late answer of the store may be, changes nothing. Nor does one
+        that was written before an end that was told already.
+        """
+        if query.version > self.query.version and (query.is_final or not self.is_final):
+            self._adopt(query)
             if query.state is not QueryState.QUEUED:
                 self.place = None
             self._changed(query.version)
 
     def amend(self, **facts: Any) -> None:
         """Change facts that are written with the final state only, such as rows so far."""
-        self.query = replace(self.query, **facts)
+        self._adopt(replace(self.query, **facts))
         self._changed()
 
     def advance_progress(self, progress: Progress) -> None:
@@ -168,6 +173,12 @@ class LiveQuery:
             if left <= 0 or not await self.pulse.wait(left):
                 return self.is_final
         return True
+
+    def _adopt(self, query: Query) -> None:
+        ends = query.is_final and not self.is_final
+        self.query = query
+        if ends:
+            self._ended(query)
 
     def _changed(self, version: int | None = None) -> None:
         self.version = max(self.version + 1, version or 0)

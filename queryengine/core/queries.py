@@ -18,6 +18,7 @@ from queryengine.domain.errors import Failure, QueryEngineError, Reason, error
 from queryengine.domain.lifecycle import Event, QueryState, ResultState
 from queryengine.domain.query import Query, QuerySpec
 from queryengine.store.store import Store
+from queryengine.telemetry.metrics import Metrics
 from queryengine.workers.clerk import Clerk
 from queryengine.workers.pool import Slot
 
@@ -46,6 +47,7 @@ class Queries:
         clerk: Clerk,
         meter: SpoolMeter,
         clock: Clock,
+        metrics: Metrics,
         check_timeout_seconds: float,
         spawn: Callable[[Coroutine[Any, Any, None], str], None],
         remove_result: Callable[[Query], Awaitable[None]],
@@ -58,6 +60,7 @@ class Queries:
         self._clerk = clerk
         self._meter = meter
         self._clock = clock
+        self._metrics = metrics
         self._check_timeout_seconds = check_timeout_seconds
         self._spawn = spawn
         self._remove_result = remove_result
@@ -218,8 +221,10 @@ class Queries:
             live, is_old = await self._accept_running(query, place)
         else:
             live, is_old = await self._accept_waiting(query, place)
-        if spec.cancel_on_disconnect and not is_old:
-            self._spawn(self._cancel_unread(live), f"disconnect-{query_id}")
+        if not is_old:
+            self._metrics.submitted(spec.engine)
+            if spec.cancel_on_disconnect:
+                self._spawn(self._cancel_unread(live), f"disconnect-{query_id}")
         return live, is_old
 
     async def _accept_running(self, query: Query, slot: Slot) -> tuple[LiveQuery, bool]:

@@ -7,6 +7,7 @@ from queryengine.core.live import Key, LiveQuery
 from queryengine.domain.errors import QueryEngineError, Reason, error
 from queryengine.domain.query import Query
 from queryengine.store.store import Store
+from queryengine.telemetry.metrics import Metrics
 
 ENDED_MAX: Final = 2_000
 
@@ -19,8 +20,9 @@ def not_found() -> QueryEngineError:
 class Registry:
     """Finds the one LiveQuery of a query."""
 
-    def __init__(self, store: Store) -> None:
+    def __init__(self, store: Store, metrics: Metrics) -> None:
         self._store = store
+        self._metrics = metrics
         self._active: dict[Key, LiveQuery] = {}
         self._ended: OrderedDict[Key, LiveQuery] = OrderedDict()
 
@@ -33,7 +35,7 @@ class Registry:
         key = (query.tenant, query.query_id)
         live = self._active.get(key) or self._ended.get(key)
         if live is None:
-            live = LiveQuery(query)
+            live = LiveQuery(query, self._metrics.ended)
         else:
             live.take(query)
         self.keep(live)

@@ -149,6 +149,10 @@ class Streams:
         self._readers: Counter[LiveQuery] = Counter()
         self._draining = False
 
+    @property
+    def open(self) -> int:
+        return self._readers.total()
+
     def drain(self) -> None:
         """Let every stream end in Rotated, at its next page."""
         self._draining = True

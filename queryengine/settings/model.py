@@ -54,6 +54,13 @@ def _address(value: str) -> str:
     return value
 
 
+def _metrics_address(value: str) -> str:
+    match = _ADDRESS.fullmatch(value)
+    if value and (match is None or match[2] is None or int(match[2]) > 65535):
+        raise ValueError("expected host:port, [IPv6 address]:port or nothing")
+    return value
+
+
 class ServerSettings(_Group):
     """Where the service listens and how it stops."""
 
@@ -65,12 +72,17 @@ class ServerSettings(_Group):
         default="127.0.0.1:8816",
         description="Address for health checks, apart from the service so that load cannot fail them.",
     )
+    metrics_listen: str = Field(
+        default="127.0.0.1:8817",
+        description="Address of metrics for Prometheus, over HTTP: host:port; empty for none.",
+    )
     reflection: bool = Field(default=True, description="Whether clients may ask for the contract (gRPC reflection).")
     drain_seconds: float = Field(
         default=20, ge=0, description="Longest wait for running queries when the server stops."
     )
 
     _check_addresses = field_validator("listen", "admin_listen")(_address)
+    _check_metrics_address = field_validator("metrics_listen")(_metrics_address)
 
 
 def _state_directory() -> Path:

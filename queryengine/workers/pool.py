@@ -146,9 +146,10 @@ class Slot:
 class _Seat:
     """Keeps one worker process alive and knows what runs on it."""
 
-    def __init__(self, config: EngineConfig, freed: Callable[[str], None]) -> None:
+    def __init__(self, config: EngineConfig, freed: Callable[[str], None], restarted: Callable[[str], None]) -> None:
         self._config = config
         self._freed = freed
+        self._restarted = restarted
         self._process: WorkerProcess | None = None
         self._health: Health | None = None
         """Of an engine that is elsewhere; one inside the worker process lives as long as that does."""
@@ -195,6 +196,7 @@ class _Seat:
             steady = self._was_used or loop.time() - started >= STEADY_SECONDS
             failures = 0 if steady else failures + 1
             logger.warning("worker of engine %s ended: %s", self._config.name, description)
+            self._restarted(self._config.name)
 
     def take(self) -> Slot | None:
         if self.free <= 0 or self._process is None:
@@ -340,11 +342,17 @@ class EngineLoad:
 
 
 class WorkerPool:
-    """All engine workers. `freed` is called with an engine's name whenever a slot of it may have come free."""
+    """All engine workers. Both are called with an engine's name: `freed` whenever a slot of it may have come free,
+    `restarted` whenever a worker of it ended and is to be started again.
+    """
 
-    def __init__(self, configs: list[EngineConfig], freed: Callable[[str], None]) -> None:
+    def __init__(
+        self, configs: list[EngineConfig], freed: Callable[[str], None], restarted: Callable[[str], None]
+    ) -> None:
         self._configs = {config.name: config for config in configs}
-        self._seats = {config.name: [_Seat(config, freed) for _ in range(config.workers)] for config in configs}
+        self._seats = {
+            config.name: [_Seat(config, freed, restarted) for _ in range(config.workers)] for config in configs
+        }
         self._keepers: list[asyncio.Task[None]] = []
 
     def start(self) -> None:

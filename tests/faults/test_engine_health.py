@@ -6,7 +6,9 @@ from pathlib import Path
 
 import grpc
 
+from queryengine.app import Service
 from queryengine.v1 import query_service_pb2 as pb
+from tests.scraping import scrape
 from tests.support import COMPLETED, FAILED, QUEUED, RUNNING, WAIT, Api, Gate, refused, serving, until
 
 CAUSE = "connection refused, as scripted"
@@ -22,7 +24,7 @@ class Outage:
 
 
 @asynccontextmanager
-async def beside_duckdb(folder: Path) -> AsyncIterator[tuple[Api, Outage]]:
+async def beside_duckdb(folder: Path) -> AsyncIterator[tuple[Service, Api, Outage]]:
     """A service with an engine elsewhere, which is up, and its outage to come."""
     outage = Outage(folder / "down")
     remote = {"embedded": False, "down_while": str(outage.path)}
@@ -36,7 +38,7 @@ async def beside_duckdb(folder: Path) -> AsyncIterator[tuple[Api, Outage]]:
     ):
         api = Api(channel, "tenant")
         await is_seen(api, available=True)
-        yield api, outage
+        yield service, api, outage
 
 
 async def remote(api: Api) -> pb.EngineInfo:
@@ -52,7 +54,7 @@ async def is_seen(api: Api, *, available: bool) -> None:
 
 
 async def test_a_probe_finds_out_and_the_others_do_not_notice(tmp_path: Path) -> None:
-    async with beside_duckdb(tmp_path) as (api, outage):
+    async with beside_duckdb(tmp_path) as (_, api, outage):
         outage.begin()
         await is_seen(api, available=False)
         assert (await remote(api)).detail == CAUSE
@@ -65,7 +67,7 @@ async def test_a_probe_finds_out_and_the_others_do_not_notice(tmp_path: Path) ->
 
 
 async def test_a_query_that_meets_the_loss_waits_again_and_runs(tmp_path: Path) -> None:
-    async with beside_duckdb(tmp_path) as (api, outage):
+    async with beside_duckdb(tmp_path) as (_, api, outage):
         # Between two probes: the query is the first to see it.
         outage.begin()
         status = (await api.submit("rows 3", engine="remote")).status
@@ -77,7 +79,7 @@ async def test_a_query_that_meets_the_loss_waits_again_and_runs(tmp_path: Path) 
 
 
 async def test_who_waits_too_long_is_told_why_the_engine_is_down(tmp_path: Path) -> None:
-    async with beside_duckdb(tmp_path) as (api, outage):
+    async with beside_duckdb(tmp_path) as (_, api, outage):
         outage.begin()
         await is_seen(api, available=False)
         limits = {"queue_timeout": {"nanos": 300_000_000}}
@@ -91,7 +93,7 @@ async def test_who_waits_too_long_is_told_why_the_engine_is_down(tmp_path: Path)
 
 
 async def test_what_runs_while_the_engine_is_in_doubt_runs_on(tmp_path: Path) -> None:
-    async with beside_duckdb(tmp_path) as (api, outage):
+    async with beside_duckdb(tmp_path) as (_, api, outage):
         gate = Gate(tmp_path / "gate")
         query_id = (await api.submit(f"rows 1; {gate.script}; rows 1", engine="remote")).status.query_id
         await api.reached(query_id, RUNNING)
@@ -100,3 +102,22 @@ async def test_what_runs_while_the_engine_is_in_doubt_runs_on(tmp_path: Path) ->
         await is_seen(api, available=False)
         gate.open()
         assert (await api.ended(query_id)).state == COMPLETED
+
+
+async def test_the_metrics_show_the_outage(tmp_path: Path) -> None:
+    async with beside_duckdb(tmp_path) as (service, api, outage):
+        assert (await scrape(service))("engine_up", engine="remote") == 1
+        outage.begin()
+        await is_seen(api, available=False)
+        waiting = (await api.submit("rows 1", engine="remote")).status.query_id
+        seen = await scrape(service)
+        assert (seen("engine_up", engine="remote"), seen("engine_up", engine="duckdb")) == (0, 1)
+        assert seen("engine_queued", engine="remote") == 1
+        # The engine is elsewhere: the processes that speak to it live on.
+        assert seen("engine_workers", engine="remote") == 1
+        outage.end()
+        assert (await api.ended(waiting)).state == COMPLETED
+        seen = await scrape(service)
+        assert seen("engine_up", engine="remote") == 1
+        assert seen("queries_ended_total", engine="remote", state="COMPLETED", reason="") == 1
+        assert seen("worker_restarts_total", engine="remote") == 0

@@ -15,6 +15,7 @@ import pytest_asyncio
 
 from queryengine.v1 import query_pb2
 from queryengine.v1 import query_service_pb2 as pb
+from tests.scraping import scrape
 from tests.server_process import ServerProcess, server_process
 from tests.support import CANCELLED, COMPLETED, FAILED, RUNNING, WAIT, Api, new_id, refused, until
 
@@ -178,3 +179,31 @@ async def test_what_waited_still_runs_in_its_order(after: Aftermath) -> None:
     assert {status.state for status in ended} == {COMPLETED}
     starts = [status.start_time.ToMicroseconds() for status in ended]
     assert starts == sorted(starts)
+
+
+async def test_what_recovery_ends_is_counted_and_not_timed(tmp_path: Path) -> None:
+    with server_process(tmp_path, engines={"scripted": {"type": "scripted", "workers": 2}}) as server:
+        server.start()
+        async with grpc.aio.insecure_channel(server.address) as channel:
+            api = Api(channel, "tenant")
+            begun = (await api.script(f"rows 1; gate {server.gate}")).status.query_id
+            empty = (await api.script(f"gate {server.gate}; rows 2")).status.query_id
+            await api.has_rows(begun)
+            await api.reached(empty, RUNNING)
+            server.kill()
+        server.start()
+        async with grpc.aio.insecure_channel(server.address) as channel:
+            api = Api(channel, "tenant")
+            seen = await scrape(server)
+            assert seen("queries_ended_total", engine="scripted", state="FAILED", reason="SERVER_LOST") == 1
+            assert seen.ended() == 1
+            assert seen("execution_seconds_count", engine="scripted") == 0
+            # To ask for it is no second end; the other one runs again and has its own.
+            assert (await api.status(begun)).error.reason == "SERVER_LOST"
+            server.gate.touch()
+            assert (await api.ended(empty)).state == COMPLETED
+            seen = await scrape(server)
+            assert seen("queries_ended_total", engine="scripted", state="COMPLETED", reason="") == 1
+            assert seen.ended() == 2
+            assert seen("execution_seconds_count", engine="scripted") == 1
+            assert seen("queries_submitted_total", engine="scripted") == 0

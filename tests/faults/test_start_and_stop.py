@@ -13,7 +13,7 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from queryengine.v1 import result_pb2
 from tests.server_process import ServerProcess, server_process
-from tests.support import COMPLETED, FAILED, QUEUED, RUNNING, SERVICE, WAIT, Api, Received, refused, until
+from tests.support import COMPLETED, FAILED, LOOPBACK, QUEUED, RUNNING, SERVICE, WAIT, Api, Received, refused, until
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
@@ -71,7 +71,7 @@ async def test_a_stop_lets_streams_rotate_and_queries_end(tmp_path: Path) -> Non
 
 
 async def test_a_query_that_does_not_end_in_time_is_put_back_or_failed(tmp_path: Path) -> None:
-    stopping = {"listen": "127.0.0.1:0", "admin_listen": "127.0.0.1:0", "drain_seconds": 0.3}
+    stopping = {**LOOPBACK, "drain_seconds": 0.3}
     with server_process(tmp_path, engines=SCRIPTED, server=stopping) as server:
         server.start()
         async with calling(server) as api:
@@ -123,11 +123,11 @@ async def test_a_second_server_on_one_state_is_refused(tmp_path: Path) -> None:
             assert reply.status.state == COMPLETED
 
 
-@pytest.mark.parametrize("which", ["listen", "admin_listen"])
+@pytest.mark.parametrize("which", ["listen", "admin_listen", "metrics_listen"])
 async def test_a_taken_port_is_refused_with_its_address(tmp_path: Path, which: str) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         address = f"127.0.0.1:{taken.getsockname()[1]}"
-        listening = {"listen": "127.0.0.1:0", "admin_listen": "127.0.0.1:0", which: address}
+        listening = {**LOOPBACK, which: address}
         with server_process(tmp_path, engines=SCRIPTED, server=listening) as server:
             assert await asyncio.to_thread(server.launch().wait, 30) == 1
             assert f"cannot listen on {address}" in server.errors

@@ -41,6 +41,7 @@ def test_without_keys_everything_has_its_default(given: Load, text: str) -> None
     settings = given(text)
     assert settings == load(None)
     assert (settings.server.listen, settings.server.admin_listen) == ("127.0.0.1:8815", "127.0.0.1:8816")
+    assert settings.server.metrics_listen == "127.0.0.1:8817"
     assert list(settings.engines) == [settings.default_engine] == ["duckdb"]
     assert settings.engines["duckdb"].workers >= 2
     assert settings.results.page_bytes == settings.results.inline_bytes == 1 << 20
@@ -81,6 +82,11 @@ def test_nothing_can_be_changed_afterwards() -> None:
         settings.server.listen = "localhost:1"
 
 
+@pytest.mark.parametrize("address", ["", "[::1]:0", "0.0.0.0:9"])
+def test_metrics_have_an_address_or_none(given: Load, address: str) -> None:
+    assert given(f"server: {{metrics_listen: '{address}'}}").server.metrics_listen == address
+
+
 def test_state_lives_in_the_folder_for_state(given: Load, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HOME", "/home/someone")
     monkeypatch.delenv("XDG_STATE_HOME", raising=False)
@@ -104,6 +110,17 @@ def test_state_lives_in_the_folder_for_state(given: Load, monkeypatch: pytest.Mo
         (
             "\n\nserver:\n  listen: nowhere",
             ("s.yaml:4: server.listen: expected host:port, [IPv6 address]:port or unix:path, not 'nowhere'"),
+        ),
+        (
+            "server: {metrics_listen: 'unix:/tmp/metrics'}",
+            (
+                "s.yaml:1: server.metrics_listen: expected host:port, [IPv6 address]:port or nothing, "
+                "not 'unix:/tmp/metrics'"
+            ),
+        ),
+        (
+            "server: {metrics_listen: 'a:70000'}",
+            ("s.yaml:1: server.metrics_listen: expected host:port, [IPv6 address]:port or nothing, not 'a:70000'"),
         ),
         (
             "server: {listen: 'a:70000'}",

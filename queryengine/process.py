@@ -1,0 +1,72 @@
+"""A server as a process: its log, its signals, what it prints, its exit code."""
+
+import asyncio
+import logging
+import os
+import signal
+import sys
+from contextlib import suppress
+
+from queryengine import __version__
+from queryengine.api.server import PortTaken
+from queryengine.app import Service
+from queryengine.codec.memory import keep_malloc_memory
+from queryengine.settings import Settings, SettingsError
+from queryengine.store import StoreUnusable
+from queryengine.telemetry.logs import set_up_logging
+
+logger = logging.getLogger(__name__)
+
+
+def serve(settings: Settings) -> int:
+    """Run a server until SIGTERM or SIGINT; a second signal ends it at once. Returns the exit code."""
+    set_up_logging(level=settings.log.level, as_json=settings.log.format == "json")
+    keep_malloc_memory()
+    return asyncio.run(_serve(settings))
+
+
+async def _serve(settings: Settings) -> int:
+    service = Service(settings)
+    stopping = asyncio.Event()
+    loop = asyncio.get_running_loop()
+
+    def on_signal() -> None:
+        if stopping.is_set():
+            logger.warning("second signal: ending at once; unfinished queries recover at the next start")
+            os._exit(1)
+        stopping.set()
+
+    for each in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(each, on_signal)
+    try:
+        await service.start()
+    except (PortTaken, SettingsError, StoreUnusable) as cause:
+        print(f"queryengine: {cause}", file=sys.stderr)  # noqa: T201
+        return 1
+    print(banner(service), flush=True)  # noqa: T201
+    await stopping.wait()
+    print("stopping: streams rotate, running queries get their time", file=sys.stderr, flush=True)  # noqa: T201
+    with suppress(asyncio.CancelledError):
+        await service.stop()
+    return 0
+
+
+def banner(service: Service) -> str:
+    """What a person sees at start: addresses, engines, state, and the first command to paste."""
+    settings = service.settings
+    engines = [
+        f"  engine   {name} ({engine.type}, {engine.workers} workers)"
+        + (" default" if name == settings.default_engine else "")
+        for name, engine in settings.engines.items()
+    ]
+    server = "" if service.address == "127.0.0.1:8815" else f" --server {service.address}"
+    lines = [
+        f"queryengine {__version__}",
+        f"  gRPC     {service.address}" + (" (reflection on)" if settings.server.reflection else ""),
+        f"  health   {service.admin_address}",
+        *([f"  metrics  http://{service.metrics_address}/metrics"] if service.metrics_address else []),
+        *engines,
+        f"  state    {settings.state.directory.resolve()}",
+        f'  try      queryengine sql{server} "SELECT 42 AS answer"',
+    ]
+    return "\n".join(lines)

@@ -1,0 +1,71 @@
+"""A query in memory ends once, whatever records arrive late."""
+
+from dataclasses import replace
+
+import pytest
+
+from queryengine.core.live import LiveQuery
+from queryengine.domain.errors import Failure, Reason
+from queryengine.domain.lifecycle import QueryState
+from queryengine.domain.query import VERSION_STEP, Query, QuerySpec
+
+FAILED = {"state": QueryState.FAILED, "failure": Failure(Reason.ENGINE_ERROR, "gone")}
+
+
+@pytest.fixture
+def query() -> Query:
+    spec = QuerySpec(
+        sql="SELECT 1",
+        engine="duckdb",
+        engine_type="duckdb",
+        routing_reason="default",
+        queue_timeout_ms=1,
+        execution_timeout_ms=1,
+        ttl_ms=1,
+    )
+    return Query(
+        tenant="t",
+        query_id="q",
+        subject="",
+        spec=spec,
+        fingerprint="",
+        query_hash="",
+        state=QueryState.RUNNING,
+        attempt=1,
+        submit_us=0,
+    )
+
+
+def later(query: Query, steps: int, **facts: object) -> Query:
+    return replace(query, version=query.version + steps * VERSION_STEP, **facts)
+
+
+def test_an_end_is_told_once_and_before_anybody_wakes(query: Query) -> None:
+    ended: list[Query] = []
+    live = LiveQuery(query, ended.append)
+    live.amend(rows=1)
+    live.take(later(query, 1, rows=2))
+    assert ended == []
+    live.take(later(query, 2, **FAILED))
+    live.take(later(query, 3, **FAILED))
+    assert [each.state for each in ended] == [QueryState.FAILED]
+
+
+def test_a_completion_that_was_told_is_not_taken_back(query: Query) -> None:
+    ended: list[Query] = []
+    live = LiveQuery(query, ended.append)
+    live.amend(state=QueryState.COMPLETED, end_us=1)
+    version = live.version
+    # A cancel that was written before the completion, and answers after it.
+    live.take(later(query, 1, cancel_us=1))
+    assert (live.query.state, live.version) == (QueryState.COMPLETED, version)
+    live.take(later(query, 2, state=QueryState.COMPLETED, end_us=1, cancel_us=1))
+    assert live.query.cancel_us == 1
+    assert len(ended) == 1
+
+
+def test_a_query_that_had_ended_before_does_not_end_again(query: Query) -> None:
+    ended: list[Query] = []
+    live = LiveQuery(later(query, 1, **FAILED), ended.append)
+    live.take(later(query, 2, **FAILED))
+    assert ended == []
