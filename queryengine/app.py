@@ -78,12 +78,13 @@ class Service:
         self.owner = str(uuid.uuid4())
         self._store = await Store.open(state.database, owner=self.owner)
         try:
-            await self._build()
+            await self._begin(await self._build())
         except BaseException:
             await self.stop(0)
             raise
 
-    async def _build(self) -> None:
+    async def _build(self) -> dict[str, EngineConfig]:
+        """Make the parts, of which nothing runs yet; returns the configured engines."""
         settings, clock, store = self.settings, self._clock, self._store
         configs = {name: _engine_config(settings, name) for name in settings.engines}
         self._spool = Spool(settings.state.spool)
@@ -138,15 +139,20 @@ class Service:
             queries=self._queries,
             clock=clock,
             metrics=self._metrics,
+            engines=configs,
             disk=self._disk,
             sweep_seconds=SWEEP_SECONDS,
             keep_records_us=int(settings.records.keep_seconds * 1e6),
         )
+        return configs
+
+    async def _begin(self, configs: dict[str, EngineConfig]) -> None:
+        """Start the workers, take up what a former process left, listen."""
         self.pool.start()
         traits, _ = await asyncio.gather(self._engine_traits(), self._cutter.start())
         self._engines = Engines(
             configs=configs,
-            default=settings.default_engine,
+            default=self.settings.default_engine,
             traits=traits,
             pool=self.pool,
             dispatcher=self._dispatcher,
@@ -327,6 +333,7 @@ def _result_limits(settings: Settings, spec: QuerySpec) -> ResultLimits:
         byte_limit=spec.byte_limit,
         on_limit=spec.on_limit,
         bytes_max=results.query_bytes_max,
+        sync_segments=results.sync == "all",
     )
 
 

@@ -6,7 +6,7 @@ record, which the next sweep finds and deletes.
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from concurrent.futures import Executor
 from typing import Final, TypeVar
 
@@ -48,6 +48,7 @@ class Janitor:
         queries: Queries,
         clock: Clock,
         metrics: Metrics,
+        engines: Collection[str],
         disk: Executor,
         sweep_seconds: float,
         keep_records_us: int,
@@ -59,6 +60,7 @@ class Janitor:
         self._queries = queries
         self._clock = clock
         self._metrics = metrics
+        self._engines = engines
         self._disk = disk
         self._sweep_seconds = sweep_seconds
         self._keep_records_us = keep_records_us
@@ -66,19 +68,21 @@ class Janitor:
     async def recover(self) -> None:
         """Give every query that a former process left unfinished a state that will end."""
         await self._on_disk(self._meter.measure)
-        for query in await self._store.recover():
+        for found in await self._store.recover():
+            query = found
+            if query.state is QueryState.RUNNING:
+                event, changes = await self._verdict(query)
+                _, query = await self._store.advance(query, event, changes=changes)
+                if query.state is not QueryState.COMPLETED:
+                    await self.remove_result(query)
+                logger.info("query %s was running when the server ended: now %s", query.query_id, query.state)
+            if query.state is QueryState.QUEUED and query.spec.engine not in self._engines:
+                changes = {"end_us": self._clock.now_us(), "failure": _engine_gone(query.spec.engine)}
+                _, query = await self._store.advance(query, Event.FAIL, changes=changes)
             if query.state is QueryState.QUEUED:
                 self._queries.adopt(query)
-                continue
-            event, changes = await self._verdict(query)
-            _, settled = await self._store.advance(query, event, changes=changes)
-            if settled.state is not QueryState.COMPLETED:
-                await self.remove_result(settled)
-            if settled.state is QueryState.QUEUED:
-                self._queries.adopt(settled)
             else:
-                self._metrics.recovered(settled)
-            logger.info("query %s was running when the server ended: now %s", query.query_id, settled.state)
+                self._metrics.recovered(query)
 
     async def keep_sweeping(self) -> None:
         """Sweep for ever."""
@@ -184,6 +188,11 @@ class Janitor:
     async def _on_disk(self, call: Callable[[], T]) -> T:
         loop = asyncio.get_running_loop()
         return await loop.run_in_executor(self._disk, call)
+
+
+def _engine_gone(engine: str) -> Failure:
+    message = f"engine {engine!r} is configured no more; submit the query again, to another engine"
+    return Failure(Reason.UNKNOWN_ENGINE, message, {"engine": engine})
 
 
 def _stored_bytes(live: LiveQuery) -> int:

@@ -1,4 +1,4 @@
-"""A Submit that comes again after a restart: its query is found, wherever a new one would go."""
+"""What a restart finds: a Submit that comes again has its query, and one for an engine that is gone ends."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -9,7 +9,7 @@ import grpc
 import pytest
 
 from queryengine.app import Service
-from tests.support import RUNNING, WAIT, Api, but_version, new_id, refused, serving, until
+from tests.support import FAILED, QUEUED, RUNNING, WAIT, Api, but_version, new_id, refused, serving, until
 
 ENDLESS = "SELECT count(*) FROM range(1_000_000_000_000)"
 FAILING = "SELECT error('out of cheese')"
@@ -22,7 +22,7 @@ async def served(directory: Path, **groups: Any) -> AsyncIterator[tuple[Service,
 
 
 @pytest.mark.parametrize("sql", ["SELECT 5 AS a", FAILING])
-async def test_it_is_the_same_query_with_the_same_rows(grpc_awake: None, tmp_path: Path, sql: str) -> None:
+async def test_a_submit_again_is_the_same_query_with_the_same_rows(grpc_awake: None, tmp_path: Path, sql: str) -> None:
     chosen = new_id()
     async with served(tmp_path) as (_, api):
         first = await api.submit(sql, query_id=chosen, wait_timeout=WAIT)
@@ -37,7 +37,7 @@ async def test_it_is_the_same_query_with_the_same_rows(grpc_awake: None, tmp_pat
 
 
 @pytest.mark.parametrize("sql", ["SELECT 5 AS a", FAILING])
-async def test_it_is_not_taken_for_another_request(grpc_awake: None, tmp_path: Path, sql: str) -> None:
+async def test_an_id_of_before_is_not_taken_for_another_request(grpc_awake: None, tmp_path: Path, sql: str) -> None:
     chosen = new_id()
     async with served(tmp_path) as (_, api):
         first = await api.submit(sql, query_id=chosen, wait_timeout=WAIT)
@@ -48,7 +48,9 @@ async def test_it_is_not_taken_for_another_request(grpc_awake: None, tmp_path: P
         assert but_version(await api.status(chosen)) == but_version(first.status)
 
 
-async def test_it_is_found_where_a_new_one_would_wait_or_be_refused(grpc_awake: None, tmp_path: Path) -> None:
+async def test_a_submit_again_is_found_where_a_new_one_would_wait_or_be_refused(
+    grpc_awake: None, tmp_path: Path
+) -> None:
     waiting, refusable = new_id(), new_id()
     async with served(tmp_path) as (_, api):
         for chosen in (waiting, refusable):
@@ -62,3 +64,19 @@ async def test_it_is_found_where_a_new_one_would_wait_or_be_refused(grpc_awake: 
         assert (await api.submit(FAILING, query_id=refusable)).existing
         for each in (queued, busy):
             await api.cancel(each.status.query_id, wait_timeout=WAIT)
+
+
+async def test_a_query_of_an_engine_that_is_configured_no_more_fails(grpc_awake: None, tmp_path: Path) -> None:
+    duckdb = {"type": "duckdb", "workers": 1}
+    async with served(tmp_path, engines={"old": duckdb}) as (_, api):
+        running = await api.submit(ENDLESS)
+        await api.reached(running.status.query_id, RUNNING)
+        waiting = await api.submit("SELECT 1")
+        await api.reached(waiting.status.query_id, QUEUED)
+    async with served(tmp_path, engines={"new": duckdb}) as (_, api):
+        for query in (running, waiting):
+            status = await api.status(query.status.query_id)
+            assert status.state == FAILED
+            assert status.error.reason == "UNKNOWN_ENGINE"
+            assert "'old'" in status.error.message
+        assert (await api.submit("SELECT 1", wait_timeout=WAIT)).HasField("end")
