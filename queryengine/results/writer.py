@@ -58,6 +58,8 @@ class ResultLimits:
     on_limit: LimitAction
     bytes_max: int
     """The service's own bound; reaching it always fails the query."""
+    sync_segments: bool
+    """Whether every segment is on disk before the END marker, or the last one alone, with the marker."""
 
 
 class ResultWriter:
@@ -136,7 +138,11 @@ class ResultWriter:
         self._store(pending)
 
     def finish(self, *, rows_scanned: int | None, bytes_scanned: int | None) -> ResultTotals:
-        """Store what is left and the END marker; durable when it returns, and immutable from then on."""
+        """Store what is left and the END marker, on disk when it returns. The result is immutable from then on.
+
+        Earlier segments are on disk too with `sync_segments`. Without it the system writes them when it sees fit, and
+        one that a power failure takes shows as a gap before the marker, or by a checksum.
+        """
         self.flush()
         totals = ResultTotals(self._rows, self._pages, self._bytes, self.truncation, rows_scanned, bytes_scanned)
         body = json.dumps(totals.to_json()).encode()
@@ -227,9 +233,11 @@ class ResultWriter:
 
     def _next_segment(self) -> None:
         if self._descriptor >= 0:
-            finished = self._descriptor
-            self._syncs.append(self._syncer.submit(_sync_and_close, finished))
-            self._descriptor = -1
+            finished, self._descriptor = self._descriptor, -1
+            if self._limits.sync_segments:
+                self._syncs.append(self._syncer.submit(_sync_and_close, finished))
+            else:
+                os.close(finished)
         self._segment += 1
         flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
         path = segment_path(self._directory, self._segment)

@@ -219,6 +219,11 @@ class ResultSettings(_Group):
         description="Part of the room in use at which the largest running query fails.",
     )
     segment_bytes: int = Field(default=16 * MIB, ge=MIB, description="Size of one file of stored pages.")
+    sync: Literal["end", "all"] = Field(
+        default="end",
+        description="Files forced to disk before a query is completed: `end`, the last one with the end marker; `all`, "
+        "for results that must outlive a power failure.",
+    )
 
     @field_validator("ttl_max_seconds")
     @classmethod

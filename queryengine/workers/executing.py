@@ -32,10 +32,8 @@ BATCHES_AHEAD: Final = 2
 PROGRESS_SECONDS: Final = 0.2
 LATER_FLUSH_SECONDS: Final = 0.5
 """How long rows may wait for more rows once the first page is out."""
-HOLD_SECONDS: Final = 0.01
-"""How long a frame may wait for the next one, such as the columns for the first rows, to be told together."""
-PAGES_SECONDS: Final = 0.005
-"""Pages that come faster than this are told together: each waking of the server costs as much as reading a page."""
+SCHEMA_SECONDS: Final = 0.01
+"""How long the columns may wait for the first rows, to be told together."""
 THREADS_MAX: Final = 1024
 """More than any number of slots needs: two each, and one for each cancel."""
 
@@ -116,8 +114,6 @@ class Run:
         self._has_pending = False
         self._held = b""
         """Frames that go with the next one."""
-        self._held_since = 0.0
-        self._last_sent = 0.0
 
     def pull(self) -> None:
         """Drive the engine; everything it yields or raises goes through the queue, in order."""
@@ -196,9 +192,8 @@ class Run:
             if writer is None:
                 raise error(Reason.ENGINE_ERROR, "the engine told no columns")
             progress = self._progress()
+            # Before the end, so that the server prepares its answer while the disk works.
             writer.flush()
-            # The server prepares its answer while the disk works.
-            self._flush()
             totals = writer.finish(rows_scanned=progress.rows_scanned, bytes_scanned=progress.bytes_scanned)
             return {"type": "end", "totals": totals.to_json()}
         finally:
@@ -220,9 +215,7 @@ class Run:
         while True:
             now = time.monotonic()
             pending_since = pending_since or now
-            if self._held and now >= self._held_since + HOLD_SECONDS:
-                self._flush()
-            timeout = HOLD_SECONDS if self._held else PROGRESS_SECONDS
+            timeout = SCHEMA_SECONDS if self._held else PROGRESS_SECONDS
             if self._has_pending:
                 timeout = min(timeout, max(0.0, pending_since + self._flush_seconds - now))
             try:
@@ -243,9 +236,7 @@ class Run:
             yield item
 
     def _published(self, entry: PageEntry) -> None:
-        self._hold({"type": "page", "page": entry.to_json()})
-        if time.monotonic() >= self._last_sent + PAGES_SECONDS:
-            self._flush()
+        self._send({"type": "page", "page": entry.to_json()})
 
     def _progress(self) -> Progress:
         return self._execution.progress() if self._execution is not None else Progress()
@@ -257,8 +248,6 @@ class Run:
             self._flush()
 
     def _hold(self, header: dict[str, Any], blob: bytes = b"") -> None:
-        if not self._held:
-            self._held_since = time.monotonic()
         self._held += encode({**header, "execution": self._order.execution}, blob)
 
     def _hold_progress(self, progress: Progress) -> None:
@@ -271,7 +260,6 @@ class Run:
 
     def _flush(self) -> None:
         frames, self._held = self._held, b""
-        self._last_sent = time.monotonic()
         self._role.send(frames)
 
 

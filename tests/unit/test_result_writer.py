@@ -1,5 +1,6 @@
 """The result writer: every row once and in order, in pages near their target, whatever the engine's batches are."""
 
+import os
 from pathlib import Path
 
 import pyarrow as pa
@@ -27,6 +28,7 @@ def limits(**changes: object) -> ResultLimits:
         "byte_limit": 0,
         "on_limit": LimitAction.TRUNCATE,
         "bytes_max": 1 << 40,
+        "sync_segments": False,
     }
     return ResultLimits(**{**values, **changes})  # type: ignore[arg-type]
 
@@ -129,3 +131,34 @@ def test_a_row_of_more_columns_than_one_call_writes_is_whole(tmp_path: Path, com
     assert page is not None
     assert checksum(page.payload) == entry.crc32c
     assert pa.ipc.open_stream(page.payload).read_all().to_pylist() == wide.to_pylist()
+
+
+@pytest.mark.parametrize("sync_segments", [False, True])
+def test_the_last_segment_is_synced_and_the_others_when_asked_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, sync_segments: bool
+) -> None:
+    synced = []
+    monkeypatch.setattr(
+        os, "fdatasync", lambda descriptor: synced.append(Path(f"/proc/self/fd/{descriptor}").readlink())
+    )
+    writer = ResultWriter(tmp_path, SCHEMA, limits(sync_segments=sync_segments), lambda _: None)
+    for start in range(0, 100_000, 10_000):
+        writer.write(batch(start, 10_000))
+    writer.finish(rows_scanned=None, bytes_scanned=None)
+    writer.close()
+    segments = sorted(tmp_path.iterdir())
+    assert len(segments) > 2
+    assert synced == (segments if sync_segments else segments[-1:])
+
+
+def test_a_segment_that_is_gone_leaves_no_whole_result(tmp_path: Path) -> None:
+    writer = ResultWriter(tmp_path, SCHEMA, limits(), lambda _: None)
+    writer.write(batch(0, 100_000))
+    writer.finish(rows_scanned=None, bytes_scanned=None)
+    writer.close()
+    first, second, *_, last = sorted(tmp_path.iterdir())
+    assert load(tmp_path).totals is not None
+    for damage in (second.unlink, lambda: os.truncate(first, 0)):
+        damage()
+        assert last.exists()
+        assert load(tmp_path).totals is None
