@@ -1,11 +1,14 @@
 """A server as a process: its log, its signals, what it prints, its exit code."""
 
 import asyncio
+import gc
 import logging
 import os
 import signal
 import sys
 from contextlib import suppress
+
+import uvloop
 
 from queryengine import __version__
 from queryengine.api.server import PortTaken
@@ -22,7 +25,7 @@ def serve(settings: Settings) -> int:
     """Run a server until SIGTERM or SIGINT; a second signal ends it at once. Returns the exit code."""
     set_up_logging(level=settings.log.level, as_json=settings.log.format == "json")
     keep_malloc_memory()
-    return asyncio.run(_serve(settings))
+    return uvloop.run(_serve(settings))
 
 
 async def _serve(settings: Settings) -> int:
@@ -43,6 +46,9 @@ async def _serve(settings: Settings) -> int:
     except (PortTaken, SettingsError, StoreUnusable) as cause:
         print(f"queryengine: {cause}", file=sys.stderr)  # noqa: T201
         return 1
+    # What is there by now stays: collections need not look at it again and again.
+    gc.collect()
+    gc.freeze()
     print(banner(service), flush=True)  # noqa: T201
     await stopping.wait()
     print("stopping: streams rotate, running queries get their time", file=sys.stderr, flush=True)  # noqa: T201

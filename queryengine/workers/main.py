@@ -4,6 +4,7 @@ Started as `python -m queryengine.workers.main FD PARENT_PID`, never forked, bec
 """
 
 import ctypes
+import gc
 import os
 import resource
 import signal
@@ -40,6 +41,9 @@ def _serve(connection: socket.socket, first: Frame) -> None:
         from queryengine.workers.clerking import ClerkRole
 
         role = ClerkRole(connection, first.header)
+    # What is there by now stays: collections need not look at it again and again.
+    gc.collect()
+    gc.freeze()
     while (frame := receive_frame(connection)) is not None:
         role.handle(frame)
 

@@ -4,10 +4,11 @@ Every execution has a cursor to itself, in a read-only transaction, on one locke
 `interrupt` and `query_progress` may touch a cursor while a call on it is in flight.
 """
 
-import json
+import re
 import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
+from functools import lru_cache
 from typing import Any, Final
 
 import duckdb
@@ -36,6 +37,9 @@ _EACH_CURSOR: Final = (
 )
 _DEADLINE: Final = "SET SESSION max_execution_time = {milliseconds}"
 _READ_ONLY: Final = "BEGIN TRANSACTION READ ONLY"
+_SCANNED: Final = re.compile(r'"(total_rows_scanned|total_bytes_read)": *(\d+)')
+"""In a profile, which is JSON of many times this size. A quote in the SQL text that is in it too has a backslash."""
+_REMEMBERED_MAX: Final = 64
 _SEED: Final = "setseed"
 """The one function that changes a session, by what random() gives next."""
 
@@ -71,6 +75,8 @@ class DuckDBEngine(Engine):
         self._lock = threading.Lock()
         self._open: set[DuckDBExecution] = set()
         self._usual_milliseconds = 0
+        self.placeholders = lru_cache(_REMEMBERED_MAX)(_placeholders)
+        """Names of the placeholders in a text that passes the check; services repeat their statements."""
         self._spare: tuple[duckdb.DuckDBPyConnection, int] | None = None
         """A cursor that nobody uses, and its deadline: to set one up takes longer than a short query."""
 
@@ -158,8 +164,7 @@ class DuckDBExecution(Execution):
 
     def start(self) -> pa.Schema:
         with self._translated(), self._calls.call():
-            parsed = check_text(self._statement.sql)
-            parameters = bind(self._statement.parameters, parsed.named_parameters)
+            parameters = bind(self._statement.parameters, self._engine.placeholders(self._statement.sql))
             self._cursor = cursor = self._engine.cursor(self._milliseconds)
             self._prepare(cursor)
             try:
@@ -277,13 +282,14 @@ class DuckDBExecution(Execution):
         return pa.RecordBatch.from_arrays(columns, schema=self._schema)
 
     def _finish(self) -> None:
-        rows = read_bytes = None
-        with suppress(duckdb.Error, ValueError):
+        counts: dict[str, int] = {}
+        with suppress(duckdb.Error):
             if self._cursor is not None:
-                profile = json.loads(self._cursor.get_profiling_information())
-                rows = int(profile.get("query", {}).get("total_rows_scanned", 0))
-                # 0 for tables in memory, of which DuckDB counts no bytes.
-                read_bytes = int(profile.get("io", {}).get("total_bytes_read", 0)) or None
+                profile = self._cursor.get_profiling_information()
+                counts = {name: int(count) for name, count in _SCANNED.findall(profile)}
+        rows = counts.get("total_rows_scanned")
+        # 0 for tables in memory, of which DuckDB counts no bytes.
+        read_bytes = counts.get("total_bytes_read") or None
         self._progress = Progress(fraction=1.0, rows_scanned=rows, bytes_scanned=read_bytes)
         self._has_ended = True
 
@@ -303,3 +309,7 @@ class DuckDBExecution(Execution):
                 if facts.offset is not None and facts.kind == told(cause).kind:
                     return translated(again, sql, skipped=len(prefix))
         return translated(cause, sql)
+
+
+def _placeholders(sql: str) -> frozenset[str]:
+    return frozenset(check_text(sql).named_parameters)
