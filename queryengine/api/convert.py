@@ -131,15 +131,16 @@ def error(failure: Failure) -> query_pb2.QueryError:
     )
 
 
-def result_end(live: LiveQuery, totals: ResultTotals, attempt: int, now_us: int) -> result_pb2.ResultEnd:
+def result_end(ended: query_pb2.QueryStatus, totals: ResultTotals, attempt: int) -> result_pb2.ResultEnd:
+    """The end of the result of a completed query, whose status this is."""
     return result_pb2.ResultEnd(
         total_rows=totals.rows,
         total_pages=totals.pages,
         total_bytes=totals.bytes,
         truncated=totals.truncation is not None,
         truncation_reason=TRUNCATIONS[totals.truncation],
-        expire_time=timestamp(live.query.expire_us),
-        status=status(live, now_us),
+        expire_time=ended.expire_time if ended.HasField("expire_time") else None,
+        status=ended,
         attempt=attempt,
     )
 

@@ -227,13 +227,12 @@ class Servicer:
                 del self._open_streams[caller.tenant]
 
     def _submit_response(self, live: LiveQuery, existing: bool, inline: InlineRows | None) -> bytes:
-        now_us = self._clock.now_us()
-        response = pb.SubmitResponse(status=convert.status(live, now_us), existing=existing)
+        response = pb.SubmitResponse(status=convert.status(live, self._clock.now_us()), existing=existing)
         if inline is not None:
             response.schema.CopyFrom(_schema(inline.schema, inline.attempt))
             response.next_row = inline.next_row
             if inline.is_all:
-                response.end.CopyFrom(convert.result_end(live, inline.totals, inline.attempt, now_us))
+                response.end.CopyFrom(convert.result_end(response.status, inline.totals, inline.attempt))
         encoded: bytes = response.SerializeToString()
         pages = inline.pages if inline is not None else []
         return encoded + b"".join(convert.embedded(pb.SubmitResponse, "pages", page) for page in pages)
@@ -255,7 +254,7 @@ class Servicer:
             case Rotated():
                 return pb.StreamResultsResponse(rotate=_rotate(item))
             case Finished(totals, attempt):
-                return pb.StreamResultsResponse(end=convert.result_end(live, totals, attempt, now_us))
+                return pb.StreamResultsResponse(end=convert.result_end(convert.status(live, now_us), totals, attempt))
             case Beat() | PageMessage():
                 return pb.StreamResultsResponse(heartbeat=self._heartbeat(live))
 

@@ -5,6 +5,7 @@ import os
 import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 
 from queryengine.results.index import PageIndex
@@ -21,6 +22,7 @@ class SpooledQuery:
     changed_us: int
 
 
+@lru_cache(1024)
 def tenant_hash(tenant: str) -> str:
     """The folder name of a tenant: fixed length and free of whatever the tenant's name holds."""
     return hashlib.sha256(tenant.encode()).hexdigest()[:24]
