@@ -184,7 +184,7 @@ class LimitSettings(_Group):
 class ResultSettings(_Group):
     """How results are cut into pages and how long they are kept."""
 
-    page_bytes: int = Field(default=MIB, ge=4 * KIB, le=3 * MIB, description="Size a page aims at.")
+    page_bytes: int = Field(default=2 * MIB, ge=4 * KIB, le=3 * MIB, description="Size a page aims at.")
     first_page_flush_ms: int = Field(
         default=50, ge=0, description="Time after which the first page is sent, full or not, in ms."
     )

@@ -44,7 +44,7 @@ def test_without_keys_everything_has_its_default(given: Load, text: str) -> None
     assert settings.server.metrics_listen == "127.0.0.1:8817"
     assert list(settings.engines) == [settings.default_engine] == ["duckdb"]
     assert settings.engines["duckdb"].workers >= 2
-    assert settings.results.page_bytes == settings.results.inline_bytes == 1 << 20
+    assert settings.results.page_bytes == 2 * settings.results.inline_bytes == 2 << 20
     assert settings.results.spool_bytes_max is None
     assert settings.limits.sql_bytes == 128 << 10
     assert settings.streams.rotate_seconds == 120

@@ -19,6 +19,9 @@ ROWS_MAX: Final = 122_880
 """A row group of DuckDB, and its fastest batch."""
 ROWS_MIN: Final = 2_048
 """A vector of DuckDB: it holds no fewer rows than this at a time itself."""
+_VECTORS: Final = ROWS_MAX // ROWS_MIN
+_SHARES: Final = tuple(share for share in range(1, _VECTORS + 1) if _VECTORS % share == 0)
+"""Into how many equal batches a row group can be cut. Any other number leaves a small rest in each."""
 BATCH_BYTES: Final = 8 << 20
 """What a batch of rows as wide as their types suggest may take."""
 TEXT_BYTES: Final = 128
@@ -66,10 +69,9 @@ def plan(types: Sequence[Any]) -> ColumnPlan:
             f"CAST(#{number} AS {cast})" if cast else f"#{number}" for number, cast in enumerate(casts, 1)
         )
     width = sum(_guessed_bytes(each) for each in types)
-    rows = max(ROWS_MIN, min(ROWS_MAX, BATCH_BYTES // max(1, width)))
     # A batch that ends within a vector makes DuckDB copy both halves.
-    rows -= rows % ROWS_MIN
-    return ColumnPlan(projection, any(_needs_lossless(each) for each in types), rows)
+    shares = min(_SHARES, key=lambda share: abs(share - ROWS_MAX * width / BATCH_BYTES))
+    return ColumnPlan(projection, any(_needs_lossless(each) for each in types), ROWS_MAX // shares)
 
 
 def type_name(duckdb_type: Any) -> str:
