@@ -39,6 +39,7 @@ import pyarrow as pa
 
 from queryengine.domain.errors import Position, Reason, error
 from queryengine.engines.base import Engine, EngineTraits, Execution, Progress, Statement
+from queryengine.engines.executions import OpenExecutions
 from queryengine.engines.interrupting import cancelled
 from queryengine.engines.parameters import check_names, name_of
 from queryengine.engines.sqltext import position_of_character
@@ -156,7 +157,7 @@ class ScriptedEngine(Engine):
             raise error(Reason.ENGINE_UNAVAILABLE, str(cause), engine=name)
         self._name = name
         self._down_while = Path(options["down_while"]) if "down_while" in options else None
-        self._open: set[ScriptedExecution] = set()
+        self._executions: OpenExecutions[ScriptedExecution] = OpenExecutions()
 
     def version(self) -> str:
         return "Scripted 1"
@@ -166,13 +167,10 @@ class ScriptedEngine(Engine):
             raise error(Reason.ENGINE_UNAVAILABLE, "connection refused, as scripted", engine=self._name)
 
     def open(self, statement: Statement) -> "ScriptedExecution":
-        execution = ScriptedExecution(statement, self.probe, self._open.discard)
-        self._open.add(execution)
-        return execution
+        return self._executions.add(ScriptedExecution(statement, self.probe, self._executions.remove))
 
     def close(self) -> None:
-        for execution in tuple(self._open):
-            execution.close()
+        self._executions.close()
 
 
 class ScriptedExecution(Execution):

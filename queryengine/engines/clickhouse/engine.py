@@ -8,7 +8,7 @@ import json
 import threading
 import uuid
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from typing import Any
 
 import pyarrow as pa
@@ -31,6 +31,7 @@ from queryengine.engines.clickhouse.settings import (
 )
 from queryengine.engines.clickhouse.stream import ArrowStream, parts
 from queryengine.engines.clickhouse.types import parse
+from queryengine.engines.executions import OpenExecutions
 from queryengine.engines.interrupting import Interruptible
 
 
@@ -73,29 +74,19 @@ class ClickHouseEngine(Engine):
             raise error(Reason.ENGINE_UNAVAILABLE, message, engine=name) from cause
         self.control = Control(self._control_client, parsed.address)
         self.monitor = Monitor(self.control)
-        self._lock = threading.Lock()
-        self._open: set[ClickHouseExecution] = set()
+        self.executions: OpenExecutions[ClickHouseExecution] = OpenExecutions()
 
     def version(self) -> str:
         return f"ClickHouse {self.client.server_version}"
 
     def open(self, statement: Statement) -> "ClickHouseExecution":
-        execution = ClickHouseExecution(self, statement)
-        with self._lock:
-            self._open.add(execution)
-        return execution
+        return self.executions.add(ClickHouseExecution(self, statement))
 
     def probe(self) -> None:
         self.control.answers()
 
-    def forget(self, execution: "ClickHouseExecution") -> None:
-        with self._lock:
-            self._open.discard(execution)
-
     def close(self) -> None:
-        for execution in tuple(self._open):
-            with suppress(QueryEngineError):
-                execution.close()
+        self.executions.close()
         self.monitor.close()
         self.client.close()
         self._control_client.close()
@@ -158,7 +149,7 @@ class ClickHouseExecution(Execution):
         try:
             self.cancel()
         finally:
-            self._engine.forget(self)
+            self._engine.executions.remove(self)
 
     def _interrupt(self) -> None:
         try:

@@ -27,6 +27,7 @@ from queryengine.engines.duckdb.setup import (
 )
 from queryengine.engines.duckdb.text import identifier, literal
 from queryengine.engines.duckdb.types import Convert, canonical, plan, type_name
+from queryengine.engines.executions import OpenExecutions
 from queryengine.engines.interrupting import Interruptible
 from queryengine.engines.session_settings import check_settings
 
@@ -73,7 +74,7 @@ class DuckDBEngine(Engine):
         self._options = DuckDBOptions.parse(options)
         self._instance = open_instance(name, self._options)
         self._lock = threading.Lock()
-        self._open: set[DuckDBExecution] = set()
+        self.executions: OpenExecutions[DuckDBExecution] = OpenExecutions()
         self._usual_milliseconds = 0
         self.placeholders = lru_cache(_REMEMBERED_MAX)(_placeholders)
         """Names of the placeholders in a text that passes the check; services repeat their statements."""
@@ -84,10 +85,7 @@ class DuckDBEngine(Engine):
         return f"DuckDB {duckdb.__version__}"
 
     def open(self, statement: Statement) -> "DuckDBExecution":
-        execution = DuckDBExecution(self, statement)
-        with self._lock:
-            self._open.add(execution)
-        return execution
+        return self.executions.add(DuckDBExecution(self, statement))
 
     def cursor(self, milliseconds: int) -> duckdb.DuckDBPyConnection:
         """A cursor of one's own, set up for a statement with this deadline."""
@@ -131,13 +129,8 @@ class DuckDBEngine(Engine):
             cursor.execute(_DEADLINE.format(milliseconds=milliseconds))
         return cursor
 
-    def forget(self, execution: "DuckDBExecution") -> None:
-        with self._lock:
-            self._open.discard(execution)
-
     def close(self) -> None:
-        for execution in tuple(self._open):
-            execution.close()
+        self.executions.close()
         with self._lock:
             spare, self._spare = self._spare, None
         if spare is not None:
@@ -200,7 +193,7 @@ class DuckDBExecution(Execution):
 
     def close(self) -> None:
         self.cancel()
-        self._engine.forget(self)
+        self._engine.executions.remove(self)
 
     def _interrupt(self) -> None:
         cursor = self._cursor

@@ -19,6 +19,7 @@ import sqlalchemy as sa
 
 from queryengine.domain.errors import QueryEngineError, Reason, error
 from queryengine.engines.base import Engine, EngineTraits, Execution, Progress, Statement
+from queryengine.engines.executions import OpenExecutions
 from queryengine.engines.interrupting import Interruptible, cancelled
 from queryengine.engines.parameters import check_names, name_of
 from queryengine.engines.postgresql.errors import offset_of, translated, words
@@ -88,8 +89,6 @@ class PostgreSQLEngine(Engine):
     def __init__(self, name: str, options: Mapping[str, Any]) -> None:
         self._name = name
         self._parsed = parsed = self._options(options)
-        self._lock = threading.Lock()
-        self._open: set[PostgreSQLExecution] = set()
         self.monitor = Monitor(parsed)
         try:
             # First, as it waits for no answer without a limit.
@@ -105,6 +104,7 @@ class PostgreSQLEngine(Engine):
             self.monitor.close()
             raise
         self._watch = Watch(self.monitor, self._lost)
+        self.executions: OpenExecutions[PostgreSQLExecution] = OpenExecutions(lambda: self._watch.need(False))
 
     def version(self) -> str:
         return f"PostgreSQL {self._version}"
@@ -116,24 +116,15 @@ class PostgreSQLEngine(Engine):
             raise self._unreachable(cause) from cause
 
     def open(self, statement: Statement) -> "PostgreSQLExecution":
-        execution = PostgreSQLExecution(self, statement)
-        with self._lock:
-            self._open.add(execution)
-        return execution
+        return self.executions.add(PostgreSQLExecution(self, statement))
 
     def connect(self) -> Session:
         """A connection of one's own. While an execution is open, the server is watched."""
         self._watch.need(True)
         return Session(self._database)
 
-    def forget(self, execution: "PostgreSQLExecution") -> None:
-        with self._lock:
-            self._open.discard(execution)
-            self._watch.need(bool(self._open))
-
     def close(self) -> None:
-        for execution in tuple(self._open):
-            execution.close()
+        self.executions.close()
         self._watch.close()
         self.monitor.close()
         self._database.close()
@@ -143,7 +134,7 @@ class PostgreSQLEngine(Engine):
         return (version or b"").decode()
 
     def _lost(self, cause: Exception) -> None:
-        for execution in tuple(self._open):
+        for execution in self.executions:
             execution.lose(cause)
 
     def _refuse_privileges(self) -> None:
@@ -224,7 +215,7 @@ class PostgreSQLExecution(Execution):
 
     def close(self) -> None:
         self.cancel()
-        self._engine.forget(self)
+        self._engine.executions.remove(self)
 
     def lose(self, cause: Exception) -> None:
         """Whoever waits for the server waits no longer."""

@@ -15,6 +15,7 @@ import pyarrow as pa
 
 from queryengine.domain.errors import QueryEngineError
 from queryengine.engines.base import Engine, EngineTraits, Execution, Progress, Statement
+from queryengine.engines.executions import OpenExecutions
 from queryengine.engines.interrupting import Interruptible
 from queryengine.engines.spark.check import check as check_text
 from queryengine.engines.spark.client import Connection, Operation, Proto, Session
@@ -56,8 +57,7 @@ class SparkEngine(Engine):
     def __init__(self, name: str, options: Mapping[str, Any]) -> None:
         self.options = SparkOptions.parse(options)
         self._name = name
-        self._lock = threading.Lock()
-        self._open: set[SparkExecution] = set()
+        self.executions: OpenExecutions[SparkExecution] = OpenExecutions()
         self.sweeper = Sweeper()
         endpoint = self.options.endpoint()
         self.connection = Connection(
@@ -77,21 +77,13 @@ class SparkEngine(Engine):
         return f"Spark {self._version}"
 
     def open(self, statement: Statement) -> "SparkExecution":
-        execution = SparkExecution(self, statement)
-        with self._lock:
-            self._open.add(execution)
-        return execution
+        return self.executions.add(SparkExecution(self, statement))
 
     def probe(self) -> None:
         self._ask_version(_PROBE_SECONDS)
 
-    def forget(self, execution: "SparkExecution") -> None:
-        with self._lock:
-            self._open.discard(execution)
-
     def close(self) -> None:
-        for execution in tuple(self._open):
-            execution.close()
+        self.executions.close()
         self.sweeper.close()
         self.connection.close()
 
@@ -165,7 +157,7 @@ class SparkExecution(Execution):
 
     def close(self) -> None:
         self.cancel()
-        self._engine.forget(self)
+        self._engine.executions.remove(self)
 
     def _next_batch(self) -> pa.RecordBatch | None:
         if self._source is None:

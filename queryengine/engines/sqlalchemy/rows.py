@@ -14,6 +14,7 @@ import sqlalchemy as sa
 
 from queryengine.domain.errors import QueryEngineError, Reason, error
 from queryengine.engines.base import Engine, EngineTraits, Execution, Progress, Statement
+from queryengine.engines.executions import OpenExecutions
 from queryengine.engines.interrupting import Interruptible
 from queryengine.engines.parameters import check_names
 from queryengine.engines.sqlalchemy.columns import BatchReader, Column
@@ -40,8 +41,7 @@ class RowsEngine(Engine):
 
     def __init__(self, name: str, options: Mapping[str, Any]) -> None:
         url, self.dialect = _target(options)
-        self._lock = threading.Lock()
-        self._open: set[RowsExecution] = set()
+        self.executions: OpenExecutions[RowsExecution] = OpenExecutions()
         self._database = self.dialect.database(url, options.get("connect_args", {}))
         try:
             with self._database.connect() as connection:
@@ -58,21 +58,13 @@ class RowsEngine(Engine):
         return f"{self.dialect.product} {self._version}"
 
     def open(self, statement: Statement) -> "RowsExecution":
-        execution = RowsExecution(self, statement)
-        with self._lock:
-            self._open.add(execution)
-        return execution
+        return self.executions.add(RowsExecution(self, statement))
 
     def connect(self) -> sa.Connection:
         return self._database.connect()
 
-    def forget(self, execution: "RowsExecution") -> None:
-        with self._lock:
-            self._open.discard(execution)
-
     def close(self) -> None:
-        for execution in tuple(self._open):
-            execution.close()
+        self.executions.close()
         self._database.dispose()
 
 
@@ -123,7 +115,7 @@ class RowsExecution(Execution):
 
     def close(self) -> None:
         self.cancel()
-        self._engine.forget(self)
+        self._engine.executions.remove(self)
 
     def _interrupt(self) -> None:
         connection = self._connection

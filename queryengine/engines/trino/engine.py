@@ -14,6 +14,7 @@ import pyarrow as pa
 
 from queryengine.domain.errors import QueryEngineError, Reason, error
 from queryengine.engines.base import Engine, EngineTraits, Execution, Progress, Statement
+from queryengine.engines.executions import OpenExecutions
 from queryengine.engines.interrupting import Interruptible, cancelled
 from queryengine.engines.session_settings import check_settings
 from queryengine.engines.trino.errors import failed, unanswered
@@ -58,8 +59,7 @@ class TrinoEngine(Engine):
         self.http = TrinoHttp(self.options)
         self.heart = Heart(self.options.heartbeat_seconds)
         self._closed = threading.Event()
-        self._lock = threading.Lock()
-        self._open: set[TrinoExecution] = set()
+        self.executions: OpenExecutions[TrinoExecution] = OpenExecutions()
         try:
             self._version = self._ask_version()
             self._present_credentials()
@@ -71,21 +71,13 @@ class TrinoEngine(Engine):
         return f"Trino {self._version}"
 
     def open(self, statement: Statement) -> "TrinoExecution":
-        execution = TrinoExecution(self, statement)
-        with self._lock:
-            self._open.add(execution)
-        return execution
-
-    def forget(self, execution: "TrinoExecution") -> None:
-        with self._lock:
-            self._open.discard(execution)
+        return self.executions.add(TrinoExecution(self, statement))
 
     def probe(self) -> None:
         self._ask_version()
 
     def close(self) -> None:
-        for execution in tuple(self._open):
-            execution.close()
+        self.executions.close()
         self._closed.set()
         self.http.close()
 
@@ -208,7 +200,7 @@ class TrinoExecution(Execution):
     def close(self) -> None:
         self.cancel()
         self._page = Page(None, None)
-        self._engine.forget(self)
+        self._engine.executions.remove(self)
 
     def _interrupt(self) -> None:
         query = self._query
