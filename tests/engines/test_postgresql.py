@@ -276,7 +276,20 @@ def test_a_value_without_a_place_in_arrow_is_refused_and_never_changed(
 # ---- stop
 
 
-@pytest.mark.parametrize("sql", [ENDLESS, ENDLESS_ROWS, "SELECT pg_sleep(3600)"])
+@pytest.fixture(scope="module")
+def endless_plan(server: PostgreSQLServer) -> Iterator[None]:
+    """A function that says it is immutable: of constants, the planner computes it."""
+    with server.connect() as connection:
+        connection.execute(
+            "CREATE FUNCTION planned() RETURNS int IMMUTABLE LANGUAGE plpgsql "
+            "AS 'BEGIN PERFORM pg_sleep(3600); RETURN 1; END'"
+        )
+        yield
+        connection.execute("DROP FUNCTION planned()")
+
+
+@pytest.mark.usefixtures("endless_plan")
+@pytest.mark.parametrize("sql", ["SELECT planned()", ENDLESS, ENDLESS_ROWS, "SELECT pg_sleep(3600)"])
 def test_what_is_cancelled_is_gone_from_the_servers_list(
     server: PostgreSQLServer, engine: SQLAlchemyEngine, sql: str
 ) -> None:
