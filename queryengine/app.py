@@ -230,6 +230,7 @@ class Service:
             self._queries.drain()
             self._streams.drain()
             await asyncio.sleep(min(DRAIN_NOTICE_SECONDS, limit))
+            await self._queries.submits_over(limit)
             await self._finish_running(limit)
             await self._server.stop(min(STOP_GRACE_SECONDS, limit))
             await self._health.server.stop(0)
@@ -286,11 +287,12 @@ class Service:
             await self._health.ready(await self._store.healthy())
             await asyncio.sleep(READY_SECONDS)
 
-    def _spawn(self, work: Coroutine[Any, Any, None], name: str) -> None:
+    def _spawn(self, work: Coroutine[Any, Any, None], name: str) -> asyncio.Task[None]:
         """Run work that the service owns: kept until it ends, cancelled at stop, never lost in silence."""
         task = asyncio.get_running_loop().create_task(work, name=name)
         self._tasks.add(task)
         task.add_done_callback(self._ended)
+        return task
 
     def _ended(self, task: asyncio.Task[None]) -> None:
         self._tasks.discard(task)

@@ -123,7 +123,7 @@ class Dispatcher:
 
     def reserve(self, tenant: str, engine: str) -> Slot | WaitingPlace:
         """A slot at once when one is free and nobody waits for it, else a place in the queue. Counted from here on:
-        use it by `enqueue` or by running in it, or `give_back`.
+        use it by running in it, by `enqueue`, or `give_back`.
 
         Raises TENANT_QUEUE_FULL when the tenant may not have another query wait.
         """
@@ -147,13 +147,9 @@ class Dispatcher:
         self._queued[tenant] += 1
         return WaitingPlace()
 
-    def give_back(self, tenant: str, place: Slot | WaitingPlace) -> None:
-        """Undo `reserve`."""
-        if isinstance(place, Slot):
-            self._running[tenant] -= 1
-            place.release()
-        else:
-            self._queued[tenant] -= 1
+    def give_back(self, tenant: str, _: WaitingPlace) -> None:
+        """Undo `reserve`, of a place to wait in."""
+        self._queued[tenant] -= 1
 
     def enqueue(self, live: LiveQuery, _: WaitingPlace) -> None:
         """Let a query wait for a slot, in a place reserved for it."""

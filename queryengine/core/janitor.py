@@ -10,8 +10,8 @@ from collections.abc import Callable, Collection
 from concurrent.futures import Executor
 from typing import Final, TypeVar
 
-from queryengine.core.live import LiveQuery, Stop
-from queryengine.core.queries import Queries, cancelled
+from queryengine.core.live import LiveQuery, Stop, cancelled
+from queryengine.core.queries import Queries
 from queryengine.core.quota import SpoolMeter
 from queryengine.core.registry import Registry
 from queryengine.domain.clock import Clock
@@ -76,13 +76,19 @@ class Janitor:
                 if query.state is not QueryState.COMPLETED:
                     await self.remove_result(query)
                 logger.info("query %s was running when the server ended: now %s", query.query_id, query.state)
-            if query.state is QueryState.QUEUED and query.spec.engine not in self._engines:
-                changes = {"end_us": self._clock.now_us(), "failure": _engine_gone(query.spec.engine)}
-                _, query = await self._store.advance(query, Event.FAIL, changes=changes)
+            if query.state is QueryState.QUEUED and query.cancel_us is not None:
+                query = await self._end(query, Event.CANCEL, cancelled(query.cancel_reason))
+            elif query.state is QueryState.QUEUED and query.spec.engine not in self._engines:
+                query = await self._end(query, Event.FAIL, _engine_gone(query.spec.engine))
             if query.state is QueryState.QUEUED:
                 self._queries.adopt(query)
             else:
                 self._metrics.recovered(query)
+
+    async def _end(self, query: Query, event: Event, failure: Failure) -> Query:
+        changes = {"end_us": self._clock.now_us(), "failure": failure}
+        _, ended = await self._store.advance(query, event, changes=changes)
+        return ended
 
     async def keep_sweeping(self) -> None:
         """Sweep for ever."""

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Any
 
-from queryengine.domain.errors import Failure
+from queryengine.domain.errors import Failure, Reason
 from queryengine.domain.lifecycle import QueryState
 from queryengine.domain.query import Query
 from queryengine.engines.base import Progress
@@ -30,11 +30,18 @@ class EngineCancel(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Stop:
-    """Why a run is to stop. `event` cancel or fail, or orphan when another run shall follow."""
+    """Why a run is to stop, and what its query is then."""
 
     failure: Failure
     ends_as: QueryState
     """CANCELLED, FAILED, or QUEUED to run again."""
+
+
+def cancelled(reason: str) -> Failure:
+    """The failure of a query that somebody cancelled."""
+    metadata = {"cancel_reason": reason} if reason else {}
+    message = f"the query was cancelled: {reason}" if reason else "the query was cancelled"
+    return Failure(Reason.QUERY_CANCELLED, message, metadata)
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +88,8 @@ class LiveQuery:
         """Guess from earlier runs of the same SQL, made when this run began."""
         self.index: PageIndex | None = None
         """Pages of the current attempt; None before it began, and until somebody reads an ended query."""
+        self.metered_bytes = 0
+        """What the spool meter counts for the current attempt."""
         self.stop: Stop | None = None
         self.stop_requested = asyncio.Event()
         self.engine_cancel = EngineCancel.NOT_RUNNING

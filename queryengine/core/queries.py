@@ -9,7 +9,7 @@ from typing import Any, Final
 from weakref import WeakValueDictionary
 
 from queryengine.core.dispatcher import Dispatcher, WaitingPlace
-from queryengine.core.live import Key, LiveQuery, Stop
+from queryengine.core.live import Key, LiveQuery, Stop, cancelled
 from queryengine.core.quota import SpoolMeter
 from queryengine.core.registry import Registry
 from queryengine.core.runner import Runner
@@ -49,7 +49,7 @@ class Queries:
         clock: Clock,
         metrics: Metrics,
         check_timeout_seconds: float,
-        spawn: Callable[[Coroutine[Any, Any, None], str], None],
+        spawn: Callable[[Coroutine[Any, Any, None], str], asyncio.Task[None]],
         remove_result: Callable[[Query], Awaitable[None]],
         has_rows: Callable[[str, str], bool],
     ) -> None:
@@ -104,6 +104,10 @@ class Queries:
             states = (QueryState.QUEUED, QueryState.RUNNING)
             _, query = await self._store.update(live.query, changes=facts, where_state=states)
             live.take(query)
+        if not waited and not live.is_final:
+            # Meanwhile the run may have been put back into the queue, which forgets why it was to stop.
+            waited = self._dispatcher.remove(live)
+            live.request_stop(Stop(failure, QueryState.CANCELLED))
         if waited:
             await self._end_waiting(live, Event.CANCEL, failure)
         return CancelOutcome(live, ended_before=False)
@@ -173,6 +177,11 @@ class Queries:
         self._draining = True
         self._dispatcher.close()
 
+    async def submits_over(self, timeout_seconds: float) -> None:
+        """Return when every Submit that has begun is decided, or when the time has passed."""
+        if self._submitting:
+            await asyncio.wait(list(self._submitting.values()), timeout=timeout_seconds)
+
     def _accepted(self, key: Key) -> None:
         accepting = self._submitting.pop(key)
         if not accepting.cancelled():
@@ -228,24 +237,27 @@ class Queries:
         return live, is_old
 
     async def _accept_running(self, query: Query, slot: Slot) -> tuple[LiveQuery, bool]:
-        """Claim at once: one commit for SUBMIT and CLAIM, and the engine begins while the disk writes. A query that
-        did not become durable, or was there before, is stopped and forgotten; nobody heard of this run, and it only
-        reads.
+        """Claim at once: one commit for SUBMIT and CLAIM, and the engine begins while the disk writes. Nobody sees the
+        run before it is durable. When it does not become so, or its id has a record, it is stopped and leaves nothing,
+        and only then may the id be submitted again; statements only read.
         """
         query = replace(query, state=QueryState.RUNNING, attempt=1, **self._runner.claim_changes())
-        live = self._registry.add(query)
+        live = self._registry.new(query)
         durable = asyncio.ensure_future(self._store.submit(query))
-        self._spawn(self._run(live, self._runner.run_if_durable(live, slot, durable)), f"run-{query.query_id}")
+        run = self._spawn(self._run(live, self._runner.run_if_durable(live, slot, durable)), f"run-{query.query_id}")
         try:
-            stored, is_old = await durable
+            with self._registry.undecided(live.key):
+                stored, is_old = await durable
+                found = self._registry.add(stored) if is_old else live
+                self._registry.keep(found)
         except QueryEngineError as cause:
             live.request_stop(Stop(cause.failure, QueryState.CANCELLED))
+            await asyncio.wait([run])
             raise
         if is_old:
             live.request_stop(Stop(cancelled("the query id was known"), QueryState.CANCELLED))
-            self._registry.forget(live)
-            live = self._registry.add(stored)
-        return live, is_old
+            await asyncio.wait([run])
+        return found, is_old
 
     async def _accept_waiting(self, query: Query, place: WaitingPlace) -> tuple[LiveQuery, bool]:
         try:
@@ -269,7 +281,11 @@ class Queries:
             await run
         finally:
             self._dispatcher.finished(live)
-        if live.query.state is QueryState.QUEUED and not self._draining:
+        if live.query.state is not QueryState.QUEUED:
+            return
+        if live.stop is not None and live.stop.ends_as is QueryState.CANCELLED:
+            await self._end_waiting(live, Event.CANCEL, live.stop.failure)
+        elif not self._draining:
             self._wait(live, self._dispatcher.place_of_old(live.query.tenant))
 
     def _wait(self, live: LiveQuery, place: WaitingPlace) -> None:
@@ -324,13 +340,6 @@ def _waited_out(query: Query, why_down: str) -> Failure:
         return Failure(Reason.ENGINE_UNAVAILABLE, message, {"engine": query.spec.engine})
     message = f"the query waited longer than {seconds}"
     return Failure(Reason.QUEUE_TIMEOUT, message, {"timeout_ms": str(timeout_ms)})
-
-
-def cancelled(reason: str) -> Failure:
-    """The failure of a query that somebody cancelled."""
-    metadata = {"cancel_reason": reason} if reason else {}
-    message = f"the query was cancelled: {reason}" if reason else "the query was cancelled"
-    return Failure(Reason.QUERY_CANCELLED, message, metadata)
 
 
 def unreadable(query: Query) -> QueryEngineError:

@@ -1,6 +1,9 @@
 """Queries in memory: every one that has not ended, and the ended ones asked for of late."""
 
+import asyncio
 from collections import OrderedDict
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Final
 
 from queryengine.core.live import Key, LiveQuery
@@ -25,6 +28,7 @@ class Registry:
         self._metrics = metrics
         self._active: dict[Key, LiveQuery] = {}
         self._ended: OrderedDict[Key, LiveQuery] = OrderedDict()
+        self._undecided: dict[Key, asyncio.Future[None]] = {}
 
     def active(self) -> list[LiveQuery]:
         """Queries that have not ended."""
@@ -35,11 +39,26 @@ class Registry:
         key = (query.tenant, query.query_id)
         live = self._active.get(key) or self._ended.get(key)
         if live is None:
-            live = LiveQuery(query, self._metrics.ended)
+            live = self.new(query)
         else:
             live.take(query)
         self.keep(live)
         return live
+
+    def new(self, query: Query) -> LiveQuery:
+        """A LiveQuery that nobody finds before `keep`."""
+        return LiveQuery(query, self._metrics.ended)
+
+    @contextmanager
+    def undecided(self, key: Key) -> Iterator[None]:
+        """While it is open, nobody knows whether there will be a query of this id, or which; who looks for it waits."""
+        decision = asyncio.get_running_loop().create_future()
+        self._undecided[key] = decision
+        try:
+            yield
+        finally:
+            del self._undecided[key]
+            decision.set_result(None)
 
     def keep(self, live: LiveQuery) -> None:
         """Put a query where it belongs; to be called when it has ended."""
@@ -58,15 +77,18 @@ class Registry:
 
     async def find(self, tenant: str, query_id: str) -> LiveQuery:
         """The query, from memory or from the store. Raises QUERY_NOT_FOUND."""
-        live = self.in_memory(tenant, query_id)
-        if live is not None:
-            return live
-        query = await self._store.get(tenant, query_id)
-        if query is None:
-            raise not_found()
-        return self.add(query)
-
-    def forget(self, live: LiveQuery) -> None:
-        """Drop a query that did not become durable."""
-        if self._active.get(live.key) is live:
-            del self._active[live.key]
+        key = (tenant, query_id)
+        while True:
+            live = self.in_memory(tenant, query_id)
+            if live is not None:
+                return live
+            if key in self._undecided:
+                await asyncio.wait([self._undecided[key]])
+                continue
+            query = await self._store.get(tenant, query_id)
+            if key in self._undecided or self.in_memory(tenant, query_id) is not None:
+                # A Submit came meanwhile.
+                continue
+            if query is None:
+                raise not_found()
+            return self.add(query)

@@ -11,7 +11,7 @@ from concurrent.futures import Executor
 from typing import Any, Final
 
 from queryengine.core.estimates import Estimates
-from queryengine.core.live import EngineCancel, LiveQuery, Stop
+from queryengine.core.live import EngineCancel, LiveQuery, Stop, cancelled
 from queryengine.core.quota import SpoolMeter
 from queryengine.core.registry import Registry
 from queryengine.domain.clock import Clock
@@ -97,7 +97,6 @@ class Runner:
             await self._settle(live, last)
         else:
             await self._discard(live)
-            self._registry.forget(live)
 
     async def _execute(self, live: LiveQuery, slot: Slot) -> LastEvent:
         """Run a query in its slot; returns the worker's last word."""
@@ -144,7 +143,7 @@ class Runner:
                     live.pages_arrived()
                 case PagePublished(page) if live.index is not None:
                     live.index.append(page)
-                    self._meter.add(live.query.tenant, page.length)
+                    self._count_stored(live, live.index)
                     facts: dict[str, Any] = {
                         "rows": live.index.rows,
                         "pages": len(live.index),
@@ -160,6 +159,10 @@ class Runner:
                     return event
                 case _:
                     continue
+
+    def _count_stored(self, live: LiveQuery, index: PageIndex) -> None:
+        self._meter.add(live.query.tenant, index.stored_bytes - live.metered_bytes)
+        live.metered_bytes = index.stored_bytes
 
     async def _stop_in_time(self, live: LiveQuery, run: Run) -> None:
         """Wait for a cause to stop; then cancel the engine, repeat, and in the end give up its process."""
@@ -189,6 +192,7 @@ class Runner:
             live.engine_cancel = EngineCancel.CONFIRMED
         if isinstance(last, Ended) and live.index is not None:
             live.index.totals = last.totals
+            self._count_stored(live, live.index)
         changes["engine_query_id"] = live.progress.engine_query_id
         changes["engine_query_url"] = live.progress.engine_query_url
         seen = live.query
@@ -231,14 +235,14 @@ class Runner:
         }
         stop = live.stop
         if stop is not None and stop.ends_as is QueryState.QUEUED and live.query.first_page_us is None:
-            return Event.ORPHAN, {"start_us": None, "owner": ""}
+            return self._again_unless_cancelled(live, facts)
         if stop is not None:
             event = Event.CANCEL if stop.ends_as is QueryState.CANCELLED else Event.FAIL
             return event, {**facts, "end_us": now_us, "failure": stop.failure}
         if isinstance(last, Failed):
             unreached = last.failure.reason is Reason.ENGINE_UNAVAILABLE and live.query.first_page_us is None
             if unreached and live.query.attempt < ATTEMPTS_MAX:
-                return Event.ORPHAN, {"start_us": None, "owner": ""}
+                return self._again_unless_cancelled(live, facts)
             # The engine has the limit too, and its clock may be the first to strike.
             by_time = last.failure.reason is Reason.QUERY_TIMEOUT
             failure = _timed_out(live.query.spec.execution_timeout_ms) if by_time else last.failure
@@ -249,6 +253,13 @@ class Runner:
             {"attempt": str(live.query.attempt)},
         )
         return Event.FAIL, {**facts, "end_us": now_us, "failure": failure}
+
+    def _again_unless_cancelled(self, live: LiveQuery, facts: dict[str, Any]) -> tuple[Event, dict[str, Any]]:
+        """A cancel that was answered holds, also when it came after what ended the run."""
+        if live.query.cancel_us is None:
+            return Event.ORPHAN, {"start_us": None, "owner": ""}
+        failure = cancelled(live.query.cancel_reason)
+        return Event.CANCEL, {**facts, "end_us": self._clock.now_us(), "failure": failure}
 
     async def _advance(self, seen: Query, event: Event, changes: dict[str, Any]) -> tuple[bool, Query]:
         """As Store.advance, repeated until the store takes it: an outcome must not be lost to a full disk."""
@@ -263,11 +274,11 @@ class Runner:
 
     async def _discard(self, live: LiveQuery) -> None:
         """Remove the pages of a run that did not complete."""
-        stored = live.index.bytes if live.index is not None else 0
         live.index = None
         loop = asyncio.get_running_loop()
         await loop.run_in_executor(self._disk, self._spool.remove, *live.key)
-        self._meter.remove(live.query.tenant, stored)
+        self._meter.remove(live.query.tenant, live.metered_bytes)
+        live.metered_bytes = 0
 
 
 def _timed_out(timeout_ms: int) -> Failure:

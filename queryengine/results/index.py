@@ -4,7 +4,7 @@ from bisect import bisect_right
 from collections.abc import Iterable
 from pathlib import Path
 
-from queryengine.results.segment import PageEntry, ResultTotals, StoredResult
+from queryengine.results.segment import HEADER_BYTES, PageEntry, ResultTotals, StoredResult, end_body
 
 
 class PageIndex:
@@ -35,6 +35,13 @@ class PageIndex:
     @property
     def rows(self) -> int:
         return self._pages[-1].end_row if self._pages else 0
+
+    @property
+    def stored_bytes(self) -> int:
+        """What the result takes on disk, as far as it is known here."""
+        records = len(self._pages) + (self.schema is not None) + (self.totals is not None)
+        end = len(end_body(self.totals)) if self.totals is not None else 0
+        return self.bytes + len(self.schema or b"") + end + records * HEADER_BYTES
 
     def __len__(self) -> int:
         return len(self._pages)

@@ -146,6 +146,11 @@ def record_header(
     return packed + struct.pack("<I", google_crc32c.value(packed))
 
 
+def end_body(totals: ResultTotals) -> bytes:
+    """The body of an END record."""
+    return json.dumps(totals.to_json()).encode()
+
+
 def load(directory: Path) -> StoredResult:
     """Walk the headers of an attempt's segments. Reads no page; missing segments read as an empty result."""
     schema: bytes | None = None
@@ -162,7 +167,7 @@ def load(directory: Path) -> StoredResult:
             next_row = entry.end_row
         else:
             break
-    if totals is not None and (totals.rows != next_row or totals.pages != len(pages)):
+    if schema is None or (totals is not None and (totals.rows != next_row or totals.pages != len(pages))):
         totals = None
     return StoredResult(schema, tuple(pages), totals)
 

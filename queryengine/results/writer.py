@@ -6,7 +6,6 @@ reader has waited long enough, which the caller decides by calling `flush`.
 """
 
 import errno
-import json
 import math
 import os
 from collections.abc import Callable
@@ -26,6 +25,7 @@ from queryengine.results.segment import (
     PageEntry,
     RecordKind,
     ResultTotals,
+    end_body,
     record_header,
     segment_path,
 )
@@ -89,8 +89,8 @@ class ResultWriter:
         self._segment = -1
         self._descriptor = -1
         self._offset = 0
-        # Finished segments are synced beside the encoding, so that the END marker does not wait for all of them at
-        # once.
+        # With sync_segments, finished ones are synced beside the encoding, so that the END marker does not wait for all
+        # of them at once.
         self._syncer = ThreadPoolExecutor(max_workers=1, thread_name_prefix="segment-sync")
         self._syncs: list[Future[None]] = []
         self._next_segment()
@@ -145,7 +145,7 @@ class ResultWriter:
         """
         self.flush()
         totals = ResultTotals(self._rows, self._pages, self._bytes, self.truncation, rows_scanned, bytes_scanned)
-        body = json.dumps(totals.to_json()).encode()
+        body = end_body(totals)
         for sync in self._syncs:
             self._or_spool_full(sync.result)
         self._append(record_header(RecordKind.END, len(body), crc32c=google_crc32c.value(body)), [body])
@@ -237,7 +237,7 @@ class ResultWriter:
             if self._limits.sync_segments:
                 self._syncs.append(self._syncer.submit(_sync_and_close, finished))
             else:
-                os.close(finished)
+                self._or_spool_full(lambda: os.close(finished))
         self._segment += 1
         flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
         path = segment_path(self._directory, self._segment)

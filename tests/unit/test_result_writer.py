@@ -162,3 +162,14 @@ def test_a_segment_that_is_gone_leaves_no_whole_result(tmp_path: Path) -> None:
         damage()
         assert last.exists()
         assert load(tmp_path).totals is None
+
+
+def test_a_first_segment_that_is_empty_leaves_no_whole_result(tmp_path: Path) -> None:
+    """Also when it held no page: the first one did not fit behind the schema."""
+    writer = ResultWriter(tmp_path, SCHEMA, limits(segment_bytes=1), lambda _: None)
+    writer.write(batch(0, 100))
+    writer.finish(rows_scanned=None, bytes_scanned=None)
+    writer.close()
+    assert load(tmp_path).totals is not None
+    os.truncate(min(tmp_path.iterdir()), 0)
+    assert load(tmp_path).totals is None
