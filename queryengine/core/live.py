@@ -91,6 +91,9 @@ class LiveQuery:
         self.metered_bytes = 0
         """What the spool meter counts for the current attempt."""
         self.stop: Stop | None = None
+        """Why the current run is to stop."""
+        self.cancel_wish: Stop | None = None
+        """The wish to cancel, which outlives a run."""
         self.stop_requested = asyncio.Event()
         self.engine_cancel = EngineCancel.NOT_RUNNING
         self.readers = 0
@@ -143,18 +146,22 @@ class LiveQuery:
         self.pulse.beat()
 
     def request_stop(self, stop: Stop) -> None:
-        """Ask the run to stop; the first cause stays."""
+        """Ask the run to stop; the first cause stays. A cancel holds for every run that may follow, too."""
+        if self.cancel_wish is None and stop.ends_as is QueryState.CANCELLED:
+            self.cancel_wish = stop
         if self.stop is None:
             self.stop = stop
             self.stop_requested.set()
 
     def begin_again(self) -> None:
-        """Forget the run that is over: the query waits for another."""
+        """Forget the run that is over: the query waits for another, unless it was cancelled meanwhile."""
         self.stop = None
         self.stop_requested.clear()
         self.progress = Progress()
         self.expected_end_us = None
         self.engine_cancel = EngineCancel.NOT_RUNNING
+        if self.cancel_wish is not None:
+            self.request_stop(self.cancel_wish)
 
     def join(self) -> None:
         """A reader came."""

@@ -104,10 +104,8 @@ class Queries:
             states = (QueryState.QUEUED, QueryState.RUNNING)
             _, query = await self._store.update(live.query, changes=facts, where_state=states)
             live.take(query)
-        if not waited and not live.is_final:
-            # Meanwhile the run may have been put back into the queue, which forgets why it was to stop.
-            waited = self._dispatcher.remove(live)
-            live.request_stop(Stop(failure, QueryState.CANCELLED))
+        # Meanwhile the run may have been put back into the queue.
+        waited = waited or self._dispatcher.remove(live)
         if waited:
             await self._end_waiting(live, Event.CANCEL, failure)
         return CancelOutcome(live, ended_before=False)
@@ -283,8 +281,8 @@ class Queries:
             self._dispatcher.finished(live)
         if live.query.state is not QueryState.QUEUED:
             return
-        if live.stop is not None and live.stop.ends_as is QueryState.CANCELLED:
-            await self._end_waiting(live, Event.CANCEL, live.stop.failure)
+        if live.cancel_wish is not None:
+            await self._end_waiting(live, Event.CANCEL, live.cancel_wish.failure)
         elif not self._draining:
             self._wait(live, self._dispatcher.place_of_old(live.query.tenant))
 

@@ -11,7 +11,7 @@ from concurrent.futures import Executor
 from typing import Any, Final
 
 from queryengine.core.estimates import Estimates
-from queryengine.core.live import EngineCancel, LiveQuery, Stop, cancelled
+from queryengine.core.live import EngineCancel, LiveQuery, Stop
 from queryengine.core.quota import SpoolMeter
 from queryengine.core.registry import Registry
 from queryengine.domain.clock import Clock
@@ -256,10 +256,9 @@ class Runner:
 
     def _again_unless_cancelled(self, live: LiveQuery, facts: dict[str, Any]) -> tuple[Event, dict[str, Any]]:
         """A cancel that was answered holds, also when it came after what ended the run."""
-        if live.query.cancel_us is None:
+        if live.cancel_wish is None:
             return Event.ORPHAN, {"start_us": None, "owner": ""}
-        failure = cancelled(live.query.cancel_reason)
-        return Event.CANCEL, {**facts, "end_us": self._clock.now_us(), "failure": failure}
+        return Event.CANCEL, {**facts, "end_us": self._clock.now_us(), "failure": live.cancel_wish.failure}
 
     async def _advance(self, seen: Query, event: Event, changes: dict[str, Any]) -> tuple[bool, Query]:
         """As Store.advance, repeated until the store takes it: an outcome must not be lost to a full disk."""

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from queryengine.core.live import LiveQuery
+from queryengine.core.live import LiveQuery, Stop, cancelled
 from queryengine.domain.errors import Failure, Reason
 from queryengine.domain.lifecycle import QueryState
 from queryengine.domain.query import VERSION_STEP, Query, QuerySpec
@@ -69,3 +69,15 @@ def test_a_query_that_had_ended_before_does_not_end_again(query: Query) -> None:
     live = LiveQuery(later(query, 1, **FAILED), ended.append)
     live.take(later(query, 2, **FAILED))
     assert ended == []
+
+
+async def test_a_wish_to_cancel_outlives_the_run_that_it_came_too_late_for(query: Query) -> None:
+    live = LiveQuery(query)
+    put_back = Stop(Failure(Reason.SERVER_LOST, "drain"), QueryState.QUEUED)
+    cancel = Stop(cancelled("enough"), QueryState.CANCELLED)
+    live.request_stop(put_back)
+    live.request_stop(cancel)
+    assert live.stop is put_back
+    live.begin_again()
+    assert live.stop is cancel
+    assert live.stop_requested.is_set()
