@@ -32,7 +32,7 @@ from queryengine.engines.base import EngineTraits
 from queryengine.results.spool import Spool
 from queryengine.results.writer import ResultLimits
 from queryengine.settings import Settings, SettingsError
-from queryengine.store import Store
+from queryengine.store import Store, StoreUnusable
 from queryengine.telemetry.gauges import EngineReading, Gauges, Reading
 from queryengine.telemetry.metrics import Metrics
 from queryengine.workers.clerk import Clerk
@@ -74,7 +74,10 @@ class Service:
         """
         settings = self.settings
         state = settings.state
-        state.directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+        try:
+            state.directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+        except OSError as cause:
+            raise StoreUnusable(f"state.directory {state.directory} cannot be made: {cause.strerror}") from cause
         self.owner = str(uuid.uuid4())
         self._store = await Store.open(state.database, owner=self.owner)
         try:
@@ -192,8 +195,8 @@ class Service:
             with_reflection=settings.server.reflection,
         )
         self._health = Health()
-        self.address = bind(self._server, settings.server.listen)
-        self.admin_address = bind(self._health.server, settings.server.admin_listen)
+        self.address = bind(self._server, settings.server.listen, "server.listen")
+        self.admin_address = bind(self._health.server, settings.server.admin_listen, "server.admin_listen")
         await self._health.alive()
         await self._health.server.start()
         await self._server.start()

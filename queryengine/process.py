@@ -4,6 +4,7 @@ import asyncio
 import gc
 import logging
 import os
+import shutil
 import signal
 import sys
 from contextlib import suppress
@@ -65,6 +66,8 @@ def banner(service: Service) -> str:
         + (" default" if name == settings.default_engine else "")
         for name, engine in settings.engines.items()
     ]
+    # As it was called: the folder of a virtual environment need not be on the PATH.
+    program = "queryengine" if shutil.which("queryengine") or "queryengine" not in sys.argv[0] else sys.argv[0]
     server = "" if service.address == "127.0.0.1:8815" else f" --server {service.address}"
     lines = [
         f"queryengine {__version__}",
@@ -73,6 +76,6 @@ def banner(service: Service) -> str:
         *([f"  metrics  http://{service.metrics_address}/metrics"] if service.metrics_address else []),
         *engines,
         f"  state    {settings.state.directory.resolve()}",
-        f'  try      queryengine sql{server} "SELECT 42 AS answer"',
+        f'  try      {program} sql{server} "SELECT 42 AS answer"',
     ]
     return "\n".join(lines)

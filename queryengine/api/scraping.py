@@ -58,7 +58,8 @@ class MetricsServer:
         try:
             self._server = make_server(host.strip("[]"), int(port), make_wsgi_app(registry), kind, _Handler)
         except OSError as cause:
-            raise PortTaken(f"cannot listen on {address}: {cause}") from cause
+            message = f"cannot listen on {address}, is it in use? server.metrics_listen sets another one: {cause}"
+            raise PortTaken(message) from cause
         # A caller that leaves before it is accepted must not let the loop wait for the next one.
         self._server.socket.setblocking(False)
         self.address = f"{host}:{self._server.server_port}"

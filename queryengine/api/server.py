@@ -88,12 +88,13 @@ class Health:
         await self._servicer.enter_graceful_shutdown()
 
 
-def bind(server: Server, address: str) -> str:
-    """Bind a server; returns the address with the port it got. Raises PortTaken."""
+def bind(server: Server, address: str, key: str) -> str:
+    """Bind a server to what a key of the settings says; returns the address with the port it got. Raises PortTaken."""
     try:
         port = server.add_insecure_port(address)
     except RuntimeError as cause:
-        raise PortTaken(f"cannot listen on {address}: {cause}") from cause
+        message = f"cannot listen on {address}, is it in use? {key} sets another one: {cause}"
+        raise PortTaken(message) from cause
     if address.startswith("unix:"):
         return address
     return f"{address.rpartition(':')[0]}:{port}"

@@ -11,7 +11,7 @@ from queryengine.cli.failures import ExitCode
 EXAMPLES = """
 queryengine serve
 queryengine sql "SELECT 42 AS answer"
-queryengine sql "SELECT * FROM t WHERE id = $id" -p id=5 --format csv
+queryengine sql 'SELECT * FROM t WHERE id = $id' -p id=5 --format csv
 queryengine sql - --format parquet -o out.parquet < report.sql
 queryengine sql "SELECT …" --no-wait
 queryengine ps

@@ -18,7 +18,7 @@ Server = Annotated[
 ]
 Tenant = Annotated[str, typer.Option(envvar="QUERYENGINE_TENANT", help="Tenant to act as.")]
 User = Annotated[str, typer.Option(envvar="QUERYENGINE_USER", help="User to act as.")]
-QueryId = Annotated[str, typer.Argument(metavar="ID", help="Id of the query, as submit and ps print it.")]
+QueryId = Annotated[str, typer.Argument(metavar="ID", help="Id of the query, as sql --no-wait and ps print it.")]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON, one object per line.")]
 Output = Annotated[Path | None, typer.Option("--output", "-o", help="Write to this file instead of standard output.")]
 

@@ -131,7 +131,16 @@ async def test_a_taken_port_is_refused_with_its_address(tmp_path: Path, which: s
         with server_process(tmp_path, engines=SCRIPTED, server=listening) as server:
             assert await asyncio.to_thread(server.launch().wait, 30) == 1
             assert f"cannot listen on {address}" in server.errors
+            assert f"server.{which}" in server.errors
             assert "Traceback" not in server.errors
+
+
+async def test_a_state_folder_that_cannot_be_made_is_refused_with_its_key(tmp_path: Path) -> None:
+    with server_process(tmp_path, engines=SCRIPTED) as server:
+        server.state.touch()
+        assert await asyncio.to_thread(server.launch().wait, 30) == 1
+        assert "state.directory" in server.errors
+        assert "Traceback" not in server.errors
 
 
 async def test_a_wrong_settings_file_is_refused_with_the_key(tmp_path: Path) -> None:
