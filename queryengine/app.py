@@ -106,7 +106,7 @@ class Service:
         self._dispatcher.attach(self.pool)
         engines = {name: {"type": config.type, "options": dict(config.options)} for name, config in configs.items()}
         # Two clerks, so that a long cut never keeps a Submit waiting.
-        self._checker, self._cutter = Clerk(engines), Clerk(engines)
+        self.checker, self._cutter = Clerk(engines), Clerk(engines)
         self._runner = Runner(
             owner=self.owner,
             store=store,
@@ -125,7 +125,7 @@ class Service:
             registry=self._registry,
             dispatcher=self._dispatcher,
             runner=self._runner,
-            clerk=self._checker,
+            clerk=self.checker,
             meter=self._meter,
             clock=clock,
             metrics=self._metrics,
@@ -246,7 +246,7 @@ class Service:
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
-        for part in ("pool", "_checker", "_cutter", "_store"):
+        for part in ("pool", "checker", "_cutter", "_store"):
             if hasattr(self, part):
                 await getattr(self, part).close()
         self._disk.shutdown(wait=True)
@@ -276,7 +276,7 @@ class Service:
         traits: dict[str, EngineTraits | Failure] = {}
         for name in self.settings.engines:
             try:
-                traits[name] = await self._checker.traits(name)
+                traits[name] = await self.checker.traits(name)
             except QueryEngineError as cause:
                 if cause.failure.reason is Reason.INVALID_FIELD:
                     raise SettingsError(f"engines.{name}.options: {cause.failure.message}") from cause

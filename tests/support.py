@@ -242,6 +242,13 @@ class Api:
         return await self.reached(query_id, *FINAL, seconds=seconds)
 
 
+@asynccontextmanager
+async def served(directory: Path, **groups: Any) -> AsyncIterator[tuple[Service, Api]]:
+    """A service as of `serving` and a tenant who calls it."""
+    async with serving(directory, **groups) as service, grpc.aio.insecure_channel(service.address) as channel:
+        yield service, Api(channel, "tenant")
+
+
 def but_version(status: query_pb2.QueryStatus) -> query_pb2.QueryStatus:
     """The status without its version, which grows once more when a completion that was told is written."""
     copy = query_pb2.QueryStatus()

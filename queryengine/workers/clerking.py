@@ -4,9 +4,10 @@ Both are work on other people's data of unknown cost, so they never happen on th
 """
 
 import socket
+from contextlib import suppress
 from typing import Any
 
-from queryengine.domain.errors import Reason, error
+from queryengine.domain.errors import QueryEngineError, Reason, error
 from queryengine.engines.registry import engine_class
 from queryengine.results.slicing import CutOrder, cut
 from queryengine.workers.executing import failure_of
@@ -19,6 +20,7 @@ class ClerkRole:
     def __init__(self, connection: socket.socket, header: dict[str, Any]) -> None:
         self._connection = connection
         self._engines: dict[str, dict[str, Any]] = header["engines"]
+        self._warm_up()
         self._send({"type": "ready", "version": ""})
 
     def handle(self, frame: Frame) -> None:
@@ -37,6 +39,13 @@ class ClerkRole:
             self._send({"type": "done", "failure": failure.to_json()})
         except Exception as cause:
             self._send({"type": "done", "failure": failure_of(cause).to_json()})
+
+    def _warm_up(self) -> None:
+        """Load what a check needs before the first one: its time limit is for the text, not for imports."""
+        for engine in self._engines.values():
+            # What is wrong with an engine is told by its traits.
+            with suppress(QueryEngineError, ValueError):
+                engine_class(engine["type"]).check("SELECT 1", engine["options"])
 
     def _traits(self, name: str) -> None:
         engine = self._engines[name]

@@ -3,12 +3,11 @@
 from datetime import timedelta
 from pathlib import Path
 
-import grpc
 import pytest
 from cases import CASES, GENERIC
 from engine_case import EngineCase
 
-from tests.support import CANCELLED, COMPLETED, FAILED, ROWS, WAIT, Api, serving, until
+from tests.support import CANCELLED, COMPLETED, FAILED, ROWS, WAIT, Api, served, until
 
 ELSEWHERE = [case for case in CASES if case.running is not None and case is not GENERIC]
 pytestmark = pytest.mark.asyncio(loop_scope="session")
@@ -19,11 +18,8 @@ ENDED_SECONDS = 10.0
 async def test_an_engine_behind_the_service(case: EngineCase, tmp_path: Path) -> None:
     options = case.options(tmp_path)
     engines = {"it": {"type": case.engine.type_name, "workers": 1, "slots_per_worker": 2, "options": options}}
-    async with (
-        serving(tmp_path / "state", engines=engines, default_engine="it") as service,
-        grpc.aio.insecure_channel(service.address) as channel,
-    ):
-        api = Api(channel, "tenant", user="somebody")
+    async with served(tmp_path / "state", engines=engines, default_engine="it") as (_, tenant):
+        api = Api(tenant.channel, "tenant", user="somebody")
 
         reply = await api.submit(case.numbers(3), wait_timeout=WAIT, result={"inline_format": ROWS})
         assert [row.values[0].int_value for row in reply.pages[0].rows.rows] == [0, 1, 2]

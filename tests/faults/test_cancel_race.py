@@ -5,9 +5,7 @@ import random
 from collections import Counter
 from pathlib import Path
 
-import grpc
-
-from tests.support import CANCELLED, COMPLETED, FINAL, Api, serving
+from tests.support import CANCELLED, COMPLETED, FINAL, Api, served
 
 RACES = 1_000
 AT_ONCE = 20
@@ -38,11 +36,7 @@ async def test_one_of_cancel_and_completion_wins(tmp_path: Path) -> None:
     chance = random.Random(1)
     won: Counter[int] = Counter()
     limits = {"tenant_running": 100, "tenant_streams": 1_000}
-    async with (
-        serving(tmp_path / "state", limits=limits) as service,
-        grpc.aio.insecure_channel(service.address) as channel,
-    ):
-        api = Api(channel, "race")
+    async with served(tmp_path / "state", limits=limits) as (service, api):
         for _ in range(RACES // AT_ONCE):
             states = await asyncio.gather(*(race(api, chance.uniform(0, DELAY_SECONDS_MAX)) for _ in range(AT_ONCE)))
             won.update(states)

@@ -8,12 +8,11 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-import grpc
 import pytest
 import pytest_asyncio
 
 from queryengine.results.segment import HEADER_BYTES, PageEntry, load, segment_path
-from tests.support import ROWS, WAIT, Api, Reading, batch_of, refused, serving
+from tests.support import ROWS, WAIT, Api, Reading, batch_of, refused, served
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
@@ -81,17 +80,14 @@ IN_THE_FILES: Mapping[str, Callable[[Stored], None]] = {
 
 @asynccontextmanager
 async def running(folder: Path) -> AsyncIterator[Api]:
-    async with (
-        serving(
-            folder,
-            engines={"duckdb": {"type": "duckdb", "workers": 1}},
-            results={"page_bytes": 64 << 10, "segment_bytes": 1 << 20},
-            streams={"whole_page_streams": 1, "chunk_bytes": 4 << 10},
-        ) as service,
-        grpc.aio.insecure_channel(service.address) as channel,
-    ):
-        await channel.channel_ready()
-        yield Api(channel, "tenant")
+    async with served(
+        folder,
+        engines={"duckdb": {"type": "duckdb", "workers": 1}},
+        results={"page_bytes": 64 << 10, "segment_bytes": 1 << 20},
+        streams={"whole_page_streams": 1, "chunk_bytes": 4 << 10},
+    ) as (_, api):
+        await api.channel.channel_ready()
+        yield api
 
 
 @dataclass(frozen=True)

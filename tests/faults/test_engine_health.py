@@ -9,7 +9,7 @@ import grpc
 from queryengine.app import Service
 from queryengine.v1 import query_service_pb2 as pb
 from tests.scraping import scrape
-from tests.support import COMPLETED, FAILED, QUEUED, RUNNING, WAIT, Api, Gate, refused, serving, until
+from tests.support import COMPLETED, FAILED, QUEUED, RUNNING, WAIT, Api, Gate, refused, served, until
 
 CAUSE = "connection refused, as scripted"
 
@@ -32,11 +32,7 @@ async def beside_duckdb(folder: Path) -> AsyncIterator[tuple[Service, Api, Outag
         "remote": {"type": "scripted", "workers": 1, "slots_per_worker": 2, "probe_seconds": 0.1, "options": remote},
         "duckdb": {"type": "duckdb", "workers": 1},
     }
-    async with (
-        serving(folder / "state", engines=engines, default_engine="duckdb") as service,
-        grpc.aio.insecure_channel(service.address) as channel,
-    ):
-        api = Api(channel, "tenant")
+    async with served(folder / "state", engines=engines, default_engine="duckdb") as (service, api):
         await is_seen(api, available=True)
         yield service, api, outage
 

@@ -7,13 +7,12 @@ import resource
 from collections.abc import AsyncIterator
 from pathlib import Path
 
-import grpc
 import psutil
 import pytest
 import pytest_asyncio
 
 from queryengine.app import Service
-from tests.support import COMPLETED, FAILED, WAIT, Api, refused, serving, until
+from tests.support import COMPLETED, FAILED, WAIT, Api, refused, served, until
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
@@ -24,11 +23,9 @@ ROOM = 24 * MIB
 @pytest_asyncio.fixture(loop_scope="session")
 async def small(tmp_path: Path) -> AsyncIterator[tuple[Service, Api]]:
     results = {"spool_bytes_max": ROOM, "tenant_bytes_max": ROOM}
-    async with (
-        serving(tmp_path, engines={"scripted": {"type": "scripted", "workers": 2}}, results=results) as service,
-        grpc.aio.insecure_channel(service.address) as channel,
-    ):
-        yield service, Api(channel, "tenant")
+    engines = {"scripted": {"type": "scripted", "workers": 2}}
+    async with served(tmp_path, engines=engines, results=results) as small:
+        yield small
 
 
 async def test_a_full_spool_fails_what_grows_and_refuses_what_is_new(small: tuple[Service, Api]) -> None:
@@ -68,11 +65,7 @@ async def test_a_spool_that_is_nearly_full_refuses_new_queries_until_there_is_ro
 async def test_a_disk_that_is_full_fails_the_query_and_tears_nothing(tmp_path: Path) -> None:
     """No file of the worker may grow past 4 MiB: writing then fails, in the middle of a record, as on a full disk."""
     engines = {"scripted": {"type": "scripted", "workers": 1}}
-    async with (
-        serving(tmp_path, engines=engines) as service,
-        grpc.aio.insecure_channel(service.address) as channel,
-    ):
-        api = Api(channel, "tenant")
+    async with served(tmp_path, engines=engines) as (service, api):
         worker = psutil.Process(service.pool.load("scripted").worker_pids[0])
         worker.rlimit(psutil.RLIMIT_FSIZE, (4 * MIB + 12_345, resource.RLIM_INFINITY))
         query_id = (await api.script("columns s:string; endless size 1000")).status.query_id
@@ -94,15 +87,9 @@ async def test_a_disk_that_is_full_fails_the_query_and_tears_nothing(tmp_path: P
 
 
 async def test_a_tenant_has_room_of_its_own(tmp_path: Path) -> None:
-    async with (
-        serving(
-            tmp_path,
-            engines={"scripted": {"type": "scripted", "workers": 1}},
-            results={"tenant_bytes_max": MIB},
-        ) as service,
-        grpc.aio.insecure_channel(service.address) as channel,
-    ):
-        mine, theirs = Api(channel, "mine"), Api(channel, "theirs")
+    engines = {"scripted": {"type": "scripted", "workers": 1}}
+    async with served(tmp_path, engines=engines, results={"tenant_bytes_max": MIB}) as (service, mine):
+        theirs = Api(mine.channel, "other")
         full = await mine.script("columns s:string; rows 2000 size 1000", wait_timeout=WAIT)
         refusal = await refused(mine.script("rows 1"))
         assert refusal.reason == "SPOOL_FULL"

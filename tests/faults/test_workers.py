@@ -21,6 +21,7 @@ from tests.support import (
     Gate,
     new_id,
     refused,
+    served,
     serving,
     until,
 )
@@ -108,8 +109,7 @@ async def test_a_memory_bomb_hurts_its_worker_only(tmp_path: Path) -> None:
 
 async def test_memory_is_bounded_whatever_the_engine_says(tmp_path: Path) -> None:
     engines = {"scripted": {"type": "scripted", "workers": 1, "memory_limit_mib": 1024}}
-    async with serving(tmp_path, engines=engines) as service, grpc.aio.insecure_channel(service.address) as channel:
-        api = Api(channel, "tenant")
+    async with served(tmp_path, engines=engines) as (service, api):
         status = (await api.script("memory 2000000000; rows 1", wait_timeout=WAIT)).status
         assert (status.state, status.error.reason) == (FAILED, "OUT_OF_MEMORY")
         refusal = await refused(api.stream(status.query_id))

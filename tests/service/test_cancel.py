@@ -22,7 +22,7 @@ from tests.support import (
     but_version,
     new_id,
     refused,
-    serving,
+    served,
     until,
 )
 
@@ -125,11 +125,7 @@ async def test_a_query_that_waits_too_long_fails(api: Api, no_free_slot: Callabl
 
 async def test_an_engine_that_does_not_listen_loses_its_worker(tmp_path: Path) -> None:
     engines = {"scripted": {"type": "scripted", "workers": 1}}
-    async with (
-        serving(tmp_path, engines=engines, limits={"cancel_grace_seconds": 0.5}) as service,
-        grpc.aio.insecure_channel(service.address) as channel,
-    ):
-        api = Api(channel, "tenant")
+    async with served(tmp_path, engines=engines, limits={"cancel_grace_seconds": 0.5}) as (service, api):
         query_id = (await api.script("ignore_cancel; rows 1; endless")).status.query_id
         await api.has_rows(query_id)
         (worker,) = service.pool.load("scripted").worker_pids
@@ -146,11 +142,7 @@ async def test_an_engine_that_does_not_listen_loses_its_worker(tmp_path: Path) -
 
 async def test_a_timeout_that_is_not_heard_costs_the_worker_too(tmp_path: Path) -> None:
     engines = {"scripted": {"type": "scripted", "workers": 1}}
-    async with (
-        serving(tmp_path, engines=engines, limits={"cancel_grace_seconds": 0.5}) as service,
-        grpc.aio.insecure_channel(service.address) as channel,
-    ):
-        api = Api(channel, "tenant")
+    async with served(tmp_path, engines=engines, limits={"cancel_grace_seconds": 0.5}) as (_, api):
         limits = {"execution_timeout": timedelta(milliseconds=100)}
         reply = await api.script("ignore_cancel; endless", limits=limits, wait_timeout=WAIT)
         assert (reply.status.state, reply.status.error.reason) == (FAILED, "QUERY_TIMEOUT")

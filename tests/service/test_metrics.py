@@ -1,12 +1,10 @@
 """Metrics as Prometheus gets them: over HTTP, complete from the start on, and every ending counted once."""
 
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
-import grpc
 import pytest
 
 from queryengine import __version__
@@ -25,21 +23,16 @@ from tests.support import (
     Gate,
     new_id,
     refused,
-    serving,
+    served,
     until,
 )
 
 ENGINES = {"scripted": {"type": "scripted", "workers": 1}, "idle": {"type": "scripted", "workers": 2}}
 
 
-@asynccontextmanager
-async def watched(folder: Path, **groups: Any) -> AsyncIterator[tuple[Service, Api]]:
+def watched(folder: Path, **groups: Any) -> AbstractAsyncContextManager[tuple[Service, Api]]:
     """A service of its own, whose counters nobody else moves."""
-    async with (
-        serving(folder, **{"engines": ENGINES, **groups}) as service,
-        grpc.aio.insecure_channel(service.address) as channel,
-    ):
-        yield service, Api(channel, "tenant")
+    return served(folder, **{"engines": ENGINES, **groups})
 
 
 async def test_every_metric_of_every_engine_is_there_before_anything_happened(tmp_path: Path) -> None:

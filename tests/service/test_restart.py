@@ -1,24 +1,13 @@
 """What a restart finds: a Submit that comes again has its query, and one for an engine that is gone ends."""
 
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Any
 
-import grpc
 import pytest
 
-from queryengine.app import Service
-from tests.support import FAILED, QUEUED, RUNNING, WAIT, Api, but_version, new_id, refused, serving, until
+from tests.support import FAILED, QUEUED, RUNNING, WAIT, but_version, new_id, refused, served, until
 
 ENDLESS = "SELECT count(*) FROM range(1_000_000_000_000)"
 FAILING = "SELECT error('out of cheese')"
-
-
-@asynccontextmanager
-async def served(directory: Path, **groups: Any) -> AsyncIterator[tuple[Service, Api]]:
-    async with serving(directory, **groups) as service, grpc.aio.insecure_channel(service.address) as channel:
-        yield service, Api(channel, "tenant")
 
 
 @pytest.mark.parametrize("sql", ["SELECT 5 AS a", FAILING])

@@ -4,12 +4,11 @@ The disk is made to wait by a gate before the commit, or to fail.
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-import grpc
 import pytest
 
 from queryengine.app import Service
@@ -23,21 +22,14 @@ from tests.support import (
     QUEUED,
     RUNNING,
     WAIT,
-    Api,
     Gate,
     new_id,
     refused,
-    serving,
+    served,
     until,
 )
 
 FAILING = "SELECT error('out of cheese')"
-
-
-@asynccontextmanager
-async def served(directory: Path, **groups: Any) -> AsyncIterator[tuple[Service, Api]]:
-    async with serving(directory, **groups) as service, grpc.aio.insecure_channel(service.address) as channel:
-        yield service, Api(channel, "tenant")
 
 
 @contextmanager
