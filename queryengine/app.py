@@ -274,14 +274,18 @@ class Service:
     async def _engine_traits(self) -> dict[str, EngineTraits | Failure]:
         """What each engine can do. An engine that cannot be used does not keep the others from being served."""
         traits: dict[str, EngineTraits | Failure] = {}
+        mistakes = []
         for name in self.settings.engines:
             try:
                 traits[name] = await self.checker.traits(name)
             except QueryEngineError as cause:
                 if cause.failure.reason is Reason.INVALID_FIELD:
-                    raise SettingsError(f"engines.{name}.options: {cause.failure.message}") from cause
-                logger.warning("engine %s cannot be used: %s", name, cause.failure.message)
+                    mistakes.append(f"engines.{name}.options: {cause.failure.message}")
+                else:
+                    logger.warning("engine %s cannot be used: %s", name, cause.failure.message)
                 traits[name] = cause.failure
+        if mistakes:
+            raise SettingsError("\n".join(mistakes))
         return traits
 
     async def _keep_readiness(self) -> None:

@@ -41,15 +41,18 @@ def check(config: Annotated[Path, typer.Argument(metavar="FILE", help="Settings,
 
 
 def _check_options(loaded: "Settings") -> None:
-    """The options of each engine, which only its adapter can judge. Raises SettingsError."""
+    """The options of each engine, which only its adapter can judge. Raises SettingsError, a line for each mistake."""
     from queryengine.domain.errors import QueryEngineError
     from queryengine.engines.registry import engine_class
     from queryengine.settings import SettingsError
 
+    mistakes = []
     for name, engine in loaded.engines.items():
         try:
             engine_class(engine.type).traits(engine.options)
         except QueryEngineError as cause:
-            raise SettingsError(f"engines.{name}: {cause.failure.message}") from cause
+            mistakes.append(f"engines.{name}: {cause.failure.message}")
         except ValueError as cause:
-            raise SettingsError(f"engines.{name}.options: {cause}") from cause
+            mistakes.append(f"engines.{name}.options: {cause}")
+    if mistakes:
+        raise SettingsError("\n".join(mistakes))

@@ -32,31 +32,25 @@ _ADDRESS: Final = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[^:\s/\[\]]+):(\d{1,5})|unix:
 EngineName = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_-]{0,62}$")]
 
 
-_Lines = dict[tuple[str, ...], int]
-
-
-class SettingsError(Exception):
-    """The settings cannot be used. The message has one line per mistake: where, which key, and what was
-    expected.
-    """
-
-
 class _Group(BaseModel):
     model_config = ConfigDict(
         frozen=True, extra="forbid", validate_default=True, allow_inf_nan=False, hide_input_in_errors=True
     )
 
 
-def _address(value: str) -> str:
+def _is_address(value: str) -> bool:
     match = _ADDRESS.fullmatch(value)
-    if match is None or int(match[2] or 0) > 65535:
+    return match is not None and int(match[2] or 0) <= 65535
+
+
+def _address(value: str) -> str:
+    if not _is_address(value):
         raise ValueError("expected host:port, [IPv6 address]:port or unix:path")
     return value
 
 
 def _metrics_address(value: str) -> str:
-    match = _ADDRESS.fullmatch(value)
-    if value and (match is None or match[2] is None or int(match[2]) > 65535):
+    if value and (value.startswith("unix:") or not _is_address(value)):
         raise ValueError("expected host:port, [IPv6 address]:port or nothing")
     return value
 
@@ -83,6 +77,14 @@ class ServerSettings(_Group):
 
     _check_addresses = field_validator("listen", "admin_listen")(_address)
     _check_metrics_address = field_validator("metrics_listen")(_metrics_address)
+
+    @field_validator("admin_listen", "metrics_listen")
+    @classmethod
+    def _apart(cls, value: str, info: ValidationInfo) -> str:
+        for other in ("listen", "admin_listen"):
+            if other != info.field_name and value == info.data.get(other) and not value.endswith(":0"):
+                raise ValueError(f"expected another address than {other}")
+        return value
 
 
 def _state_directory() -> Path:

@@ -205,3 +205,14 @@ def test_config_check(run: Run, tmp_path: Path) -> None:
     assert "lissen" in wrong.stderr
     assert run("config", "check", str(tmp_path / "none")).exit_code == ExitCode.USAGE
     assert run("serve", "--config", str(bad)).exit_code == ExitCode.USAGE
+
+
+def test_config_check_tells_every_wrong_option(run: Run, tmp_path: Path) -> None:
+    bad = tmp_path / "bad.yaml"
+    engine = "{type: duckdb, options: {path: 3}}"
+    bad.write_text(f"engines:\n  one: {engine}\n  two: {engine}\n  three: {{type: duckdb}}\n")
+
+    wrong = run("config", "check", str(bad))
+
+    assert wrong.exit_code == ExitCode.USAGE
+    assert [name for name in ("one", "two", "three") if f"engines.{name}.options: " in wrong.stderr] == ["one", "two"]

@@ -123,6 +123,14 @@ def test_state_lives_in_the_folder_for_state(given: Load, monkeypatch: pytest.Mo
             ("s.yaml:1: server.metrics_listen: expected host:port, [IPv6 address]:port or nothing, not 'a:70000'"),
         ),
         (
+            "server: {listen: 'a:7', admin_listen: 'a:7'}",
+            ("s.yaml:1: server.admin_listen: expected another address than listen, not 'a:7'"),
+        ),
+        (
+            "server: {admin_listen: 'a:7', metrics_listen: 'a:7'}",
+            ("s.yaml:1: server.metrics_listen: expected another address than admin_listen, not 'a:7'"),
+        ),
+        (
             "server: {listen: 'a:70000'}",
             ("s.yaml:1: server.listen: expected host:port, [IPv6 address]:port or unix:path, not 'a:70000'"),
         ),
