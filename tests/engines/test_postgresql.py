@@ -11,6 +11,7 @@ from typing import Any
 
 import pyarrow as pa
 import pytest
+from postgresql_support import ENDLESS, ENDLESS_ROWS, shared_server
 
 from queryengine.codec.values import BoundParameter
 from queryengine.domain.errors import Failure, QueryEngineError, Reason
@@ -18,17 +19,11 @@ from queryengine.engines.base import Statement
 from queryengine.engines.postgresql import engine as module
 from queryengine.engines.sqlalchemy.engine import SQLAlchemyEngine
 from tests.servers.postgresql import PASSWORD, PostgreSQLServer
-from tests.servers.server import shared
-
-ENDLESS = "SELECT count(*) FROM generate_series(1, 1000000) a, generate_series(1, 1000000) b"
-ENDLESS_ROWS = "SELECT a.n FROM generate_series(1, 1000000) AS a (n), generate_series(1, 1000000) AS b (n)"
 
 
 @pytest.fixture(scope="module")
 def server() -> PostgreSQLServer:
-    server = shared(PostgreSQLServer)
-    assert isinstance(server, PostgreSQLServer)
-    return server
+    return shared_server()
 
 
 @pytest.fixture

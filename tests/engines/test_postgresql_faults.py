@@ -11,15 +11,13 @@ from pathlib import Path
 
 import psutil
 import pytest
+from postgresql_support import ENDLESS, ENDLESS_ROWS, shared_server
 
 from queryengine.domain.errors import QueryEngineError, Reason
 from queryengine.engines.base import Statement
 from queryengine.engines.sqlalchemy.engine import SQLAlchemyEngine
 from tests.servers.postgresql import PostgreSQLServer
-from tests.servers.server import shared
 
-ENDLESS = "SELECT count(*) FROM generate_series(1, 1000000) a, generate_series(1, 1000000) b"
-ENDLESS_ROWS = "SELECT a.n FROM generate_series(1, 1000000) AS a (n), generate_series(1, 1000000) AS b (n)"
 BOUND_SECONDS = 15.0
 
 
@@ -27,7 +25,7 @@ BOUND_SECONDS = 15.0
 def own() -> Iterator[PostgreSQLServer]:
     """A server that may be broken."""
     # Skips when there is none to start.
-    shared(PostgreSQLServer)
+    shared_server()
     server = PostgreSQLServer()
     server.folder = Path(tempfile.mkdtemp())
     try:

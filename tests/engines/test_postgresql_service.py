@@ -4,21 +4,17 @@ import asyncio
 from pathlib import Path
 
 import pytest
+from postgresql_support import ENDLESS, shared_server
 
 from queryengine.client import AsyncClient, EngineCancel
 from queryengine.domain.lifecycle import QueryState
 from tests.servers.postgresql import PostgreSQLServer
-from tests.servers.server import shared
 from tests.support import serving, until
-
-ENDLESS = "SELECT count(*) FROM generate_series(1, 1000000) a, generate_series(1, 1000000) b"
 
 
 @pytest.fixture(scope="module")
 def server() -> PostgreSQLServer:
-    server = shared(PostgreSQLServer)
-    assert isinstance(server, PostgreSQLServer)
-    return server
+    return shared_server()
 
 
 async def test_queries_share_a_worker_and_a_cancel_is_confirmed(server: PostgreSQLServer, tmp_path: Path) -> None:

@@ -7,33 +7,15 @@ import pytest
 from queryengine.core.live import LiveQuery, Stop, cancelled
 from queryengine.domain.errors import Failure, Reason
 from queryengine.domain.lifecycle import QueryState
-from queryengine.domain.query import VERSION_STEP, Query, QuerySpec
+from queryengine.domain.query import VERSION_STEP, Query
+from tests import store_values
 
 FAILED = {"state": QueryState.FAILED, "failure": Failure(Reason.ENGINE_ERROR, "gone")}
 
 
 @pytest.fixture
 def query() -> Query:
-    spec = QuerySpec(
-        sql="SELECT 1",
-        engine="duckdb",
-        engine_type="duckdb",
-        routing_reason="default",
-        queue_timeout_ms=1,
-        execution_timeout_ms=1,
-        ttl_ms=1,
-    )
-    return Query(
-        tenant="t",
-        query_id="q",
-        subject="",
-        spec=spec,
-        fingerprint="",
-        query_hash="",
-        state=QueryState.RUNNING,
-        attempt=1,
-        submit_us=0,
-    )
+    return store_values.query(state=QueryState.RUNNING, attempt=1)
 
 
 def later(query: Query, steps: int, **facts: object) -> Query:

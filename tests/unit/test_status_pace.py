@@ -9,34 +9,14 @@ from queryengine.core import streaming
 from queryengine.core.live import LiveQuery
 from queryengine.core.streaming import Changed, StreamLimits, Streams
 from queryengine.domain.lifecycle import QueryState
-from queryengine.domain.query import Query, QuerySpec
+from tests.store_values import query
 from tests.support import until
 
 CHANGES = 200
 
 
 def running() -> LiveQuery:
-    spec = QuerySpec(
-        sql="SELECT 1",
-        engine="duckdb",
-        engine_type="duckdb",
-        routing_reason="default",
-        queue_timeout_ms=1,
-        execution_timeout_ms=1,
-        ttl_ms=1,
-    )
-    query = Query(
-        tenant="t",
-        query_id="q",
-        subject="",
-        spec=spec,
-        fingerprint="",
-        query_hash="",
-        state=QueryState.RUNNING,
-        attempt=1,
-        submit_us=0,
-    )
-    return LiveQuery(query)
+    return LiveQuery(query(state=QueryState.RUNNING, attempt=1))
 
 
 def streams() -> Streams:
