@@ -155,6 +155,7 @@ def _progress(live: LiveQuery, now_us: int) -> query_pb2.Progress:
     if query.state is QueryState.QUEUED and live.place is not None:
         progress.queue_position = live.place.position
         progress.queue_depth = live.place.depth
+        progress.waiting_reason = live.place.reason
         if live.place.estimated_start_us is not None:
             progress.estimated_start_time.FromMicroseconds(live.place.estimated_start_us)
     fraction = live.progress.fraction

@@ -52,6 +52,8 @@ def line(status: QueryStatus) -> str:
         parts.append(f"{status.queue_position} before it")
         if status.queue_depth is not None:
             parts.append(f"{status.queue_depth} waiting for {status.engine}")
+        if status.waiting_reason:
+            parts[-1] += f": {status.waiting_reason}"
     if status.fraction is not None:
         parts.append(f"{status.fraction:.0%}")
     if status.rows:

@@ -64,6 +64,7 @@ class QueryStatus:
     fraction: float | None
     queue_position: int | None
     queue_depth: int | None
+    waiting_reason: str
     estimated_start_time: dt.datetime | None
     estimated_completion_time: dt.datetime | None
     queue_seconds: float
@@ -195,6 +196,7 @@ def query_status(message: query_pb2.QueryStatus) -> QueryStatus:
         fraction=_optional(progress, "fraction"),
         queue_position=_optional(progress, "queue_position"),
         queue_depth=_optional(progress, "queue_depth"),
+        waiting_reason=progress.waiting_reason,
         estimated_start_time=_time(progress, "estimated_start_time"),
         estimated_completion_time=_time(progress, "estimated_completion_time"),
         queue_seconds=stats.queue_time.ToTimedelta().total_seconds(),

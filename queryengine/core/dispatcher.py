@@ -220,9 +220,10 @@ class Dispatcher:
         order = self._queues[engine].in_order()
         slots = self._pool.load(engine).slots if self._pool else 1
         now_us = self._clock.now_us()
+        reason = self.why_down(engine)
         for position, live in enumerate(order):
             wait_us = self._estimates.wait_us(engine, position, slots)
             # A guess that moves with the clock would be a change each time it is looked at; keep the first for a place.
             kept = live.place.estimated_start_us if live.place and live.place.position == position else None
             guess = kept or (None if wait_us is None else now_us + wait_us)
-            live.wait_at(QueuePlace(position, len(order), guess))
+            live.wait_at(QueuePlace(position, len(order), None if reason else guess, reason))

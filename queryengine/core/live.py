@@ -51,6 +51,8 @@ class QueuePlace:
     position: int
     depth: int
     estimated_start_us: int | None
+    reason: str
+    """Why the engine takes no query at present; empty when it does."""
 
 
 class Pulse:

@@ -133,7 +133,7 @@ class QueryStatus(_message.Message):
     def __init__(self, query_id: _Optional[str] = ..., version: _Optional[int] = ..., state: _Optional[_Union[QueryState, str]] = ..., result_state: _Optional[_Union[ResultState, str]] = ..., engine: _Optional[str] = ..., engine_type: _Optional[str] = ..., routing_reason: _Optional[str] = ..., attempt: _Optional[int] = ..., progress: _Optional[_Union[Progress, _Mapping]] = ..., stats: _Optional[_Union[QueryStats, _Mapping]] = ..., error: _Optional[_Union[QueryError, _Mapping]] = ..., submit_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., start_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., first_page_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., end_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., expire_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., cancel_request_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., labels: _Optional[_Mapping[str, str]] = ..., sql_preview: _Optional[str] = ..., query_hash: _Optional[str] = ..., priority: _Optional[int] = ..., engine_query_id: _Optional[str] = ..., engine_query_url: _Optional[str] = ...) -> None: ...
 
 class Progress(_message.Message):
-    __slots__ = ("fraction", "queue_position", "queue_depth", "estimated_start_time", "estimated_completion_time", "splits_done", "splits_total", "engine_state")
+    __slots__ = ("fraction", "queue_position", "queue_depth", "estimated_start_time", "estimated_completion_time", "splits_done", "splits_total", "engine_state", "waiting_reason")
     FRACTION_FIELD_NUMBER: _ClassVar[int]
     QUEUE_POSITION_FIELD_NUMBER: _ClassVar[int]
     QUEUE_DEPTH_FIELD_NUMBER: _ClassVar[int]
@@ -142,6 +142,7 @@ class Progress(_message.Message):
     SPLITS_DONE_FIELD_NUMBER: _ClassVar[int]
     SPLITS_TOTAL_FIELD_NUMBER: _ClassVar[int]
     ENGINE_STATE_FIELD_NUMBER: _ClassVar[int]
+    WAITING_REASON_FIELD_NUMBER: _ClassVar[int]
     fraction: float
     queue_position: int
     queue_depth: int
@@ -150,7 +151,8 @@ class Progress(_message.Message):
     splits_done: int
     splits_total: int
     engine_state: str
-    def __init__(self, fraction: _Optional[float] = ..., queue_position: _Optional[int] = ..., queue_depth: _Optional[int] = ..., estimated_start_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., estimated_completion_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., splits_done: _Optional[int] = ..., splits_total: _Optional[int] = ..., engine_state: _Optional[str] = ...) -> None: ...
+    waiting_reason: str
+    def __init__(self, fraction: _Optional[float] = ..., queue_position: _Optional[int] = ..., queue_depth: _Optional[int] = ..., estimated_start_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., estimated_completion_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., splits_done: _Optional[int] = ..., splits_total: _Optional[int] = ..., engine_state: _Optional[str] = ..., waiting_reason: _Optional[str] = ...) -> None: ...
 
 class QueryStats(_message.Message):
     __slots__ = ("queue_time", "execution_time", "rows", "pages", "bytes", "rows_scanned", "bytes_scanned")

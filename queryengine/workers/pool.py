@@ -146,9 +146,9 @@ class Slot:
 class _Seat:
     """Keeps one worker process alive and knows what runs on it."""
 
-    def __init__(self, config: EngineConfig, freed: Callable[[str], None], restarted: Callable[[str], None]) -> None:
+    def __init__(self, config: EngineConfig, changed: Callable[[str], None], restarted: Callable[[str], None]) -> None:
         self._config = config
-        self._freed = freed
+        self._changed = changed
         self._restarted = restarted
         self._process: WorkerProcess | None = None
         self._health: Health | None = None
@@ -214,7 +214,7 @@ class _Seat:
     def release(self, process: WorkerProcess) -> None:
         if process is self._process:
             self._taken -= 1
-            self._freed(self._config.name)
+            self._changed(self._config.name)
 
     def abandon(self, run: Run, description: str) -> None:
         if self._runs.pop(run.execution, None) is None:
@@ -237,11 +237,12 @@ class _Seat:
                 return "at its start"
             if first.type == "unusable":
                 self._unusable = Failure.from_json(first.header["failure"])
+                self._changed(self._config.name)
                 return self._unusable.message
             self.version = first.header["version"]
             self._unusable = None
             self._process = process
-            self._freed(self._config.name)
+            self._changed(self._config.name)
             async with self._watched(process, embedded=first.header["embedded"]):
                 while (frame := await process.receive()) is not None:
                     self._on_frame(frame)
@@ -274,9 +275,9 @@ class _Seat:
         failure = self.failure
         if failure is None:
             logger.info("engine %s answers again", self._config.name)
-            self._freed(self._config.name)
         else:
             logger.warning("engine %s cannot be used: %s", self._config.name, failure.message)
+        self._changed(self._config.name)
 
     def _on_frame(self, frame: Frame) -> None:
         header = frame.header
@@ -312,7 +313,7 @@ class _Seat:
         self._taken -= 1
         run.deliver(event)
         self._kill_if_idle()
-        self._freed(self._config.name)
+        self._changed(self._config.name)
 
     def _kill_if_idle(self) -> None:
         if self._retiring and not self._runs and self._process is not None:
@@ -342,16 +343,16 @@ class EngineLoad:
 
 
 class WorkerPool:
-    """All engine workers. Both are called with an engine's name: `freed` whenever a slot of it may have come free,
-    `restarted` whenever a worker of it ended and is to be started again.
+    """All engine workers. Both are called with an engine's name: `changed` whenever a slot of it may have come free or
+    it may have become usable or not, `restarted` whenever a worker of it ended and is to be started again.
     """
 
     def __init__(
-        self, configs: list[EngineConfig], freed: Callable[[str], None], restarted: Callable[[str], None]
+        self, configs: list[EngineConfig], changed: Callable[[str], None], restarted: Callable[[str], None]
     ) -> None:
         self._configs = {config.name: config for config in configs}
         self._seats = {
-            config.name: [_Seat(config, freed, restarted) for _ in range(config.workers)] for config in configs
+            config.name: [_Seat(config, changed, restarted) for _ in range(config.workers)] for config in configs
         }
         self._keepers: list[asyncio.Task[None]] = []
 

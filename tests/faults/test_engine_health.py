@@ -74,6 +74,26 @@ async def test_a_query_that_meets_the_loss_waits_again_and_runs(tmp_path: Path) 
         assert (ended.state, ended.stats.rows) == (COMPLETED, 3)
 
 
+async def test_who_waits_is_told_why(tmp_path: Path) -> None:
+    async with beside_duckdb(tmp_path) as (_, api, outage):
+        gates = [Gate(tmp_path / f"gate-{number}") for number in range(2)]
+        running = [(await api.submit(gate.script, engine="remote")).status.query_id for gate in gates]
+        waiting = (await api.submit("rows 1", engine="remote")).status
+        assert (waiting.state, waiting.progress.waiting_reason) == (QUEUED, "")
+        watch = api.watch(waiting.query_id)
+        await watch.read()
+        outage.begin()
+        told = (await watch.to("status")).status
+        assert (told.state, told.progress.waiting_reason) == (QUEUED, CAUSE)
+        outage.end()
+        told = (await watch.to("status")).status
+        assert told.progress.waiting_reason == ""
+        for gate in gates:
+            gate.open()
+        for query_id in (*running, waiting.query_id):
+            assert (await api.ended(query_id)).state == COMPLETED
+
+
 async def test_who_waits_too_long_is_told_why_the_engine_is_down(tmp_path: Path) -> None:
     async with beside_duckdb(tmp_path) as (_, api, outage):
         outage.begin()

@@ -108,6 +108,14 @@ def test_watch_prints_states_and_ends_as_the_query_does(
     assert done.stdout.splitlines()[0] == "QUEUED, 2 before it, 3 waiting for duckdb"
 
 
+def test_watch_tells_why_the_engine_takes_no_query(run: Run, fake: FakeService) -> None:
+    place = {"queue_position": 0, "queue_depth": 1, "waiting_reason": "connection refused"}
+    messages = [status("QUEUED", 1, progress=place), status("COMPLETED", 2)]
+    fake.streams["WatchStatus"].append([query_service_pb2.WatchStatusResponse(status=each) for each in messages])
+
+    assert run("watch", ID).stdout.splitlines()[0] == "QUEUED, 0 before it, 1 waiting for duckdb: connection refused"
+
+
 def test_cancel_tells_both_answers(run: Run, fake: FakeService) -> None:
     fake.replies["Cancel"].append(
         query_service_pb2.CancelResponse(
