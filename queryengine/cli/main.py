@@ -12,7 +12,7 @@ EXAMPLES = """
 queryengine serve
 queryengine sql "SELECT 42 AS answer"
 queryengine sql 'SELECT * FROM t WHERE id = $id' -p id=5 --format csv
-queryengine sql - --format parquet -o out.parquet < report.sql
+queryengine sql - -o out.parquet < report.sql
 queryengine sql "SELECT …" --no-wait
 queryengine ps
 queryengine watch ID

@@ -42,11 +42,42 @@ class Format(StrEnum):
     PARQUET = "parquet"
 
 
+ENDINGS = {
+    ".csv": Format.CSV,
+    ".json": Format.JSON,
+    ".jsonl": Format.JSON,
+    ".ndjson": Format.JSON,
+    ".arrow": Format.ARROW,
+    ".arrows": Format.ARROW,
+    ".parquet": Format.PARQUET,
+}
+"""What a file's ending says of its format, in lower case."""
+
+FORMAT_BY_DEFAULT = f"By default as the ending of --output says ({' '.join(ENDINGS)}), and table without --output."
+
+
 def client(server: str, tenant: str, user: str) -> Client:
     try:
         return Client(server, tenant=tenant, user=user)
     except ValueError as error:
         raise typer.BadParameter(str(error)) from error
+
+
+def rows_format(given: Format | None, output: Path | None) -> Format:
+    """The format asked for, else that of the file's ending. Raises typer.BadParameter for an ending that tells
+    none, because a table for people would keep only the first rows.
+    """
+    if given is not None:
+        return given
+    if output is None:
+        return Format.TABLE
+    found = ENDINGS.get(output.suffix.lower())
+    if found is None:
+        raise typer.BadParameter(
+            f"the name {output.name!r} tells no format; end it with one of {' '.join(ENDINGS)}, "
+            f"or give --format {'|'.join(Format)}"
+        )
+    return found
 
 
 def parameters(texts: Sequence[str]) -> ParameterValues:

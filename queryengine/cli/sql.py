@@ -36,13 +36,14 @@ def sql(
     ] = None,
     engine: Annotated[str, typer.Option("--engine", "-e", help="Engine to run on.")] = "",
     format: Annotated[  # noqa: A002 - the option is called so
-        Format,
+        Format | None,
         typer.Option(
             "--format",
             "-f",
-            help="table shows the first 40 rows. json is one object per line and loses nothing: decimals are strings.",
+            help="table shows the first 40 rows. json is one object per line and loses nothing: decimals are strings. "
+            + options.FORMAT_BY_DEFAULT,
         ),
-    ] = Format.TABLE,
+    ] = None,
     output: Output = None,
     wait: Annotated[
         bool, typer.Option("--wait/--no-wait", help="--no-wait prints the query's id and leaves it running.")
@@ -63,7 +64,8 @@ def sql(
     Rows go to standard output, everything else to standard error. Ctrl-C cancels the query on the server.
     """
     text = sys.stdin.read() if statement == "-" else statement
-    _check_output(format, output)
+    rows_format = options.rows_format(format, output)
+    _check_output(rows_format, output)
     values = options.parameters(parameter or ())
     chosen = SubmitOptions(query_id=str(uuid.uuid4()), engine=engine, row_limit=limit)
     if timeout:
@@ -74,7 +76,7 @@ def sql(
             return
         chosen["wait_timeout"] = INLINE_WAIT_SECONDS
         try:
-            with writer_to(output, format) as writer, Progress(is_shown=progress) as shown:
+            with writer_to(output, rows_format) as writer, Progress(is_shown=progress) as shown:
                 handle = _submit(client, text, values, chosen)
                 with handle.result(on_status=shown.show) as result:
                     _copy(result, writer, shown)

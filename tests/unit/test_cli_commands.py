@@ -140,6 +140,15 @@ def test_fetch_writes_one_page(run: Run, fake: FakeService) -> None:
     assert (by_offset.offset, by_page.page, by_page.page_size) == (200, 2, 100)
 
 
+def test_fetch_takes_the_format_from_the_file(run: Run, fake: FakeService, tmp_path: Path) -> None:
+    reply = query_service_pb2.FetchPageResponse(page=page_message(numbers(3), 0), total_rows=3)
+    fake.replies["FetchPage"].append(reply)
+
+    run("fetch", ID, "-o", str(tmp_path / "rows.jsonl"))
+
+    assert [json.loads(line)["n"] for line in (tmp_path / "rows.jsonl").read_text().splitlines()] == [0, 1, 2]
+
+
 def test_release_and_extend(run: Run, fake: FakeService) -> None:
     released = status("COMPLETED", 5, result_state="RESULT_STATE_RELEASED")
     kept = status("COMPLETED", 6, result_state="RESULT_STATE_READY", expire_time={"seconds": 60})
@@ -181,6 +190,8 @@ def test_help_teaches(run: Run) -> None:
     for code, text in EXIT_CODES.items():
         assert f"{code.value:>3}  {text}" in shown
     assert set(EXIT_CODES) == set(ExitCode)
+    for command in ("sql", "fetch"):
+        assert "as the ending of --output says" in " ".join(run(command, "--help").stdout.split())
     assert run("--version").stdout == f"queryengine {__version__}\n"
 
 

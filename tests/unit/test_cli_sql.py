@@ -122,6 +122,47 @@ def test_formats_to_standard_output_and_to_a_file(
     assert filed.stdout == ""
 
 
+@pytest.mark.parametrize(
+    ("name", "begins"),
+    [
+        ("out.csv", b'"n","text"\n'),
+        ("out.json", b'{"n": 0,'),
+        ("out.jsonl", b'{"n": 0,'),
+        ("out.ndjson", b'{"n": 0,'),
+        ("out.arrow", b"\xff\xff\xff\xff"),
+        ("out.arrows", b"\xff\xff\xff\xff"),
+        ("OUT.PARQUET", b"PAR1"),
+    ],
+)
+def test_the_ending_of_a_file_tells_its_format(
+    run: Run, result: FakeService, tmp_path: Path, name: str, begins: bytes
+) -> None:
+    assert run("sql", "SELECT n", "-o", str(tmp_path / name)).exit_code == ExitCode.OK
+
+    assert (tmp_path / name).read_bytes().startswith(begins)
+
+
+def test_the_format_asked_for_wins_over_the_ending(run: Run, result: FakeService, tmp_path: Path) -> None:
+    run("sql", "SELECT n", "-f", "table", "-o", str(tmp_path / "out.csv"))
+
+    assert "row 17" in (tmp_path / "out.csv").read_text().splitlines()[-1]
+    assert "┃" in (tmp_path / "out.csv").read_text()
+
+
+@pytest.mark.parametrize("command", [["sql", "SELECT 1"], ["fetch", ID]])
+def test_a_file_that_tells_no_format_is_refused_with_those_there_are(
+    run: Run, fake: FakeService, tmp_path: Path, command: list[str]
+) -> None:
+    done = run(*command, "-o", str(tmp_path / "out.txt"))
+
+    assert done.exit_code == ExitCode.USAGE
+    assert "the name 'out.txt' tells no format" in done.stderr
+    assert ".jsonl" in done.stderr
+    assert "--format table|csv|json|arrow|parquet" in done.stderr
+    assert not fake.requests
+    assert not list(tmp_path.iterdir())
+
+
 def test_half_a_result_changes_no_file(run: Run, fake: FakeService, tmp_path: Path) -> None:
     fake.replies["Submit"].append(ACCEPTED)
     lost = Refuse(grpc.StatusCode.DATA_LOSS, "RESULT_LOST")
@@ -138,7 +179,7 @@ def test_half_a_result_changes_no_file(run: Run, fake: FakeService, tmp_path: Pa
 
 
 def test_a_file_that_cannot_be_written_is_told(run: Run, fake: FakeService, tmp_path: Path) -> None:
-    done = run("sql", "SELECT n", "-o", str(tmp_path / "none" / "out"))
+    done = run("sql", "SELECT n", "-o", str(tmp_path / "none" / "out.csv"))
 
     assert done.exit_code == ExitCode.USAGE
     assert "cannot write" in done.stderr
