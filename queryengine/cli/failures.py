@@ -9,6 +9,7 @@ import typer
 from rich.console import Console
 from rich.text import Text
 
+from queryengine.cli.hints import program
 from queryengine.client.errors import (
     LimitReached,
     NotFound,
@@ -97,7 +98,7 @@ def error_console() -> Console:
 
 def _message(error: QueryEngineClientError, server: str) -> Text:
     if isinstance(error, ServiceUnavailable) and not error.reason:
-        text = f"no server at {server}; start one with `queryengine serve`, or name another with --server"
+        text = f"no server at {server}; start one with `{program()} serve`, or name another with --server"
         return Text.assemble(("error: ", "bold red"), text, (f"\n  {error.message}", "dim"))
     parts: list[str | tuple[str, str]] = [("error: ", "bold red")]
     if error.reason:

@@ -12,12 +12,16 @@ import typer
 from queryengine.client import Client
 from queryengine.client.channel import DEFAULT_TARGET
 
+SERVER_VARIABLE = "QUERYENGINE_TARGET"
+TENANT_VARIABLE = "QUERYENGINE_TENANT"
+USER_VARIABLE = "QUERYENGINE_USER"
+
 Server = Annotated[
     str,
-    typer.Option("--server", "-s", envvar="QUERYENGINE_TARGET", help="Host and port of the server."),
+    typer.Option("--server", "-s", envvar=SERVER_VARIABLE, help="Host and port of the server."),
 ]
-Tenant = Annotated[str, typer.Option(envvar="QUERYENGINE_TENANT", help="Tenant to act as.")]
-User = Annotated[str, typer.Option(envvar="QUERYENGINE_USER", help="User to act as.")]
+Tenant = Annotated[str, typer.Option(envvar=TENANT_VARIABLE, help="Tenant to act as.")]
+User = Annotated[str, typer.Option(envvar=USER_VARIABLE, help="User to act as.")]
 QueryId = Annotated[str, typer.Argument(metavar="ID", help="Id of the query, as sql --no-wait and ps print it.")]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON, one object per line.")]
 Output = Annotated[Path | None, typer.Option("--output", "-o", help="Write to this file instead of standard output.")]

@@ -11,6 +11,7 @@ from rich.console import Console
 
 from queryengine.cli import options
 from queryengine.cli.failures import ExitCode, ended, error_console, reported
+from queryengine.cli.hints import command
 from queryengine.cli.interrupt import interrupted_by
 from queryengine.cli.options import DEFAULT_SERVER, DEFAULT_TENANT, Format, Output, Server, Tenant, User
 from queryengine.cli.output import TableWriter, Writer, writer_to
@@ -80,9 +81,9 @@ def sql(
                 handle = _submit(client, text, values, chosen)
                 with handle.result(on_status=shown.show) as result:
                     _copy(result, writer, shown)
-            _note(result, writer)
+            _note(result, writer, client)
         except KeyboardInterrupt:
-            _cancel(client.attach(chosen["query_id"]))
+            _cancel(client, chosen["query_id"])
             raise typer.Exit(ExitCode.CANCELLED) from None
 
 
@@ -118,16 +119,14 @@ def _copy(result: QueryResult, writer: Writer, shown: Progress) -> None:
             raise failure
 
 
-def _note(result: QueryResult, writer: Writer) -> None:
+def _note(result: QueryResult, writer: Writer, client: Client) -> None:
     notes = []
     end = result.end
     if isinstance(writer, TableWriter):
         total = result.handle.status().rows if end is None else end.total_rows
         if total > writer.shown:
-            notes.append(
-                f"{writer.shown} of {total:,} rows; the rest: queryengine fetch {result.query_id} "
-                f"--offset {writer.shown}, or all with --format csv"
-            )
+            rest = command(client.connection, "fetch", result.query_id, "--offset", str(writer.shown))
+            notes.append(f"{writer.shown} of {total:,} rows; the rest: {rest}, or all with --format csv")
         else:
             notes.append("1 row" if total == 1 else f"{total:,} rows")
     if end is not None and end.truncated:
@@ -137,15 +136,16 @@ def _note(result: QueryResult, writer: Writer) -> None:
         console.print(f"({note})", markup=False)
 
 
-def _cancel(handle: QueryHandle) -> None:
+def _cancel(client: Client, query_id: str) -> None:
     errors = error_console()
     errors.print("cancelling on the server …")
     try:
-        outcome = handle.cancel(reason="interrupted at the command line", wait=CANCEL_WAIT_SECONDS)
+        outcome = client.attach(query_id).cancel(reason="interrupted at the command line", wait=CANCEL_WAIT_SECONDS)
     except QueryEngineClientError as error:
         if error.code is grpc.StatusCode.NOT_FOUND:
             errors.print("the query had not reached the server")
         else:
             errors.print(f"the cancel failed, the query may still run: {error}", markup=False)
+            errors.print(f"try again: {command(client.connection, 'cancel', query_id)}", markup=False)
         return
-    errors.print(f"query {handle.query_id}: {outcome.result}, engine {outcome.engine}", markup=False)
+    errors.print(f"query {query_id}: {outcome.result}, engine {outcome.engine}", markup=False)

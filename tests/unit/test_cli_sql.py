@@ -36,6 +36,11 @@ from tests.unit.fake_service import (
 
 PAGES = [numbers(10), numbers(5, start=10), numbers(3, start=15)]
 ACCEPTED = query_service_pb2.SubmitResponse(status=status("QUEUED", 1))
+CANCELLED = query_service_pb2.CancelResponse(
+    result=query_service_pb2.CANCEL_RESULT_CANCELLED,
+    engine_cancel=query_service_pb2.ENGINE_CANCEL_STATE_KILLED,
+    status=status("CANCELLED", 5),
+)
 WAIT = 20.0
 
 Run = Callable[..., Any]
@@ -54,6 +59,17 @@ def result(fake: FakeService) -> FakeService:
     return fake
 
 
+@pytest.fixture
+def long_result(fake: FakeService) -> FakeService:
+    """5,000 rows, of which a table takes the first page only."""
+    fake.replies["Submit"].append(ACCEPTED)
+    fake.streams["StreamResults"].append([start(), schema(), *page(numbers(100), 0), Hold()])
+    final = status("COMPLETED", 9, stats={"rows": 5000})
+    fake.streams["WatchStatus"].append([query_service_pb2.WatchStatusResponse(status=final)])
+    fake.replies["GetStatus"].append(query_service_pb2.GetStatusResponse(status=final))
+    return fake
+
+
 def test_a_table_for_people(run: Run, result: FakeService) -> None:
     done = run("sql", "SELECT n")
 
@@ -64,19 +80,26 @@ def test_a_table_for_people(run: Run, result: FakeService) -> None:
     assert done.stderr == "(18 rows)\n"
 
 
-def test_a_long_table_says_what_it_leaves_out(run: Run, fake: FakeService) -> None:
-    fake.replies["Submit"].append(ACCEPTED)
-    fake.streams["StreamResults"].append([start(), schema(), *page(numbers(100), 0), Hold()])
-    final = status("COMPLETED", 9, stats={"rows": 5000})
-    fake.streams["WatchStatus"].append([query_service_pb2.WatchStatusResponse(status=final)])
-    fake.replies["GetStatus"].append(query_service_pb2.GetStatusResponse(status=final))
-
+def test_a_long_table_says_what_it_leaves_out(run: Run, long_result: FakeService) -> None:
     done = run("sql", "SELECT n")
 
     assert len(done.stdout.splitlines()) == 42
-    query_id = fake.requests["Submit"][0].query_id
-    assert f"40 of 5,000 rows; the rest: queryengine fetch {query_id} --offset 40" in done.stderr
-    assert fake.left.wait(WAIT)
+    query_id = long_result.requests["Submit"][0].query_id
+    assert f"40 of 5,000 rows; the rest: queryengine fetch {query_id} --offset 40, or all" in done.stderr
+    assert long_result.left.wait(WAIT)
+
+
+def test_a_command_to_paste_reaches_the_same_server_as_the_same_caller(
+    run: Run, long_result: FakeService, fake_target: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("QUERYENGINE_TARGET")
+    monkeypatch.setenv("QUERYENGINE_USER", "ann")
+
+    done = run("sql", "SELECT n", "--server", fake_target, "--tenant", "blue team")
+
+    query_id = long_result.requests["Submit"][0].query_id
+    pasted = f"queryengine fetch {query_id} --offset 40 --server {fake_target} --tenant 'blue team'"
+    assert f"the rest: {pasted}, or all" in done.stderr
 
 
 def test_a_query_that_fails_after_the_table_is_full_has_failed(run: Run, fake: FakeService) -> None:
@@ -311,18 +334,20 @@ def test_a_wrong_command_is_told_without_asking_the_server(
     assert not fake.requests
 
 
-@pytest.mark.parametrize("known", [True, False])
-def test_ctrl_c_cancels_on_the_server(fake: FakeService, fake_target: str, known: bool) -> None:
+@pytest.mark.parametrize(
+    ("answer", "told"),
+    [
+        (CANCELLED, "query {id}: CANCELLED, engine KILLED"),
+        (Refuse(grpc.StatusCode.NOT_FOUND, "QUERY_NOT_FOUND"), "had not reached the server"),
+        (Refuse(grpc.StatusCode.INTERNAL, "INTERNAL"), "try again: queryengine cancel {id} --tenant blue\n"),
+    ],
+)
+def test_ctrl_c_cancels_on_the_server(fake: FakeService, fake_target: str, answer: Any, told: str) -> None:
     hold = Hold()
     fake.replies["Submit"].append(ACCEPTED)
     fake.streams["StreamResults"].append([start(), hold])
-    cancelled = query_service_pb2.CancelResponse(
-        result=query_service_pb2.CANCEL_RESULT_CANCELLED,
-        engine_cancel=query_service_pb2.ENGINE_CANCEL_STATE_KILLED,
-        status=status("CANCELLED", 5),
-    )
-    fake.replies["Cancel"].append(cancelled if known else Refuse(grpc.StatusCode.NOT_FOUND, "QUERY_NOT_FOUND"))
-    command = [sys.executable, "-c", "from queryengine.cli.main import run; run()", "sql", "SELECT n"]
+    fake.replies["Cancel"].append(answer)
+    command = [sys.executable, "-m", "queryengine", "sql", "SELECT n", "--tenant", "blue"]
     environment = os.environ | {"QUERYENGINE_TARGET": fake_target}
     with subprocess.Popen(
         command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
@@ -334,6 +359,7 @@ def test_ctrl_c_cancels_on_the_server(fake: FakeService, fake_target: str, known
     assert process.returncode == ExitCode.CANCELLED
     assert output == ""
     assert "cancelling on the server" in errors
-    assert ("CANCELLED, engine KILLED" if known else "had not reached the server") in errors
+    query_id = fake.requests["Submit"][0].query_id
+    assert told.format(id=query_id) in errors
     assert "Traceback" not in errors
-    assert fake.requests["Cancel"][0].query_id == fake.requests["Submit"][0].query_id
+    assert fake.requests["Cancel"][0].query_id == query_id
