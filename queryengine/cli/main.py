@@ -25,7 +25,7 @@ EXIT_CODES = {
     ExitCode.FAILED: "the query failed",
     ExitCode.USAGE: "the command or the SQL is wrong",
     ExitCode.NOT_FOUND: "no such query, or its rows are gone",
-    ExitCode.UNREACHABLE: "no server answers",
+    ExitCode.UNREACHABLE: "no queryengine server answers",
     ExitCode.LIMIT: "a limit or a quota was reached",
     ExitCode.CANCELLED: "cancelled or interrupted",
 }

@@ -55,6 +55,7 @@ OPTIONS: Final[tuple[tuple[str, Any], ...]] = (
     ("grpc.min_reconnect_backoff_ms", 1_000),
     ("grpc.max_reconnect_backoff_ms", 2_000),
 )
+URL_SCHEMES: Final = ("http://", "https://")
 LOOPBACK: Final = ("127.", "localhost:", "[::1]:", "unix:")
 
 
@@ -79,6 +80,8 @@ class Connection:
     identity: tuple[tuple[str, str], ...] = field(init=False)
 
     def __post_init__(self) -> None:
+        if self.target.lower().startswith(URL_SCHEMES):
+            raise ValueError(f"{self.target!r} is a URL; the address is HOST:PORT, without a scheme")
         for name, value in (("tenant", self.tenant), ("user", self.user)):
             if not value.isascii() or not value.isprintable():
                 raise ValueError(f"{name} {value!r} holds characters other than printable ASCII")

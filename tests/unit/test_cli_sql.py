@@ -308,6 +308,17 @@ def test_without_a_server_the_message_says_what_to_do(run: Run, command: list[st
     assert "no server at 127.0.0.1:1; start one with `queryengine serve`" in done.stderr
 
 
+def test_an_address_that_serves_something_else_is_told(run: Run, fake: FakeService, fake_target: str) -> None:
+    fake.replies["Submit"].append(Refuse(grpc.StatusCode.UNIMPLEMENTED, message="Method not found!"))
+
+    done = run("sql", "SELECT 1")
+
+    assert done.exit_code == ExitCode.UNREACHABLE
+    assert done.stderr == (
+        f"error: {fake_target} does not serve queryengine; `queryengine serve` prints the address to use, after gRPC\n"
+    )
+
+
 @pytest.mark.parametrize(
     ("arguments", "complaint"),
     [
@@ -318,6 +329,8 @@ def test_without_a_server_the_message_says_what_to_do(run: Run, command: list[st
         (["sql", "SELECT 1", "-p", "a=[1,true]"], "INT and BOOL"),
         (["sql", "SELECT 1", "--timeout", "soon"], "is not a duration"),
         (["sql", "SELECT 1", "--tenant", "münchen"], "printable ASCII"),
+        (["ps", "--server", "http://127.0.0.1:8815"], "the address is HOST:PORT, without a scheme"),
+        (["sql", "SELECT 1", "--server", "HTTPS://db"], "the address is HOST:PORT, without a scheme"),
         (["fetch", ID, "--page", "1", "--offset", "2"], "not both"),
         (["release", ID, "--extend", "2x"], "is not a duration"),
         (["ps", "--state", "LOST"], "LOST"),
