@@ -79,7 +79,3 @@ app.add_typer(config, name="config")
 @config.callback()
 def _config() -> None:
     """Look at settings."""
-
-
-def run() -> None:
-    app()

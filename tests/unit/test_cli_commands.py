@@ -1,8 +1,10 @@
 """The other commands, as a user types them, against a server that answers as told."""
 
 import json
+import os
 import subprocess
 import sys
+import tomllib
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -26,6 +28,7 @@ from tests.unit.fake_service import (
 PAGES = [numbers(10), numbers(5, start=10), numbers(3, start=15)]
 ACCEPTED = query_service_pb2.SubmitResponse(status=status("QUEUED", 1))
 WAIT = 20.0
+ROOT = Path(__file__).parents[2]
 
 Run = Callable[..., Any]
 
@@ -203,6 +206,25 @@ def test_help_and_version_start_without_the_parts_of_the_server() -> None:
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
 
     assert done.stdout.strip() == "[]"
+
+
+def installed_command() -> list[str]:
+    """What the script of an installed package runs."""
+    scripts = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["scripts"]
+    module, function = scripts["queryengine"].split(":")
+    return [sys.executable, "-c", f"from {module} import {function}; {function}()"]
+
+
+@pytest.mark.parametrize("command", [[sys.executable, "-m", "queryengine"], installed_command()], ids=["-m", "script"])
+def test_ctrl_c_during_the_imports_is_quiet(command: list[str], tmp_path: Path) -> None:
+    # Stands before the real one on the path.
+    (tmp_path / "grpc.py").write_text("import os, signal\nos.kill(os.getpid(), signal.SIGINT)\n")
+    environment = os.environ | {"PYTHONPATH": f"{tmp_path}{os.pathsep}{ROOT}"}
+
+    done = subprocess.run([*command, "ps"], capture_output=True, text=True, env=environment, check=False)
+
+    assert done.returncode == ExitCode.CANCELLED
+    assert done.stdout == done.stderr == ""
 
 
 def test_config_check(run: Run, tmp_path: Path) -> None:
