@@ -63,7 +63,7 @@ def banner(service: Service, program: str) -> str:
     """What a person sees at start: addresses, engines, state, and the first command to paste."""
     settings = service.settings
     engines = [
-        f"  engine   {name} ({engine.type}, {engine.workers} workers)"
+        f"  engine   {name} ({engine.type}, {engine.workers} worker{'s' if engine.workers > 1 else ''})"
         + (" default" if name == settings.default_engine else "")
         for name, engine in settings.engines.items()
     ]

@@ -12,6 +12,7 @@ from rich.text import Text
 
 from queryengine.cli import jsontext, options
 from queryengine.cli.failures import ended, reported
+from queryengine.cli.hints import command
 from queryengine.cli.options import (
     DEFAULT_SERVER,
     DEFAULT_TENANT,
@@ -53,6 +54,13 @@ def ps(
     if as_json:
         for status in listed.queries:
             typer.echo(_json(status))
+        return
+    if not listed.queries:
+        if states:
+            told = f"no queries are {' or '.join(states)}; to list all: {command(client.connection, 'ps', '--all')}"
+        else:
+            told = f"no queries; to run one: {command(client.connection, 'sql', 'SELECT 42 AS answer')}"
+        typer.echo(told, err=True)
         return
     table = Table(show_edge=False)
     for name in ("id", "state", "engine", "rows", "time", "sql"):

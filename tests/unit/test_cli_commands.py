@@ -68,6 +68,20 @@ def test_ps_lists_what_waits_or_runs(run: Run, fake: FakeService) -> None:
     ]
 
 
+def test_ps_says_when_there_is_nothing_and_what_to_try(run: Run, fake: FakeService) -> None:
+    fake.replies["ListQueries"].extend([query_service_pb2.ListQueriesResponse()] * 3)
+
+    none_active = run("ps", "--user", "ann")
+    none_at_all = run("ps", "--all")
+    as_json = run("ps", "--json")
+
+    assert none_active.stderr == "no queries are QUEUED or RUNNING; to list all: queryengine ps --all --user ann\n"
+    assert none_at_all.stderr == "no queries; to run one: queryengine sql 'SELECT 42 AS answer'\n"
+    assert as_json.stderr == ""
+    assert none_active.stdout == none_at_all.stdout == as_json.stdout == ""
+    assert none_active.exit_code == none_at_all.exit_code == ExitCode.OK
+
+
 def test_status_shows_everything_and_a_failed_query_is_an_answer(run: Run, fake: FakeService) -> None:
     failed = status(
         "FAILED",
