@@ -2,14 +2,14 @@
 
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any, TypeAlias
 
 import typer
 
-from queryengine.client import Client
+from queryengine.client import Client, QueryEngineClientError
 from queryengine.client.channel import DEFAULT_TARGET
 
 SERVER_VARIABLE = "QUERYENGINE_TARGET"
@@ -60,9 +60,19 @@ ENDINGS = {
 FORMAT_BY_DEFAULT = f"By default as the ending of --output says ({' '.join(ENDINGS)}), and table without --output."
 
 
-def client(server: str, tenant: str, user: str) -> Client:
+def say_on_standard_error(text: str) -> None:
+    typer.echo(text, err=True)
+
+
+def client(server: str, tenant: str, user: str, *, say: Callable[[str], None] = say_on_standard_error) -> Client:
+    """`say` takes a line for people when a stream broke off and has to be tried again and again."""
+
+    def on_retry(error: QueryEngineClientError) -> None:
+        # Without a reason nobody answered.
+        say(f"{error.message if error.reason else f'no answer from {server}'}, trying again")
+
     try:
-        return Client(server, tenant=tenant, user=user)
+        return Client(server, tenant=tenant, user=user, on_retry=on_retry)
     except ValueError as error:
         raise typer.BadParameter(str(error)) from error
 

@@ -71,13 +71,14 @@ def sql(
     chosen = SubmitOptions(query_id=str(uuid.uuid4()), engine=engine, row_limit=limit)
     if timeout:
         chosen["execution_timeout"] = options.seconds(timeout)
-    with reported(server, sql=text), options.client(server, tenant, user) as client:
+    shown = Progress(is_shown=progress)
+    with reported(server, sql=text), options.client(server, tenant, user, say=shown.say) as client:
         if not wait:
             typer.echo(_submit(client, text, values, chosen).query_id)
             return
         chosen["wait_timeout"] = INLINE_WAIT_SECONDS
         try:
-            with writer_to(output, rows_format) as writer, Progress(is_shown=progress) as shown:
+            with writer_to(output, rows_format) as writer, shown:
                 handle = _submit(client, text, values, chosen)
                 with handle.result(on_status=shown.show) as result:
                     _copy(result, writer, shown)

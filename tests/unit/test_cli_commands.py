@@ -9,6 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import grpc
 import pytest
 from typer.testing import CliRunner
 
@@ -19,6 +20,7 @@ from queryengine.v1 import query_pb2, query_service_pb2
 from tests.unit.fake_service import (
     ID,
     FakeService,
+    Refuse,
     numbers,
     page_message,
     status,
@@ -123,6 +125,17 @@ def test_watch_prints_states_and_ends_as_the_query_does(
 
     assert done.exit_code == code
     assert done.stdout.splitlines()[0] == "QUEUED, 2 before it, 3 waiting for duckdb"
+
+
+def test_watch_tells_that_the_server_is_gone_and_goes_on(run: Run, fake: FakeService, fake_target: str) -> None:
+    gone = Refuse(grpc.StatusCode.UNAVAILABLE)
+    said = query_service_pb2.WatchStatusResponse(status=status("COMPLETED", 1))
+    fake.streams["WatchStatus"].extend([[gone], [gone], [gone], [said]])
+
+    done = run("watch", ID)
+
+    assert done.stdout == "COMPLETED\n"
+    assert done.stderr == f"no answer from {fake_target}, trying again\n"
 
 
 def test_cancel_tells_both_answers(run: Run, fake: FakeService) -> None:

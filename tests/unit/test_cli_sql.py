@@ -300,6 +300,29 @@ def test_failures_have_exit_codes_and_no_traceback(
     assert done.stderr.startswith(f"error: {refusal.reason}: refused")
 
 
+@pytest.mark.parametrize("options", [[], ["--progress"]])
+def test_a_server_that_is_gone_for_a_while_is_told_and_waited_for(
+    run: Run, fake: FakeService, fake_target: str, options: list[str]
+) -> None:
+    gone = Refuse(grpc.StatusCode.UNAVAILABLE)
+    fake.replies["Submit"].append(ACCEPTED)
+    fake.streams["StreamResults"].extend([[start(), gone], [gone], [gone], whole(PAGES)])
+
+    done = run("sql", "SELECT n", "-f", "csv", *options)
+
+    assert done.exit_code == ExitCode.OK
+    assert done.stderr.splitlines().count(f"no answer from {fake_target}, trying again") == 1
+    assert len(done.stdout.splitlines()) == 19
+
+
+def test_a_server_that_turns_a_stream_away_is_quoted(run: Run, fake: FakeService) -> None:
+    full = Refuse(grpc.StatusCode.RESOURCE_EXHAUSTED, "TENANT_STREAM_LIMIT", "8 streams are open")
+    fake.replies["Submit"].append(ACCEPTED)
+    fake.streams["StreamResults"].extend([[full], [full], whole(PAGES)])
+
+    assert run("sql", "SELECT n", "-f", "csv").stderr == "8 streams are open, trying again\n"
+
+
 @pytest.mark.parametrize("command", [["sql", "SELECT 1"], ["ps"], ["status", ID], ["engines"]])
 def test_without_a_server_the_message_says_what_to_do(run: Run, command: list[str]) -> None:
     done = run(*command, "--server", "127.0.0.1:1")
