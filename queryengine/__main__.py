@@ -1,6 +1,20 @@
-"""`python -m queryengine`: the command line."""
+"""The command line, as `queryengine` and as `python -m queryengine`. Ctrl-C is quiet from the first import on."""
 
-from queryengine.cli.main import run
+import os
+import signal
+
+INTERRUPTED = 130
+"""ExitCode.CANCELLED, whose module takes long to import."""
+
+
+def run() -> None:
+    # A KeyboardInterrupt would end an import in a traceback, or get lost in a callback of the import system.
+    usual = signal.signal(signal.SIGINT, lambda *_: os._exit(INTERRUPTED))
+    from queryengine.cli.main import app
+
+    signal.signal(signal.SIGINT, usual)
+    app()
+
 
 if __name__ == "__main__":
     run()

@@ -4,7 +4,6 @@ import asyncio
 import gc
 import logging
 import os
-import shutil
 import signal
 import sys
 from contextlib import suppress
@@ -22,14 +21,16 @@ from queryengine.telemetry.logs import set_up_logging
 logger = logging.getLogger(__name__)
 
 
-def serve(settings: Settings) -> int:
-    """Run a server until SIGTERM or SIGINT; a second signal ends it at once. Returns the exit code."""
+def serve(settings: Settings, *, program: str) -> int:
+    """Run a server until SIGTERM or SIGINT; a second signal ends it at once. Returns the exit code. The program is what
+    a person types to call the command line.
+    """
     set_up_logging(level=settings.log.level, as_json=settings.log.format == "json")
     keep_malloc_memory()
-    return uvloop.run(_serve(settings))
+    return uvloop.run(_serve(settings, program))
 
 
-async def _serve(settings: Settings) -> int:
+async def _serve(settings: Settings, program: str) -> int:
     service = Service(settings)
     stopping = asyncio.Event()
     loop = asyncio.get_running_loop()
@@ -50,7 +51,7 @@ async def _serve(settings: Settings) -> int:
     # What is there by now stays: collections need not look at it again and again.
     gc.collect()
     gc.freeze()
-    print(banner(service), flush=True)  # noqa: T201
+    print(banner(service, program), flush=True)  # noqa: T201
     await stopping.wait()
     print("stopping: streams rotate, running queries get their time", file=sys.stderr, flush=True)  # noqa: T201
     with suppress(asyncio.CancelledError):
@@ -58,16 +59,14 @@ async def _serve(settings: Settings) -> int:
     return 0
 
 
-def banner(service: Service) -> str:
+def banner(service: Service, program: str) -> str:
     """What a person sees at start: addresses, engines, state, and the first command to paste."""
     settings = service.settings
     engines = [
-        f"  engine   {name} ({engine.type}, {engine.workers} workers)"
+        f"  engine   {name} ({engine.type}, {engine.workers} worker{'s' if engine.workers > 1 else ''})"
         + (" default" if name == settings.default_engine else "")
         for name, engine in settings.engines.items()
     ]
-    # As it was called: the folder of a virtual environment need not be on the PATH.
-    program = "queryengine" if shutil.which("queryengine") or "queryengine" not in sys.argv[0] else sys.argv[0]
     server = "" if service.address == "127.0.0.1:8815" else f" --server {service.address}"
     lines = [
         f"queryengine {__version__}",

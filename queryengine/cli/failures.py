@@ -9,6 +9,7 @@ import typer
 from rich.console import Console
 from rich.text import Text
 
+from queryengine.cli.hints import program
 from queryengine.client.errors import (
     LimitReached,
     NotFound,
@@ -34,7 +35,7 @@ class ExitCode(IntEnum):
     NOT_FOUND = 3
     """No such query, or its rows are gone."""
     UNREACHABLE = 4
-    """No server answers."""
+    """No server of this service answers."""
     LIMIT = 5
     """A limit or a quota was reached."""
     CANCELLED = 130
@@ -55,6 +56,8 @@ def exit_code(error: QueryEngineClientError) -> ExitCode:
         case QueryCancelled():
             return ExitCode.CANCELLED
         case ServiceUnavailable():
+            return ExitCode.UNREACHABLE
+        case _ if error.code is grpc.StatusCode.UNIMPLEMENTED:
             return ExitCode.UNREACHABLE
         case LimitReached():
             return ExitCode.LIMIT
@@ -97,8 +100,12 @@ def error_console() -> Console:
 
 def _message(error: QueryEngineClientError, server: str) -> Text:
     if isinstance(error, ServiceUnavailable) and not error.reason:
-        text = f"no server at {server}; start one with `queryengine serve`, or name another with --server"
+        text = f"no server at {server}; start one with `{program()} serve`, or name another with --server"
         return Text.assemble(("error: ", "bold red"), text, (f"\n  {error.message}", "dim"))
+    if error.code is grpc.StatusCode.UNIMPLEMENTED:
+        # Whoever answers speaks gRPC, such as the health port.
+        text = f"{server} does not serve queryengine; `{program()} serve` prints the address to use, after gRPC"
+        return Text.assemble(("error: ", "bold red"), text)
     parts: list[str | tuple[str, str]] = [("error: ", "bold red")]
     if error.reason:
         parts.append((f"{error.reason}: ", "red"))

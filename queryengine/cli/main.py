@@ -12,7 +12,7 @@ EXAMPLES = """
 queryengine serve
 queryengine sql "SELECT 42 AS answer"
 queryengine sql 'SELECT * FROM t WHERE id = $id' -p id=5 --format csv
-queryengine sql - --format parquet -o out.parquet < report.sql
+queryengine sql - -o out.parquet < report.sql
 queryengine sql "SELECT …" --no-wait
 queryengine ps
 queryengine watch ID
@@ -25,7 +25,7 @@ EXIT_CODES = {
     ExitCode.FAILED: "the query failed",
     ExitCode.USAGE: "the command or the SQL is wrong",
     ExitCode.NOT_FOUND: "no such query, or its rows are gone",
-    ExitCode.UNREACHABLE: "no server answers",
+    ExitCode.UNREACHABLE: "no queryengine server answers",
     ExitCode.LIMIT: "a limit or a quota was reached",
     ExitCode.CANCELLED: "cancelled or interrupted",
 }
@@ -79,7 +79,3 @@ app.add_typer(config, name="config")
 @config.callback()
 def _config() -> None:
     """Look at settings."""
-
-
-def run() -> None:
-    app()

@@ -2,22 +2,26 @@
 
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any, TypeAlias
 
 import typer
 
-from queryengine.client import Client
+from queryengine.client import Client, QueryEngineClientError
 from queryengine.client.channel import DEFAULT_TARGET
+
+SERVER_VARIABLE = "QUERYENGINE_TARGET"
+TENANT_VARIABLE = "QUERYENGINE_TENANT"
+USER_VARIABLE = "QUERYENGINE_USER"
 
 Server = Annotated[
     str,
-    typer.Option("--server", "-s", envvar="QUERYENGINE_TARGET", help="Host and port of the server."),
+    typer.Option("--server", "-s", envvar=SERVER_VARIABLE, help="Host and port of the server."),
 ]
-Tenant = Annotated[str, typer.Option(envvar="QUERYENGINE_TENANT", help="Tenant to act as.")]
-User = Annotated[str, typer.Option(envvar="QUERYENGINE_USER", help="User to act as.")]
+Tenant = Annotated[str, typer.Option(envvar=TENANT_VARIABLE, help="Tenant to act as.")]
+User = Annotated[str, typer.Option(envvar=USER_VARIABLE, help="User to act as.")]
 QueryId = Annotated[str, typer.Argument(metavar="ID", help="Id of the query, as sql --no-wait and ps print it.")]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON, one object per line.")]
 Output = Annotated[Path | None, typer.Option("--output", "-o", help="Write to this file instead of standard output.")]
@@ -42,11 +46,52 @@ class Format(StrEnum):
     PARQUET = "parquet"
 
 
-def client(server: str, tenant: str, user: str) -> Client:
+ENDINGS = {
+    ".csv": Format.CSV,
+    ".json": Format.JSON,
+    ".jsonl": Format.JSON,
+    ".ndjson": Format.JSON,
+    ".arrow": Format.ARROW,
+    ".arrows": Format.ARROW,
+    ".parquet": Format.PARQUET,
+}
+"""What a file's ending says of its format, in lower case."""
+
+FORMAT_BY_DEFAULT = f"By default as the ending of --output says ({' '.join(ENDINGS)}), and table without --output."
+
+
+def say_on_standard_error(text: str) -> None:
+    typer.echo(text, err=True)
+
+
+def client(server: str, tenant: str, user: str, *, say: Callable[[str], None] = say_on_standard_error) -> Client:
+    """`say` takes a line for people when a stream broke off and has to be tried again and again."""
+
+    def on_retry(error: QueryEngineClientError) -> None:
+        # Without a reason nobody answered.
+        say(f"{error.message if error.reason else f'no answer from {server}'}, trying again")
+
     try:
-        return Client(server, tenant=tenant, user=user)
+        return Client(server, tenant=tenant, user=user, on_retry=on_retry)
     except ValueError as error:
         raise typer.BadParameter(str(error)) from error
+
+
+def rows_format(given: Format | None, output: Path | None) -> Format:
+    """The format asked for, else that of the file's ending. Raises typer.BadParameter for an ending that tells
+    none, because a table for people would keep only the first rows.
+    """
+    if given is not None:
+        return given
+    if output is None:
+        return Format.TABLE
+    found = ENDINGS.get(output.suffix.lower())
+    if found is None:
+        raise typer.BadParameter(
+            f"the name {output.name!r} tells no format; end it with one of {' '.join(ENDINGS)}, "
+            f"or give --format {'|'.join(Format)}"
+        )
+    return found
 
 
 def parameters(texts: Sequence[str]) -> ParameterValues:

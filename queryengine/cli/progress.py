@@ -38,6 +38,10 @@ class Progress:
         elif self._is_shown and not self._is_live:
             self._console.print(line(status), markup=False)
 
+    def say(self, text: str) -> None:
+        """A line of its own, above the live one, and also when no progress is shown."""
+        self._console.print(text, markup=False)
+
     def clear(self) -> None:
         """Stop for good, so that other text may follow. Idempotent."""
         status, self._status = self._status, None

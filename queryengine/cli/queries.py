@@ -12,6 +12,7 @@ from rich.text import Text
 
 from queryengine.cli import jsontext, options
 from queryengine.cli.failures import ended, reported
+from queryengine.cli.hints import command
 from queryengine.cli.options import (
     DEFAULT_SERVER,
     DEFAULT_TENANT,
@@ -53,6 +54,13 @@ def ps(
     if as_json:
         for status in listed.queries:
             typer.echo(_json(status))
+        return
+    if not listed.queries:
+        if states:
+            told = f"no queries are {' or '.join(states)}; to list all: {command(client.connection, 'ps', '--all')}"
+        else:
+            told = f"no queries; to run one: {command(client.connection, 'sql', 'SELECT 42 AS answer')}"
+        typer.echo(told, err=True)
         return
     table = Table(show_edge=False)
     for name in ("id", "state", "engine", "rows", "time", "sql"):
@@ -124,8 +132,9 @@ def fetch(
     offset: Annotated[int | None, typer.Option(min=0, help="Row number from 0.")] = None,
     size: Annotated[int, typer.Option(min=1, max=100_000, help="Rows to fetch.")] = 1000,
     format: Annotated[  # noqa: A002 - the option is called so
-        Format, typer.Option("--format", "-f", help="How to write the rows.")
-    ] = Format.TABLE,
+        Format | None,
+        typer.Option("--format", "-f", help=f"How to write the rows. {options.FORMAT_BY_DEFAULT}"),
+    ] = None,
     output: Output = None,
     server: Server = DEFAULT_SERVER,
     tenant: Tenant = DEFAULT_TENANT,
@@ -134,10 +143,11 @@ def fetch(
     """Write some stored rows of a query, from anywhere in its result."""
     if page is not None and offset is not None:
         raise ended("give --page or --offset, not both")
+    rows_format = options.rows_format(format, output)
     with reported(server), options.client(server, tenant, user) as client:
         fetched = client.attach(query_id).fetch_page(page=page, offset=offset, page_size=size)
     batch = fetched.batch
-    with writer_to(output, format, table_rows=size) as writer:
+    with writer_to(output, rows_format, table_rows=size) as writer:
         write_all(writer, batch.schema, [batch])
     total = "so far" if fetched.total_rows is None else f"of {fetched.total_rows:,}"
     after = fetched.start_row + batch.num_rows

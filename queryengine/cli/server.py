@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from queryengine.cli.failures import ended
+from queryengine.cli.hints import program
 
 if TYPE_CHECKING:
     from queryengine.settings import Settings
@@ -25,7 +26,7 @@ def serve(
         loaded = settings.load(str(config) if config is not None else None)
     except settings.SettingsError as error:
         raise ended(str(error)) from error
-    raise typer.Exit(process.serve(loaded))
+    raise typer.Exit(process.serve(loaded, program=program()))
 
 
 def check(config: Annotated[Path, typer.Argument(metavar="FILE", help="Settings, a YAML file.")]) -> None:

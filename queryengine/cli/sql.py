@@ -11,6 +11,7 @@ from rich.console import Console
 
 from queryengine.cli import options
 from queryengine.cli.failures import ExitCode, ended, error_console, reported
+from queryengine.cli.hints import command
 from queryengine.cli.interrupt import interrupted_by
 from queryengine.cli.options import DEFAULT_SERVER, DEFAULT_TENANT, Format, Output, Server, Tenant, User
 from queryengine.cli.output import TableWriter, Writer, writer_to
@@ -36,13 +37,14 @@ def sql(
     ] = None,
     engine: Annotated[str, typer.Option("--engine", "-e", help="Engine to run on.")] = "",
     format: Annotated[  # noqa: A002 - the option is called so
-        Format,
+        Format | None,
         typer.Option(
             "--format",
             "-f",
-            help="table shows the first 40 rows. json is one object per line and loses nothing: decimals are strings.",
+            help="table shows the first 40 rows. json is one object per line and loses nothing: decimals are strings. "
+            + options.FORMAT_BY_DEFAULT,
         ),
-    ] = Format.TABLE,
+    ] = None,
     output: Output = None,
     wait: Annotated[
         bool, typer.Option("--wait/--no-wait", help="--no-wait prints the query's id and leaves it running.")
@@ -63,24 +65,26 @@ def sql(
     Rows go to standard output, everything else to standard error. Ctrl-C cancels the query on the server.
     """
     text = sys.stdin.read() if statement == "-" else statement
-    _check_output(format, output)
+    rows_format = options.rows_format(format, output)
+    _check_output(rows_format, output)
     values = options.parameters(parameter or ())
     chosen = SubmitOptions(query_id=str(uuid.uuid4()), engine=engine, row_limit=limit)
     if timeout:
         chosen["execution_timeout"] = options.seconds(timeout)
-    with reported(server, sql=text), options.client(server, tenant, user) as client:
+    shown = Progress(is_shown=progress)
+    with reported(server, sql=text), options.client(server, tenant, user, say=shown.say) as client:
         if not wait:
             typer.echo(_submit(client, text, values, chosen).query_id)
             return
         chosen["wait_timeout"] = INLINE_WAIT_SECONDS
         try:
-            with writer_to(output, format) as writer, Progress(is_shown=progress) as shown:
+            with writer_to(output, rows_format) as writer, shown:
                 handle = _submit(client, text, values, chosen)
                 with handle.result(on_status=shown.show) as result:
                     _copy(result, writer, shown)
-            _note(result, writer)
+            _note(result, writer, client)
         except KeyboardInterrupt:
-            _cancel(client.attach(chosen["query_id"]))
+            _cancel(client, chosen["query_id"])
             raise typer.Exit(ExitCode.CANCELLED) from None
 
 
@@ -116,16 +120,14 @@ def _copy(result: QueryResult, writer: Writer, shown: Progress) -> None:
             raise failure
 
 
-def _note(result: QueryResult, writer: Writer) -> None:
+def _note(result: QueryResult, writer: Writer, client: Client) -> None:
     notes = []
     end = result.end
     if isinstance(writer, TableWriter):
         total = result.handle.status().rows if end is None else end.total_rows
         if total > writer.shown:
-            notes.append(
-                f"{writer.shown} of {total:,} rows; the rest: queryengine fetch {result.query_id} "
-                f"--offset {writer.shown}, or all with --format csv"
-            )
+            rest = command(client.connection, "fetch", result.query_id, "--offset", str(writer.shown))
+            notes.append(f"{writer.shown} of {total:,} rows; the rest: {rest}, or all with --format csv")
         else:
             notes.append("1 row" if total == 1 else f"{total:,} rows")
     if end is not None and end.truncated:
@@ -135,15 +137,16 @@ def _note(result: QueryResult, writer: Writer) -> None:
         console.print(f"({note})", markup=False)
 
 
-def _cancel(handle: QueryHandle) -> None:
+def _cancel(client: Client, query_id: str) -> None:
     errors = error_console()
     errors.print("cancelling on the server …")
     try:
-        outcome = handle.cancel(reason="interrupted at the command line", wait=CANCEL_WAIT_SECONDS)
+        outcome = client.attach(query_id).cancel(reason="interrupted at the command line", wait=CANCEL_WAIT_SECONDS)
     except QueryEngineClientError as error:
         if error.code is grpc.StatusCode.NOT_FOUND:
             errors.print("the query had not reached the server")
         else:
             errors.print(f"the cancel failed, the query may still run: {error}", markup=False)
+            errors.print(f"try again: {command(client.connection, 'cancel', query_id)}", markup=False)
         return
-    errors.print(f"query {handle.query_id}: {outcome.result}, engine {outcome.engine}", markup=False)
+    errors.print(f"query {query_id}: {outcome.result}, engine {outcome.engine}", markup=False)

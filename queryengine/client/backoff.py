@@ -1,10 +1,14 @@
-"""When to open the next stream after one ended early, and when to give up; the caller tells the time."""
+"""When to open the next stream after one ended early, when to say so, and when to give up.
+The caller tells the time.
+"""
 
 import random
 from collections.abc import Callable
 from typing import Final
 
 from queryengine.client.errors import QueryEngineClientError, RpcFailure, ServiceUnavailable
+
+OnRetry = Callable[[QueryEngineClientError], None]
 
 FIRST_SECONDS: Final = 0.05
 LONGEST_SECONDS: Final = 2.0
@@ -13,14 +17,22 @@ FACTOR: Final = 2.0
 
 class Backoff:
     """Delays of 50 ms, doubled up to 2 s, each cut by up to a half at random; from the start again after
-    progress.
+    progress. `on_retry` is told of the first attempt to go on that failed, once until the next progress.
     """
 
-    def __init__(self, *, give_up_after: float, uniform: Callable[[float, float], float] = random.uniform) -> None:
+    def __init__(
+        self,
+        *,
+        give_up_after: float,
+        on_retry: OnRetry | None = None,
+        uniform: Callable[[float, float], float] = random.uniform,
+    ) -> None:
         self._give_up_after = give_up_after
+        self._on_retry = on_retry
         self._uniform = uniform
         self._failures = 0
         self._since: float | None = None
+        self._is_told = False
 
     def progressed(self) -> None:
         """Something new arrived."""
@@ -33,9 +45,12 @@ class Backoff:
         `give_up_after`.
         """
         if self._since is None:
-            self._since, self._failures = now, 0
+            self._since, self._failures, self._is_told = now, 0, False
         elif now - self._since >= self._give_up_after:
             raise self._given_up(failure)
+        elif failure is not None and not self._is_told and self._on_retry is not None:
+            self._is_told = True
+            self._on_retry(failure.to_error())
         if is_planned and self._failures == 0:
             self._failures = 1
             return 0.0

@@ -7,6 +7,8 @@ from typing import Any, Final
 
 import grpc
 
+from queryengine.client.backoff import Backoff, OnRetry
+
 SERVICE: Final = "queryengine.v1.QueryService"
 DEFAULT_TARGET: Final = "127.0.0.1:8815"
 STREAM_SECONDS: Final = 600.0
@@ -55,6 +57,7 @@ OPTIONS: Final[tuple[tuple[str, Any], ...]] = (
     ("grpc.min_reconnect_backoff_ms", 1_000),
     ("grpc.max_reconnect_backoff_ms", 2_000),
 )
+URL_SCHEMES: Final = ("http://", "https://")
 LOOPBACK: Final = ("127.", "localhost:", "[::1]:", "unix:")
 
 
@@ -70,6 +73,10 @@ class Connection:
     """Seconds one unary call may take, retries included, beyond what it is asked to wait."""
     give_up_after: float = 120.0
     """Seconds a stream may fail to make any progress before reading it raises ServiceUnavailable."""
+    on_retry: OnRetry | None = None
+    """Called with the failure when a stream broke off and the first attempt to go on with it failed, too; once until
+    something new arrives. The stream goes on trying.
+    """
     credentials: grpc.ChannelCredentials | None = None
     """None: plain text."""
     metadata: Sequence[tuple[str, str]] = ()
@@ -79,12 +86,18 @@ class Connection:
     identity: tuple[tuple[str, str], ...] = field(init=False)
 
     def __post_init__(self) -> None:
+        if self.target.lower().startswith(URL_SCHEMES):
+            raise ValueError(f"{self.target!r} is a URL; the address is HOST:PORT, without a scheme")
         for name, value in (("tenant", self.tenant), ("user", self.user)):
             if not value.isascii() or not value.isprintable():
                 raise ValueError(f"{name} {value!r} holds characters other than printable ASCII")
         who = [("x-tenant-id", self.tenant)]
         who += [("x-user-id", self.user)] if self.user else []
         object.__setattr__(self, "identity", (*who, *self.metadata))
+
+    def backoff(self) -> Backoff:
+        """For one result or watch."""
+        return Backoff(give_up_after=self.give_up_after, on_retry=self.on_retry)
 
     def options(self) -> list[tuple[str, Any]]:
         # A proxy from the environment is never meant for this machine itself.

@@ -5,7 +5,6 @@ from collections.abc import Callable
 
 import pyarrow as pa
 
-from queryengine.client.backoff import Backoff
 from queryengine.client.channel import Connection
 from queryengine.client.errors import QueryEngineClientError
 from queryengine.client.model import QueryStatus, ResultEnd
@@ -27,8 +26,7 @@ class ResultState:
         start_row: int,
         on_status: OnStatus | None,
     ) -> None:
-        backoff = Backoff(give_up_after=connection.give_up_after)
-        self._reader = ResultReader(query_id, backoff=backoff, start_row=start_row)
+        self._reader = ResultReader(query_id, backoff=connection.backoff(), start_row=start_row)
         self._on_status = on_status
         self._ready: deque[pa.RecordBatch] = deque()
         self._is_closed = False

@@ -11,7 +11,6 @@ import grpc
 import pyarrow as pa
 
 from queryengine.client import calls
-from queryengine.client.backoff import Backoff
 from queryengine.client.calls import Call, Parameters, SubmitOptions
 from queryengine.client.channel import DEFAULT_TARGET, STREAM_SECONDS, Connection, path
 from queryengine.client.errors import QueryEngineClientError, rpc_failure
@@ -164,8 +163,7 @@ class QueryHandle:
 
     def watch(self, *, after_version: int = 0) -> Iterator[QueryStatus]:
         """Every new status until the final one, pushed; survives lost connections."""
-        connection = self._client.connection
-        backoff = Backoff(give_up_after=connection.give_up_after)
+        backoff = self._client.connection.backoff()
         reader = WatchReader(self.query_id, backoff=backoff, after_version=after_version)
         while not reader.is_done:
             deserializer = query_service_pb2.WatchStatusResponse.FromString

@@ -51,7 +51,7 @@ def _infer(python: Any) -> tuple[Value, DataType]:
     for kind, encode in _ENCODERS:
         if isinstance(python, kind):
             return encode(python)
-    raise ValueError(f"a {type(python).__name__} cannot be sent; convert it, or give a pa.scalar")
+    raise ValueError(f"a value of type {type(python).__name__} cannot be sent; convert it, or give a pa.scalar")
 
 
 def _bool(python: bool) -> tuple[Value, DataType]:

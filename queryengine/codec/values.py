@@ -116,7 +116,7 @@ def decode_value(value: Value, data_type: DataType | None = None) -> Any:
         allowed = _allowed_field(data_type)
         if field != allowed:
             name = value_pb2.TypeKind.Name(data_type.kind).removeprefix("TYPE_KIND_")
-            raise ValueError(f"the type is {name}, the value a {field}")
+            raise ValueError(f"the type is {name}, the value is {field}")
     return _DECODERS[field](getattr(value, field), data_type)
 
 

@@ -90,7 +90,7 @@ def _unalias(item: Any) -> Any:
 
 def _not_allowed(node: Any) -> Exception:
     word = str(node.this).upper() if isinstance(node, exp.Command) else node.key.upper()
-    message = f"a {word} statement is not allowed; only one query that reads"
+    message = f"{word} statements are not allowed; only one query that reads"
     return error(Reason.STATEMENT_NOT_ALLOWED, message, statement_type=word)
 
 

@@ -1,12 +1,15 @@
 """The other commands, as a user types them, against a server that answers as told."""
 
 import json
+import os
 import subprocess
 import sys
+import tomllib
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import grpc
 import pytest
 from typer.testing import CliRunner
 
@@ -17,6 +20,7 @@ from queryengine.v1 import query_pb2, query_service_pb2
 from tests.unit.fake_service import (
     ID,
     FakeService,
+    Refuse,
     numbers,
     page_message,
     status,
@@ -26,6 +30,7 @@ from tests.unit.fake_service import (
 PAGES = [numbers(10), numbers(5, start=10), numbers(3, start=15)]
 ACCEPTED = query_service_pb2.SubmitResponse(status=status("QUEUED", 1))
 WAIT = 20.0
+ROOT = Path(__file__).parents[2]
 
 Run = Callable[..., Any]
 
@@ -63,6 +68,20 @@ def test_ps_lists_what_waits_or_runs(run: Run, fake: FakeService) -> None:
         [],
         [query_pb2.QUERY_STATE_FAILED],
     ]
+
+
+def test_ps_says_when_there_is_nothing_and_what_to_try(run: Run, fake: FakeService) -> None:
+    fake.replies["ListQueries"].extend([query_service_pb2.ListQueriesResponse()] * 3)
+
+    none_active = run("ps", "--user", "ann")
+    none_at_all = run("ps", "--all")
+    as_json = run("ps", "--json")
+
+    assert none_active.stderr == "no queries are QUEUED or RUNNING; to list all: queryengine ps --all --user ann\n"
+    assert none_at_all.stderr == "no queries; to run one: queryengine sql 'SELECT 42 AS answer'\n"
+    assert as_json.stderr == ""
+    assert none_active.stdout == none_at_all.stdout == as_json.stdout == ""
+    assert none_active.exit_code == none_at_all.exit_code == ExitCode.OK
 
 
 def test_status_shows_everything_and_a_failed_query_is_an_answer(run: Run, fake: FakeService) -> None:
@@ -116,6 +135,17 @@ def test_watch_tells_why_the_engine_takes_no_query(run: Run, fake: FakeService) 
     assert run("watch", ID).stdout.splitlines()[0] == "QUEUED, 0 before it, 1 waiting for duckdb: connection refused"
 
 
+def test_watch_tells_that_the_server_is_gone_and_goes_on(run: Run, fake: FakeService, fake_target: str) -> None:
+    gone = Refuse(grpc.StatusCode.UNAVAILABLE)
+    said = query_service_pb2.WatchStatusResponse(status=status("COMPLETED", 1))
+    fake.streams["WatchStatus"].extend([[gone], [gone], [gone], [said]])
+
+    done = run("watch", ID)
+
+    assert done.stdout == "COMPLETED\n"
+    assert done.stderr == f"no answer from {fake_target}, trying again\n"
+
+
 def test_cancel_tells_both_answers(run: Run, fake: FakeService) -> None:
     fake.replies["Cancel"].append(
         query_service_pb2.CancelResponse(
@@ -146,6 +176,15 @@ def test_fetch_writes_one_page(run: Run, fake: FakeService) -> None:
     assert json.loads(lines.stdout.splitlines()[-1])["n"] == 299
     by_offset, by_page = fake.requests["FetchPage"]
     assert (by_offset.offset, by_page.page, by_page.page_size) == (200, 2, 100)
+
+
+def test_fetch_takes_the_format_from_the_file(run: Run, fake: FakeService, tmp_path: Path) -> None:
+    reply = query_service_pb2.FetchPageResponse(page=page_message(numbers(3), 0), total_rows=3)
+    fake.replies["FetchPage"].append(reply)
+
+    run("fetch", ID, "-o", str(tmp_path / "rows.jsonl"))
+
+    assert [json.loads(line)["n"] for line in (tmp_path / "rows.jsonl").read_text().splitlines()] == [0, 1, 2]
 
 
 def test_release_and_extend(run: Run, fake: FakeService) -> None:
@@ -189,6 +228,8 @@ def test_help_teaches(run: Run) -> None:
     for code, text in EXIT_CODES.items():
         assert f"{code.value:>3}  {text}" in shown
     assert set(EXIT_CODES) == set(ExitCode)
+    for command in ("sql", "fetch"):
+        assert "as the ending of --output says" in " ".join(run(command, "--help").stdout.split())
     assert run("--version").stdout == f"queryengine {__version__}\n"
 
 
@@ -200,6 +241,25 @@ def test_help_and_version_start_without_the_parts_of_the_server() -> None:
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
 
     assert done.stdout.strip() == "[]"
+
+
+def installed_command() -> list[str]:
+    """What the script of an installed package runs."""
+    scripts = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["scripts"]
+    module, function = scripts["queryengine"].split(":")
+    return [sys.executable, "-c", f"from {module} import {function}; {function}()"]
+
+
+@pytest.mark.parametrize("command", [[sys.executable, "-m", "queryengine"], installed_command()], ids=["-m", "script"])
+def test_ctrl_c_during_the_imports_is_quiet(command: list[str], tmp_path: Path) -> None:
+    # Stands before the real one on the path.
+    (tmp_path / "grpc.py").write_text("import os, signal\nos.kill(os.getpid(), signal.SIGINT)\n")
+    environment = os.environ | {"PYTHONPATH": f"{tmp_path}{os.pathsep}{ROOT}"}
+
+    done = subprocess.run([*command, "ps"], capture_output=True, text=True, env=environment, check=False)
+
+    assert done.returncode == ExitCode.CANCELLED
+    assert done.stdout == done.stderr == ""
 
 
 def test_config_check(run: Run, tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 import io
 import json
 from decimal import Decimal
+from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
@@ -10,10 +11,11 @@ import pyarrow.csv
 import pytest
 from hypothesis import given
 
-from queryengine.cli import jsontext, options
+from queryengine.cli import hints, jsontext, options
 from queryengine.cli.failures import pointed
 from queryengine.cli.output import CsvWriter, write_all
 from queryengine.cli.progress import byte_text
+from queryengine.client import Connection
 from queryengine.domain.errors import Position
 from tests.unit.arrow_strategies import batches
 
@@ -122,3 +124,25 @@ def test_a_mistake_in_a_long_line_is_shown_with_its_surroundings() -> None:
 
 def test_a_place_outside_the_text_is_not_shown() -> None:
     assert pointed("SELECT 1", Position(2, 1)).plain == ""
+
+
+@pytest.mark.parametrize(
+    ("called", "typed"),
+    [
+        (".venv/bin/queryengine", ".venv/bin/queryengine"),
+        ("/usr/lib/queryengine/__main__.py", "queryengine"),
+    ],
+)
+@pytest.mark.parametrize("is_on_the_path", [True, False])
+def test_a_command_to_paste_is_called_as_this_one_was(
+    called: str, typed: str, is_on_the_path: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sys.argv", [called])
+    monkeypatch.setenv("PATH", str(tmp_path))
+    if is_on_the_path:
+        (tmp_path / "queryengine").touch(mode=0o755)
+
+    connection = Connection(tenant="it's")
+
+    expected = "queryengine" if is_on_the_path else typed
+    assert hints.command(connection, "ps") == f"""{expected} ps --tenant 'it'"'"'s'"""

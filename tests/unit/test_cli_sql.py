@@ -36,6 +36,11 @@ from tests.unit.fake_service import (
 
 PAGES = [numbers(10), numbers(5, start=10), numbers(3, start=15)]
 ACCEPTED = query_service_pb2.SubmitResponse(status=status("QUEUED", 1))
+CANCELLED = query_service_pb2.CancelResponse(
+    result=query_service_pb2.CANCEL_RESULT_CANCELLED,
+    engine_cancel=query_service_pb2.ENGINE_CANCEL_STATE_KILLED,
+    status=status("CANCELLED", 5),
+)
 WAIT = 20.0
 
 Run = Callable[..., Any]
@@ -54,6 +59,17 @@ def result(fake: FakeService) -> FakeService:
     return fake
 
 
+@pytest.fixture
+def long_result(fake: FakeService) -> FakeService:
+    """5,000 rows, of which a table takes the first page only."""
+    fake.replies["Submit"].append(ACCEPTED)
+    fake.streams["StreamResults"].append([start(), schema(), *page(numbers(100), 0), Hold()])
+    final = status("COMPLETED", 9, stats={"rows": 5000})
+    fake.streams["WatchStatus"].append([query_service_pb2.WatchStatusResponse(status=final)])
+    fake.replies["GetStatus"].append(query_service_pb2.GetStatusResponse(status=final))
+    return fake
+
+
 def test_a_table_for_people(run: Run, result: FakeService) -> None:
     done = run("sql", "SELECT n")
 
@@ -64,19 +80,26 @@ def test_a_table_for_people(run: Run, result: FakeService) -> None:
     assert done.stderr == "(18 rows)\n"
 
 
-def test_a_long_table_says_what_it_leaves_out(run: Run, fake: FakeService) -> None:
-    fake.replies["Submit"].append(ACCEPTED)
-    fake.streams["StreamResults"].append([start(), schema(), *page(numbers(100), 0), Hold()])
-    final = status("COMPLETED", 9, stats={"rows": 5000})
-    fake.streams["WatchStatus"].append([query_service_pb2.WatchStatusResponse(status=final)])
-    fake.replies["GetStatus"].append(query_service_pb2.GetStatusResponse(status=final))
-
+def test_a_long_table_says_what_it_leaves_out(run: Run, long_result: FakeService) -> None:
     done = run("sql", "SELECT n")
 
     assert len(done.stdout.splitlines()) == 42
-    query_id = fake.requests["Submit"][0].query_id
-    assert f"40 of 5,000 rows; the rest: queryengine fetch {query_id} --offset 40" in done.stderr
-    assert fake.left.wait(WAIT)
+    query_id = long_result.requests["Submit"][0].query_id
+    assert f"40 of 5,000 rows; the rest: queryengine fetch {query_id} --offset 40, or all" in done.stderr
+    assert long_result.left.wait(WAIT)
+
+
+def test_a_command_to_paste_reaches_the_same_server_as_the_same_caller(
+    run: Run, long_result: FakeService, fake_target: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("QUERYENGINE_TARGET")
+    monkeypatch.setenv("QUERYENGINE_USER", "ann")
+
+    done = run("sql", "SELECT n", "--server", fake_target, "--tenant", "blue team")
+
+    query_id = long_result.requests["Submit"][0].query_id
+    pasted = f"queryengine fetch {query_id} --offset 40 --server {fake_target} --tenant 'blue team'"
+    assert f"the rest: {pasted}, or all" in done.stderr
 
 
 def test_a_query_that_fails_after_the_table_is_full_has_failed(run: Run, fake: FakeService) -> None:
@@ -122,6 +145,47 @@ def test_formats_to_standard_output_and_to_a_file(
     assert filed.stdout == ""
 
 
+@pytest.mark.parametrize(
+    ("name", "begins"),
+    [
+        ("out.csv", b'"n","text"\n'),
+        ("out.json", b'{"n": 0,'),
+        ("out.jsonl", b'{"n": 0,'),
+        ("out.ndjson", b'{"n": 0,'),
+        ("out.arrow", b"\xff\xff\xff\xff"),
+        ("out.arrows", b"\xff\xff\xff\xff"),
+        ("OUT.PARQUET", b"PAR1"),
+    ],
+)
+def test_the_ending_of_a_file_tells_its_format(
+    run: Run, result: FakeService, tmp_path: Path, name: str, begins: bytes
+) -> None:
+    assert run("sql", "SELECT n", "-o", str(tmp_path / name)).exit_code == ExitCode.OK
+
+    assert (tmp_path / name).read_bytes().startswith(begins)
+
+
+def test_the_format_asked_for_wins_over_the_ending(run: Run, result: FakeService, tmp_path: Path) -> None:
+    run("sql", "SELECT n", "-f", "table", "-o", str(tmp_path / "out.csv"))
+
+    assert "row 17" in (tmp_path / "out.csv").read_text().splitlines()[-1]
+    assert "┃" in (tmp_path / "out.csv").read_text()
+
+
+@pytest.mark.parametrize("command", [["sql", "SELECT 1"], ["fetch", ID]])
+def test_a_file_that_tells_no_format_is_refused_with_those_there_are(
+    run: Run, fake: FakeService, tmp_path: Path, command: list[str]
+) -> None:
+    done = run(*command, "-o", str(tmp_path / "out.txt"))
+
+    assert done.exit_code == ExitCode.USAGE
+    assert "the name 'out.txt' tells no format" in done.stderr
+    assert ".jsonl" in done.stderr
+    assert "--format table|csv|json|arrow|parquet" in done.stderr
+    assert not fake.requests
+    assert not list(tmp_path.iterdir())
+
+
 def test_half_a_result_changes_no_file(run: Run, fake: FakeService, tmp_path: Path) -> None:
     fake.replies["Submit"].append(ACCEPTED)
     lost = Refuse(grpc.StatusCode.DATA_LOSS, "RESULT_LOST")
@@ -138,7 +202,7 @@ def test_half_a_result_changes_no_file(run: Run, fake: FakeService, tmp_path: Pa
 
 
 def test_a_file_that_cannot_be_written_is_told(run: Run, fake: FakeService, tmp_path: Path) -> None:
-    done = run("sql", "SELECT n", "-o", str(tmp_path / "none" / "out"))
+    done = run("sql", "SELECT n", "-o", str(tmp_path / "none" / "out.csv"))
 
     assert done.exit_code == ExitCode.USAGE
     assert "cannot write" in done.stderr
@@ -236,12 +300,46 @@ def test_failures_have_exit_codes_and_no_traceback(
     assert done.stderr.startswith(f"error: {refusal.reason}: refused")
 
 
+@pytest.mark.parametrize("options", [[], ["--progress"]])
+def test_a_server_that_is_gone_for_a_while_is_told_and_waited_for(
+    run: Run, fake: FakeService, fake_target: str, options: list[str]
+) -> None:
+    gone = Refuse(grpc.StatusCode.UNAVAILABLE)
+    fake.replies["Submit"].append(ACCEPTED)
+    fake.streams["StreamResults"].extend([[start(), gone], [gone], [gone], whole(PAGES)])
+
+    done = run("sql", "SELECT n", "-f", "csv", *options)
+
+    assert done.exit_code == ExitCode.OK
+    assert done.stderr.splitlines().count(f"no answer from {fake_target}, trying again") == 1
+    assert len(done.stdout.splitlines()) == 19
+
+
+def test_a_server_that_turns_a_stream_away_is_quoted(run: Run, fake: FakeService) -> None:
+    full = Refuse(grpc.StatusCode.RESOURCE_EXHAUSTED, "TENANT_STREAM_LIMIT", "8 streams are open")
+    fake.replies["Submit"].append(ACCEPTED)
+    fake.streams["StreamResults"].extend([[full], [full], whole(PAGES)])
+
+    assert run("sql", "SELECT n", "-f", "csv").stderr == "8 streams are open, trying again\n"
+
+
 @pytest.mark.parametrize("command", [["sql", "SELECT 1"], ["ps"], ["status", ID], ["engines"]])
 def test_without_a_server_the_message_says_what_to_do(run: Run, command: list[str]) -> None:
     done = run(*command, "--server", "127.0.0.1:1")
 
     assert done.exit_code == ExitCode.UNREACHABLE
     assert "no server at 127.0.0.1:1; start one with `queryengine serve`" in done.stderr
+
+
+def test_an_address_that_serves_something_else_is_told(run: Run, fake: FakeService, fake_target: str) -> None:
+    fake.replies["Submit"].append(Refuse(grpc.StatusCode.UNIMPLEMENTED, message="Method not found!"))
+
+    done = run("sql", "SELECT 1")
+
+    assert done.exit_code == ExitCode.UNREACHABLE
+    assert done.stderr == (
+        f"error: {fake_target} does not serve queryengine; `queryengine serve` prints the address to use, after gRPC\n"
+    )
 
 
 @pytest.mark.parametrize(
@@ -254,6 +352,8 @@ def test_without_a_server_the_message_says_what_to_do(run: Run, command: list[st
         (["sql", "SELECT 1", "-p", "a=[1,true]"], "INT and BOOL"),
         (["sql", "SELECT 1", "--timeout", "soon"], "is not a duration"),
         (["sql", "SELECT 1", "--tenant", "münchen"], "printable ASCII"),
+        (["ps", "--server", "http://127.0.0.1:8815"], "the address is HOST:PORT, without a scheme"),
+        (["sql", "SELECT 1", "--server", "HTTPS://db"], "the address is HOST:PORT, without a scheme"),
         (["fetch", ID, "--page", "1", "--offset", "2"], "not both"),
         (["release", ID, "--extend", "2x"], "is not a duration"),
         (["ps", "--state", "LOST"], "LOST"),
@@ -270,18 +370,20 @@ def test_a_wrong_command_is_told_without_asking_the_server(
     assert not fake.requests
 
 
-@pytest.mark.parametrize("known", [True, False])
-def test_ctrl_c_cancels_on_the_server(fake: FakeService, fake_target: str, known: bool) -> None:
+@pytest.mark.parametrize(
+    ("answer", "told"),
+    [
+        (CANCELLED, "query {id}: CANCELLED, engine KILLED"),
+        (Refuse(grpc.StatusCode.NOT_FOUND, "QUERY_NOT_FOUND"), "had not reached the server"),
+        (Refuse(grpc.StatusCode.INTERNAL, "INTERNAL"), "try again: queryengine cancel {id} --tenant blue\n"),
+    ],
+)
+def test_ctrl_c_cancels_on_the_server(fake: FakeService, fake_target: str, answer: Any, told: str) -> None:
     hold = Hold()
     fake.replies["Submit"].append(ACCEPTED)
     fake.streams["StreamResults"].append([start(), hold])
-    cancelled = query_service_pb2.CancelResponse(
-        result=query_service_pb2.CANCEL_RESULT_CANCELLED,
-        engine_cancel=query_service_pb2.ENGINE_CANCEL_STATE_KILLED,
-        status=status("CANCELLED", 5),
-    )
-    fake.replies["Cancel"].append(cancelled if known else Refuse(grpc.StatusCode.NOT_FOUND, "QUERY_NOT_FOUND"))
-    command = [sys.executable, "-c", "from queryengine.cli.main import run; run()", "sql", "SELECT n"]
+    fake.replies["Cancel"].append(answer)
+    command = [sys.executable, "-m", "queryengine", "sql", "SELECT n", "--tenant", "blue"]
     environment = os.environ | {"QUERYENGINE_TARGET": fake_target}
     with subprocess.Popen(
         command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
@@ -293,6 +395,7 @@ def test_ctrl_c_cancels_on_the_server(fake: FakeService, fake_target: str, known
     assert process.returncode == ExitCode.CANCELLED
     assert output == ""
     assert "cancelling on the server" in errors
-    assert ("CANCELLED, engine KILLED" if known else "had not reached the server") in errors
+    query_id = fake.requests["Submit"][0].query_id
+    assert told.format(id=query_id) in errors
     assert "Traceback" not in errors
-    assert fake.requests["Cancel"][0].query_id == fake.requests["Submit"][0].query_id
+    assert fake.requests["Cancel"][0].query_id == query_id

@@ -155,6 +155,19 @@ async def test_a_watch_survives_cuts_and_can_be_left(client: AsyncClient, fake: 
     assert await left(fake)
 
 
+async def test_a_watch_tells_when_going_on_fails(fake: FakeService, fake_target: str) -> None:
+    gone = Refuse(grpc.StatusCode.UNAVAILABLE)
+    said = query_service_pb2.WatchStatusResponse(status=status("COMPLETED", 1))
+    fake.streams["WatchStatus"].extend([[gone], [gone], [gone], [said]])
+    told: list[QueryEngineClientError] = []
+
+    async with AsyncClient(fake_target, on_retry=told.append) as client:
+        states = [each.state async for each in client.attach(ID).watch()]
+
+    assert states == ["COMPLETED"]
+    assert [error.code for error in told] == [grpc.StatusCode.UNAVAILABLE]
+
+
 async def test_unary_calls(client: AsyncClient, fake: FakeService) -> None:
     away = Refuse(grpc.StatusCode.UNAVAILABLE, reason="SERVER_DRAINING")
     fake.replies["GetStatus"].extend([away, query_service_pb2.GetStatusResponse(status=status("RUNNING", 3))])

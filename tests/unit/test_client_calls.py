@@ -141,5 +141,7 @@ def test_wrong_arguments_are_refused_before_any_call(client: Client) -> None:
         client.attach(ID).fetch_page(page=1, offset=2)
     with pytest.raises(ValueError, match="without a zone"):
         client.attach(ID).extend(dt.datetime(2030, 1, 1))  # noqa: DTZ001 - wrong on purpose
+    with pytest.raises(ValueError, match="HOST:PORT, without a scheme"):
+        Client("http://127.0.0.1:8815")
     with pytest.raises(ValueError, match="printable ASCII"):
         Client(tenant="münchen")

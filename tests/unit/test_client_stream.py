@@ -294,6 +294,23 @@ def test_waits_double_up_to_two_seconds_and_progress_begins_again() -> None:
     assert target.closed(CUT, now=9) == 0.05
 
 
+def test_the_first_attempt_to_go_on_that_fails_is_told_once_until_there_is_progress() -> None:
+    told: list[str] = []
+    backoff = Backoff(give_up_after=120, on_retry=lambda error: told.append(error.message))
+
+    counts = []
+    for failure in (CUT, None, CUT, CUT):
+        backoff.delay(0.0, failure=failure)
+        counts.append(len(told))
+    backoff.progressed()
+    for is_planned in (True, False, False):
+        backoff.delay(1.0, failure=None if is_planned else CUT, is_planned=is_planned)
+        counts.append(len(told))
+
+    assert counts == [0, 0, 1, 1, 1, 2, 2]
+    assert told == ["UNAVAILABLE: connection reset"] * 2
+
+
 def test_without_progress_the_reader_gives_up() -> None:
     target = reader(give_up_after=10)
     feed(target, whole(PAGES)[:4])

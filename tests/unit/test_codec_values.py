@@ -132,7 +132,7 @@ def test_nothing_to_send_is_an_empty_list() -> None:
 @pytest.mark.parametrize(
     ("value", "message"),
     [
-        (object(), "an? object cannot be sent"),
+        (object(), "a value of type object cannot be sent"),
         (2**127, "more than 128 bits"),
         (Decimal("NaN"), "not a decimal"),
         (Decimal("1E+80"), "76 digits"),
@@ -171,7 +171,7 @@ INT8 = Column(type=typed("INT", bit_width=8))
     ("value", "data_type", "message"),
     [
         (Value(), None, "no value is set"),
-        (Value(string_value="1"), typed("INT", bit_width=64), "the type is INT, the value a string_value"),
+        (Value(string_value="1"), typed("INT", bit_width=64), "the type is INT, the value is string_value"),
         (Value(int_value=128), typed("INT", bit_width=8), "out of range for INT 8"),
         (Value(uint_value=256), typed("UINT", bit_width=8), "out of range for UINT 8"),
         (Value(decimal_value="-1"), typed("UINT", bit_width=128), "out of range"),

@@ -100,6 +100,11 @@ def test_nothing_but_reading_gets_through(engine: SQLAlchemyEngine, sql: str) ->
     assert failure(engine, sql).reason in {Reason.STATEMENT_NOT_ALLOWED, Reason.STATEMENT_REJECTED}
 
 
+def test_what_is_not_allowed_is_named(engine: SQLAlchemyEngine) -> None:
+    told = failure(engine, "INSERT INTO t VALUES (1)")
+    assert told.message == "INSERT statements are not allowed; only one query that reads"
+
+
 @pytest.mark.parametrize(
     "sql",
     ["INSERT INTO t VALUES (2, 2, 2)", "CREATE TEMP TABLE y AS SELECT 1", "ATTACH 'y.db' AS y", "PRAGMA user_version"],

@@ -22,7 +22,7 @@ def check(sql: str) -> CheckedQuery:
         for clause in _CLAUSES:
             if node.args.get(clause):
                 word = clause.upper()
-                message = f"a {word} clause is not allowed; settings are given beside a statement"
+                message = f"the clause {word} is not allowed; settings are given beside a statement"
                 raise error(Reason.STATEMENT_NOT_ALLOWED, message, statement_type=word)
     return query
 

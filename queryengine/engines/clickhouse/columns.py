@@ -83,7 +83,7 @@ def _plain(kind: Type, arrow: pa.DataType, zone: str) -> Plan:
         return pa.string(), lambda array: array.cast(pa.string())
     if is_octets(arrow):
         # Of what it has no Arrow type for ClickHouse sends octets of its memory.
-        raise ValueError(f"a {kind} has no Arrow type")
+        raise ValueError(f"{kind} has no Arrow type")
     return arrow, None
 
 

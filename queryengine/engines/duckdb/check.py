@@ -45,7 +45,7 @@ def check_text(sql: str) -> Any:
 
 
 def _not_allowed(kind: str) -> Exception:
-    message = f"a {kind} statement is not allowed; only one query that reads"
+    message = f"{kind} statements are not allowed; only one query that reads"
     return error(Reason.STATEMENT_NOT_ALLOWED, message, statement_type=kind)
 
 
