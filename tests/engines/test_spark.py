@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 from urllib.request import urlopen
 
+import grpc
 import pyarrow as pa
 import pytest
 
@@ -32,7 +33,7 @@ SLOW_ROWS = (
     "SELECT id AS n FROM range(0, 20000, 1, 20000) "
     "WHERE aggregate(sequence(0, 300000), 0L, (a, x) -> a + x + id % 7) >= 0"
 )
-ENDLESS = "SELECT count(*) FROM range(1000000) a CROSS JOIN range(1000000) b WHERE a.id + b.id >= 0"
+ENDLESS = "SELECT id AS n FROM range(1000000000000000) WHERE id % 7 = 8"
 
 
 @pytest.fixture
@@ -371,6 +372,23 @@ def test_a_server_that_is_killed_or_hangs_is_told(own_server: SparkServer, how: 
         assert time.monotonic() - before < 45.0
         assert failures[0].reason is Reason.ENGINE_UNAVAILABLE
         assert failure_of(engine.probe).reason is Reason.ENGINE_UNAVAILABLE
+    finally:
+        engine.close()
+
+
+def test_a_server_that_was_started_again_has_the_guards_of_every_session(own_server: SparkServer) -> None:
+    engine = SparkEngine("mine", own_server.options())
+    try:
+        used = engine.sessions.take({})
+        engine.prepare()
+        own_server.stop()
+        own_server.folder.mkdir()
+        own_server.start()
+        with pytest.raises(grpc.RpcError, match="INVALID_HANDLE"):
+            used.version()
+        for _ in range(2):
+            assert read(engine, "SELECT '${env:PATH}' AS v").to_pylist() == [{"v": "${env:PATH}"}]
+            engine.prepare()
     finally:
         engine.close()
 

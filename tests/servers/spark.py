@@ -38,7 +38,8 @@ class SparkServer(Server):
 
     def start(self) -> None:
         home = cache_folder() / packages_name(_LOCK) / "pyspark"
-        self.port, self.web_port = free_port(), free_port()
+        # Started again, it is where it was.
+        self.port, self.web_port = self.port or free_port(), self.web_port or free_port()
         pools = self.folder / "pools.xml"
         pools.write_text(_POOLS)
         settings = {

@@ -35,8 +35,9 @@ what the server keeps, 10 MiB.
 
 proto: Final[Any] = _messages
 """The classes of messages."""
-_STATES: Final = proto.GetStatusResponse.OperationStatus.OperationState
-_UNDER_WAY: Final = (_STATES.OPERATION_STATE_RUNNING, _STATES.OPERATION_STATE_TERMINATING)
+_RUNNING: Final = proto.GetStatusResponse.OperationStatus.OperationState.OPERATION_STATE_RUNNING
+NOT_ANSWERED: Final = (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.DEADLINE_EXCEEDED)
+"""Codes of calls that Spark knows nothing of."""
 
 Proto = Any
 """A message of the protocol; its classes have no types."""
@@ -89,25 +90,35 @@ class Session:
         self._connection = connection
         self._stub = connection.stub
         self.id = str(uuid.uuid4())
+        self._observed: str | None = None
 
-    def _fields(self) -> dict[str, Any]:
-        return {"session_id": self.id, "user_context": self._connection.user, "client_type": "queryengine"}
+    def fields(self) -> dict[str, Any]:
+        """What every request in the session holds."""
+        return {
+            "session_id": self.id,
+            "user_context": self._connection.user,
+            "client_type": "queryengine",
+            # Without it, a server that was started again meanwhile makes a new session, which has none of the settings.
+            "client_observed_server_side_session_id": self._observed,
+        }
 
     def configure(self, settings: Mapping[str, str]) -> None:
-        request = proto.ConfigRequest(**self._fields())
+        """To be called first: from then on it is an error when Spark does not know the session any more."""
+        request = proto.ConfigRequest(**self.fields())
         request.operation.set.SetInParent()
         for name, value in settings.items():
             request.operation.set.pairs.add(key=name, value=value)
-        self._stub.Config(request, timeout=CALL_SECONDS, metadata=self._connection.metadata)
+        response = self._stub.Config(request, timeout=CALL_SECONDS, metadata=self._connection.metadata)
+        self._observed = response.server_side_session_id
 
     def version(self, seconds: float = CALL_SECONDS) -> str:
-        request = proto.AnalyzePlanRequest(**self._fields())
+        request = proto.AnalyzePlanRequest(**self.fields())
         request.spark_version.SetInParent()
         response = self._stub.AnalyzePlan(request, timeout=seconds, metadata=self._connection.metadata)
         return str(response.spark_version.version)
 
     def schema_call(self, relation: Proto, deadline: float) -> "SchemaCall":
-        request = proto.AnalyzePlanRequest(**self._fields())
+        request = proto.AnalyzePlanRequest(**self.fields())
         request.schema.plan.root.CopyFrom(relation)
         left = deadline - time.monotonic()
         if left <= 0:
@@ -117,36 +128,36 @@ class Session:
         )
 
     def operation(self, plan: Proto, tags: Iterable[str], deadline: float) -> "Operation":
-        request = proto.ExecutePlanRequest(**self._fields(), operation_id=str(uuid.uuid4()), plan=plan, tags=tags)
+        request = proto.ExecutePlanRequest(**self.fields(), operation_id=str(uuid.uuid4()), plan=plan, tags=tags)
         return Operation(self, self._connection, request, deadline)
 
     def interrupt(self) -> None:
         """Tell Spark to stop all operations of the session that it knows of. Returns before they have stopped."""
         kind = proto.InterruptRequest.INTERRUPT_TYPE_ALL
-        request = proto.InterruptRequest(**self._fields(), interrupt_type=kind)
+        request = proto.InterruptRequest(**self.fields(), interrupt_type=kind)
         self._stub.Interrupt(request, timeout=STOP_SECONDS, metadata=self._connection.metadata)
 
-    def under_way(self, seconds: float = CALL_SECONDS) -> int:
-        """How many operations of the session have not ended, in Spark's own words."""
-        request = proto.GetStatusRequest(**self._fields())
-        request.operation_status.SetInParent()
+    def is_running(self, operation_id: str, seconds: float) -> bool:
+        """Whether Spark works on an operation, in its own words. It does not while it waits for who reads the end."""
+        request = proto.GetStatusRequest(**self.fields())
+        request.operation_status.operation_ids.append(operation_id)
         response = self._stub.GetStatus(request, timeout=seconds, metadata=self._connection.metadata)
-        return sum(each.state in _UNDER_WAY for each in response.operation_statuses)
+        return any(each.state == _RUNNING for each in response.operation_statuses)
 
     def check_alive(self) -> None:
         """Raises TimeoutError when Spark, silent for a while, does not answer a plain question either."""
         try:
-            self.under_way(_ALIVE_SECONDS)
+            self.version(_ALIVE_SECONDS)
         except grpc.RpcError as silence:
             raise TimeoutError(f"Spark has not answered for {_SLICE_SECONDS + _ALIVE_SECONDS:g} s") from silence
 
     def error_details(self, error_id: str) -> Proto:
-        request = proto.FetchErrorDetailsRequest(**self._fields(), error_id=error_id)
+        request = proto.FetchErrorDetailsRequest(**self.fields(), error_id=error_id)
         return self._stub.FetchErrorDetails(request, timeout=CALL_SECONDS, metadata=self._connection.metadata)
 
     def release(self) -> None:
         """End the session: what runs in it is interrupted, and what comes later is refused."""
-        request = proto.ReleaseSessionRequest(**self._fields())
+        request = proto.ReleaseSessionRequest(session_id=self.id, user_context=self._connection.user)
         self._stub.ReleaseSession(request, timeout=STOP_SECONDS, metadata=self._connection.metadata)
 
 
@@ -232,20 +243,15 @@ class Operation:
         """Stop it on the server, and return when that says so. Raises grpc.RpcError when it does not answer."""
         if self.has_ended or not self._has_begun:
             return
-        request = proto.ReleaseExecuteRequest(
-            session_id=self._request.session_id,
-            user_context=self._request.user_context,
-            client_type=self._request.client_type,
-            operation_id=self.id,
-        )
+        request = proto.ReleaseExecuteRequest(**self._session.fields(), operation_id=self.id)
         request.release_all.SetInParent()
-        while True:
-            self._session.interrupt()
-            # Until somebody has read how it ended, or wants nothing of it, it counts as under way.
-            self._connection.stub.ReleaseExecute(request, timeout=STOP_SECONDS, metadata=self._connection.metadata)
-            if not self._session.under_way(STOP_SECONDS):
-                break
+        # Again and again: an interrupt between planning and the first job is lost.
+        self._session.interrupt()
+        while self._session.is_running(self.id, STOP_SECONDS):
             threading.Event().wait(_ASK_AGAIN_SECONDS)
+            self._session.interrupt()
+        # Not before: Spark forgets an operation that is released while it runs, and works on.
+        self._connection.stub.ReleaseExecute(request, timeout=STOP_SECONDS, metadata=self._connection.metadata)
         self.has_ended = True
 
     def _begun(self) -> Any:
@@ -254,12 +260,7 @@ class Operation:
         if not self._has_begun:
             self._has_begun = True
             return stub.ExecutePlan(self._request, timeout=seconds, metadata=metadata)
-        request = proto.ReattachExecuteRequest(
-            session_id=self._request.session_id,
-            user_context=self._request.user_context,
-            client_type=self._request.client_type,
-            operation_id=self.id,
-        )
+        request = proto.ReattachExecuteRequest(**self._session.fields(), operation_id=self.id)
         if self._last_response:
             request.last_response_id = self._last_response
         return stub.ReattachExecute(request, timeout=seconds, metadata=metadata)

@@ -1,28 +1,29 @@
 """Columns as Spark sends or stores them, to the Arrow types that they are promised in."""
 
 from collections.abc import Sequence
+from collections.abc import Set as AbstractSet
 from typing import Any, Final
 
 import pyarrow as pa
 
 from queryengine.engines.spark.client import Proto, proto
 
-_NOT_AS_THEY_ARE: Final = ("variant", "year_month_interval", "null")
-"""A variant has an encoding of Spark's own; Python's Arrow has no months alone, Parquet no column without a type."""
+NOT_AS_ARROW: Final = frozenset({"variant", "year_month_interval"})
+"""A variant has an encoding of Spark's own; Python's Arrow has no months alone."""
+NOT_AS_PARQUET: Final = NOT_AS_ARROW | {"null"}
+"""It has no column without a type, either."""
 
 
-def readable(relation: Proto, columns: Sequence[Proto]) -> Proto:
-    """The relation, with what Arrow cannot carry turned into what it can. `columns` are fields of its schema."""
-    if not any(_needs_call(each) for each in columns):
+def readable(relation: Proto, columns: Sequence[Proto], unreadable: AbstractSet[str]) -> Proto:
+    """The relation, with columns of unreadable types turned into what can be read. `columns` are the fields of its
+    schema. Without any such column it is the same relation.
+    """
+    if not any(str(each.data_type.WhichOneof("kind")) in unreadable for each in columns):
         return relation
     names = [f"c{number}" for number in range(len(columns))]
     renamed = proto.Relation(to_df=proto.ToDF(input=relation, column_names=names))
     made = [_made(name, each) for name, each in zip(names, columns, strict=True)]
     return proto.Relation(project=proto.Project(input=renamed, expressions=made))
-
-
-def _needs_call(column: Proto) -> bool:
-    return str(column.data_type.WhichOneof("kind")) in _NOT_AS_THEY_ARE
 
 
 def _made(name: str, column: Proto) -> Proto:

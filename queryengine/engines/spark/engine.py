@@ -18,12 +18,13 @@ from queryengine.engines.base import Engine, EngineTraits, Execution, Progress, 
 from queryengine.engines.executions import OpenExecutions
 from queryengine.engines.interrupting import Interruptible
 from queryengine.engines.spark.check import check as check_text
-from queryengine.engines.spark.client import Connection, Operation, Proto, Session
-from queryengine.engines.spark.columns import batch_of
+from queryengine.engines.spark.client import Connection, Operation, Proto, Session, proto
+from queryengine.engines.spark.columns import NOT_AS_ARROW, NOT_AS_PARQUET, batch_of, readable
 from queryengine.engines.spark.errors import translated, unavailable
 from queryengine.engines.spark.options import SESSION_SETTINGS, SparkOptions
 from queryengine.engines.spark.progress import ProgressTracker
 from queryengine.engines.spark.reading import Direct, Limits, Source, Staged
+from queryengine.engines.spark.sessions import Sessions
 from queryengine.engines.spark.staging import Staging
 from queryengine.engines.spark.statement import GUARD, PreparedStatement
 from queryengine.engines.spark.sweeping import Sweeper
@@ -72,6 +73,7 @@ class SparkEngine(Engine):
         except QueryEngineError:
             self.connection.close()
             raise
+        self.sessions = Sessions(self.connection)
 
     def version(self) -> str:
         return f"Spark {self._version}"
@@ -82,9 +84,13 @@ class SparkEngine(Engine):
     def probe(self) -> None:
         self._ask_version(_PROBE_SECONDS)
 
+    def prepare(self) -> None:
+        self.sessions.prepare()
+
     def close(self) -> None:
         self.executions.close()
         self.sweeper.close()
+        self.sessions.close()
         self.connection.close()
 
     def _ask_version(self, seconds: float) -> str:
@@ -117,26 +123,12 @@ class SparkExecution(Execution):
         with self._translated(), self._calls.call():
             prepared = PreparedStatement(self._statement)
             deadline = time.monotonic() + self._statement.execution_timeout_seconds
-            self._session = session = Session(self._engine.connection)
-            session.configure(prepared.settings)
+            self._session = session = self._engine.sessions.take(prepared.settings)
             for command in prepared.commands:
                 for _ in self._operation(session, command, prepared.tags, deadline).responses():
                     pass
-            with self._translated(skipped=len(GUARD)):
-                self._pending = session.schema_call(prepared.guarded, deadline)
-                columns = self._pending.result()
-            self._schema = prepared.schema(columns)
-            relation = prepared.readable(columns)
-            if self._engine.options.staging:
-                self._staging = Staging(self._engine.options.staging)
-                plan = self._staging.writing(relation, len(self._schema))
-            else:
-                plan = prepared.plan(relation)
-            operation = self._operation(session, plan, prepared.tags, deadline)
-            self._tracker.begin(operation.id, self._page(session))
-            staging = self._staging
-            self._source = Staged(operation, self._tracker, staging) if staging else Direct(operation, self._tracker)
-            self._source.begin()
+            begin = self._begin_staged if self._engine.options.staging else self._begin_direct
+            begin(session, prepared, deadline)
         return self._schema
 
     def batches(self) -> Iterator[pa.RecordBatch]:
@@ -147,6 +139,30 @@ class SparkExecution(Execution):
                 break
             if batch.num_rows:
                 yield batch
+
+    def _begin_direct(self, session: Session, prepared: PreparedStatement, deadline: float) -> None:
+        operation = self._query(session, proto.Plan(root=prepared.query), prepared, deadline)
+        source = Direct(operation, self._tracker)
+        columns = source.begin()
+        self._schema = prepared.schema(columns)
+        relation = readable(prepared.query, columns, NOT_AS_ARROW)
+        if relation is not prepared.query:
+            # Rare enough to begin anew, rather than to ask for the columns of every query ahead.
+            operation.stop_reading()
+            operation.stop()
+            source = Direct(self._query(session, proto.Plan(root=relation), prepared, deadline), self._tracker)
+            source.begin()
+        self._source = source
+
+    def _begin_staged(self, session: Session, prepared: PreparedStatement, deadline: float) -> None:
+        self._pending = session.schema_call(prepared.query, deadline)
+        columns = self._pending.result()
+        self._schema = prepared.schema(columns)
+        self._staging = staging = Staging(self._engine.options.staging)
+        plan = staging.writing(readable(prepared.query, columns, NOT_AS_PARQUET), len(self._schema))
+        source = Staged(self._query(session, plan, prepared, deadline), self._tracker, staging)
+        source.begin()
+        self._source = source
 
     def progress(self) -> Progress:
         return self._tracker.snapshot()
@@ -187,11 +203,18 @@ class SparkExecution(Execution):
                 with suppress(grpc.RpcError):
                     for operation in self._operations:
                         operation.stop()
+                with suppress(grpc.RpcError):
                     session.release()
             if staging is not None and staging.is_written:
                 staging.remove()
             elif staging is not None:
                 self._engine.sweeper.sweep(staging)
+
+    def _query(self, session: Session, plan: Proto, prepared: PreparedStatement, deadline: float) -> Operation:
+        """The operation whose progress is that of the execution."""
+        operation = self._operation(session, plan, prepared.tags, deadline)
+        self._tracker.begin(operation.id, self._page(session))
+        return operation
 
     def _operation(self, session: Session, plan: Proto, tags: list[str], deadline: float) -> Operation:
         operation = session.operation(plan, tags, deadline)
@@ -199,13 +222,13 @@ class SparkExecution(Execution):
         return operation
 
     @contextmanager
-    def _translated(self, skipped: int = 0) -> Iterator[None]:
+    def _translated(self) -> Iterator[None]:
         try:
             yield
         except QueryEngineError:
             raise
         except Exception as cause:
-            raise translated(cause, self._statement.sql, self._session, skipped=skipped) from cause
+            raise translated(cause, self._statement.sql, self._session, skipped=len(GUARD)) from cause
 
     def _page(self, session: Session) -> str:
         root = self._engine.options.web_url.rstrip("/")

@@ -9,13 +9,14 @@ from queryengine.engines.base import Statement
 from queryengine.engines.session_settings import check_settings
 from queryengine.engines.spark.check import check
 from queryengine.engines.spark.client import Proto, proto
-from queryengine.engines.spark.columns import readable
 from queryengine.engines.spark.options import SESSION_SETTINGS
 from queryengine.engines.spark.parameters import bind
 from queryengine.engines.spark.types import field_of
 
 GUARD: Final = "SELECT * FROM (\n"
-"""Only a query can stand behind it, so that Spark's own parser refuses everything else before anything runs."""
+"""Only a query can stand behind it, so that Spark's own parser refuses everything else. Its optimizer takes it away
+again: the order of the rows, too, is that of the query.
+"""
 
 _ZONE: Final = "spark.sql.session.timeZone"
 _EACH_SESSION: Final = {
@@ -41,22 +42,14 @@ class PreparedStatement:
         arguments = bind(statement.parameters, checked.placeholders)
         self.settings = {**_EACH_SESSION, **statement.session_settings}
         self.commands = tuple(_command(sql) for sql in _homes(statement))
-        self.guarded = proto.Relation(sql=proto.SQL(query=f"{GUARD}{checked.query}\n)", **arguments))
+        self.query = proto.Relation(sql=proto.SQL(query=f"{GUARD}{checked.query}\n)", **arguments))
         self.tags = _tags(statement)
-        self._query = proto.Relation(sql=proto.SQL(query=checked.query, **arguments))
 
     def schema(self, columns: Any) -> pa.Schema:
         """`columns` are the fields of Spark's schema."""
         if not columns:
             raise error(Reason.STATEMENT_REJECTED, "the statement returns no columns")
         return pa.schema([field_of(column, self.settings[_ZONE]) for column in columns])
-
-    def readable(self, columns: Any) -> Proto:
-        """The query as a relation whose columns Arrow can carry."""
-        return readable(self._query, columns)
-
-    def plan(self, relation: Proto) -> Proto:
-        return proto.Plan(root=relation)
 
 
 def _homes(statement: Statement) -> list[str]:
