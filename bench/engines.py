@@ -1,6 +1,6 @@
 """How fast each engine's rows come as Arrow by our adapter, beside the engine's own Python client, in one run.
 
-    python -m bench.engines [clickhouse postgresql spark trino trino-spooling]
+    python -m bench.engines [clickhouse postgresql spark spark-kept trino trino-spooling]
 
 Both read the same million rows of four columns from the same private server, in turn, several times; what counts is
 the ratio. `make engines` fetches the servers. Each client is used as its manual shows: ClickHouse's and Spark's give
@@ -13,8 +13,8 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
@@ -45,13 +45,19 @@ POSTGRESQL_SETUP: Final = (
 SPARK_CLIENT: Final = """
 import sys, time
 from pyspark.sql.connect.session import SparkSession
-spark = SparkSession.builder.remote(sys.argv[1]).create()
+url, sql, keeps_session = sys.argv[1], sys.argv[2], sys.argv[3] == "True"
+def session():
+    return SparkSession.builder.remote(url).create()
+kept = session() if keeps_session else None
 for line in sys.stdin:
     before = time.perf_counter()
-    rows = spark.sql(sys.argv[2]).toArrow().num_rows
+    spark = kept or session()
+    rows = spark.sql(sql).toArrow().num_rows
+    if not kept:
+        spark.stop()
     print(rows, time.perf_counter() - before, flush=True)
-spark.stop()
 """
+"""With a session for each query, as the adapter has and as the other clients connect; or one that it keeps."""
 
 
 def drained(batches: Iterable[Sequence[Sequence[Any]]]) -> int:
@@ -97,10 +103,16 @@ class Contest:
     sql: str
     stock: Callable[[Any, str], int] | None
     """None for Spark, whose client is a process: its session is one per process."""
+    options: Mapping[str, Any] = field(default_factory=dict)
+    """Of the adapter, beside those that the server needs."""
 
 
 TRINO_LINES: Final = (
     f"SELECT orderkey, extendedprice, shipmode, CAST(shipdate AS timestamp(6)) AS t FROM tpch.sf1.lineitem LIMIT {ROWS}"
+)
+SPARK_ROWS: Final = (
+    "SELECT id AS n, id * CAST(0.5 AS DOUBLE) AS half, concat('row ', id) AS s, TIMESTAMP '2024-01-01' AS t "
+    f"FROM range({ROWS})"
 )
 CONTESTS: Final = {
     "postgresql": Contest("sqlalchemy", PostgreSQLServer, "SELECT * FROM bench", by_psycopg),
@@ -113,13 +125,8 @@ CONTESTS: Final = {
     ),
     "trino": Contest("trino", TrinoServer, TRINO_LINES, by_trino),
     "trino-spooling": Contest("trino", SpoolingTrinoServer, TRINO_LINES, by_trino),
-    "spark": Contest(
-        "spark",
-        SparkServer,
-        "SELECT id AS n, id * CAST(0.5 AS DOUBLE) AS half, concat('row ', id) AS s, TIMESTAMP '2024-01-01' AS t "
-        f"FROM range({ROWS})",
-        None,
-    ),
+    "spark": Contest("spark", SparkServer, SPARK_ROWS, None),
+    "spark-kept": Contest("spark", SparkServer, SPARK_ROWS, None, {"keep_sessions": True}),
 }
 
 
@@ -152,12 +159,10 @@ def measure(contest: Contest, server: Server) -> list[tuple[float, float]]:
     if isinstance(server, PostgreSQLServer):
         with server.connect() as connection:
             connection.execute(POSTGRESQL_SETUP)
-    engine = engine_class(contest.engine)("bench", server.options())
+    engine = engine_class(contest.engine)("bench", {**server.options(), **contest.options})
     stock = contest.stock
 
     def ours() -> float:
-        # As a worker does when nobody waits: Spark's own client, too, has its session before it is timed.
-        engine.prepare()
         return seconds(lambda: by_adapter(engine, contest.sql))
 
     try:
@@ -166,7 +171,8 @@ def measure(contest: Contest, server: Server) -> list[tuple[float, float]]:
         with tempfile.NamedTemporaryFile("w", suffix=".py") as script:
             script.write(SPARK_CLIENT)
             script.flush()
-            arguments = [sys.executable, script.name, server.options()["url"], contest.sql]
+            keeps_session = contest.options.get("keep_sessions", False)
+            arguments = [sys.executable, script.name, server.options()["url"], contest.sql, str(keeps_session)]
             with subprocess.Popen(arguments, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as client:
 
                 def ask() -> float:

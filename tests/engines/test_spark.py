@@ -9,6 +9,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 from urllib.request import urlopen
@@ -22,6 +23,7 @@ from queryengine.domain.errors import QueryEngineError, Reason
 from queryengine.engines.base import Execution, Statement
 from queryengine.engines.spark import statement as statement_module
 from queryengine.engines.spark.check import CheckedText
+from queryengine.engines.spark.client import Session, proto
 from queryengine.engines.spark.engine import SparkEngine
 from queryengine.engines.spark.staging import Staging
 from queryengine.engines.spark.sweeping import Sweeper
@@ -112,6 +114,79 @@ def test_what_a_statement_sets_shows_in_no_other(opened: Callable[..., SparkEngi
     fields = {"catalog": "spark_catalog", "schema": "default", "session_settings": settings}
     assert read(engine, sql, **fields).to_pylist() == [{"z": "Asia/Tokyo", "s": "default", "c": "spark_catalog"}]
     assert read(engine, sql).to_pylist() == [{"z": "UTC", "s": "default", "c": "spark_catalog"}]
+
+
+def session_of(engine: SparkEngine, sql: str = "SELECT 1", **fields: Any) -> Session:
+    """That of an execution that ended well."""
+    with engine.open(Statement(sql=sql, query_id="q", **fields)) as execution:
+        execution.start()
+        session = execution._session
+        assert session is not None
+        assert list(execution.batches())
+    return session
+
+
+def test_rows_that_others_write_are_seen(opened: Callable[..., SparkEngine], tmp_path: Path) -> None:
+    engine = opened()
+    other = Session(engine.connection)
+
+    def write(sql: str) -> None:
+        told = proto.SqlCommand(input=proto.Relation(sql=proto.SQL(query=sql)))
+        plan = proto.Plan(command=proto.Command(sql_command=told))
+        list(other.operation(plan, [], time.monotonic() + 60.0).responses())
+
+    write(f"CREATE TABLE told USING parquet LOCATION 'file://{tmp_path}/told' AS SELECT id FROM range(3)")
+    try:
+        assert read(engine, "SELECT count(*) AS n FROM told").to_pylist() == [{"n": 3}]
+        write("INSERT INTO told SELECT id FROM range(2)")
+        assert read(engine, "SELECT count(*) AS n FROM told").to_pylist() == [{"n": 5}]
+        write("INSERT OVERWRITE told SELECT id FROM range(7)")
+        assert read(engine, "SELECT count(*) AS n FROM told").to_pylist() == [{"n": 7}]
+    finally:
+        write("DROP TABLE told")
+        other.release()
+
+
+def test_a_kept_session_is_used_again_by_executions_of_its_kind(opened: Callable[..., SparkEngine]) -> None:
+    engine = opened(keep_sessions=True)
+    session = session_of(engine)
+    assert session_of(engine, "SELECT 2", tenant="other") is session
+    for fields in ({"schema": "default"}, {"session_settings": {"spark.sql.session.timeZone": "Asia/Tokyo"}}):
+        assert session_of(engine, **fields) is not session
+        assert session_of(engine, **fields) is session_of(engine, **fields)
+    assert session_of(engine) is session
+
+
+def test_executions_at_the_same_time_have_sessions_apart(opened: Callable[..., SparkEngine]) -> None:
+    engine = opened(keep_sessions=True)
+    session = session_of(engine)
+    with engine.open(Statement(sql=SLOW_ROWS, query_id="q")) as execution:
+        execution.start()
+        assert execution._session is session
+        assert session_of(engine) is not session
+    # It did not end well.
+    with pytest.raises(grpc.RpcError, match="INVALID_HANDLE"):
+        session.version()
+    assert session_of(engine) is not session
+
+
+def test_few_sessions_are_kept_and_none_after_the_engine(
+    server: SparkServer, opened: Callable[..., SparkEngine]
+) -> None:
+    engine, alone = opened(keep_sessions=True), opened()
+    zones = [f"Etc/GMT+{number}" for number in range(1, 7)]
+    sessions = [session_of(engine, session_settings={"spark.sql.session.timeZone": zone}) for zone in zones]
+
+    def is_open(session: Session) -> bool:
+        with suppress(grpc.RpcError):
+            # Of a connection that is still there.
+            session._stub = alone.connection.stub
+            return bool(session.version())
+        return False
+
+    assert [is_open(session) for session in sessions] == [False] * 2 + [True] * 4
+    engine.close()
+    assert not any(is_open(session) for session in sessions)
 
 
 def test_a_catalog_or_schema_that_is_not_there_is_told(opened: Callable[..., SparkEngine]) -> None:
@@ -377,18 +452,17 @@ def test_a_server_that_is_killed_or_hangs_is_told(own_server: SparkServer, how: 
 
 
 def test_a_server_that_was_started_again_has_the_guards_of_every_session(own_server: SparkServer) -> None:
-    engine = SparkEngine("mine", own_server.options())
+    engine = SparkEngine("mine", {**own_server.options(), "keep_sessions": True})
     try:
-        used = engine.sessions.take({})
-        engine.prepare()
+        sql = "SELECT '${env:PATH}' AS v"
+        read(engine, sql)
+        used = engine.sessions.take("another kind", {})
         own_server.stop()
         own_server.folder.mkdir()
         own_server.start()
         with pytest.raises(grpc.RpcError, match="INVALID_HANDLE"):
             used.version()
-        for _ in range(2):
-            assert read(engine, "SELECT '${env:PATH}' AS v").to_pylist() == [{"v": "${env:PATH}"}]
-            engine.prepare()
+        assert read(engine, sql).to_pylist() == [{"v": "${env:PATH}"}]
     finally:
         engine.close()
 

@@ -1,12 +1,12 @@
 """Spark, through a Spark Connect server.
 
-Every execution has a session of its own on the server, which ends with it: what it sets or uses shows nowhere else, and
-what it left running is stopped. Spark computes a result ahead of its reader, so results are bounded, or staged.
+Every execution has a session of the server to itself, and what it left running there is stopped. Spark computes a
+result ahead of its reader, so results are bounded, or staged.
 """
 
 import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Hashable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from typing import Any, Final
 
@@ -24,7 +24,7 @@ from queryengine.engines.spark.errors import translated, unavailable
 from queryengine.engines.spark.options import SESSION_SETTINGS, SparkOptions
 from queryengine.engines.spark.progress import ProgressTracker
 from queryengine.engines.spark.reading import Direct, Limits, Source, Staged
-from queryengine.engines.spark.sessions import Sessions
+from queryengine.engines.spark.sessions import KEPT_MAX, Sessions
 from queryengine.engines.spark.staging import Staging
 from queryengine.engines.spark.statement import GUARD, PreparedStatement
 from queryengine.engines.spark.sweeping import Sweeper
@@ -73,7 +73,7 @@ class SparkEngine(Engine):
         except QueryEngineError:
             self.connection.close()
             raise
-        self.sessions = Sessions(self.connection)
+        self.sessions = Sessions(self.connection, KEPT_MAX if self.options.keep_sessions else 0)
 
     def version(self) -> str:
         return f"Spark {self._version}"
@@ -83,9 +83,6 @@ class SparkEngine(Engine):
 
     def probe(self) -> None:
         self._ask_version(_PROBE_SECONDS)
-
-    def prepare(self) -> None:
-        self.sessions.prepare()
 
     def close(self) -> None:
         self.executions.close()
@@ -111,6 +108,8 @@ class SparkExecution(Execution):
         self._calls = Interruptible(self._interrupt)
         self._releasing = threading.Lock()
         self._session: Session | None = None
+        self._session_kind: Hashable = None
+        self._is_complete = False
         self._staging: Staging | None = None
         self._pending: Any = None
         self._source: Source | None = None
@@ -123,7 +122,8 @@ class SparkExecution(Execution):
         with self._translated(), self._calls.call():
             prepared = PreparedStatement(self._statement)
             deadline = time.monotonic() + self._statement.execution_timeout_seconds
-            self._session = session = self._engine.sessions.take(prepared.settings)
+            self._session_kind = prepared.session_kind
+            self._session = session = self._engine.sessions.take(prepared.session_kind, prepared.settings)
             for command in prepared.commands:
                 for _ in self._operation(session, command, prepared.tags, deadline).responses():
                     pass
@@ -180,6 +180,7 @@ class SparkExecution(Execution):
             return None
         columns = self._source.next_columns()
         if columns is None:
+            self._is_complete = True
             self._tracker.end()
             return None
         batch = batch_of(columns, self._schema)
@@ -194,11 +195,13 @@ class SparkExecution(Execution):
             operation.stop_reading()
 
     def _release(self) -> None:
-        """End the session, and return when Spark says that nothing of it runs. Only after the calls have stopped."""
+        """Return when Spark says that nothing of it runs. Only after the calls have stopped."""
         with self._releasing:
             session, staging = self._session, self._staging
             self._session = self._staging = self._source = None
-            if session is not None:
+            if session is not None and self._is_complete:
+                self._engine.sessions.give_back(self._session_kind, session)
+            elif session is not None:
                 # A server that does not answer runs nothing that could be stopped from here.
                 with suppress(grpc.RpcError):
                     for operation in self._operations:

@@ -43,6 +43,10 @@ class SparkOptions:
     """A folder or URI that Spark and the worker both reach. Results are written there as Parquet and read from it, so
     that they need no memory of the driver. Empty: results come through the driver.
     """
+    keep_sessions: bool = False
+    """Whether a session serves further executions. That is faster, but a session remembers the files of the tables
+    that it has read: rows that others add are not seen, and files that others remove are missed.
+    """
     web_url: str = ""
     """Of Spark's web pages, for links."""
 

@@ -1,27 +1,34 @@
-"""Sessions for executions, one of them opened ahead: Spark takes longer to open one than for a short query."""
+"""Sessions for executions: a new one each time, or such as are kept and used again, one execution at a time.
+
+Which settings, catalog and schema a session has is its kind; only an execution of the same kind gets it. A query leaves
+nothing else in its session, as it cannot set anything, but Spark remembers there which files a table has.
+"""
 
 import threading
-from collections.abc import Mapping
+from collections.abc import Hashable, Mapping
 from contextlib import suppress
+from typing import Final
 
 import grpc
 
 from queryengine.engines.spark.client import NOT_ANSWERED, Connection, Session
 
+KEPT_MAX: Final = 4
+
 
 class Sessions:
-    """Each is handed out once. Thread-safe."""
+    """Keeps those that were given back last. Thread-safe."""
 
-    def __init__(self, connection: Connection) -> None:
+    def __init__(self, connection: Connection, kept_max: int) -> None:
+        """With 0 none is kept."""
         self._connection = connection
+        self._kept_max = kept_max
         self._lock = threading.Lock()
-        self._spare: Session | None = None
-        self._is_closed = False
+        self._kept: list[tuple[Hashable, Session]] = []
 
-    def take(self, settings: Mapping[str, str]) -> Session:
-        """A session that nobody has used, with these settings. Raises grpc.RpcError."""
-        with self._lock:
-            session, self._spare = self._spare, None
+    def take(self, kind: Hashable, settings: Mapping[str, str]) -> Session:
+        """A session of this kind that nobody else uses, with these settings. Raises grpc.RpcError."""
+        session = self._take_kept(kind)
         if session is not None:
             try:
                 session.configure(settings)
@@ -35,25 +42,29 @@ class Sessions:
         session.configure(settings)
         return session
 
-    def prepare(self) -> None:
-        """Open the next one, if it is not there. Does nothing when Spark does not answer."""
-        if self._spare is not None:
-            return
-        session = Session(self._connection)
-        # A ValueError is what gRPC says of a channel that was closed.
-        with suppress(grpc.RpcError, ValueError):
-            session.configure({})
-            with self._lock:
-                is_wanted = self._spare is None and not self._is_closed
-                if is_wanted:
-                    self._spare = session
-            if not is_wanted:
-                session.release()
+    def give_back(self, kind: Hashable, session: Session) -> None:
+        """Of an execution that ended well: nothing of it runs."""
+        with self._lock:
+            kept = [*self._kept, (kind, session)]
+            over = max(0, len(kept) - self._kept_max)
+            self._kept = kept[over:]
+        _release(kept[:over])
 
     def close(self) -> None:
-        """Release the one that is open ahead. Idempotent."""
+        """Release those that are kept, and keep none that is given back later. Idempotent."""
         with self._lock:
-            session, self._spare, self._is_closed = self._spare, None, True
-        if session is not None:
-            with suppress(grpc.RpcError):
-                session.release()
+            kept, self._kept, self._kept_max = self._kept, [], 0
+        _release(kept)
+
+    def _take_kept(self, kind: Hashable) -> Session | None:
+        with self._lock:
+            for number in reversed(range(len(self._kept))):
+                if self._kept[number][0] == kind:
+                    return self._kept.pop(number)[1]
+        return None
+
+
+def _release(sessions: list[tuple[Hashable, Session]]) -> None:
+    for _, session in sessions:
+        with suppress(grpc.RpcError):
+            session.release()

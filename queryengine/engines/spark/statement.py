@@ -41,6 +41,7 @@ class PreparedStatement:
         checked = check(statement.sql)
         arguments = bind(statement.parameters, checked.placeholders)
         self.settings = {**_EACH_SESSION, **statement.session_settings}
+        self.session_kind = (frozenset(self.settings.items()), statement.catalog, statement.schema)
         self.commands = tuple(_command(sql) for sql in _homes(statement))
         self.query = proto.Relation(sql=proto.SQL(query=f"{GUARD}{checked.query}\n)", **arguments))
         self.tags = _tags(statement)
