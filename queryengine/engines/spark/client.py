@@ -37,7 +37,7 @@ proto: Final[Any] = _messages
 """The classes of messages."""
 _RUNNING: Final = proto.GetStatusResponse.OperationStatus.OperationState.OPERATION_STATE_RUNNING
 NOT_ANSWERED: Final = (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.DEADLINE_EXCEEDED)
-"""Codes of calls that Spark knows nothing of."""
+"""Codes of calls that came to nobody, or back from nobody."""
 
 Proto = Any
 """A message of the protocol; its classes have no types."""

@@ -127,8 +127,19 @@ class SparkExecution(Execution):
             for command in prepared.commands:
                 for _ in self._operation(session, command, prepared.tags, deadline).responses():
                     pass
-            begin = self._begin_staged if self._engine.options.staging else self._begin_direct
-            begin(session, prepared, deadline)
+            self._pending = session.schema_call(prepared.query, deadline)
+            columns = self._pending.result()
+            self._schema = prepared.schema(columns)
+            if self._engine.options.staging:
+                self._staging = Staging(self._engine.options.staging)
+                plan = self._staging.writing(readable(prepared.query, columns, NOT_AS_PARQUET), len(self._schema))
+            else:
+                plan = proto.Plan(root=readable(prepared.query, columns, NOT_AS_ARROW))
+            operation = self._operation(session, plan, prepared.tags, deadline)
+            self._tracker.begin(operation.id, self._page(session))
+            staging = self._staging
+            self._source = Staged(operation, self._tracker, staging) if staging else Direct(operation, self._tracker)
+            self._source.begin()
         return self._schema
 
     def batches(self) -> Iterator[pa.RecordBatch]:
@@ -139,30 +150,6 @@ class SparkExecution(Execution):
                 break
             if batch.num_rows:
                 yield batch
-
-    def _begin_direct(self, session: Session, prepared: PreparedStatement, deadline: float) -> None:
-        operation = self._query(session, proto.Plan(root=prepared.query), prepared, deadline)
-        source = Direct(operation, self._tracker)
-        columns = source.begin()
-        self._schema = prepared.schema(columns)
-        relation = readable(prepared.query, columns, NOT_AS_ARROW)
-        if relation is not prepared.query:
-            # Rare enough to begin anew, rather than to ask for the columns of every query ahead.
-            operation.stop_reading()
-            operation.stop()
-            source = Direct(self._query(session, proto.Plan(root=relation), prepared, deadline), self._tracker)
-            source.begin()
-        self._source = source
-
-    def _begin_staged(self, session: Session, prepared: PreparedStatement, deadline: float) -> None:
-        self._pending = session.schema_call(prepared.query, deadline)
-        columns = self._pending.result()
-        self._schema = prepared.schema(columns)
-        self._staging = staging = Staging(self._engine.options.staging)
-        plan = staging.writing(readable(prepared.query, columns, NOT_AS_PARQUET), len(self._schema))
-        source = Staged(self._query(session, plan, prepared, deadline), self._tracker, staging)
-        source.begin()
-        self._source = source
 
     def progress(self) -> Progress:
         return self._tracker.snapshot()
@@ -212,12 +199,6 @@ class SparkExecution(Execution):
                 staging.remove()
             elif staging is not None:
                 self._engine.sweeper.sweep(staging)
-
-    def _query(self, session: Session, plan: Proto, prepared: PreparedStatement, deadline: float) -> Operation:
-        """The operation whose progress is that of the execution."""
-        operation = self._operation(session, plan, prepared.tags, deadline)
-        self._tracker.begin(operation.id, self._page(session))
-        return operation
 
     def _operation(self, session: Session, plan: Proto, tags: list[str], deadline: float) -> Operation:
         operation = session.operation(plan, tags, deadline)

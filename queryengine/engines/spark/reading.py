@@ -37,6 +37,10 @@ class Source(ABC):
         self._responses = operation.responses()
 
     @abstractmethod
+    def begin(self) -> None:
+        """Return when Spark has begun to work."""
+
+    @abstractmethod
     def next_columns(self) -> Sequence[Any] | None:
         """The columns of the next batch; None when the result is complete."""
 
@@ -49,13 +53,11 @@ class Direct(Source):
         self._batches = self._read()
         self._rows = 0
 
-    def begin(self) -> Sequence[Any]:
-        """Return when Spark has begun to work, with the fields of the schema, which it tells first."""
+    def begin(self) -> None:
         for response in self._responses:
             self._tracker.take(response)
             if response.HasField("schema"):
-                return tuple(response.schema.struct.fields)
-        return ()
+                return
 
     def next_columns(self) -> Sequence[Any] | None:
         return next(self._batches, None)
@@ -92,7 +94,6 @@ class Staged(Source):
         self._is_written = False
 
     def begin(self) -> None:
-        """Return when Spark has begun to work."""
         first = next(self._responses, None)
         if first is not None:
             self._tracker.take(first)

@@ -39,7 +39,11 @@ class Sessions:
             else:
                 return session
         session = Session(self._connection)
-        session.configure(settings)
+        try:
+            session.configure(settings)
+        except grpc.RpcError:
+            _release(session)
+            raise
         return session
 
     def give_back(self, kind: Hashable, session: Session) -> None:
@@ -48,13 +52,13 @@ class Sessions:
             kept = [*self._kept, (kind, session)]
             over = max(0, len(kept) - self._kept_max)
             self._kept = kept[over:]
-        _release(kept[:over])
+        _release(*(each for _, each in kept[:over]))
 
     def close(self) -> None:
         """Release those that are kept, and keep none that is given back later. Idempotent."""
         with self._lock:
             kept, self._kept, self._kept_max = self._kept, [], 0
-        _release(kept)
+        _release(*(each for _, each in kept))
 
     def _take_kept(self, kind: Hashable) -> Session | None:
         with self._lock:
@@ -64,7 +68,7 @@ class Sessions:
         return None
 
 
-def _release(sessions: list[tuple[Hashable, Session]]) -> None:
-    for _, session in sessions:
+def _release(*sessions: Session) -> None:
+    for session in sessions:
         with suppress(grpc.RpcError):
             session.release()
