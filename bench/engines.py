@@ -102,7 +102,7 @@ class Contest:
     server: type[Server]
     sql: str
     stock: Callable[[Any, str], int] | None
-    """None for Spark, whose client is a process: its session is one per process."""
+    """None for Spark, whose client is a process of its own."""
     options: Mapping[str, Any] = field(default_factory=dict)
     """Of the adapter, beside those that the server needs."""
 

@@ -8,8 +8,11 @@ INTERRUPTED = 130
 
 
 def run() -> None:
-    # A KeyboardInterrupt would end an import in a traceback, or get lost in a callback of the import system.
-    usual = signal.signal(signal.SIGINT, lambda *_: os._exit(INTERRUPTED))
+    usual = signal.getsignal(signal.SIGINT)
+    # A shell lets programs in the background ignore it.
+    if usual is signal.default_int_handler:
+        # A KeyboardInterrupt would end an import in a traceback, or get lost in a callback of the import system.
+        signal.signal(signal.SIGINT, lambda *_: os._exit(INTERRUPTED))
     from queryengine.cli.main import app
 
     signal.signal(signal.SIGINT, usual)

@@ -105,8 +105,8 @@ class Service:
         self.pool = WorkerPool(list(configs.values()), self._dispatcher.pump, self._metrics.worker_restarted)
         self._dispatcher.attach(self.pool)
         engines = {name: {"type": config.type, "options": dict(config.options)} for name, config in configs.items()}
-        # Two clerks, so that a long cut never keeps a Submit waiting.
-        self.checker, self._cutter = Clerk(engines), Clerk(engines)
+        # Two clerks, so that a long cut never keeps a Submit waiting. The one that cuts needs no engine.
+        self.checker, self._cutter = Clerk(engines), Clerk({})
         self._runner = Runner(
             owner=self.owner,
             store=store,

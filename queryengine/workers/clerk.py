@@ -2,6 +2,7 @@
 
 import asyncio
 from collections import OrderedDict
+from contextlib import suppress
 from typing import Any, Final
 
 from queryengine.domain.errors import Failure, QueryEngineError, Reason, error
@@ -109,11 +110,18 @@ class Clerk:
     async def _started(self) -> WorkerProcess:
         if self._process is None:
             process = await WorkerProcess.start(self._role)
-            async with asyncio.timeout(START_TIMEOUT_SECONDS):
-                ready = await process.receive()
+            ready = None
+            try:
+                with suppress(TimeoutError):
+                    async with asyncio.timeout(START_TIMEOUT_SECONDS):
+                        ready = await process.receive()
+            finally:
+                # Also when the caller left meanwhile.
+                if ready is None:
+                    await asyncio.shield(process.close())
             if ready is None:
-                code = await process.close()
-                raise error(Reason.INTERNAL_ERROR, f"the clerk process ended at its start with code {code}")
+                message = "the process that checks SQL and cuts pages did not start, see the server's log"
+                raise error(Reason.INTERNAL_ERROR, message)
             self._process = process
         return self._process
 

@@ -193,6 +193,7 @@ class _Seat:
             await asyncio.sleep(BACKOFF_SECONDS[min(failures, len(BACKOFF_SECONDS) - 1)])
             started = loop.time()
             description = await self._one_life()
+            self._changed(self._config.name)
             steady = self._was_used or loop.time() - started >= STEADY_SECONDS
             failures = 0 if steady else failures + 1
             logger.warning("worker of engine %s ended: %s", self._config.name, description)
@@ -237,7 +238,6 @@ class _Seat:
                 return "at its start"
             if first.type == "unusable":
                 self._unusable = Failure.from_json(first.header["failure"])
-                self._changed(self._config.name)
                 return self._unusable.message
             self.version = first.header["version"]
             self._unusable = None
@@ -248,7 +248,10 @@ class _Seat:
                     self._on_frame(frame)
             return f"exit code {await process.wait()}"
         except TimeoutError:
-            return f"not ready after {READY_TIMEOUT_SECONDS:g} seconds"
+            description = f"not ready after {READY_TIMEOUT_SECONDS:g} seconds"
+            message = f"a worker process of engine {self._config.name!r} was {description}"
+            self._unusable = Failure(Reason.ENGINE_UNAVAILABLE, message)
+            return description
         finally:
             self._lose_all(process)
             await asyncio.shield(process.close())

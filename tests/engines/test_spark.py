@@ -151,6 +151,12 @@ def test_a_kept_session_is_used_again_by_executions_of_its_kind(opened: Callable
     engine = opened(keep_sessions=True)
     session = session_of(engine)
     assert session_of(engine, "SELECT 2", tenant="other") is session
+    # Spark keeps nothing of the operations that were.
+    request = proto.GetStatusRequest(**session.fields())
+    request.operation_status.SetInParent()
+    states = proto.GetStatusResponse.OperationStatus.OperationState
+    told = engine.connection.stub.GetStatus(request, timeout=10.0).operation_statuses
+    assert states.OPERATION_STATE_TERMINATING not in [each.state for each in told]
     for fields in ({"schema": "default"}, {"session_settings": {"spark.sql.session.timeZone": "Asia/Tokyo"}}):
         assert session_of(engine, **fields) is not session
         assert session_of(engine, **fields) is session_of(engine, **fields)
@@ -460,8 +466,9 @@ def test_a_server_that_was_started_again_has_the_guards_of_every_session(own_ser
         own_server.stop()
         own_server.folder.mkdir()
         own_server.start()
+        engine.connection.wait(30.0)
         with pytest.raises(grpc.RpcError, match="INVALID_HANDLE"):
-            used.version()
+            used.schema_call(proto.Relation(sql=proto.SQL(query="SELECT 1")), time.monotonic() + 60.0).result()
         assert read(engine, sql).to_pylist() == [{"v": "${env:PATH}"}]
     finally:
         engine.close()

@@ -145,10 +145,14 @@ class Session:
         return any(each.state == _RUNNING for each in response.operation_statuses)
 
     def check_alive(self) -> None:
-        """Raises TimeoutError when Spark, silent for a while, does not answer a plain question either."""
+        """Raises TimeoutError when Spark, silent for a while, does not answer a plain question either; grpc.RpcError
+        when it answers that there is no such session.
+        """
         try:
             self.version(_ALIVE_SECONDS)
         except grpc.RpcError as silence:
+            if silence.code() not in NOT_ANSWERED:
+                raise
             raise TimeoutError(f"Spark has not answered for {_SLICE_SECONDS + _ALIVE_SECONDS:g} s") from silence
 
     def error_details(self, error_id: str) -> Proto:
@@ -243,16 +247,20 @@ class Operation:
         """Stop it on the server, and return when that says so. Raises grpc.RpcError when it does not answer."""
         if self.has_ended or not self._has_begun:
             return
-        request = proto.ReleaseExecuteRequest(**self._session.fields(), operation_id=self.id)
-        request.release_all.SetInParent()
         # Again and again: an interrupt between planning and the first job is lost.
         self._session.interrupt()
         while self._session.is_running(self.id, STOP_SECONDS):
             threading.Event().wait(_ASK_AGAIN_SECONDS)
             self._session.interrupt()
         # Not before: Spark forgets an operation that is released while it runs, and works on.
-        self._connection.stub.ReleaseExecute(request, timeout=STOP_SECONDS, metadata=self._connection.metadata)
+        self.release()
         self.has_ended = True
+
+    def release(self) -> None:
+        """Let Spark drop what it keeps of an operation that has ended; otherwise it does with the session, or late."""
+        request = proto.ReleaseExecuteRequest(**self._session.fields(), operation_id=self.id)
+        request.release_all.SetInParent()
+        self._connection.stub.ReleaseExecute(request, timeout=STOP_SECONDS, metadata=self._connection.metadata)
 
     def _begun(self) -> Any:
         seconds = min(_SLICE_SECONDS, self._left())

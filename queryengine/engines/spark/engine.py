@@ -187,7 +187,7 @@ class SparkExecution(Execution):
             session, staging = self._session, self._staging
             self._session = self._staging = self._source = None
             if session is not None and self._is_complete:
-                self._engine.sessions.give_back(self._session_kind, session)
+                self._engine.sessions.give_back(self._session_kind, session, self._operations)
             elif session is not None:
                 # A server that does not answer runs nothing that could be stopped from here.
                 with suppress(grpc.RpcError):

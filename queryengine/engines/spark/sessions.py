@@ -5,13 +5,13 @@ nothing else in its session, as it cannot set anything, but Spark remembers ther
 """
 
 import threading
-from collections.abc import Hashable, Mapping
+from collections.abc import Hashable, Iterable, Mapping
 from contextlib import suppress
 from typing import Final
 
 import grpc
 
-from queryengine.engines.spark.client import NOT_ANSWERED, Connection, Session
+from queryengine.engines.spark.client import NOT_ANSWERED, Connection, Operation, Session
 
 KEPT_MAX: Final = 4
 
@@ -34,6 +34,7 @@ class Sessions:
                 session.configure(settings)
             except grpc.RpcError as cause:
                 # Spark gives up a session that was idle for long, and forgets all of them when it is started again.
+                _release(session)
                 if cause.code() in NOT_ANSWERED:
                     raise
             else:
@@ -46,8 +47,17 @@ class Sessions:
             raise
         return session
 
-    def give_back(self, kind: Hashable, session: Session) -> None:
-        """Of an execution that ended well: nothing of it runs."""
+    def give_back(self, kind: Hashable, session: Session, operations: Iterable[Operation]) -> None:
+        """Of an execution that ended well, with its operations."""
+        if not self._kept_max:
+            _release(session)
+            return
+        try:
+            for operation in operations:
+                operation.release()
+        except grpc.RpcError:
+            _release(session)
+            return
         with self._lock:
             kept = [*self._kept, (kind, session)]
             over = max(0, len(kept) - self._kept_max)
