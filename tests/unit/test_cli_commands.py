@@ -2,10 +2,11 @@
 
 import json
 import os
+import signal
 import subprocess
 import sys
 import tomllib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -250,6 +251,15 @@ def installed_command() -> list[str]:
     return [sys.executable, "-c", f"from {module} import {function}; {function}()"]
 
 
+@pytest.fixture
+def sigint_is_heard() -> Iterator[None]:
+    """By child processes, too: a shell that runs the tests in the background lets them ignore it."""
+    usual = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, usual)
+
+
+@pytest.mark.usefixtures("sigint_is_heard")
 @pytest.mark.parametrize("command", [[sys.executable, "-m", "queryengine"], installed_command()], ids=["-m", "script"])
 def test_ctrl_c_during_the_imports_is_quiet(command: list[str], tmp_path: Path) -> None:
     # Stands before the real one on the path.
