@@ -117,6 +117,7 @@ class Service:
             clock=clock,
             disk=self._disk,
             page_limits=lambda spec: _result_limits(settings, spec),
+            spawn=self._spawn,
             first_page_flush_seconds=settings.results.first_page_flush_ms / 1000,
             cancel_grace_seconds=settings.limits.cancel_grace_seconds,
         )

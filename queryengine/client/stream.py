@@ -25,7 +25,8 @@ from queryengine.codec.types import from_result_schema
 from queryengine.domain.errors import Reason
 from queryengine.v1 import query_pb2, query_service_pb2, result_pb2
 
-Event: TypeAlias = QueryStatus | pa.Schema | pa.RecordBatch
+Event: TypeAlias = query_pb2.QueryStatus | pa.Schema | pa.RecordBatch
+"""A status stays as it came: most are looked at by nobody, and to make a value of one takes longer than a short row."""
 
 
 class ResultReader:
@@ -37,15 +38,20 @@ class ResultReader:
         """Number of the first row not delivered yet."""
         self.attempt = 0
         """The attempt of the rows delivered; 0 before it is known."""
-        self.status: QueryStatus | None = None
         self.schema: pa.Schema | None = None
         self.end: ResultEnd | None = None
         """Set once the whole result was delivered."""
         self._start_row = start_row
         self._backoff = backoff
+        self._newest: query_pb2.QueryStatus | None = None
         self._chunks: list[PageView] = []
         self._is_planned = False
         self._error: QueryEngineClientError | None = None
+
+    @property
+    def status(self) -> QueryStatus | None:
+        """The newest status that has arrived."""
+        return None if self._newest is None else query_status(self._newest)
 
     def request(self) -> query_service_pb2.StreamResultsRequest:
         """The stream to open next. Raises again what ended the reading before."""
@@ -80,8 +86,8 @@ class ResultReader:
         status = self._status(reply.status)
         if status is not None:
             yield status
-            self._error = status.failure()
-            if self._error is not None:
+            if status.HasField("error"):
+                self._error = query_status(status).failure()
                 return
         if reply.HasField("schema"):
             yield self._schema(reply.schema)
@@ -154,12 +160,12 @@ class ResultReader:
             raise self._corrupt("the stream is not in Arrow format")
         self._belongs_to(start.attempt)
 
-    def _status(self, message: query_pb2.QueryStatus) -> QueryStatus | None:
-        if self.status is not None and message.version <= self.status.version:
+    def _status(self, message: query_pb2.QueryStatus) -> query_pb2.QueryStatus | None:
+        if self._newest is not None and message.version <= self._newest.version:
             return None
-        self.status = query_status(message)
+        self._newest = message
         self._backoff.progressed()
-        return self.status
+        return message
 
     def _schema(self, message: result_pb2.ResultSchema) -> pa.Schema:
         self._belongs_to(message.attempt)
@@ -223,7 +229,7 @@ class ResultReader:
         self._backoff.progressed()
         return batch
 
-    def _end(self, message: result_pb2.ResultEnd) -> QueryStatus | None:
+    def _end(self, message: result_pb2.ResultEnd) -> query_pb2.QueryStatus | None:
         self._belongs_to(message.attempt)
         if self._chunks:
             raise self._corrupt("the result ended before the last chunk of a page")

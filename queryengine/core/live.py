@@ -5,7 +5,7 @@ Law: every change goes through a method that makes the version grow and wakes wh
 
 import asyncio
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
@@ -59,21 +59,30 @@ class Pulse:
     """Wakes everyone who waits, each time it beats. Check the condition, then wait, without an await between."""
 
     def __init__(self) -> None:
-        self._event = asyncio.Event()
+        self._waiting: set[asyncio.Future[bool]] = set()
 
     def beat(self) -> None:
-        self._event.set()
-        self._event = asyncio.Event()
+        waiting, self._waiting = self._waiting, set()
+        for each in waiting:
+            _answer(each, True)
 
     async def wait(self, timeout_seconds: float | None) -> bool:
         """True when it beat, False when the time passed."""
-        event = self._event
+        loop = asyncio.get_running_loop()
+        answer: asyncio.Future[bool] = loop.create_future()
+        self._waiting.add(answer)
+        timer = None if timeout_seconds is None else loop.call_later(timeout_seconds, _answer, answer, False)
         try:
-            async with asyncio.timeout(timeout_seconds):
-                await event.wait()
-        except TimeoutError:
-            return False
-        return True
+            return await answer
+        finally:
+            self._waiting.discard(answer)
+            if timer is not None:
+                timer.cancel()
+
+
+def _answer(waiting: asyncio.Future[bool], beat: bool) -> None:
+    if not waiting.done():
+        waiting.set_result(beat)
 
 
 class LiveQuery:
@@ -96,7 +105,7 @@ class LiveQuery:
         """Why the current run is to stop."""
         self.cancel_wish: Stop | None = None
         """The wish to cancel, which outlives a run."""
-        self.stop_requested = asyncio.Event()
+        self._act_on_stop: Callable[[], None] | None = None
         self.engine_cancel = EngineCancel.NOT_RUNNING
         self.readers = 0
         self.pulse = Pulse()
@@ -131,7 +140,7 @@ class LiveQuery:
 
     def amend(self, **facts: Any) -> None:
         """Change facts that are written with the final state only, such as rows so far."""
-        self._adopt(replace(self.query, **facts))
+        self._adopt(self.query.but(**facts))
         self._changed()
 
     def advance_progress(self, progress: Progress) -> None:
@@ -153,12 +162,18 @@ class LiveQuery:
             self.cancel_wish = stop
         if self.stop is None:
             self.stop = stop
-            self.stop_requested.set()
+            if self._act_on_stop is not None:
+                self._act_on_stop()
+
+    def on_stop(self, action: Callable[[], None] | None) -> None:
+        """What the current run does once it is asked to stop, at once when it was; None when the run is over."""
+        self._act_on_stop = action
+        if action is not None and self.stop is not None:
+            action()
 
     def begin_again(self) -> None:
         """Forget the run that is over: the query waits for another, unless it was cancelled meanwhile."""
         self.stop = None
-        self.stop_requested.clear()
         self.progress = Progress()
         self.expected_end_us = None
         self.engine_cancel = EngineCancel.NOT_RUNNING

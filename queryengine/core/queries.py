@@ -3,7 +3,7 @@
 import asyncio
 import uuid
 from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Final
 from weakref import WeakValueDictionary
@@ -239,7 +239,7 @@ class Queries:
         run before it is durable. When it does not become so, or its id has a record, it is stopped and leaves nothing,
         and only then may the id be submitted again; statements only read.
         """
-        query = replace(query, state=QueryState.RUNNING, attempt=1, **self._runner.claim_changes())
+        query = query.but(state=QueryState.RUNNING, attempt=1, **self._runner.claim_changes())
         live = self._registry.new(query)
         durable = asyncio.ensure_future(self._store.submit(query))
         run = self._spawn(self._run(live, self._runner.run_if_durable(live, slot, durable)), f"run-{query.query_id}")

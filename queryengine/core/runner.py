@@ -6,8 +6,9 @@ back, so that a cancel and a completion that race leave exactly one final state.
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from concurrent.futures import Executor
+from pathlib import Path
 from typing import Any, Final
 
 from queryengine.core.estimates import Estimates
@@ -58,6 +59,7 @@ class Runner:
         clock: Clock,
         disk: Executor,
         page_limits: Callable[[QuerySpec], ResultLimits],
+        spawn: Callable[[Coroutine[Any, Any, None], str], asyncio.Task[None]],
         first_page_flush_seconds: float,
         cancel_grace_seconds: float,
     ) -> None:
@@ -70,6 +72,7 @@ class Runner:
         self._clock = clock
         self._disk = disk
         self._page_limits = page_limits
+        self._spawn = spawn
         self._first_page_flush_seconds = first_page_flush_seconds
         self._cancel_grace_seconds = cancel_grace_seconds
 
@@ -106,15 +109,22 @@ class Runner:
             live.expected_end_us = live.query.start_us + expected
         directory = self._spool.directory(*live.key, live.query.attempt)
         live.index = PageIndex(directory, live.query.attempt)
-        run = slot.run(self._order(live))
+        run = slot.run(self._order(live, directory))
         live.engine_cancel = EngineCancel.NOT_RUNNING
-        stopper = asyncio.create_task(self._stop_in_time(live, run), name=f"stop-{live.query.query_id}")
+        timeout_ms = spec.execution_timeout_ms
+        out_of_time = Stop(_timed_out(timeout_ms), QueryState.FAILED)
+        timer = asyncio.get_running_loop().call_later(timeout_ms / 1000, live.request_stop, out_of_time)
+        stopping: list[asyncio.Task[None]] = []
+        live.on_stop(lambda: stopping.append(asyncio.create_task(self._stop(live, run))))
         try:
             return await self._follow(live, run)
         finally:
-            stopper.cancel()
+            timer.cancel()
+            live.on_stop(None)
+            for each in stopping:
+                each.cancel()
 
-    def _order(self, live: LiveQuery) -> RunOrder:
+    def _order(self, live: LiveQuery, directory: Path) -> RunOrder:
         query = live.query
         spec = query.spec
         return RunOrder(
@@ -128,7 +138,7 @@ class Runner:
             schema=spec.schema,
             session_settings=dict(spec.session_settings),
             execution_timeout_seconds=spec.execution_timeout_ms / 1000,
-            directory=self._spool.directory(*live.key, query.attempt),
+            directory=directory,
             limits=self._page_limits(spec),
             first_page_flush_seconds=self._first_page_flush_seconds,
         )
@@ -161,17 +171,12 @@ class Runner:
                     continue
 
     def _count_stored(self, live: LiveQuery, index: PageIndex) -> None:
-        self._meter.add(live.query.tenant, index.stored_bytes - live.metered_bytes)
-        live.metered_bytes = index.stored_bytes
+        stored_bytes = index.stored_bytes
+        self._meter.add(live.query.tenant, stored_bytes - live.metered_bytes)
+        live.metered_bytes = stored_bytes
 
-    async def _stop_in_time(self, live: LiveQuery, run: Run) -> None:
-        """Wait for a cause to stop; then cancel the engine, repeat, and in the end give up its process."""
-        timeout_ms = live.query.spec.execution_timeout_ms
-        try:
-            async with asyncio.timeout(timeout_ms / 1000):
-                await live.stop_requested.wait()
-        except TimeoutError:
-            live.request_stop(Stop(_timed_out(timeout_ms), QueryState.FAILED))
+    async def _stop(self, live: LiveQuery, run: Run) -> None:
+        """Cancel the engine, repeat, and in the end give up its process."""
         live.engine_cancel = EngineCancel.SENT
         loop = asyncio.get_running_loop()
         deadline = loop.time() + self._cancel_grace_seconds
@@ -182,10 +187,11 @@ class Runner:
         run.abandon(f"the engine did not stop within {self._cancel_grace_seconds:g} seconds")
 
     async def _settle(self, live: LiveQuery, last: LastEvent) -> None:
-        """Write the outcome, adopt the record that results, and drop the rows nobody may read.
+        """Tell and write the outcome.
 
-        A completion is told before it is written: the END marker is on disk, so that a server which finds the record
-        still RUNNING completes it. Writes keep their order, so nothing that follows overtakes it.
+        A completion is told before it is written, and nobody waits for that: the END marker is on disk, so that a
+        server which finds the record still RUNNING completes it. The store keeps its order, so nothing that follows
+        overtakes it.
         """
         event, changes = self._outcome(live, last)
         if live.engine_cancel is EngineCancel.SENT:
@@ -199,6 +205,12 @@ class Runner:
         if event is Event.COMPLETE:
             self._learn(live.query, changes["end_us"])
             live.amend(state=QueryState.COMPLETED, **changes)
+            self._spawn(self._record(live, seen, event, changes), f"record-{seen.query_id}")
+        else:
+            await self._record(live, seen, event, changes)
+
+    async def _record(self, live: LiveQuery, seen: Query, event: Event, changes: dict[str, Any]) -> None:
+        """Write the outcome, adopt the record that results, and drop the rows nobody may read."""
         _, query = await self._advance(seen, event, changes)
         if query.state is QueryState.QUEUED:
             live.begin_again()
@@ -265,7 +277,8 @@ class Runner:
         tries = 0
         while True:
             try:
-                return await self._store.advance(seen, event, changes=changes)
+                may_linger = event is Event.COMPLETE
+                return await self._store.advance(seen, event, changes=changes, may_linger=may_linger)
             except QueryEngineError as cause:
                 logger.warning("query %s: %s is not written yet: %s", seen.query_id, event, cause)
                 await asyncio.sleep(STORE_RETRY_SECONDS[min(tries, len(STORE_RETRY_SECONDS) - 1)])

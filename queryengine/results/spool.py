@@ -36,7 +36,7 @@ class Spool:
         root.mkdir(mode=0o700, parents=True, exist_ok=True)
 
     def directory(self, tenant: str, query_id: str, attempt: int) -> Path:
-        return self.root / tenant_hash(tenant) / query_id / str(attempt)
+        return self.root.joinpath(tenant_hash(tenant), query_id, str(attempt))
 
     def holds(self, tenant: str, query_id: str) -> bool:
         """Whether there is a folder of a query. Quick enough for the event loop."""

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import fields, replace
+from dataclasses import fields
 from typing import Any, Final
 
 from queryengine.domain.errors import Failure
@@ -107,7 +107,7 @@ def with_facts(query: Query, row: Sequence[Any]) -> Query:
     """The same query with what became of it from a row of the columns BECAME; what was asked cannot have
     changed.
     """
-    return replace(query, **_facts(row))
+    return query.but(**_facts(row))
 
 
 def _facts(row: Sequence[Any]) -> dict[str, Any]:

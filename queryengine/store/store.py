@@ -2,9 +2,9 @@
 compare-and-set.
 
 One server process uses a file at a time. Methods are called from one event loop; a caller may be cancelled at
-any await, and then the write happens or not, as a whole. Every method of a tenant's data takes the tenant
-first and reads nothing of another one. All raise STORE_UNAVAILABLE, to be tried again, while the database
-cannot be used.
+any await, and then the write happens or not, as a whole. What is read holds all that was asked to be written
+before. Every method of a tenant's data takes the tenant first and reads nothing of another one. All raise
+STORE_UNAVAILABLE, to be tried again, while the database cannot be used.
 """
 
 import asyncio
@@ -100,7 +100,7 @@ class Store:
         return await self._read(lambda connection: _get(connection, tenant, query_id))
 
     async def advance(
-        self, query: Query, event: Event, *, changes: Mapping[str, Any] | None = None
+        self, query: Query, event: Event, *, changes: Mapping[str, Any] | None = None, may_linger: bool = False
     ) -> tuple[bool, Query]:
         """Let `event` happen to the query as the caller saw it, and set `changes` with it.
 
@@ -110,12 +110,15 @@ class Store:
         ORPHAN clears owner and start_us, FAIL and CANCEL make the result NONE. Raises QUERY_NOT_FOUND when
         there is none, ValueError for a change that is not a plain fact, and IntegrityError when the row would
         contradict itself (such as an end without a time).
+
+        With `may_linger` the write waits a moment for another one to share its commit. Whatever is written or read
+        through this store afterwards comes after it all the same.
         """
         columns = to_columns(changes or {})
         if query.state not in sources(event):
             return False, await self._require(query)
         prepared = statements.advance(event, query.state, frozenset(columns))
-        return await self._compare_and_set(prepared, query, columns)
+        return await self._compare_and_set(prepared, query, columns, may_linger=may_linger)
 
     async def update(
         self,
@@ -206,7 +209,7 @@ class Store:
         return await self._read(lambda connection: [to_query(row) for row in connection.execute(select)])
 
     async def _compare_and_set(
-        self, prepared: statements.Prepared, query: Query, columns: Mapping[str, Any]
+        self, prepared: statements.Prepared, query: Query, columns: Mapping[str, Any], *, may_linger: bool = False
     ) -> tuple[bool, Query]:
         values = {
             **columns,
@@ -221,13 +224,14 @@ class Store:
                 return True, with_facts(query, row)
             return False, _get(connection, query.tenant, query.query_id)
 
-        fired, now = await self._writer.write(change)
+        fired, now = await self._writer.write(change, may_linger=may_linger)
         return fired, _found(now)
 
     async def _require(self, query: Query) -> Query:
         return _found(await self.get(query.tenant, query.query_id))
 
     async def _read(self, work: Callable[[sa.Connection], T]) -> T:
+        await self._writer.caught_up()
         if self._closed:
             raise error(Reason.STORE_UNAVAILABLE, "the store is closed")
 

@@ -1,9 +1,10 @@
 """One thread writes, and one COMMIT makes everything that has gathered durable (group commit).
 
-A write is acknowledged after its COMMIT has returned. There is no artificial delay: while one batch is being
-committed the next one gathers, so a lone write pays one commit and a crowd shares one. A write that breaks a
-rule fails alone. When the database itself fails, nothing of the batch happened and every write in it fails
-with STORE_UNAVAILABLE.
+A write is acknowledged after its COMMIT has returned. A write that somebody waits for is not delayed: while one batch
+is being committed the next one gathers, so a lone write pays one commit and a crowd shares one. A write that nobody
+waits for goes with the next that somebody does, and alone when none comes soon. All happen in the order they were asked
+for. A write that breaks a rule fails alone. When the database itself fails, nothing of the batch happened and every
+write in it fails with STORE_UNAVAILABLE.
 """
 
 import asyncio
@@ -20,6 +21,8 @@ from sqlalchemy.exc import DatabaseError, DataError, IntegrityError, Programming
 from queryengine.domain.errors import QueryEngineError, Reason, error
 
 BATCH_WRITES_MAX: Final = 256
+LINGER_SECONDS: Final = 0.02
+"""How long a write that may linger is kept for another one to go with."""
 RETRY_AFTER_SECONDS: Final = 1.0
 
 T = TypeVar("T")
@@ -40,18 +43,21 @@ class _Outcome:
 
 
 class Writer:
-    """The writing thread. Starts at once; `write` and `stop` are called from the event loop."""
+    """The writing thread. Starts at once; its methods, but for `join`, are called from the event loop."""
 
     def __init__(self, database: sa.Engine) -> None:
         self._connection = database.connect()
-        self._queue: queue.SimpleQueue[_Write | None] = queue.SimpleQueue()
+        self._queue: queue.SimpleQueue[list[_Write] | None] = queue.SimpleQueue()
+        self._lingering: list[_Write] = []
+        self._last: asyncio.Future[Any] | None = None
         self._stopped = False
         # A daemon, so that a process that dies without stop() is not kept alive: what it acknowledged is on disk.
         self._thread = threading.Thread(target=self._run, name="queryengine-store-writer", daemon=True)
         self._thread.start()
 
-    def write(self, work: Callable[[sa.Connection], T]) -> asyncio.Future[T]:
-        """Run `work` inside the next transaction; the future resolves after COMMIT.
+    def write(self, work: Callable[[sa.Connection], T], *, may_linger: bool = False) -> asyncio.Future[T]:
+        """Run `work` inside the next transaction, or with `may_linger` up to LINGER_SECONDS later; the future resolves
+        after COMMIT.
 
         `work` changes rows by at most one statement, so that its failure leaves the other writes of the batch
         whole. A cancelled future is only abandoned: the write happens or not, and the writer is not
@@ -61,18 +67,35 @@ class Writer:
             raise error(Reason.STORE_UNAVAILABLE, "the store is closed", retry_after_seconds=RETRY_AFTER_SECONDS)
         loop = asyncio.get_running_loop()
         done: asyncio.Future[T] = loop.create_future()
-        self._queue.put(_Write(work, done, loop))
+        self._last = done
+        self._lingering.append(_Write(work, done, loop))
+        if not may_linger:
+            self._release()
+        elif len(self._lingering) == 1:
+            loop.call_later(LINGER_SECONDS, self._release)
         return done
+
+    async def caught_up(self) -> None:
+        """Return when everything asked for so far has been written, or has failed."""
+        self._release()
+        if self._last is not None and not self._last.done():
+            await asyncio.wait([self._last])
 
     def stop(self) -> None:
         """Accept nothing more; the thread ends when what is queued has been written. Idempotent."""
         if not self._stopped:
             self._stopped = True
+            self._release()
             self._queue.put(None)
 
     def join(self) -> None:
         """Block until the thread has ended."""
         self._thread.join()
+
+    def _release(self) -> None:
+        if self._lingering:
+            self._queue.put(self._lingering)
+            self._lingering = []
 
     def _run(self) -> None:
         with self._connection as connection:
@@ -83,15 +106,15 @@ class Writer:
                     batch[0].loop.call_soon_threadsafe(_resolve, outcomes)
 
     def _gather(self) -> list[_Write]:
-        """Wait for a write, then take all that are queued, up to the limit; empty when stopped."""
+        """Wait for a write, then take all that are queued, until they reach the limit; empty when stopped."""
         batch: list[_Write] = []
-        write = self._queue.get()
-        while write is not None:
-            batch.append(write)
-            if len(batch) == BATCH_WRITES_MAX:
+        writes = self._queue.get()
+        while writes is not None:
+            batch += writes
+            if len(batch) >= BATCH_WRITES_MAX:
                 return batch
             try:
-                write = self._queue.get_nowait()
+                writes = self._queue.get_nowait()
             except queue.Empty:
                 return batch
         if batch:

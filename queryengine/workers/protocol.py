@@ -39,11 +39,10 @@ async def read_frame(reader: asyncio.StreamReader) -> Frame | None:
         lengths = _LENGTHS.unpack(await reader.readexactly(_LENGTHS.size))
         if sum(lengths) > FRAME_BYTES_MAX:
             return None
-        text = await reader.readexactly(lengths[0])
-        blob = await reader.readexactly(lengths[1]) if lengths[1] else b""
+        body = await reader.readexactly(sum(lengths))
     except (asyncio.IncompleteReadError, ConnectionError):
         return None
-    return Frame(json.loads(text), blob)
+    return _decoded(body[: lengths[0]], body[lengths[0] :])
 
 
 def receive_frame(connection: socket.socket) -> Frame | None:
@@ -56,7 +55,12 @@ def receive_frame(connection: socket.socket) -> Frame | None:
     blob = _receive(connection, blob_length)
     if text is None or blob is None:
         return None
-    return Frame(json.loads(text), blob)
+    return _decoded(text, blob)
+
+
+def _decoded(text: bytes, blob: bytes) -> Frame:
+    # As text, or json would look for its encoding first.
+    return Frame(json.loads(text.decode()), blob)
 
 
 def _receive(connection: socket.socket, length: int) -> bytes | None:

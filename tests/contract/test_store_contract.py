@@ -112,6 +112,16 @@ async def test_a_query_may_be_claimed_by_its_submit(store: Store) -> None:
     assert now == await store.get("tenant", claimed.query_id)
 
 
+async def test_a_reading_holds_what_was_asked_to_be_written_before(store: Store) -> None:
+    running = await stored(store, Q.RUNNING)
+    end = asyncio.create_task(store.advance(running, E.COMPLETE, changes=CHANGES[E.COMPLETE], may_linger=True))
+    await asyncio.sleep(0)
+    assert [each.state for each in await store.list("tenant", states=[Q.COMPLETED], limit=5)] == [Q.COMPLETED]
+    fired, now = await end
+    assert fired
+    assert now == await store.get("tenant", running.query_id)
+
+
 async def test_submitting_the_same_again_changes_nothing(store: Store) -> None:
     running = await stored(store, Q.RUNNING)
     assert await store.submit(query(subject="other", submit_us=5)) == (running, True)

@@ -9,7 +9,6 @@ from queryengine.client.errors import (
     QueryFailed,
     RpcFailure,
 )
-from queryengine.client.model import QueryStatus
 from queryengine.client.stream import ResultReader, WatchReader
 from queryengine.v1 import query_pb2, query_service_pb2, result_pb2
 from tests.unit.fake_service import (
@@ -81,7 +80,9 @@ def test_a_reply_that_tells_of_failure_is_the_failure() -> None:
     failed = query_pb2.QueryError(code=13, reason="ENGINE_ERROR", message="boom")
     events = list(target.receive_reply(reply(status=status("FAILED", 5, error=failed))))
 
-    assert [type(each) for each in events] == [QueryStatus]
+    assert [type(each) for each in events] == [query_pb2.QueryStatus]
+    assert target.status is not None
+    assert target.status.state == "FAILED"
     with pytest.raises(QueryFailed, match="ENGINE_ERROR: boom"):
         target.request()
 

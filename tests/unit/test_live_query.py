@@ -1,10 +1,11 @@
 """A query in memory ends once, whatever records arrive late."""
 
+import asyncio
 from dataclasses import replace
 
 import pytest
 
-from queryengine.core.live import LiveQuery, Stop, cancelled
+from queryengine.core.live import LiveQuery, Pulse, Stop, cancelled
 from queryengine.domain.errors import Failure, Reason
 from queryengine.domain.lifecycle import QueryState
 from queryengine.domain.query import VERSION_STEP, Query
@@ -19,7 +20,7 @@ def query() -> Query:
 
 
 def later(query: Query, steps: int, **facts: object) -> Query:
-    return replace(query, version=query.version + steps * VERSION_STEP, **facts)
+    return query.but(version=query.version + steps * VERSION_STEP, **facts)
 
 
 def test_an_end_is_told_once_and_before_anybody_wakes(query: Query) -> None:
@@ -62,4 +63,38 @@ async def test_a_wish_to_cancel_outlives_the_run_that_it_came_too_late_for(query
     assert live.stop is put_back
     live.begin_again()
     assert live.stop is cancel
-    assert live.stop_requested.is_set()
+
+
+def test_a_change_names_a_field(query: Query) -> None:
+    assert query.but(rows=3) == replace(query, rows=3)
+    with pytest.raises(TypeError, match="rowz"):
+        query.but(rows=3, rowz=3)
+
+
+async def test_a_pulse_wakes_who_waits_and_nobody_later() -> None:
+    pulse = Pulse()
+    pulse.beat()
+    assert not await pulse.wait(0)
+    waits = [asyncio.create_task(pulse.wait(limit)) for limit in (None, 60)]
+    left = asyncio.create_task(pulse.wait(None))
+    await asyncio.sleep(0)
+    left.cancel()
+    await asyncio.wait([left])
+    pulse.beat()
+    assert await asyncio.gather(*waits) == [True, True]
+    assert not await pulse.wait(0)
+
+
+async def test_a_run_is_told_of_a_stop_once_also_of_an_earlier_one(query: Query) -> None:
+    live = LiveQuery(query)
+    stop = Stop(cancelled("enough"), QueryState.CANCELLED)
+    told = []
+    live.on_stop(lambda: told.append(live.stop))
+    live.request_stop(stop)
+    live.request_stop(stop)
+    assert told == [stop]
+    live.on_stop(None)
+    live.begin_again()
+    assert told == [stop]
+    live.on_stop(lambda: told.append(live.stop))
+    assert told == [stop, stop]

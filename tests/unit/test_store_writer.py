@@ -26,9 +26,10 @@ class Database:
         sa.event.listen(self.files.writing, "commit", self._count)
         self.writer = Writer(self.files.writing)
 
-    def insert(self, number: int) -> asyncio.Future[int]:
+    def insert(self, number: int, *, may_linger: bool = False) -> asyncio.Future[int]:
         return self.writer.write(
-            lambda connection: connection.exec_driver_sql("INSERT INTO numbers VALUES (?)", (number,)).rowcount
+            lambda connection: connection.exec_driver_sql("INSERT INTO numbers VALUES (?)", (number,)).rowcount,
+            may_linger=may_linger,
         )
 
     def hold(self) -> tuple[threading.Event, threading.Event, asyncio.Future[None]]:
@@ -76,6 +77,35 @@ async def test_a_batch_has_a_limit(database: Database, monkeypatch: pytest.Monke
     gate.set()
     await asyncio.gather(held, *writes)
     assert database.commits == 3
+
+
+async def test_what_may_linger_goes_with_the_next_write_and_before_it(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(writing, "LINGER_SECONDS", 60)
+    order: list[int] = []
+    writes = [database.insert(number, may_linger=number < 3) for number in range(4)]
+    for number, write in enumerate(writes):
+        write.add_done_callback(lambda _, number=number: order.append(number))
+    await asyncio.gather(*writes)
+    assert database.commits == 1
+    assert order == [0, 1, 2, 3]
+
+
+async def test_what_may_linger_is_written_when_nothing_follows(database: Database) -> None:
+    assert await database.insert(1, may_linger=True) == 1
+    assert database.numbers() == [1]
+
+
+async def test_whoever_catches_up_finds_what_lingered(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(writing, "LINGER_SECONDS", 60)
+    database.insert(1, may_linger=True)
+    await database.writer.caught_up()
+    assert database.numbers() == [1]
+    database.insert(2, may_linger=True)
+    database.writer.stop()
+    database.writer.join()
+    assert database.numbers() == [1, 2]
 
 
 async def test_a_write_is_acknowledged_after_its_commit_only(database: Database) -> None:
