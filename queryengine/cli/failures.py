@@ -81,6 +81,8 @@ def reported(server: str, *, sql: str = "") -> Iterator[None]:
     except QueryEngineClientError as error:
         errors = error_console()
         errors.print(_message(error, server))
+        for note in getattr(error, "__notes__", ()):
+            errors.print(Text(f"  {note}", "dim"))
         if sql and error.position is not None:
             errors.print(pointed(sql, error.position))
         raise typer.Exit(exit_code(error)) from error

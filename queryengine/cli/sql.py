@@ -2,6 +2,8 @@
 
 import sys
 import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Annotated
 
 import grpc
@@ -16,7 +18,14 @@ from queryengine.cli.interrupt import interrupted_by
 from queryengine.cli.options import DEFAULT_SERVER, DEFAULT_TENANT, Format, Output, Server, Tenant, User
 from queryengine.cli.output import TableWriter, Writer, writer_to
 from queryengine.cli.progress import Progress
-from queryengine.client import Client, QueryEngineClientError, QueryHandle, QueryResult, SubmitOptions
+from queryengine.client import (
+    Client,
+    QueryEngineClientError,
+    QueryHandle,
+    QueryResult,
+    ServiceUnavailable,
+    SubmitOptions,
+)
 
 CANCEL_WAIT_SECONDS = 10.0
 INLINE_WAIT_SECONDS = 0.1
@@ -80,7 +89,7 @@ def sql(
         try:
             with writer_to(output, rows_format) as writer, shown:
                 handle = _submit(client, text, values, chosen)
-                with handle.result(on_status=shown.show) as result:
+                with _kept(handle, client), handle.result(on_status=shown.show) as result:
                     _copy(result, writer, shown)
             _note(result, writer, client)
         except KeyboardInterrupt:
@@ -93,6 +102,17 @@ def _submit(client: Client, text: str, values: options.ParameterValues, chosen: 
         return client.submit(text, values, **chosen)
     except ValueError as error:
         raise ended(str(error)) from error
+
+
+@contextmanager
+def _kept(handle: QueryHandle, client: Client) -> Iterator[None]:
+    """Say how to come back to a query that was accepted when its server does not answer any more."""
+    try:
+        yield
+    except ServiceUnavailable as error:
+        rows = command(client.connection, "fetch", handle.query_id)
+        error.add_note(f"the query was accepted and is kept; its rows, when a server answers: {rows}")
+        raise
 
 
 def _check_output(format: Format, output: object) -> None:  # noqa: A002 - as the option is called

@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -17,8 +18,10 @@ import pyarrow.parquet
 import pytest
 from typer.testing import CliRunner
 
+from queryengine.cli import options
 from queryengine.cli.failures import ExitCode
 from queryengine.cli.main import app
+from queryengine.client import Client
 from queryengine.v1 import query_service_pb2
 from tests.unit.fake_service import (
     ID,
@@ -251,6 +254,24 @@ def test_progress_without_a_terminal_is_lines(run: Run, result: FakeService) -> 
     done = run("sql", "SELECT n", "--progress", "-f", "csv")
 
     assert done.stderr.splitlines() == ["QUEUED", "RUNNING", "COMPLETED"]
+
+
+def test_a_server_that_stays_away_leaves_the_way_back_to_the_query(
+    run: Run, fake: FakeService, fake_target: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(options, "Client", partial(Client, give_up_after=0.0))
+    fake.replies["Submit"].append(ACCEPTED)
+    fake.streams["StreamResults"] += [[Refuse(grpc.StatusCode.UNAVAILABLE)], [Refuse(grpc.StatusCode.UNAVAILABLE)]]
+
+    done = run("sql", "SELECT n")
+
+    query_id = fake.requests["Submit"][0].query_id
+    assert done.exit_code == ExitCode.UNREACHABLE
+    assert done.stderr.startswith(f"error: no server at {fake_target}")
+    assert done.stderr.splitlines()[-2:] == [
+        "  no progress for 0 seconds",
+        f"  the query was accepted and is kept; its rows, when a server answers: queryengine fetch {query_id}",
+    ]
 
 
 def test_a_syntax_error_is_pointed_at(run: Run, fake: FakeService) -> None:
