@@ -47,6 +47,8 @@ READY_SECONDS: Final = 2.0
 MESSAGE_BYTES_MAX: Final = 3_500 << 10
 """gRPC clients accept 4 MiB unless told otherwise."""
 STOP_GRACE_SECONDS: Final = 2.0
+PUT_BACK_SECONDS: Final = 5.0
+"""For the record of queries that are put back, once their runs have ended."""
 DRAIN_NOTICE_SECONDS: Final = 0.2
 """Time for streams to say where to resume before calls are cut."""
 
@@ -262,9 +264,13 @@ class Service:
         left = [live for live in running if live.query.state is QueryState.RUNNING]
         for live in left:
             live.request_stop(Stop(_server_lost(live), QueryState.QUEUED))
-        for live in left:
-            while live.query.state is QueryState.RUNNING:
-                await live.pulse.wait(None)
+        try:
+            async with asyncio.timeout(self.settings.limits.cancel_grace_seconds + PUT_BACK_SECONDS):
+                for live in left:
+                    while live.query.state is QueryState.RUNNING:
+                        await live.pulse.wait(None)
+        except TimeoutError:
+            logger.warning("some queries could not be put back; the next start decides what becomes of them")
 
     def _start_run(self, live: LiveQuery, slot: Slot) -> None:
         self._queries.claim(live, slot)

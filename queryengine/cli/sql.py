@@ -20,6 +20,7 @@ from queryengine.cli.output import TableWriter, Writer, writer_to
 from queryengine.cli.progress import Progress
 from queryengine.client import (
     Client,
+    LimitReached,
     QueryEngineClientError,
     QueryHandle,
     QueryResult,
@@ -106,12 +107,12 @@ def _submit(client: Client, text: str, values: options.ParameterValues, chosen: 
 
 @contextmanager
 def _kept(handle: QueryHandle, client: Client) -> Iterator[None]:
-    """Say how to come back to a query that was accepted when its server does not answer any more."""
+    """Say how to come back to a query that was accepted when its rows cannot be read now."""
     try:
         yield
-    except ServiceUnavailable as error:
+    except (ServiceUnavailable, LimitReached) as error:
         rows = command(client.connection, "fetch", handle.query_id)
-        error.add_note(f"the query was accepted and is kept; its rows, when a server answers: {rows}")
+        error.add_note(f"the query was accepted and is kept; its rows, later: {rows}")
         raise
 
 

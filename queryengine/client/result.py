@@ -7,7 +7,7 @@ import pyarrow as pa
 
 from queryengine.client.channel import Connection
 from queryengine.client.errors import QueryEngineClientError
-from queryengine.client.model import QueryStatus, ResultEnd, query_status
+from queryengine.client.model import QueryStatus, ResultEnd
 from queryengine.client.stream import Event, ResultReader
 from queryengine.v1.query_pb2 import QueryStatus as StatusMessage
 from queryengine.v1.query_service_pb2 import SubmitResponse
@@ -59,7 +59,7 @@ class ResultState:
         if isinstance(event, pa.RecordBatch):
             self._ready.append(event)
         elif isinstance(event, StatusMessage) and self._on_status is not None:
-            self._on_status(query_status(event))
+            self._on_status(self._reader.value(event))
 
     def _check_open(self) -> None:
         if self._is_closed:

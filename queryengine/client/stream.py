@@ -50,8 +50,15 @@ class ResultReader:
 
     @property
     def status(self) -> QueryStatus | None:
-        """The newest status that has arrived."""
-        return None if self._newest is None else query_status(self._newest)
+        """The newest status that has arrived. Raises as `value`."""
+        return None if self._newest is None else self.value(self._newest)
+
+    def value(self, message: query_pb2.QueryStatus) -> QueryStatus:
+        """A status that came as an event. Raises ResultCorrupt for one that makes no sense."""
+        try:
+            return query_status(message)
+        except ValueError as error:
+            raise self._corrupt(f"a status cannot be read: {error}") from error
 
     def request(self) -> query_service_pb2.StreamResultsRequest:
         """The stream to open next. Raises again what ended the reading before."""
@@ -87,7 +94,7 @@ class ResultReader:
         if status is not None:
             yield status
             if status.HasField("error"):
-                self._error = query_status(status).failure()
+                self._error = self.value(status).failure()
                 return
         if reply.HasField("schema"):
             yield self._schema(reply.schema)
@@ -131,7 +138,9 @@ class ResultReader:
         """The status that came before the end of the stream says more than the end itself, such as the
         position.
         """
-        known = self.status.failure() if self.status is not None else None
+        known = None
+        if self._newest is not None and self._newest.HasField("error"):
+            known = self.value(self._newest).failure()
         return known if known is not None and known.reason == failure.reason else failure.to_error(self.query_id)
 
     def _other(self, message: query_service_pb2.StreamResultsResponse) -> Event | None:

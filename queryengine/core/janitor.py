@@ -186,7 +186,7 @@ class Janitor:
         self._meter.remove_folder(folder.tenant_hash, freed)
 
     def _fail_largest(self) -> None:
-        running = [live for live in self._registry.active() if live.index is not None]
+        running = [live for live in self._registry.active() if live.index is not None and not live.is_final]
         if running:
             largest = max(running, key=_stored_bytes)
             largest.request_stop(Stop(self._meter.full_error().failure, QueryState.FAILED))

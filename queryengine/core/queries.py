@@ -18,6 +18,7 @@ from queryengine.domain.errors import Failure, QueryEngineError, Reason, error
 from queryengine.domain.lifecycle import Event, QueryState, ResultState
 from queryengine.domain.query import Query, QuerySpec
 from queryengine.store.store import Store
+from queryengine.store.writer import RETRY_AFTER_SECONDS
 from queryengine.telemetry.metrics import Metrics
 from queryengine.workers.clerk import Clerk
 from queryengine.workers.pool import Slot
@@ -92,22 +93,24 @@ class Queries:
         return await asyncio.shield(accepting)
 
     async def cancel(self, live: LiveQuery, reason: str) -> CancelOutcome:
-        """Ask for the end of a query; it has ended on return only if it was waiting. Idempotent."""
+        """Ask for the end of a query; it has ended on return only if it was waiting. Idempotent.
+
+        Raises STORE_UNAVAILABLE when the wish could not be written; in memory it holds all the same.
+        """
         if live.is_final:
             return CancelOutcome(live, ended_before=live.query.state is not QueryState.CANCELLED)
         failure = cancelled(reason)
-        waited = self._dispatcher.remove(live)
-        if not waited:
-            live.request_stop(Stop(failure, QueryState.CANCELLED))
+        # A run that begins from here on ends at once.
+        live.request_stop(Stop(failure, QueryState.CANCELLED))
         if live.query.cancel_us is None:
             facts = {"cancel_us": self._clock.now_us(), "cancel_reason": reason}
             states = (QueryState.QUEUED, QueryState.RUNNING)
             _, query = await self._store.update(live.query, changes=facts, where_state=states)
             live.take(query)
-        # Meanwhile the run may have been put back into the queue.
-        waited = waited or self._dispatcher.remove(live)
-        if waited:
-            await self._end_waiting(live, Event.CANCEL, failure)
+        if self._dispatcher.remove(live):
+            # Nobody else ends what is in no queue, so it is ended also when the caller leaves.
+            ending = self._end_waiting(live, Event.CANCEL, failure)
+            await asyncio.wait([self._spawn(ending, f"cancel-{live.query.query_id}")])
         return CancelOutcome(live, ended_before=False)
 
     async def release(self, live: LiveQuery) -> LiveQuery:
@@ -124,6 +127,8 @@ class Queries:
             if fired:
                 live.index = None
                 await self._remove_result(query)
+            elif not query.is_final:
+                raise _not_recorded()
         return live
 
     async def extend(self, live: LiveQuery, until_us: int) -> LiveQuery:
@@ -141,7 +146,7 @@ class Queries:
         )
         live.take(query)
         if not fired:
-            raise unreadable(query)
+            raise unreadable(query) if query.is_final else _not_recorded()
         return live
 
     async def list(
@@ -307,7 +312,7 @@ class Queries:
 
     async def _end_waiting(self, live: LiveQuery, event: Event, failure: Failure) -> None:
         changes = {"end_us": self._clock.now_us(), "failure": failure}
-        _, query = await self._store.advance(live.query, event, changes=changes)
+        _, query = await self._runner.advance(live.query, event, changes)
         live.take(query)
         self._registry.keep(live)
 
@@ -327,6 +332,11 @@ def _same(live: LiveQuery, spec: QuerySpec) -> LiveQuery:
         message = "this query_id was used for another request; choose a new one"
         raise error(Reason.QUERY_ID_REUSED, message, query_id=live.query.query_id)
     return live
+
+
+def _not_recorded() -> QueryEngineError:
+    message = "the end of the query is not written yet, as the store fails; try again"
+    return error(Reason.STORE_UNAVAILABLE, message, retry_after_seconds=RETRY_AFTER_SECONDS)
 
 
 def _waited_out(query: Query, why_down: str) -> Failure:

@@ -31,7 +31,7 @@ class Registry:
         self._undecided: dict[Key, asyncio.Future[None]] = {}
 
     def active(self) -> list[LiveQuery]:
-        """Queries that have not ended."""
+        """Queries whose end is not recorded yet."""
         return list(self._active.values())
 
     def add(self, query: Query) -> LiveQuery:

@@ -81,8 +81,11 @@ class Runner:
         return {"owner": self._owner, "start_us": self._clock.now_us()}
 
     async def claim_and_run(self, live: LiveQuery, slot: Slot) -> None:
-        """Take a waiting query through CLAIM and run it."""
-        fired, query = await self._advance(live.query, Event.CLAIM, self.claim_changes())
+        """Take a waiting query through CLAIM and run it; leave one that is to be cancelled as it is."""
+        if live.cancel_wish is not None:
+            slot.release()
+            return
+        fired, query = await self.advance(live.query, Event.CLAIM, self.claim_changes())
         live.take(query)
         if not fired:
             slot.release()
@@ -115,7 +118,8 @@ class Runner:
         out_of_time = Stop(_timed_out(timeout_ms), QueryState.FAILED)
         timer = asyncio.get_running_loop().call_later(timeout_ms / 1000, live.request_stop, out_of_time)
         stopping: list[asyncio.Task[None]] = []
-        live.on_stop(lambda: stopping.append(asyncio.create_task(self._stop(live, run))))
+        name = f"stop-{live.query.query_id}"
+        live.on_stop(lambda: stopping.append(asyncio.create_task(self._stop(live, run), name=name)))
         try:
             return await self._follow(live, run)
         finally:
@@ -191,7 +195,7 @@ class Runner:
 
         A completion is told before it is written, and nobody waits for that: the END marker is on disk, so that a
         server which finds the record still RUNNING completes it. The store keeps its order, so nothing that follows
-        overtakes it.
+        overtakes it, unless the store fails.
         """
         event, changes = self._outcome(live, last)
         if live.engine_cancel is EngineCancel.SENT:
@@ -211,7 +215,7 @@ class Runner:
 
     async def _record(self, live: LiveQuery, seen: Query, event: Event, changes: dict[str, Any]) -> None:
         """Write the outcome, adopt the record that results, and drop the rows nobody may read."""
-        _, query = await self._advance(seen, event, changes)
+        _, query = await self.advance(seen, event, changes)
         if query.state is QueryState.QUEUED:
             live.begin_again()
         if query.state is not QueryState.COMPLETED:
@@ -272,7 +276,7 @@ class Runner:
             return Event.ORPHAN, {"start_us": None, "owner": ""}
         return Event.CANCEL, {**facts, "end_us": self._clock.now_us(), "failure": live.cancel_wish.failure}
 
-    async def _advance(self, seen: Query, event: Event, changes: dict[str, Any]) -> tuple[bool, Query]:
+    async def advance(self, seen: Query, event: Event, changes: dict[str, Any]) -> tuple[bool, Query]:
         """As Store.advance, repeated until the store takes it: an outcome must not be lost to a full disk."""
         tries = 0
         while True:

@@ -2,9 +2,9 @@
 compare-and-set.
 
 One server process uses a file at a time. Methods are called from one event loop; a caller may be cancelled at
-any await, and then the write happens or not, as a whole. What is read holds all that was asked to be written
-before. Every method of a tenant's data takes the tenant first and reads nothing of another one. All raise
-STORE_UNAVAILABLE, to be tried again, while the database cannot be used.
+any await, and then the write happens or not, as a whole. What is read holds every write that returned before, and
+every one that may linger, as those are told early. Every method of a tenant's data takes the tenant first and reads
+nothing of another one. All raise STORE_UNAVAILABLE, to be tried again, while the database cannot be used.
 """
 
 import asyncio
@@ -111,8 +111,8 @@ class Store:
         there is none, ValueError for a change that is not a plain fact, and IntegrityError when the row would
         contradict itself (such as an end without a time).
 
-        With `may_linger` the write waits a moment for another one to share its commit. Whatever is written or read
-        through this store afterwards comes after it all the same.
+        With `may_linger` the write waits a moment for another one to share its commit. Unless it fails, whatever is
+        written or read through this store afterwards comes after it all the same.
         """
         columns = to_columns(changes or {})
         if query.state not in sources(event):

@@ -23,6 +23,7 @@ from queryengine.domain.errors import QueryEngineError, Reason, error
 BATCH_WRITES_MAX: Final = 256
 LINGER_SECONDS: Final = 0.02
 """How long a write that may linger is kept for another one to go with."""
+CAUGHT_UP_SECONDS: Final = 5.0
 RETRY_AFTER_SECONDS: Final = 1.0
 
 T = TypeVar("T")
@@ -49,7 +50,7 @@ class Writer:
         self._connection = database.connect()
         self._queue: queue.SimpleQueue[list[_Write] | None] = queue.SimpleQueue()
         self._lingering: list[_Write] = []
-        self._last: asyncio.Future[Any] | None = None
+        self._last_lingering: asyncio.Future[Any] | None = None
         self._stopped = False
         # A daemon, so that a process that dies without stop() is not kept alive: what it acknowledged is on disk.
         self._thread = threading.Thread(target=self._run, name="queryengine-store-writer", daemon=True)
@@ -67,19 +68,25 @@ class Writer:
             raise error(Reason.STORE_UNAVAILABLE, "the store is closed", retry_after_seconds=RETRY_AFTER_SECONDS)
         loop = asyncio.get_running_loop()
         done: asyncio.Future[T] = loop.create_future()
-        self._last = done
         self._lingering.append(_Write(work, done, loop))
         if not may_linger:
             self._release()
-        elif len(self._lingering) == 1:
+            return done
+        self._last_lingering = done
+        if len(self._lingering) == 1:
             loop.call_later(LINGER_SECONDS, self._release)
         return done
 
     async def caught_up(self) -> None:
-        """Return when everything asked for so far has been written, or has failed."""
+        """Return when every write that might linger has been written, or has failed. Raises STORE_UNAVAILABLE when that
+        takes longer than CAUGHT_UP_SECONDS.
+        """
         self._release()
-        if self._last is not None and not self._last.done():
-            await asyncio.wait([self._last])
+        last = self._last_lingering
+        if last is not None and not last.done():
+            await asyncio.wait([last], timeout=CAUGHT_UP_SECONDS)
+            if not last.done():
+                raise unavailable(TimeoutError(f"a write takes longer than {CAUGHT_UP_SECONDS:g} seconds"))
 
     def stop(self) -> None:
         """Accept nothing more; the thread ends when what is queued has been written. Idempotent."""

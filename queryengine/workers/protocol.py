@@ -39,10 +39,11 @@ async def read_frame(reader: asyncio.StreamReader) -> Frame | None:
         lengths = _LENGTHS.unpack(await reader.readexactly(_LENGTHS.size))
         if sum(lengths) > FRAME_BYTES_MAX:
             return None
-        body = await reader.readexactly(sum(lengths))
+        text = await reader.readexactly(lengths[0])
+        blob = await reader.readexactly(lengths[1]) if lengths[1] else b""
     except (asyncio.IncompleteReadError, ConnectionError):
         return None
-    return _decoded(body[: lengths[0]], body[lengths[0] :])
+    return _decoded(text, blob)
 
 
 def receive_frame(connection: socket.socket) -> Frame | None:

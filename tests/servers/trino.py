@@ -271,7 +271,9 @@ def _unpack(folder: Path) -> None:
     """The server and its two plugins, from Maven, in the layout that its launcher expects."""
     core = _artifact("trino-server-core", "tar.gz", folder)
     with tarfile.open(core) as archive:
-        archive.extractall(folder, _without_first_part(archive.getmembers()), filter="tar")
+        # Python before 3.11.4 has no filters, and does what this one asks for.
+        filters: dict[str, Any] = {"filter": "tar"} if hasattr(tarfile, "tar_filter") else {}
+        archive.extractall(folder, _without_first_part(archive.getmembers()), **filters)
     core.unlink()
     for name in PLUGINS:
         plugin = _artifact(f"trino-{name}", "zip", folder)

@@ -270,7 +270,7 @@ def test_a_server_that_stays_away_leaves_the_way_back_to_the_query(
     assert done.stderr.startswith(f"error: no server at {fake_target}")
     assert done.stderr.splitlines()[-2:] == [
         "  no progress for 0 seconds",
-        f"  the query was accepted and is kept; its rows, when a server answers: queryengine fetch {query_id}",
+        f"  the query was accepted and is kept; its rows, later: queryengine fetch {query_id}",
     ]
 
 

@@ -108,6 +108,28 @@ async def test_whoever_catches_up_finds_what_lingered(database: Database, monkey
     assert database.numbers() == [1, 2]
 
 
+async def test_catching_up_waits_for_what_lingered_alone_and_not_for_ever(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    reached, gate, held = database.hold()
+    assert await asyncio.to_thread(reached.wait, 10)
+    others = database.insert(1)
+    await asyncio.wait_for(database.writer.caught_up(), 10)
+    lingering = database.insert(2, may_linger=True)
+    left = database.insert(3)
+    left.cancel()
+    monkeypatch.setattr(writing, "CAUGHT_UP_SECONDS", 0.01)
+    with pytest.raises(QueryEngineError) as refusal:
+        await database.writer.caught_up()
+    assert refusal.value.failure.reason is Reason.STORE_UNAVAILABLE
+    monkeypatch.undo()
+    caught_up = asyncio.ensure_future(database.writer.caught_up())
+    gate.set()
+    await caught_up
+    assert {1, 2} <= set(database.numbers())
+    await asyncio.gather(held, others, lingering)
+
+
 async def test_a_write_is_acknowledged_after_its_commit_only(database: Database) -> None:
     seen: list[list[int]] = []
     writes = [database.insert(number) for number in range(20)]

@@ -1,0 +1,139 @@
+"""A store that fails for a while: what was told stays true, and no query is forgotten in between."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import grpc
+import pytest
+from google.protobuf.timestamp_pb2 import Timestamp
+
+from queryengine.app import Service
+from queryengine.domain.errors import Reason, error
+from queryengine.domain.lifecycle import Event
+from queryengine.domain.query import Query
+from queryengine.v1 import query_pb2
+from tests.support import CANCELLED, COMPLETED, RUNNING, WAIT, Api, Gate, refused, served, until
+
+ONE_AT_A_TIME = {"scripted": {"type": "scripted", "workers": 1}}
+ROWS = "columns n:int64; rows 5"
+
+
+class Outage:
+    """Refuses writes while it lasts: those that move a query, those of one event only, or those that note a fact."""
+
+    def __init__(self, service: Service, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.events: frozenset[Event] = frozenset()
+        self.facts = False
+        self.refused = 0
+        advance, update = service._store.advance, service._store.update
+
+        async def may_advance(query: Query, event: Event, **more: Any) -> Any:
+            self._pass(event not in self.events)
+            return await advance(query, event, **more)
+
+        async def may_update(query: Query, **more: Any) -> Any:
+            self._pass(not self.facts)
+            return await update(query, **more)
+
+        monkeypatch.setattr(service._store, "advance", may_advance)
+        monkeypatch.setattr(service._store, "update", may_update)
+
+    def _pass(self, may: bool) -> None:
+        if not may:
+            self.refused += 1
+            raise error(Reason.STORE_UNAVAILABLE, "no room")
+
+
+@pytest.fixture
+async def beside(
+    grpc_awake: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> AsyncIterator[tuple[Service, Api, Outage]]:
+    async with served(tmp_path / "state", engines=ONE_AT_A_TIME) as (service, api):
+        yield service, api, Outage(service, monkeypatch)
+
+
+Beside = tuple[Service, Api, Outage]
+
+
+async def completed(api: Api) -> str:
+    status = (await api.script(ROWS, wait_timeout=WAIT)).status
+    assert status.state == COMPLETED
+    return status.query_id
+
+
+async def waiting(api: Api, gate: Gate) -> str:
+    """A query that waits behind one that runs until the gate opens."""
+    running = await api.script(f"{gate.script}; {ROWS}")
+    await api.reached(running.status.query_id, RUNNING)
+    return (await api.script(ROWS)).status.query_id
+
+
+async def test_a_waiting_query_whose_cancel_cannot_be_written_ends_when_it_can(beside: Beside, gate: Gate) -> None:
+    _, api, outage = beside
+    query_id = await waiting(api, gate)
+    outage.events = frozenset({Event.CANCEL})
+    cancel = asyncio.ensure_future(api.cancel(query_id))
+    await until(lambda: outage.refused)
+    # Whoever asked may leave.
+    cancel.cancel()
+    await asyncio.wait([cancel])
+    outage.events = frozenset()
+    assert (await api.ended(query_id)).state == CANCELLED
+    gate.open()
+
+
+async def test_a_wish_to_cancel_that_cannot_be_written_holds_in_memory(beside: Beside, gate: Gate) -> None:
+    _, api, outage = beside
+    query_id = await waiting(api, gate)
+    outage.facts = True
+    assert (await refused(api.cancel(query_id))).reason == "STORE_UNAVAILABLE"
+    outage.facts = False
+    gate.open()
+    assert (await api.ended(query_id)).state == CANCELLED
+
+
+@pytest.mark.parametrize("extend", [False, True])
+async def test_rows_are_not_released_or_kept_before_their_end_is_written(beside: Beside, extend: bool) -> None:
+    _, api, outage = beside
+    outage.events = frozenset({Event.COMPLETE})
+    query_id = await completed(api)
+    await until(lambda: outage.refused)
+    later = Timestamp()
+    later.GetCurrentTime()
+    later.seconds += 3600
+    fields = {"extend_to": later} if extend else {}
+    refusal = await refused(api.release(query_id, **fields))
+    assert (refusal.code, refusal.reason) == (grpc.StatusCode.UNAVAILABLE, "STORE_UNAVAILABLE")
+    assert (await api.read(query_id)).next_row == 5
+    outage.events = frozenset()
+
+    async def release() -> Any:
+        try:
+            return await api.release(query_id, **fields)
+        except grpc.aio.AioRpcError:
+            return None
+
+    status = (await until(release)).status
+    assert status.result_state == (query_pb2.RESULT_STATE_READY if extend else query_pb2.RESULT_STATE_RELEASED)
+
+
+async def test_what_was_told_is_listed_though_it_is_not_written_yet(beside: Beside) -> None:
+    _, api, _ = beside
+    for _ in range(10):
+        query_id = await completed(api)
+        listed = await api.listed(states=[COMPLETED], page_size=1)
+        assert [each.query_id for each in listed.queries] == [query_id]
+
+
+async def test_a_full_spool_ends_a_query_that_runs(beside: Beside, gate: Gate) -> None:
+    service, api, outage = beside
+    outage.events = frozenset({Event.COMPLETE})
+    large = (await api.script("columns s:string; rows 3000 size 1000", wait_timeout=WAIT)).status.query_id
+    small = (await api.script(f"{ROWS}; {gate.script}")).status.query_id
+    await api.reached(small, RUNNING)
+    service._janitor._fail_largest()
+    assert (await api.ended(small)).error.reason == "SPOOL_FULL"
+    assert (await api.status(large)).state == COMPLETED
+    gate.open()
