@@ -15,7 +15,7 @@ import time
 import urllib.error
 import urllib.request
 import zipfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, ClassVar, Final
@@ -273,7 +273,11 @@ def _unpack(folder: Path) -> None:
     with tarfile.open(core) as archive:
         # Python before 3.11.4 has no filters, and does what this one asks for.
         filters: dict[str, Any] = {"filter": "tar"} if hasattr(tarfile, "tar_filter") else {}
-        archive.extractall(folder, _without_first_part(archive.getmembers()), **filters)
+        archive.extractall(folder, **filters)
+    inside = folder / f"trino-server-core-{VERSION}"
+    for each in inside.iterdir():
+        each.rename(folder / each.name)
+    inside.rmdir()
     core.unlink()
     for name in PLUGINS:
         plugin = _artifact(f"trino-{name}", "zip", folder)
@@ -294,12 +298,3 @@ def _artifact(name: str, kind: str, folder: Path) -> Path:
 
 def _maven(*arguments: str) -> None:
     subprocess.run(["mvn", "-q", "-B", *arguments], check=True, stdin=subprocess.DEVNULL)
-
-
-def _without_first_part(members: Sequence[tarfile.TarInfo]) -> Iterator[tarfile.TarInfo]:
-    for member in members:
-        _, _, rest = member.name.partition("/")
-        if rest:
-            # A hard link names its target by the path inside the archive too.
-            link = member.linkname.partition("/")[2] if member.islnk() else member.linkname
-            yield member.replace(name=rest, linkname=link)
