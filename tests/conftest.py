@@ -11,6 +11,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
 
@@ -47,6 +48,21 @@ def engine_servers() -> Iterator[None]:
     """Servers that tests asked for live as long as the session."""
     yield
     stop_all()
+
+
+@pytest.fixture(scope="session", autouse=True)
+def grpc_kept() -> Iterator[None]:
+    """What gRPC keeps for the process comes with its first channel and goes some time after the last; both would look
+    like the doing of a test.
+    """
+    with ThreadPoolExecutor(1) as threads:
+        server = grpc.server(threads)
+        port = server.add_insecure_port("127.0.0.1:0")
+        server.start()
+        with grpc.insecure_channel(f"127.0.0.1:{port}") as channel:
+            grpc.channel_ready_future(channel).result(30)
+            yield
+        server.stop(0).wait()
 
 
 class Holdings:
