@@ -15,6 +15,7 @@ from google.protobuf.message import DecodeError
 from queryengine.client.backoff import Backoff
 from queryengine.client.errors import (
     QueryEngineClientError,
+    QueryFailed,
     ResultCorrupt,
     ResultUnavailable,
     RpcFailure,
@@ -60,6 +61,9 @@ class ResultReader:
         except ValueError as error:
             raise self._corrupt(f"a status cannot be read: {error}") from error
 
+    def _failure(self, message: query_pb2.QueryStatus) -> QueryFailed | None:
+        return self.value(message).failure() if message.HasField("error") else None
+
     def request(self) -> query_service_pb2.StreamResultsRequest:
         """The stream to open next. Raises again what ended the reading before."""
         if self._error is not None:
@@ -93,8 +97,8 @@ class ResultReader:
         status = self._status(reply.status)
         if status is not None:
             yield status
-            if status.HasField("error"):
-                self._error = self.value(status).failure()
+            self._error = self._failure(status)
+            if self._error is not None:
                 return
         if reply.HasField("schema"):
             yield self._schema(reply.schema)
@@ -138,9 +142,7 @@ class ResultReader:
         """The status that came before the end of the stream says more than the end itself, such as the
         position.
         """
-        known = None
-        if self._newest is not None and self._newest.HasField("error"):
-            known = self.value(self._newest).failure()
+        known = self._failure(self._newest) if self._newest is not None else None
         return known if known is not None and known.reason == failure.reason else failure.to_error(self.query_id)
 
     def _other(self, message: query_service_pb2.StreamResultsResponse) -> Event | None:

@@ -21,7 +21,7 @@ ROWS = "columns n:int64; rows 5"
 
 
 class Outage:
-    """Refuses writes while it lasts: those that move a query, those of one event only, or those that note a fact."""
+    """Refuses writes while it lasts: those of the events named, and with `facts` those that are no event."""
 
     def __init__(self, service: Service, monkeypatch: pytest.MonkeyPatch) -> None:
         self.events: frozenset[Event] = frozenset()
