@@ -1,11 +1,16 @@
 """The result path beside a hand-written pyarrow.flight server, in one run.
 
-    python -m bench.quick [--fast] [--rows N]
+    python -m bench.quick [--fast] [--rows N] [--keep]
 
 Ten million rows of four columns go from DuckDB to a client in another process that decodes every batch. queryengine
 stores each page durably on the way; Flight keeps nothing. Runs of both alternate, so that a busy machine is busy for
 both, and medians are shown. Both sides run with the same tuning of malloc and the same database file. Core-seconds
 are those of all processes of a side; on a shared machine they are steadier than rows per second.
+
+A result is released right before the next one is stored, outside of what is timed: a server that has run for a while
+removes as much as it stores, so its files lie in memory that was in use before. With `--keep` nothing is released, and
+each run takes new memory for its files; on a virtual machine whose host takes free memory back, that alone may cost
+more than everything else.
 """
 
 import argparse
@@ -20,6 +25,7 @@ from typing import Final
 import duckdb
 
 from bench.running import Program, machine, program, server
+from queryengine.client import Client
 
 GENERATED: Final = (
     "SELECT i AS id, i * 0.5::DOUBLE AS value, 'name_' || (i % 1000) AS name, "
@@ -71,20 +77,29 @@ def make_database(path: Path, rows: int) -> None:
         database.execute(f"CREATE TABLE events AS {GENERATED.format(rows=rows)}")
 
 
-def measure(ours: Side, flight: Side, rows: int, runs: int) -> dict[str, list[Sample]]:
+def measure(ours: Side, flight: Side, rows: int, runs: int, release: Callable[[str], None]) -> dict[str, list[Sample]]:
+    """`release` is called with each stored result that is not needed any more, before the next one is stored."""
     generated = GENERATED.format(rows=rows)
+    _, replayed = ours.drain(rows, sql=SCAN)
     _, stored = ours.drain(rows, sql=SCAN)
-    steps: dict[str, Callable[[], tuple[Sample, str]]] = {
-        "flight generated query": lambda: flight.drain(rows, sql=generated),
-        "generated query": lambda: ours.drain(rows, sql=generated),
-        "flight table scan": lambda: flight.drain(rows, sql=SCAN),
-        "table scan": lambda: ours.drain(rows, sql=SCAN),
-        "replay of a stored result": lambda: ours.drain(rows, query_id=stored),
+
+    def store(sql: str) -> Sample:
+        nonlocal stored
+        release(stored)
+        sample, stored = ours.drain(rows, sql=sql)
+        return sample
+
+    steps: dict[str, Callable[[], Sample]] = {
+        "flight generated query": lambda: flight.drain(rows, sql=generated)[0],
+        "generated query": lambda: store(generated),
+        "flight table scan": lambda: flight.drain(rows, sql=SCAN)[0],
+        "table scan": lambda: store(SCAN),
+        "replay of a stored result": lambda: ours.drain(rows, query_id=replayed)[0],
     }
     samples: dict[str, list[Sample]] = {name: [] for name in steps}
     for run in range(runs + 1):
         for name, step in steps.items():
-            sample, _ = step()
+            sample = step()
             # The first of each warms caches on both sides.
             if run:
                 samples[name].append(sample)
@@ -119,21 +134,29 @@ def main() -> None:
     parser = argparse.ArgumentParser(description="Compare the result path with pyarrow.flight.")
     parser.add_argument("--fast", action="store_true", help="medians of 3 runs instead of 5")
     parser.add_argument("--rows", type=int, default=10_000_000)
+    parser.add_argument("--keep", action="store_true", help="release no result: each run stores into new memory")
     arguments = parser.parse_args()
     begin = time.perf_counter()
     runs = 3 if arguments.fast else 5
-    print(f"{machine()}; {arguments.rows / 1e6:g}M rows of 4 columns, medians of {runs}")
+    results = "kept" if arguments.keep else "released"
+    print(f"{machine()}; {arguments.rows / 1e6:g}M rows of 4 columns, results {results}, medians of {runs}")
     with tempfile.TemporaryDirectory(prefix="queryengine-bench-") as folder:
         database = Path(folder) / "events.duckdb"
         make_database(database, arguments.rows)
         with (
             server({"path": str(database)}) as (our_server, address),
             program("bench.flight_server", str(database), str(ENGINE_BATCH_ROWS)) as flight_server,
+            Client(address) as client,
             program("bench.drain", "queryengine", address) as our_client,
             program("bench.drain", "flight", f"127.0.0.1:{flight_server.line('port (.+)')}") as flight_client,
         ):
+
+            def release(query_id: str) -> None:
+                if not arguments.keep:
+                    client.attach(query_id).release()
+
             ours, flight = Side(our_server, our_client), Side(flight_server, flight_client)
-            show(measure(ours, flight, arguments.rows, runs), arguments.rows)
+            show(measure(ours, flight, arguments.rows, runs, release), arguments.rows)
     print(f"took {time.perf_counter() - begin:.0f} s")
 
 
