@@ -7,6 +7,7 @@ from typing import Final
 
 from queryengine.domain.errors import Reason, error
 from queryengine.engines.base import Engine
+from queryengine.engines.drivers import install_command
 
 ENGINE_TYPES: Final[Mapping[str, str]] = MappingProxyType(
     {
@@ -36,7 +37,7 @@ def engine_class(type_name: str) -> type[Engine]:
     except ImportError as cause:
         message = f"engine type {type_name!r} needs a package that is not installed: {cause}"
         if type_name in EXTRAS:
-            message += f"; pip install 'queryengine[{type_name}]'"
+            message += f"; {install_command(type_name)}"
         raise error(Reason.ENGINE_UNAVAILABLE, message, engine=type_name) from cause
     found: type[Engine] = getattr(module, class_name)
     return found

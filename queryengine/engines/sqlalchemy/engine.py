@@ -10,6 +10,7 @@ import sqlalchemy as sa
 
 from queryengine.domain.errors import Reason, error
 from queryengine.engines.base import Engine, EngineTraits, Execution, Statement
+from queryengine.engines.drivers import install_command
 from queryengine.engines.sqlalchemy.rows import RowsEngine
 
 _POSTGRESQL: Final = frozenset({"postgresql", "postgresql+psycopg"})
@@ -60,6 +61,6 @@ def _engine_of(options: Mapping[str, Any]) -> type[Engine]:
     try:
         from queryengine.engines.postgresql.engine import PostgreSQLEngine
     except ImportError as cause:
-        message = f"PostgreSQL needs a driver that is not installed ({cause}): pip install 'queryengine[postgres]'"
+        message = f"PostgreSQL needs a driver that is not installed ({cause}): {install_command('postgres')}"
         raise error(Reason.ENGINE_UNAVAILABLE, message) from cause
     return PostgreSQLEngine

@@ -1,0 +1,13 @@
+"""What to install for an engine whose driver does not come with this package."""
+
+from importlib.metadata import requires
+
+
+def install_command(extra: str) -> str:
+    """The pip command that brings the drivers which an extra of this package names.
+
+    It names the drivers themselves, as it then works however this package was installed: it need not be on an index.
+    """
+    ours = (requirement.partition(";") for requirement in requires("queryengine") or ())
+    drivers = [name.strip() for name, _, marker in ours if f'extra == "{extra}"' in marker]
+    return "pip install " + " ".join(f"'{driver}'" for driver in drivers)
