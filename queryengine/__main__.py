@@ -13,6 +13,8 @@ def run() -> None:
     if usual is signal.default_int_handler:
         # A KeyboardInterrupt would end an import in a traceback, or get lost in a callback of the import system.
         signal.signal(signal.SIGINT, lambda *_: os._exit(INTERRUPTED))
+    # Every process that we start is another program at once: gRPC has nothing to do at a fork, and would only log that.
+    os.environ.setdefault("GRPC_ENABLE_FORK_SUPPORT", "false")
     from queryengine.cli.main import app
 
     signal.signal(signal.SIGINT, usual)

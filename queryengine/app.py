@@ -104,11 +104,12 @@ class Service:
             tenant_queued=settings.limits.tenant_queued,
             start=self._start_run,
         )
-        self.pool = WorkerPool(list(configs.values()), self._dispatcher.pump, self._metrics.worker_restarted)
+        log = settings.log.style
+        self.pool = WorkerPool(list(configs.values()), self._dispatcher.pump, self._metrics.worker_restarted, log)
         self._dispatcher.attach(self.pool)
         engines = {name: {"type": config.type, "options": dict(config.options)} for name, config in configs.items()}
         # Two clerks, so that a long cut never keeps a Submit waiting. The one that cuts needs no engine.
-        self.checker, self._cutter = Clerk(engines), Clerk({})
+        self.checker, self._cutter = Clerk(engines, log), Clerk({}, log)
         self._runner = Runner(
             owner=self.owner,
             store=store,

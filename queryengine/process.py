@@ -25,7 +25,7 @@ def serve(settings: Settings, *, program: str) -> int:
     """Run a server until SIGTERM or SIGINT; a second signal ends it at once. Returns the exit code. The program is what
     a person types to call the command line.
     """
-    set_up_logging(level=settings.log.level, as_json=settings.log.format == "json")
+    set_up_logging(settings.log.style)
     keep_malloc_memory()
     return uvloop.run(_serve(settings, program))
 
@@ -46,14 +46,17 @@ async def _serve(settings: Settings, program: str) -> int:
     try:
         await service.start()
     except (PortTaken, SettingsError, StoreUnusable) as cause:
-        print(f"queryengine: {cause}", file=sys.stderr)  # noqa: T201
+        if settings.log.style.as_json:
+            logger.critical("%s", cause)
+        else:
+            print(f"queryengine: {cause}", file=sys.stderr)  # noqa: T201
         return 1
     # What is there by now stays: collections need not look at it again and again.
     gc.collect()
     gc.freeze()
     print(banner(service, program), flush=True)  # noqa: T201
     await stopping.wait()
-    print("stopping: streams rotate, running queries get their time", file=sys.stderr, flush=True)  # noqa: T201
+    logger.info("stopping: streams rotate, running queries get their time")
     with suppress(asyncio.CancelledError):
         await service.stop()
     return 0

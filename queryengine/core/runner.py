@@ -23,18 +23,9 @@ from queryengine.results.index import PageIndex
 from queryengine.results.spool import Spool
 from queryengine.results.writer import ResultLimits
 from queryengine.store.store import Store
+from queryengine.workers.events import Ended, Failed, Lost, PagePublished, Progressed, RunEvent, SchemaKnown
 from queryengine.workers.orders import RunOrder
-from queryengine.workers.pool import (
-    Ended,
-    Failed,
-    Lost,
-    PagePublished,
-    Progressed,
-    Run,
-    RunEvent,
-    SchemaKnown,
-    Slot,
-)
+from queryengine.workers.pool import Run, Slot
 
 logger = logging.getLogger(__name__)
 

@@ -8,6 +8,7 @@ reader has waited long enough, which the caller decides by calling `flush`.
 import errno
 import math
 import os
+import shutil
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
@@ -43,6 +44,19 @@ OVER_TARGET: Final = 1.1
 
 PARTS_MAX: Final = os.sysconf("SC_IOV_MAX")
 """How many pieces of memory one call writes."""
+
+
+def fresh_directory(directory: Path) -> None:
+    """Make the folder of an attempt. What is in it was left by a submit that was never acknowledged, so that its pages
+    were never published; it is removed. Raises SPOOL_FULL, and RESULT_LOST when the folder cannot be made.
+    """
+
+    def make() -> None:
+        if directory.exists():
+            shutil.rmtree(directory)
+        directory.mkdir(mode=0o700, parents=True)
+
+    _or_spool_full(make)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -147,9 +161,9 @@ class ResultWriter:
         totals = ResultTotals(self._rows, self._pages, self._bytes, self.truncation, rows_scanned, bytes_scanned)
         body = end_body(totals)
         for sync in self._syncs:
-            self._or_spool_full(sync.result)
+            _or_spool_full(sync.result)
         self._append(record_header(RecordKind.END, len(body), crc32c=google_crc32c.value(body)), [body])
-        self._or_spool_full(lambda: os.fdatasync(self._descriptor))
+        _or_spool_full(lambda: os.fdatasync(self._descriptor))
         return totals
 
     def close(self) -> None:
@@ -237,11 +251,11 @@ class ResultWriter:
             if self._limits.sync_segments:
                 self._syncs.append(self._syncer.submit(_sync_and_close, finished))
             else:
-                self._or_spool_full(lambda: os.close(finished))
+                _or_spool_full(lambda: os.close(finished))
         self._segment += 1
         flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
         path = segment_path(self._directory, self._segment)
-        self._descriptor = self._or_spool_full(lambda: os.open(path, flags, 0o600))
+        self._descriptor = _or_spool_full(lambda: os.open(path, flags, 0o600))
         self._offset = 0
 
     def _append(self, header: bytes, body: list[bytes | pa.Buffer]) -> int:
@@ -250,7 +264,7 @@ class ResultWriter:
         left = sum(part.nbytes for part in parts)
         total = left
         while left:
-            written = self._or_spool_full(lambda: os.writev(self._descriptor, parts[:PARTS_MAX]))
+            written = _or_spool_full(lambda: os.writev(self._descriptor, parts[:PARTS_MAX]))
             left -= written
             while written and parts and written >= parts[0].nbytes:
                 written -= parts.pop(0).nbytes
@@ -259,14 +273,6 @@ class ResultWriter:
         body_offset = self._offset + HEADER_BYTES
         self._offset += total
         return body_offset
-
-    def _or_spool_full(self, call: Callable[[], T]) -> T:
-        try:
-            return call()
-        except OSError as cause:
-            if cause.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
-                raise error(Reason.SPOOL_FULL, "no space left to store the result") from cause
-            raise error(Reason.RESULT_LOST, f"the result cannot be stored: {cause.strerror}") from cause
 
 
 class _Parts:
@@ -295,6 +301,15 @@ class _Parts:
         for part in self.parts:
             crc = google_crc32c.extend(crc, part)
         return crc
+
+
+def _or_spool_full(call: Callable[[], T]) -> T:
+    try:
+        return call()
+    except OSError as cause:
+        if cause.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+            raise error(Reason.SPOOL_FULL, "no space left to store the result") from cause
+        raise error(Reason.RESULT_LOST, f"the result cannot be stored: {cause.strerror}") from cause
 
 
 def _sync_and_close(descriptor: int) -> None:

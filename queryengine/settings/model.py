@@ -19,6 +19,7 @@ from pydantic import (
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from queryengine.engines.registry import ENGINE_TYPES
+from queryengine.telemetry.logs import LogStyle
 
 ENVIRONMENT_PREFIX: Final = "QUERYENGINE_"
 
@@ -276,8 +277,14 @@ class LogSettings(_Group):
         default="info", description="Least severity that is logged."
     )
     format: Literal["text", "json"] = Field(
-        default="text", description="Lines for people, or one JSON object per line."
+        default="text",
+        description="Lines for people, or one JSON object per line. gRPC's own rare lines stay as they are; "
+        "GRPC_VERBOSITY=NONE in the environment keeps them out.",
     )
+
+    @property
+    def style(self) -> LogStyle:
+        return LogStyle(self.level, as_json=self.format == "json")
 
 
 def _one_duckdb() -> Mapping[str, EngineSettings]:

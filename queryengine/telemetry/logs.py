@@ -1,9 +1,24 @@
-"""How the service logs: one line per event, as text for people or as JSON for machines."""
+"""How the service logs: one line per event, as text for people or as JSON for machines.
+
+The server and every worker process write to one standard error, so each sets itself up with the same style.
+"""
 
 import json
 import logging
 import sys
+from dataclasses import dataclass
+from types import TracebackType
 from typing import Any
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class LogStyle:
+    """What is logged, and how."""
+
+    level: str = "info"
+    as_json: bool = False
 
 
 class JsonFormatter(logging.Formatter):
@@ -32,12 +47,18 @@ class TextFormatter(logging.Formatter):
         return super().formatMessage(record)
 
 
-def set_up_logging(*, level: str, as_json: bool) -> None:
-    """Send the log to standard error. To be called once, by an entry point."""
+def set_up_logging(style: LogStyle) -> None:
+    """Send the log to standard error. To be called once, by the entry point of a process."""
     handler = logging.StreamHandler(sys.stderr)
-    handler.setFormatter(JsonFormatter() if as_json else TextFormatter())
+    handler.setFormatter(JsonFormatter() if style.as_json else TextFormatter())
     root = logging.getLogger()
     root.handlers[:] = [handler]
-    root.setLevel(level.upper())
+    root.setLevel(style.level.upper())
+    if style.as_json:
+        sys.excepthook = _log_uncaught
     # Migrations tell every step they look at; only trouble is news.
     logging.getLogger("alembic").setLevel(logging.WARNING)
+
+
+def _log_uncaught(kind: type[BaseException], cause: BaseException, trace: TracebackType | None) -> None:
+    logger.critical("the process ends by an error that nobody expected", exc_info=(kind, cause, trace))

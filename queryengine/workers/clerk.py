@@ -8,6 +8,7 @@ from typing import Any, Final
 from queryengine.domain.errors import Failure, QueryEngineError, Reason, error
 from queryengine.engines.base import EngineTraits
 from queryengine.results.slicing import CutOrder, CutPage
+from queryengine.telemetry.logs import LogStyle
 from queryengine.workers.process import WorkerProcess
 from queryengine.workers.protocol import Frame, encode
 
@@ -23,8 +24,9 @@ class Clerk:
     which is started again for the next.
     """
 
-    def __init__(self, engines: dict[str, dict[str, Any]]) -> None:
+    def __init__(self, engines: dict[str, dict[str, Any]], log: LogStyle) -> None:
         """`engines` maps a configured name to its `type` and `options`."""
+        self._log = log
         self._role = {"type": "clerk", "engines": engines, "memory_limit_mib": MEMORY_LIMIT_MIB}
         self._process: WorkerProcess | None = None
         self._turn = asyncio.Lock()
@@ -109,7 +111,7 @@ class Clerk:
 
     async def _started(self) -> WorkerProcess:
         if self._process is None:
-            process = await WorkerProcess.start(self._role)
+            process = await WorkerProcess.start(self._role, self._log)
             ready = None
             try:
                 with suppress(TimeoutError):

@@ -38,7 +38,7 @@ class ClerkRole:
             failure = error(Reason.INVALID_FIELD, str(cause), field="options").failure
             self._send({"type": "done", "failure": failure.to_json()})
         except Exception as cause:
-            self._send({"type": "done", "failure": failure_of(cause).to_json()})
+            self._send({"type": "done", "failure": failure_of(cause, f"a {frame.type}").to_json()})
 
     def _warm_up(self) -> None:
         """Load what a check needs before the first one: its time limit is for the text, not for imports."""

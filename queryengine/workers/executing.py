@@ -7,7 +7,6 @@ query the hand-overs cost more than the work, so threads are kept, and frames th
 
 import logging
 import queue
-import shutil
 import socket
 import threading
 import time
@@ -22,7 +21,7 @@ from queryengine.domain.errors import Failure, QueryEngineError, Reason, error
 from queryengine.engines.base import Engine, Execution, Progress
 from queryengine.engines.registry import engine_class
 from queryengine.results.segment import PageEntry
-from queryengine.results.writer import ResultWriter
+from queryengine.results.writer import ResultWriter, fresh_directory
 from queryengine.workers.orders import RunOrder
 from queryengine.workers.protocol import Frame, encode
 
@@ -61,7 +60,7 @@ class EngineRole:
             self.send(encode({"type": "ready", "version": self._engine.version(), "embedded": embedded}))
             self._engine.prepare()
         except (QueryEngineError, ValueError) as cause:
-            failure = failure_of(cause)
+            failure = failure_of(cause, f"the start of engine {header['name']}")
             self.send(encode({"type": "unusable", "failure": failure.to_json()}))
 
     def handle(self, frame: Frame) -> None:
@@ -90,7 +89,7 @@ class EngineRole:
         try:
             engine.probe()
         except Exception as cause:
-            failure = failure_of(cause)
+            failure = failure_of(cause, "a probe")
         self.send(encode({"type": "health", "failure": failure.to_json() if failure is not None else None}))
 
     def forget(self, execution: str) -> None:
@@ -138,7 +137,7 @@ class Run:
         try:
             report = self._result()
         except Exception as cause:
-            report = {"type": "failed", "failure": failure_of(cause).to_json()}
+            report = {"type": "failed", "failure": failure_of(cause, f"query {self._order.query_id}").to_json()}
         self._stop_pulling()
         self._role.forget(self._order.execution)
         progress = self._progress()
@@ -171,10 +170,7 @@ class Run:
                 continue
 
     def _result(self) -> dict[str, Any]:
-        if self._order.directory.exists():
-            # Left by a submit that was never acknowledged; its pages were never published.
-            shutil.rmtree(self._order.directory)
-        self._order.directory.mkdir(mode=0o700, parents=True)
+        fresh_directory(self._order.directory)
         writer: ResultWriter | None = None
         try:
             for item in self._arriving():
@@ -263,15 +259,15 @@ class Run:
         self._role.send(frames)
 
 
-def failure_of(cause: Exception) -> Failure:
-    """Any exception of an execution as a failure; one that no adapter named is logged with its traceback."""
+def failure_of(cause: Exception, doing: str) -> Failure:
+    """Any exception as a failure; one that no adapter named is logged with its traceback, and what was being done."""
     match cause:
         case QueryEngineError():
             return cause.failure
         case MemoryError() | pa.ArrowMemoryError():
             return Failure(Reason.OUT_OF_MEMORY, "the worker ran out of the memory it may use")
         case _:
-            logger.error("execution failed", exc_info=cause)
+            logger.error("%s failed by an error that no adapter names", doing, exc_info=cause)
             return Failure(Reason.ENGINE_ERROR, f"{type(cause).__name__}: {cause}")
 
 

@@ -12,6 +12,7 @@ import socket
 import sys
 from typing import Any, Final
 
+from queryengine.telemetry.logs import LogStyle, set_up_logging
 from queryengine.workers.protocol import Frame, receive_frame
 
 PR_SET_PDEATHSIG: Final = 1
@@ -26,6 +27,7 @@ def main() -> None:
         first = receive_frame(connection)
         if first is None:
             return
+        set_up_logging(LogStyle(**first.header["log"]))
         _bound_memory(first.header["memory_limit_mib"])
         _serve(connection, first)
     # Threads may still sit in engine code that does not listen; nothing of them is wanted any more.

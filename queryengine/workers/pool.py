@@ -13,6 +13,8 @@ from typing import Any, Final
 from queryengine.domain.errors import Failure, Reason
 from queryengine.engines.base import Progress
 from queryengine.results.segment import PageEntry, ResultTotals
+from queryengine.telemetry.logs import LogStyle
+from queryengine.workers.events import Ended, Failed, Lost, PagePublished, Progressed, RunEvent, SchemaKnown
 from queryengine.workers.health import Health
 from queryengine.workers.orders import RunOrder
 from queryengine.workers.process import WorkerProcess
@@ -24,51 +26,6 @@ BACKOFF_SECONDS: Final = (0.0, 0.5, 1.0, 2.0, 5.0, 10.0, 30.0)
 STEADY_SECONDS: Final = 10.0
 """A worker that lived this long, or was given work, did not die of its start: its successor starts at once."""
 READY_TIMEOUT_SECONDS: Final = 60.0
-
-
-@dataclass(frozen=True, slots=True)
-class SchemaKnown:
-    """The engine told the columns, as an Arrow IPC schema message."""
-
-    schema: bytes
-
-
-@dataclass(frozen=True, slots=True)
-class PagePublished:
-    """A page can be read."""
-
-    page: PageEntry
-
-
-@dataclass(frozen=True, slots=True)
-class Progressed:
-    """The engine is further."""
-
-    progress: Progress
-
-
-@dataclass(frozen=True, slots=True)
-class Ended:
-    """The END marker is durable and the engine is idle."""
-
-    totals: ResultTotals
-
-
-@dataclass(frozen=True, slots=True)
-class Failed:
-    """The execution failed and the engine is idle."""
-
-    failure: Failure
-
-
-@dataclass(frozen=True, slots=True)
-class Lost:
-    """The worker process is gone, or given up."""
-
-    description: str
-
-
-RunEvent = SchemaKnown | PagePublished | Progressed | Ended | Failed | Lost
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -146,8 +103,15 @@ class Slot:
 class _Seat:
     """Keeps one worker process alive and knows what runs on it."""
 
-    def __init__(self, config: EngineConfig, changed: Callable[[str], None], restarted: Callable[[str], None]) -> None:
+    def __init__(
+        self,
+        config: EngineConfig,
+        changed: Callable[[str], None],
+        restarted: Callable[[str], None],
+        log: LogStyle,
+    ) -> None:
         self._config = config
+        self._log = log
         self._changed = changed
         self._restarted = restarted
         self._process: WorkerProcess | None = None
@@ -226,7 +190,7 @@ class _Seat:
 
     async def _one_life(self) -> str:
         self._was_used = False
-        process = await WorkerProcess.start(self._config.role())
+        process = await WorkerProcess.start(self._config.role(), self._log)
         try:
             async with asyncio.timeout(READY_TIMEOUT_SECONDS):
                 first = await process.receive()
@@ -351,11 +315,15 @@ class WorkerPool:
     """
 
     def __init__(
-        self, configs: list[EngineConfig], changed: Callable[[str], None], restarted: Callable[[str], None]
+        self,
+        configs: list[EngineConfig],
+        changed: Callable[[str], None],
+        restarted: Callable[[str], None],
+        log: LogStyle,
     ) -> None:
         self._configs = {config.name: config for config in configs}
         self._seats = {
-            config.name: [_Seat(config, changed, restarted) for _ in range(config.workers)] for config in configs
+            config.name: [_Seat(config, changed, restarted, log) for _ in range(config.workers)] for config in configs
         }
         self._keepers: list[asyncio.Task[None]] = []
 

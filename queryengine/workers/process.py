@@ -4,8 +4,10 @@ import asyncio
 import os
 import socket
 import sys
+from dataclasses import asdict
 from typing import Any, Final
 
+from queryengine.telemetry.logs import LogStyle
 from queryengine.workers.protocol import Frame, encode, read_frame
 
 FRAME_BUFFER_BYTES: Final = 4 << 20
@@ -34,7 +36,7 @@ class WorkerProcess:
         self._writer = writer
 
     @classmethod
-    async def start(cls, role: dict[str, Any]) -> "WorkerProcess":
+    async def start(cls, role: dict[str, Any], log: LogStyle) -> "WorkerProcess":
         """Spawn a process and hand it its role. Returns before the role is ready: its first frame tells."""
         ours, theirs = socket.socketpair()
         try:
@@ -54,7 +56,7 @@ class WorkerProcess:
             ours.close()
             raise
         worker = cls(process, reader, writer)
-        worker.send(encode(role))
+        worker.send(encode({**role, "log": asdict(log)}))
         return worker
 
     @property

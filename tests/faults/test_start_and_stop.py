@@ -1,6 +1,7 @@
 """A server that is told to stop lets nothing be lost; one that cannot start says why and leaves the other one alone."""
 
 import asyncio
+import json
 import signal
 import socket
 from collections.abc import AsyncIterator
@@ -148,3 +149,23 @@ async def test_a_wrong_settings_file_is_refused_with_the_key(tmp_path: Path) -> 
         assert await asyncio.to_thread(server.launch().wait, 30) != 0
         assert "limits.tenant_runing" in server.errors
         assert "Traceback" not in server.errors
+
+
+async def test_a_log_in_json_is_json_to_the_last_line(tmp_path: Path) -> None:
+    (tmp_path / "other").mkdir()
+    with server_process(tmp_path, engines=SCRIPTED, log={"format": "json"}) as server:
+        server.start()
+        taken = {**LOOPBACK, "listen": server.address}
+        with server_process(tmp_path / "other", engines=SCRIPTED, log={"format": "json"}, server=taken) as other:
+            assert await asyncio.to_thread(other.launch().wait, 30) == 1
+            # gRPC, which is not ours to format, has a line of its own for this before it.
+            refusal = json.loads(other.errors.splitlines()[-1])
+            assert refusal["level"] == "CRITICAL"
+            assert f"cannot listen on {server.address}" in refusal["message"]
+        async with calling(server) as api:
+            await api.ended((await api.script("crash 3")).status.query_id)
+        server.terminate()
+        assert await exit_code(server) == 0
+        lines = [json.loads(line) for line in server.errors.splitlines()]
+        assert any("exit code 3" in line["message"] for line in lines)
+        assert any(line["message"].startswith("stopping") for line in lines)

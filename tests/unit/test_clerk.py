@@ -1,20 +1,23 @@
 """The clerk process: ready means that a check needs no more than the text's own time."""
 
 import asyncio
+import json
 
 import psutil
 import pytest
 
 from queryengine.domain.errors import QueryEngineError, Reason
+from queryengine.telemetry.logs import LogStyle
 from queryengine.workers.clerk import Clerk
 from tests.support import until
 
 SQLITE = {"type": "sqlalchemy", "options": {"url": "sqlite:////data/x.db"}}
+TEXT = LogStyle()
 WRONG = {"type": "sqlalchemy", "options": {"url": "no url"}}
 
 
 async def test_an_engine_is_loaded_when_the_process_is_ready() -> None:
-    clerk = Clerk({"main": {"type": "duckdb", "options": {}}, "wrong": WRONG, "lite": SQLITE})
+    clerk = Clerk({"main": {"type": "duckdb", "options": {}}, "wrong": WRONG, "lite": SQLITE}, TEXT)
     try:
         await clerk.start()
         assert clerk._process is not None
@@ -25,7 +28,7 @@ async def test_an_engine_is_loaded_when_the_process_is_ready() -> None:
 
 
 async def test_an_engine_with_a_wrong_option_leaves_the_others_checked() -> None:
-    clerk = Clerk({"wrong": WRONG, "lite": SQLITE})
+    clerk = Clerk({"wrong": WRONG, "lite": SQLITE}, TEXT)
     try:
         await clerk.check("lite", "SELECT 1", timeout_seconds=60)
         with pytest.raises(QueryEngineError) as refusal:
@@ -37,10 +40,24 @@ async def test_an_engine_with_a_wrong_option_leaves_the_others_checked() -> None
 
 async def test_a_process_whose_caller_leaves_at_its_start_is_ended() -> None:
     before = set(psutil.Process().children())
-    clerk = Clerk({"main": {"type": "duckdb", "options": {}}})
+    clerk = Clerk({"main": {"type": "duckdb", "options": {}}}, TEXT)
     starting = asyncio.create_task(clerk.start())
     await until(lambda: set(psutil.Process().children()) - before)
     starting.cancel()
     with pytest.raises(asyncio.CancelledError):
         await starting
     assert set(psutil.Process().children()) == before
+
+
+async def test_its_log_is_of_the_form_of_the_servers(capfd: pytest.CaptureFixture[str]) -> None:
+    clerk = Clerk({}, LogStyle("error", as_json=True))
+    try:
+        with pytest.raises(QueryEngineError, match="KeyError"):
+            await clerk.check("not configured", "SELECT 1", timeout_seconds=60)
+    finally:
+        await clerk.close()
+    (line,) = capfd.readouterr().err.splitlines()
+    logged = json.loads(line)
+    assert (logged["level"], logged["logger"]) == ("ERROR", "queryengine.workers.executing")
+    assert "a check failed" in logged["message"]
+    assert "Traceback" in logged["exception"]

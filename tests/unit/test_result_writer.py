@@ -11,7 +11,7 @@ from queryengine.domain.errors import QueryEngineError, Reason
 from queryengine.domain.query import Compression, LimitAction, Truncation
 from queryengine.results.segment import PageEntry, load, segment_path
 from queryengine.results.slicing import CutOrder, cut
-from queryengine.results.writer import FIRST_PAGE_BYTES, PARTS_MAX, ResultLimits, ResultWriter
+from queryengine.results.writer import FIRST_PAGE_BYTES, PARTS_MAX, ResultLimits, ResultWriter, fresh_directory
 
 PAGE_BYTES = 256 << 10
 SCHEMA = pa.schema([pa.field("n", pa.int64()), pa.field("text", pa.string())])
@@ -173,3 +173,18 @@ def test_a_first_segment_that_is_empty_leaves_no_whole_result(tmp_path: Path) ->
     assert load(tmp_path).totals is not None
     os.truncate(min(tmp_path.iterdir()), 0)
     assert load(tmp_path).totals is None
+
+
+def test_a_folder_is_made_empty_and_one_that_cannot_be_made_is_told(tmp_path: Path) -> None:
+    directory = tmp_path / "query" / "1"
+    fresh_directory(directory)
+    (directory / "00000.seg").write_bytes(b"left by another run")
+    fresh_directory(directory)
+    assert list(directory.iterdir()) == []
+    directory.rmdir()
+    directory.parent.rmdir()
+    directory.parent.touch()
+    with pytest.raises(QueryEngineError) as caught:
+        fresh_directory(directory)
+    assert caught.value.failure.reason is Reason.RESULT_LOST
+    assert "Not a directory" in caught.value.failure.message

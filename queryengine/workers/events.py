@@ -1,0 +1,52 @@
+"""What happens to an execution in a worker, as its server hears of it. The last event is Ended, Failed or Lost."""
+
+from dataclasses import dataclass
+
+from queryengine.domain.errors import Failure
+from queryengine.engines.base import Progress
+from queryengine.results.segment import PageEntry, ResultTotals
+
+
+@dataclass(frozen=True, slots=True)
+class SchemaKnown:
+    """The engine told the columns, as an Arrow IPC schema message."""
+
+    schema: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class PagePublished:
+    """A page can be read."""
+
+    page: PageEntry
+
+
+@dataclass(frozen=True, slots=True)
+class Progressed:
+    """The engine is further."""
+
+    progress: Progress
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """The END marker is durable and the engine is idle."""
+
+    totals: ResultTotals
+
+
+@dataclass(frozen=True, slots=True)
+class Failed:
+    """The execution failed and the engine is idle."""
+
+    failure: Failure
+
+
+@dataclass(frozen=True, slots=True)
+class Lost:
+    """The worker process is gone, or given up."""
+
+    description: str
+
+
+RunEvent = SchemaKnown | PagePublished | Progressed | Ended | Failed | Lost
