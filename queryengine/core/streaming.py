@@ -22,7 +22,7 @@ from queryengine.domain.errors import QueryEngineError, Reason, error
 from queryengine.domain.lifecycle import QueryState, ResultState
 from queryengine.results.index import PageIndex
 from queryengine.results.reader import PageReader
-from queryengine.results.segment import ResultTotals
+from queryengine.results.segment import PageEntry, ResultTotals
 from queryengine.results.slicing import CutOrder, CutPage
 from queryengine.workers.clerk import Clerk
 
@@ -257,15 +257,7 @@ class Streams:
             part = await reader.payload_part(
                 number, chunk * part_bytes, min(part_bytes, entry.payload_length - chunk * part_bytes)
             )
-            prefix = page_prefix(
-                start_row=entry.start_row,
-                row_count=entry.row_count,
-                crc32c=entry.crc32c,
-                payload_length=len(part),
-                chunk_index=chunk,
-                chunk_count=count,
-            )
-            yield event_prefix(prefix, len(part)) + part
+            yield _chunk_message(entry, part, chunk, count)
 
     @contextmanager
     def _joined(self, live: LiveQuery) -> Iterator[None]:
@@ -303,16 +295,21 @@ def cut_messages(page: CutPage, limits: StreamLimits) -> Iterator[bytes]:
     count = -(-len(page.payload) // limits.message_bytes_max)
     for chunk in range(count):
         part = page.payload[chunk * limits.message_bytes_max : (chunk + 1) * limits.message_bytes_max]
-        prefix = page_prefix(
-            start_row=page.start_row,
-            row_count=page.row_count,
-            crc32c=page.crc32c,
-            payload_length=len(part),
-            is_arrow=page.is_arrow,
-            chunk_index=chunk,
-            chunk_count=count,
-        )
-        yield event_prefix(prefix, len(part)) + part
+        yield _chunk_message(page, part, chunk, count, is_arrow=page.is_arrow)
+
+
+def _chunk_message(page: PageEntry | CutPage, part: bytes, chunk: int, count: int, *, is_arrow: bool = True) -> bytes:
+    """One numbered part of a page's payload; the checksum is that of the whole."""
+    prefix = page_prefix(
+        start_row=page.start_row,
+        row_count=page.row_count,
+        crc32c=page.crc32c,
+        payload_length=len(part),
+        is_arrow=is_arrow,
+        chunk_index=chunk,
+        chunk_count=count,
+    )
+    return event_prefix(prefix, len(part)) + part
 
 
 def restarted(attempt: int) -> QueryEngineError:
