@@ -274,7 +274,7 @@ def joined(pages: list[result_pb2.Page]) -> list[result_pb2.Page]:
             payload = b"".join(part.arrow for part in parts)
             whole.append(result_pb2.Page(start_row=first.start_row, row_count=first.row_count, arrow=payload))
         else:
-            payload = b"".join(part.rows.SerializeToString() for part in parts)
+            payload = b"".join(part.rows_chunk for part in parts) or first.rows.SerializeToString()
             rows = result_pb2.RowSet.FromString(payload)
             whole.append(result_pb2.Page(start_row=first.start_row, row_count=first.row_count, rows=rows))
         assert google_crc32c.value(payload) == first.crc32c

@@ -34,6 +34,7 @@ def varint(value: int) -> bytes:
 EVENT_TAG: Final = _tag(service_pb.StreamResultsResponse, "page", LENGTH_DELIMITED)
 ARROW_TAG: Final = _tag(pb.Page, "arrow", LENGTH_DELIMITED)
 ROWS_TAG: Final = _tag(pb.Page, "rows", LENGTH_DELIMITED)
+ROWS_CHUNK_TAG: Final = _tag(pb.Page, "rows_chunk", LENGTH_DELIMITED)
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +70,10 @@ def page_prefix(
     chunk_index: int = 0,
     chunk_count: int = 0,
 ) -> bytes:
-    """The bytes of a Page message that come before a payload of this many bytes."""
+    """The bytes of a Page message that come before a payload of this many bytes.
+
+    A chunk of typed rows is a field of its own: a part of a message is not one that a generated client can decode.
+    """
     header = pb.Page(
         start_row=start_row,
         row_count=row_count,
@@ -77,7 +81,8 @@ def page_prefix(
         chunk_index=chunk_index,
         chunk_count=chunk_count,
     )
-    tag = ARROW_TAG if is_arrow else ROWS_TAG
+    rows_tag = ROWS_CHUNK_TAG if chunk_count > 1 else ROWS_TAG
+    tag = ARROW_TAG if is_arrow else rows_tag
     encoded: bytes = header.SerializeToString()
     return encoded + tag + varint(payload_length)
 
@@ -118,7 +123,7 @@ def parse_page(message: bytes, start: int = 0) -> PageView:
         elif wire_type == 5 and field == 3:
             fields[3] = int.from_bytes(message[position : position + 4], "little")
             position += 4
-        elif wire_type == LENGTH_DELIMITED and field in (6, 7):
+        elif wire_type == LENGTH_DELIMITED and field in (6, 7, 8):
             length, position = _read_varint(message, position)
             if position + length != end:
                 raise ValueError("page payload of a wrong length")

@@ -74,7 +74,7 @@ class ResultSchema(_message.Message):
     def __init__(self, columns: _Optional[_Iterable[_Union[_value_pb2.Column, _Mapping]]] = ..., arrow_schema: _Optional[bytes] = ..., attempt: _Optional[int] = ...) -> None: ...
 
 class Page(_message.Message):
-    __slots__ = ("start_row", "row_count", "crc32c", "chunk_index", "chunk_count", "arrow", "rows")
+    __slots__ = ("start_row", "row_count", "crc32c", "chunk_index", "chunk_count", "arrow", "rows", "rows_chunk")
     START_ROW_FIELD_NUMBER: _ClassVar[int]
     ROW_COUNT_FIELD_NUMBER: _ClassVar[int]
     CRC32C_FIELD_NUMBER: _ClassVar[int]
@@ -82,6 +82,7 @@ class Page(_message.Message):
     CHUNK_COUNT_FIELD_NUMBER: _ClassVar[int]
     ARROW_FIELD_NUMBER: _ClassVar[int]
     ROWS_FIELD_NUMBER: _ClassVar[int]
+    ROWS_CHUNK_FIELD_NUMBER: _ClassVar[int]
     start_row: int
     row_count: int
     crc32c: int
@@ -89,7 +90,8 @@ class Page(_message.Message):
     chunk_count: int
     arrow: bytes
     rows: RowSet
-    def __init__(self, start_row: _Optional[int] = ..., row_count: _Optional[int] = ..., crc32c: _Optional[int] = ..., chunk_index: _Optional[int] = ..., chunk_count: _Optional[int] = ..., arrow: _Optional[bytes] = ..., rows: _Optional[_Union[RowSet, _Mapping]] = ...) -> None: ...
+    rows_chunk: bytes
+    def __init__(self, start_row: _Optional[int] = ..., row_count: _Optional[int] = ..., crc32c: _Optional[int] = ..., chunk_index: _Optional[int] = ..., chunk_count: _Optional[int] = ..., arrow: _Optional[bytes] = ..., rows: _Optional[_Union[RowSet, _Mapping]] = ..., rows_chunk: _Optional[bytes] = ...) -> None: ...
 
 class RowSet(_message.Message):
     __slots__ = ("rows",)
