@@ -113,14 +113,17 @@ def _parse(raw: bytes, request_type: type[Message], request_bytes_max: int) -> M
 
 
 def _caller(context: Context) -> Caller:
-    found = {DEFAULT_TENANT: ""}
-    for key, value in context.invocation_metadata() or ():
-        found[str(key)] = value if isinstance(value, str) else value.decode("utf-8", "replace")
-    return Caller(_name(found, TENANT_KEY) or DEFAULT_TENANT, _name(found, SUBJECT_KEY))
+    return Caller(_name(context, TENANT_KEY) or DEFAULT_TENANT, _name(context, SUBJECT_KEY))
 
 
-def _name(metadata: dict[str, str], key: str) -> str:
-    value = metadata.get(key, "")
+def _name(context: Context, key: str) -> str:
+    """What the metadata says under a key; empty without it. Twice is refused: a proxy may have added its own to what a
+    client made up, and nobody knows which of them counts.
+    """
+    values = [str(value) for each, value in context.invocation_metadata() or () if each == key]
+    if len(values) > 1:
+        raise invalid(key, f"must be sent once, not {len(values)} times")
+    value = values[0] if values else ""
     if len(value) > NAME_CHARACTERS_MAX or not value.isprintable():
         raise invalid(key, f"must be at most {NAME_CHARACTERS_MAX} printable characters")
     return value

@@ -4,6 +4,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, replace
+from decimal import Decimal
 from pathlib import Path
 
 import psutil
@@ -515,6 +516,21 @@ def test_a_value_that_the_engine_cannot_hold_is_refused(case: EngineCase, engine
     failure = failure_of(run_through(engine, case.named(["a"]), parameters=(case.refused_value,)))
     assert failure.reason is Reason.PARAMETER_MISMATCH
     assert failure.metadata["parameter"] == "a"
+
+
+@pytest.mark.parametrize("text", ["9" * 60, "0." + "0" * 50 + "1", "-" + "1" * 40 + "." + "1" * 30])
+def test_a_long_decimal_is_exact_or_refused(case: EngineCase, engine: Engine, text: str) -> None:
+    value = Decimal(text)
+    try:
+        came = read(engine, case.named(["a"]), parameters=(BoundParameter("a", value),)).column(0)[0].as_py()
+    except QueryEngineError as refusal:
+        # As a parameter, or as a column of the result.
+        refused_as = refusal.failure.reason
+    else:
+        assert isinstance(came, Decimal | str)
+        assert Decimal(came) == value
+        return
+    assert refused_as in (Reason.PARAMETER_MISMATCH, Reason.STATEMENT_REJECTED)
 
 
 def test_a_parameters_value_stays_out_of_failures(case: EngineCase, engine: Engine) -> None:

@@ -55,6 +55,14 @@ async def test_a_name_that_is_too_long_is_refused(channel: grpc.aio.Channel, key
     assert (refusal.code.name, refusal.reason, refusal.field) == ("INVALID_ARGUMENT", "INVALID_FIELD", key)
 
 
+@pytest.mark.parametrize("key", ["x-tenant-id", "x-user-id"])
+async def test_two_names_for_one_caller_are_refused(channel: grpc.aio.Channel, key: str) -> None:
+    stub = pb_grpc.QueryServiceStub(channel)
+    refusal = await refused(stub.ListEngines(pb.ListEnginesRequest(), metadata=((key, "mine"), (key, "theirs"))))
+    assert (refusal.code.name, refusal.reason, refusal.field) == ("INVALID_ARGUMENT", "INVALID_FIELD", key)
+    assert "once" in refusal.message
+
+
 async def test_a_tenant_sees_its_own_queries_only(api: Api, other: Api) -> None:
     query_id = (await api.submit("SELECT 'mine'", wait_timeout=WAIT)).status.query_id
     assert [query.query_id for query in (await api.listed()).queries] == [query_id]

@@ -58,12 +58,12 @@ class Told:
 def told(cause: BaseException) -> Told:
     text = str(cause)
     match = _KIND.match(text)
-    if match is None:
-        return Told("", text, None)
-    kind, rest = match.groups()
+    kind, rest = match.groups() if match is not None else ("", text)
     details = _json(rest)
     if details is None:
         return Told(kind, text.partition("\n\nLINE ")[0], None)
+    # Some come as JSON alone, which then tells the kind.
+    kind = kind or str(details.get("exception_type", ""))
     position = details.get("position")
     offset = int(position) if position is not None else None
     return Told(kind, f"{kind} Error: {details['exception_message']}", offset)

@@ -1,6 +1,7 @@
 """Parameters as DuckDB binds them: by value, never by text substitution."""
 
 from collections.abc import Callable, Collection, Mapping, Sequence
+from decimal import Decimal
 from typing import Any, Final
 
 import duckdb
@@ -122,6 +123,9 @@ def _plain(value: Any, arrow_type: pa.DataType | None) -> Any:
     match value:
         case pa.Scalar():
             return _scalar_text(value)
+        case Decimal() if arrow_type is None and _digits(value) > DIGITS_MAX:
+            # DuckDB's client would make it a DOUBLE.
+            raise ValueError(f"DuckDB's decimals have at most {DIGITS_MAX} digits")
         case pa.MonthDayNano():
             return f"{value.months} months {value.days} days {_whole_micros(value.nanoseconds)} microseconds"
         case list() if arrow_type is not None and pa.types.is_map(arrow_type):
@@ -135,6 +139,13 @@ def _plain(value: Any, arrow_type: pa.DataType | None) -> Any:
             return {name: _plain(each, types.get(name)) for name, each in value.items()}
         case _:
             return value
+
+
+def _digits(value: Decimal) -> int:
+    """How many a DECIMAL needs to hold it exactly, before and after the point together."""
+    _, digits, exponent = value.as_tuple()
+    assert isinstance(exponent, int), "neither infinite nor NaN: parameters are exact decimals"
+    return max(len(digits) + max(exponent, 0), -exponent)
 
 
 def _scalar_text(scalar: pa.Scalar) -> Any:
