@@ -170,7 +170,7 @@ class Service:
 
     async def _listen(self) -> None:
         settings = self.settings
-        indexes = Indexes(self._spool, self._disk)
+        indexes = Indexes(self._spool, self._disk, self._queries.lose)
         self._streams = Streams(clerk=self._cutter, indexes=indexes, disk=self._disk, limits=_stream_limits(settings))
         # First: an address that is taken is refused before gRPC holds any.
         self._listen_for_scrapes(settings.server.metrics_listen)

@@ -96,6 +96,10 @@ class Fetching:
 
         Raises RESULT_NOT_READY, ROW_PAST_END, RESULT_RESTARTED, ROW_TOO_LARGE, and what makes rows unreadable.
         """
+        async with self._indexes.reading(live):
+            return await self._fetch(live, cursor, as_rows=as_rows)
+
+    async def _fetch(self, live: LiveQuery, cursor: Cursor, *, as_rows: bool) -> FetchedPage:
         index = await self._readable_index(live)
         if cursor.attempt and cursor.attempt != index.attempt:
             raise restarted(index.attempt)
@@ -128,11 +132,15 @@ class Fetching:
     async def inline(self, live: LiveQuery, *, as_rows: bool) -> InlineRows | None:
         """The first rows of a completed query; None when its rows cannot be read."""
         try:
-            index = await self._readable_index(live)
+            async with self._indexes.reading(live):
+                return await self._inline(live, as_rows=as_rows)
         except QueryEngineError:
             return None
+
+    async def _inline(self, live: LiveQuery, *, as_rows: bool) -> InlineRows:
+        index = await self._readable_index(live)
         if index.schema is None or index.totals is None:
-            return None
+            raise error(Reason.RESULT_LOST, "stored rows are missing; submit the query again")
         pages: list[bytes] = []
         row = 0
         left = self._inline_bytes

@@ -1,30 +1,60 @@
-"""The page index of a query, whether it runs, has just ended or ended long ago."""
+"""The page index of a query, whether it runs, has just ended or ended long ago; and why its rows could not be read."""
 
 import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
 from concurrent.futures import Executor
+from contextlib import asynccontextmanager
+from typing import Final
 
 from queryengine.core.live import LiveQuery
-from queryengine.domain.lifecycle import ResultState
+from queryengine.core.queries import unreadable
+from queryengine.domain.errors import QueryEngineError, Reason
+from queryengine.domain.lifecycle import HOLDS_ROWS, ResultState
 from queryengine.results.index import PageIndex
 from queryengine.results.spool import Spool
 
+END_SECONDS: Final = 5.0
+"""How long a reader whose rows were removed waits to be told why. They are removed before the end is written."""
+
 
 class Indexes:
-    """Finds the index of a query's current attempt, and keeps what it had to read from disk with the query."""
+    """Finds the index of a query's current attempt, and keeps what it had to read from disk with the query.
 
-    def __init__(self, spool: Spool, disk: Executor) -> None:
+    `lose` is called for a query whose stored rows turn out to be missing or damaged.
+    """
+
+    def __init__(self, spool: Spool, disk: Executor, lose: Callable[[LiveQuery], Awaitable[None]]) -> None:
         self._spool = spool
         self._disk = disk
+        self._lose = lose
 
     async def of(self, live: LiveQuery) -> PageIndex | None:
         """None when no attempt has begun, or when its rows cannot be read any more."""
-        if live.index is None and live.query.result_state is ResultState.READY:
+        if live.index is None and live.query.result_state in HOLDS_ROWS:
             loop = asyncio.get_running_loop()
             attempt = live.query.attempt
             index = await loop.run_in_executor(self._disk, self._spool.index, *live.key, attempt)
             # Meanwhile another reader may have found it, or a client may have released the rows.
-            if live.index is None and live.query.result_state is ResultState.READY:
+            if live.index is None and live.query.result_state in HOLDS_ROWS:
                 live.index = index
         if live.query.result_state in (ResultState.RELEASED, ResultState.EXPIRED):
             return None
         return live.index
+
+    @asynccontextmanager
+    async def reading(self, live: LiveQuery) -> AsyncIterator[None]:
+        """Around whatever reads rows: a RESULT_LOST that leaves it says why. Rows may be gone since they were released,
+        have expired, or belong to a run that failed; else they are lost, and the record says so from then on.
+        """
+        try:
+            yield
+        except QueryEngineError as cause:
+            if cause.failure.reason is not Reason.RESULT_LOST:
+                raise
+            if live.index is None and not live.is_final:
+                await live.wait_until_final(END_SECONDS)
+            if live.query.result_state is ResultState.READY:
+                await self._lose(live)
+            elif live.is_final and live.query.result_state is not ResultState.LOST:
+                raise unreadable(live.query) from cause
+            raise

@@ -16,7 +16,7 @@ from queryengine.core.quota import SpoolMeter
 from queryengine.core.registry import Registry
 from queryengine.domain.clock import Clock
 from queryengine.domain.errors import Failure, QueryEngineError, Reason
-from queryengine.domain.lifecycle import ATTEMPTS_MAX, Event, QueryState, ResultState
+from queryengine.domain.lifecycle import ATTEMPTS_MAX, HOLDS_ROWS, Event, QueryState, ResultState
 from queryengine.domain.query import Query
 from queryengine.results.spool import Spool, SpooledQuery, tenant_hash
 from queryengine.store.store import Store
@@ -160,7 +160,7 @@ class Janitor:
         fired, expired = await self._store.update(
             query,
             changes={"result_state": ResultState.EXPIRED},
-            where_result_state=(ResultState.READY,),
+            where_result_state=HOLDS_ROWS,
         )
         live = self._registry.in_memory(query.tenant, query.query_id)
         if live is not None:

@@ -1,6 +1,7 @@
 """What a client may do with queries: submit, look, cancel, release, list. Tenant first, everywhere."""
 
 import asyncio
+import logging
 import uuid
 from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping
 from dataclasses import dataclass
@@ -15,13 +16,15 @@ from queryengine.core.registry import Registry
 from queryengine.core.runner import Runner
 from queryengine.domain.clock import Clock
 from queryengine.domain.errors import Failure, QueryEngineError, Reason, error
-from queryengine.domain.lifecycle import Event, QueryState, ResultState
+from queryengine.domain.lifecycle import HOLDS_ROWS, Event, QueryState, ResultState
 from queryengine.domain.query import Query, QuerySpec
 from queryengine.store.store import Store
 from queryengine.store.writer import RETRY_AFTER_SECONDS
 from queryengine.telemetry.metrics import Metrics
 from queryengine.workers.clerk import Clerk
 from queryengine.workers.pool import Slot
+
+logger = logging.getLogger(__name__)
 
 EXTEND_MAX_US: Final = 7 * 24 * 3600 * 1_000_000
 
@@ -117,11 +120,11 @@ class Queries:
         """Free the rows of an ended query. Raises RESULT_NOT_READY while it runs. Idempotent."""
         if not live.is_final:
             raise error(Reason.RESULT_NOT_READY, "the query has not ended; cancel it instead")
-        if live.query.result_state is ResultState.READY:
+        if live.query.result_state in HOLDS_ROWS:
             fired, query = await self._store.update(
                 live.query,
                 changes={"result_state": ResultState.RELEASED, "expire_us": self._clock.now_us()},
-                where_result_state=(ResultState.READY,),
+                where_result_state=HOLDS_ROWS,
             )
             live.take(query)
             if fired:
@@ -130,6 +133,20 @@ class Queries:
             elif not query.is_final:
                 raise _not_recorded()
         return live
+
+    async def lose(self, live: LiveQuery) -> None:
+        """Take down that stored rows are missing or damaged. What is left of them can be read until it expires."""
+        try:
+            fired, query = await self._store.update(
+                live.query, changes={"result_state": ResultState.LOST}, where_result_state=(ResultState.READY,)
+            )
+        except QueryEngineError as cause:
+            # The next reader meets the damage, too.
+            logger.warning("query %s: that rows are lost is not written: %s", live.query.query_id, cause)
+            return
+        live.take(query)
+        if fired:
+            logger.error("query %s: stored rows are missing or damaged", live.query.query_id)
 
     async def extend(self, live: LiveQuery, until_us: int) -> LiveQuery:
         """Keep the rows until a time. Raises INVALID_FIELD for a time out of range, and what reading them would

@@ -9,7 +9,7 @@ import math
 from collections import Counter
 from collections.abc import AsyncIterator, Iterator
 from concurrent.futures import Executor
-from contextlib import contextmanager
+from contextlib import AsyncExitStack, contextmanager
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
@@ -19,7 +19,7 @@ from queryengine.core.indexes import Indexes
 from queryengine.core.live import LiveQuery
 from queryengine.core.queries import unreadable
 from queryengine.domain.errors import QueryEngineError, Reason, error
-from queryengine.domain.lifecycle import QueryState, ResultState
+from queryengine.domain.lifecycle import HOLDS_ROWS, QueryState
 from queryengine.results.index import PageIndex
 from queryengine.results.reader import PageReader
 from queryengine.results.segment import PageEntry, ResultTotals
@@ -188,45 +188,44 @@ class Streams:
         row = request.start_row
         started = _now()
         reader: PageReader | None = None
-        with self._joined(live):
-            try:
-                yield Started(attempt, row)
-                while True:
-                    if told.is_due(live):
-                        yield told.tell(live)
-                    index = await self._indexes.of(live)
-                    if index is not None and index.schema is not None and not sent_columns:
-                        if request.attempt and request.attempt != index.attempt:
-                            raise restarted(index.attempt)
-                        attempt, sent_columns = index.attempt, True
-                        yield Columns(index.schema, attempt)
-                        reader = PageReader(index, self._disk)
-                    sent_pages = 0
-                    while reader is not None and index is not None and row < index.rows:
-                        if (reason := self._rotation(started, sent_bytes)) is not None:
-                            yield Rotated(row, attempt, reason)
-                            return
-                        number = index.find(row)
-                        async for message in self._messages(index, reader, number, row, request.as_rows):
-                            sent_bytes += len(message)
-                            yield PageMessage(message)
-                        row = index[number].end_row
-                        sent_pages += 1
-                        if sent_pages >= PAGES_BETWEEN_STATES:
-                            break
-                    if sent_pages or told.is_due(live):
-                        continue
-                    if live.is_final:
-                        yield _ending(live, index, row)
-                        return
+        async with AsyncExitStack() as leaving:
+            leaving.enter_context(self._joined(live))
+            await leaving.enter_async_context(self._indexes.reading(live))
+            yield Started(attempt, row)
+            while True:
+                if told.is_due(live):
+                    yield told.tell(live)
+                index = await self._indexes.of(live)
+                if index is not None and index.schema is not None and not sent_columns:
+                    if request.attempt and request.attempt != index.attempt:
+                        raise restarted(index.attempt)
+                    attempt, sent_columns = index.attempt, True
+                    yield Columns(index.schema, attempt)
+                    reader = PageReader(index, self._disk)
+                    leaving.callback(reader.close)
+                sent_pages = 0
+                while reader is not None and index is not None and row < index.rows:
                     if (reason := self._rotation(started, sent_bytes)) is not None:
                         yield Rotated(row, attempt, reason)
                         return
-                    if not await self._changed(live, told, started, request.heartbeat_seconds):
-                        yield Beat()
-            finally:
-                if reader is not None:
-                    reader.close()
+                    number = index.find(row)
+                    async for message in self._messages(index, reader, number, row, request.as_rows):
+                        sent_bytes += len(message)
+                        yield PageMessage(message)
+                    row = index[number].end_row
+                    sent_pages += 1
+                    if sent_pages >= PAGES_BETWEEN_STATES:
+                        break
+                if sent_pages or told.is_due(live):
+                    continue
+                if live.is_final:
+                    yield _ending(live, index, row)
+                    return
+                if (reason := self._rotation(started, sent_bytes)) is not None:
+                    yield Rotated(row, attempt, reason)
+                    return
+                if not await self._changed(live, told, started, request.heartbeat_seconds):
+                    yield Beat()
 
     async def _messages(
         self, index: PageIndex, reader: PageReader, number: int, row: int, as_rows: bool
@@ -324,7 +323,7 @@ def past_end(total_rows: int) -> QueryEngineError:
 
 def _ending(live: LiveQuery, index: PageIndex | None, row: int) -> Finished:
     """The end of a stream whose rows are all sent. Raises what ends it otherwise."""
-    if live.query.state is not QueryState.COMPLETED or live.query.result_state is not ResultState.READY:
+    if live.query.state is not QueryState.COMPLETED or live.query.result_state not in HOLDS_ROWS:
         raise unreadable(live.query)
     if index is None or index.totals is None:
         raise error(Reason.RESULT_LOST, "stored rows are missing; submit the query again")

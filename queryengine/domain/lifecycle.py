@@ -33,6 +33,10 @@ class ResultState(StrEnum):
     LOST = "LOST"
 
 
+HOLDS_ROWS: Final = frozenset({ResultState.READY, ResultState.LOST})
+"""Of an ended query with rows on disk: all of them, or what is left."""
+
+
 class Event(StrEnum):
     """What can happen to a query."""
 

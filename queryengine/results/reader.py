@@ -14,7 +14,7 @@ import pyarrow as pa
 from queryengine.codec.page import checksum
 from queryengine.domain.errors import QueryEngineError, Reason, error
 from queryengine.results.index import PageIndex
-from queryengine.results.segment import PageEntry, segment_path
+from queryengine.results.segment import PageEntry, segment_path, unread
 
 PROBE_BYTES: Final = 1
 VERIFY_BYTES: Final = 1 << 20
@@ -76,8 +76,7 @@ class PageReader:
                 loop = asyncio.get_running_loop()
                 data = await loop.run_in_executor(self._executor, os.pread, self._descriptor, length, offset)
         except OSError as cause:
-            message = f"stored rows cannot be read: {cause.strerror}; submit the query again"
-            raise error(Reason.RESULT_LOST, message) from cause
+            raise unread(cause) from cause
         if len(data) != length:
             raise error(Reason.RESULT_LOST, "stored rows are cut short; submit the query again")
         return data

@@ -19,6 +19,7 @@ from typing import Any, Final
 import google_crc32c
 
 from queryengine.codec.page import event_prefix, page_prefix
+from queryengine.domain.errors import QueryEngineError, Reason, error
 from queryengine.domain.query import Truncation
 
 MAGIC: Final = b"QES1"
@@ -128,6 +129,16 @@ class StoredResult:
 
 def segment_path(directory: Path, segment: int) -> Path:
     return directory / f"{segment:05d}.seg"
+
+
+def unread(cause: OSError) -> QueryEngineError:
+    """Why a file of a result could not be read. Only one that is not there is lost; others, such as one too many open,
+    may be read later.
+    """
+    if isinstance(cause, FileNotFoundError):
+        return error(Reason.RESULT_LOST, "stored rows are missing; submit the query again")
+    message = f"stored rows cannot be read now: {cause.strerror}; try again"
+    return error(Reason.STORE_UNAVAILABLE, message, retry_after_seconds=1.0)
 
 
 def record_header(

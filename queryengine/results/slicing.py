@@ -15,7 +15,7 @@ import pyarrow as pa
 from queryengine.codec.page import checksum, page_prefix
 from queryengine.codec.rows import encode_rows
 from queryengine.domain.errors import Reason, error
-from queryengine.results.segment import PageEntry, segment_path
+from queryengine.results.segment import PageEntry, segment_path, unread
 
 ROWS_PER_TYPED_PAGE: Final = 20_000
 """Typed rows are encoded at most this many at a time, to bound what one request holds."""
@@ -117,7 +117,7 @@ def _decode(directory: Path, entry: PageEntry) -> pa.RecordBatch:
         with segment_path(directory, entry.segment).open("rb") as file:
             payload = os.pread(file.fileno(), entry.payload_length, entry.payload_offset)
     except OSError as cause:
-        raise error(Reason.RESULT_LOST, "stored rows cannot be read; submit the query again") from cause
+        raise unread(cause) from cause
     if len(payload) != entry.payload_length or checksum(payload) != entry.crc32c:
         raise error(Reason.RESULT_LOST, "stored rows are damaged; submit the query again")
     with pa.ipc.open_stream(payload) as stream:

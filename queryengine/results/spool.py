@@ -9,7 +9,7 @@ from functools import lru_cache
 from pathlib import Path
 
 from queryengine.results.index import PageIndex
-from queryengine.results.segment import StoredResult, load
+from queryengine.results.segment import StoredResult, load, unread
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,9 +51,12 @@ class Spool:
         return load(self.directory(tenant, query_id, attempt))
 
     def index(self, tenant: str, query_id: str, attempt: int) -> PageIndex:
-        """The index of a stored result, walked from its segments."""
+        """The index of a stored result, walked from its segments. Raises STORE_UNAVAILABLE when they cannot be read."""
         directory = self.directory(tenant, query_id, attempt)
-        return PageIndex.of_stored(directory, attempt, load(directory))
+        try:
+            return PageIndex.of_stored(directory, attempt, load(directory))
+        except OSError as cause:
+            raise unread(cause) from cause
 
     def remove(self, tenant: str, query_id: str) -> int:
         """Remove every attempt of a query; returns the bytes freed. Open readers keep what they have open.

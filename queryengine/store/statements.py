@@ -13,7 +13,7 @@ from sqlalchemy.dialects import sqlite
 from queryengine.domain.lifecycle import TRANSITIONS, Event, QueryState, ResultState, sources
 from queryengine.domain.query import VERSION_STEP
 from queryengine.store.rows import ASKED, BECAME
-from queryengine.store.tables import QUERIES, SERVER
+from queryengine.store.tables import HAS_ROWS, QUERIES, SERVER
 
 _Q: Final = QUERIES.c
 _ALL: Final = tuple(_Q[name] for name in ASKED + BECAME)
@@ -68,7 +68,7 @@ RECOVER: Final = Prepared(sa.update(QUERIES).where(_Q.end_us.is_(None)).values(v
 EXPIRING: Final = Prepared(
     sa.select(*_ALL)
     # Literal, so that the planner sees that the partial index applies.
-    .where(_Q.result_state == sa.literal_column(f"'{ResultState.READY}'"), _Q.expire_us <= _bind("now_us"))
+    .where(sa.text(HAS_ROWS), _Q.expire_us <= _bind("now_us"))
     .order_by(_Q.expire_us)
     .limit(_bind("count"))
 )
@@ -83,7 +83,7 @@ DELETE_ENDED: Final = Prepared(
         sa.literal_column("rowid").in_(
             sa.select(sa.literal_column("rowid"))
             .select_from(QUERIES)
-            .where(_Q.end_us < _bind("ended_before_us"), _Q.result_state != ResultState.READY)
+            .where(_Q.end_us < _bind("ended_before_us"), sa.text(f"NOT {HAS_ROWS}"))
             .order_by(_Q.end_us)
             .limit(_bind("count"))
         )
@@ -164,8 +164,8 @@ def listing(
 
 
 def holding_rows(query_ids: Sequence[str]) -> sa.Select[Any]:
-    """Of these ids, the queries that have not ended and those whose result is READY."""
-    holds = sa.or_(_Q.end_us.is_(None), _Q.result_state == ResultState.READY)
+    """Of these ids, the queries that have not ended and those with rows on disk."""
+    holds = sa.or_(_Q.end_us.is_(None), sa.text(HAS_ROWS))
     return sa.select(_Q.tenant, _Q.query_id).where(_Q.query_id.in_(query_ids), holds)
 
 

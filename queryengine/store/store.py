@@ -153,7 +153,7 @@ class Store:
         return sorted((to_query(row) for row in rows), key=lambda query: (query.submit_us, query.query_id))
 
     async def expiring(self, now_us: int, limit: int) -> list[Query]:
-        """Queries of all tenants whose READY result has outlived its expire_us, the longest expired first."""
+        """Queries of all tenants whose rows on disk have outlived their expire_us, the longest expired first."""
         values = {"now_us": now_us, "count": limit}
         return await self._read(
             lambda connection: [to_query(row) for row in statements.EXPIRING.run(connection, values)]
@@ -178,7 +178,7 @@ class Store:
     async def delete_ended_before(self, end_us: int, limit: int) -> int:
         """Forget up to `limit` queries that ended before `end_us`, oldest first; how many they were.
 
-        Keeps those whose result is READY: rows on disk have a record that says whose they are.
+        Keeps those with rows on disk, which have a record that says whose they are.
         """
         values = {"ended_before_us": end_us, "count": limit}
         return await self._writer.write(lambda connection: statements.DELETE_ENDED.run(connection, values).rowcount)

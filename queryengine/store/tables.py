@@ -10,7 +10,7 @@ from typing import Final
 
 import sqlalchemy as sa
 
-from queryengine.domain.lifecycle import FINAL, QueryState, ResultState
+from queryengine.domain.lifecycle import FINAL, HOLDS_ROWS, QueryState, ResultState
 from queryengine.domain.query import Truncation
 
 
@@ -18,6 +18,8 @@ def _one_of(column: str, values: Iterable[StrEnum]) -> str:
     """A condition, words in a fixed order. Not `IN`: SQLite would build a table for it on each insert."""
     return "(" + " OR ".join(f"{column} = '{value}'" for value in sorted(values)) + ")"
 
+
+HAS_ROWS: Final = _one_of("result_state", HOLDS_ROWS)
 
 METADATA: Final = sa.MetaData()
 
@@ -84,7 +86,7 @@ QUERIES: Final = sa.Table(
     ),
     sa.Index("queries_by_submission", "tenant", "submit_us", "query_id"),
     sa.Index("queries_by_end", "end_us", sqlite_where=sa.text("end_us IS NOT NULL")),
-    sa.Index("queries_by_expiry", "expire_us", sqlite_where=sa.text("result_state = 'READY'")),
+    sa.Index("queries_by_expiry", "expire_us", sqlite_where=sa.text(HAS_ROWS)),
     sa.Index("queries_alive", "submit_us", sqlite_where=sa.text("end_us IS NULL")),
 )
 

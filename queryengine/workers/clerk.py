@@ -1,6 +1,7 @@
 """A clerk process as the server sees it: one request at a time, under a time limit that ends in SIGKILL."""
 
 import asyncio
+import logging
 from collections import OrderedDict
 from contextlib import suppress
 from typing import Any, Final
@@ -11,6 +12,8 @@ from queryengine.results.slicing import CutOrder, CutPage
 from queryengine.telemetry.logs import LogStyle
 from queryengine.workers.process import WorkerProcess
 from queryengine.workers.protocol import Frame, encode
+
+logger = logging.getLogger(__name__)
 
 MEMORY_LIMIT_MIB: Final = 4096
 CUT_TIMEOUT_SECONDS: Final = 60.0
@@ -66,8 +69,11 @@ class Clerk:
         return EngineTraits(**{**fields, "session_settings": tuple(fields["session_settings"])})
 
     async def cut(self, order: CutOrder) -> list[CutPage]:
-        """The pages of an order. Raises RESULT_LOST when they cannot be made."""
-        lost = error(Reason.RESULT_LOST, "stored rows could not be decoded; submit the query again")
+        """The pages of an order. Raises RESULT_LOST when stored pages are missing or damaged, and STORE_UNAVAILABLE
+        when the process is lost over them.
+        """
+        message = "stored rows could not be decoded now; try again"
+        lost = error(Reason.STORE_UNAVAILABLE, message, retry_after_seconds=1.0)
         frames = await self._request({"type": "cut", "order": order.to_json()}, CUT_TIMEOUT_SECONDS, lost)
         return [
             CutPage(
@@ -110,6 +116,10 @@ class Clerk:
         return frames[:-1]
 
     async def _started(self) -> WorkerProcess:
+        if self._process is not None and self._process.is_gone:
+            # It died while nothing was asked of it, so that no text is to blame.
+            idle, self._process = self._process, None
+            logger.warning("an idle clerk ended: exit code %s", await idle.close())
         if self._process is None:
             process = await WorkerProcess.start(self._role, self._log)
             ready = None

@@ -63,6 +63,10 @@ class WorkerProcess:
     def pid(self) -> int:
         return self._process.pid
 
+    @property
+    def is_gone(self) -> bool:
+        return self._process.returncode is not None or self._reader.at_eof()
+
     def send(self, frame: bytes) -> None:
         """Queue a frame. Does nothing when the process is gone: `receive` tells that."""
         if not self._writer.is_closing():

@@ -392,6 +392,10 @@ async def test_finds_results_to_expire_longest_expired_first(store: Store) -> No
     assert [each.tenant for each in await store.expiring(30, 10)] == ["t1", "t2", "t0"]
     assert [each.tenant for each in await store.expiring(30, 1)] == ["t1"]
     (first,) = await store.expiring(10, 10)
+    # What is left of a damaged result goes when all of it would have gone.
+    await store.update(first, changes={"result_state": R.LOST})
+    (first,) = await store.expiring(10, 10)
+    assert first.result_state is R.LOST
     await store.update(first, changes={"result_state": R.EXPIRED})
     assert await store.expiring(10, 10) == []
 
@@ -419,6 +423,9 @@ async def test_forgets_the_ended_whose_result_is_gone(store: Store) -> None:
     assert await store.delete_ended_before(3_001, 3) == 3
     assert await store.delete_ended_before(3_001, 3) == 2
     assert await store.list("tenant", limit=10) == kept[::-1]
+    await store.update(kept[0], changes={"result_state": R.LOST})
+    assert await store.delete_ended_before(3_001, 3) == 0
+    assert await store.holding_rows([kept[0].query_id]) == [("tenant", kept[0].query_id)]
     await store.update(kept[0], changes={"result_state": R.RELEASED})
     assert await store.delete_ended_before(3_001, 3) == 1
     with pytest.raises(QueryEngineError) as refusal:

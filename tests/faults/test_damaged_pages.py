@@ -12,7 +12,8 @@ import pytest
 import pytest_asyncio
 
 from queryengine.results.segment import HEADER_BYTES, PageEntry, load, segment_path
-from tests.support import ROWS, WAIT, Api, Reading, batch_of, refused, served
+from queryengine.v1.query_pb2 import RESULT_STATE_LOST, RESULT_STATE_READY, RESULT_STATE_RELEASED
+from tests.support import COMPLETED, ROWS, WAIT, Api, Reading, batch_of, refused, served
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
@@ -56,6 +57,11 @@ class Stored:
         path = segment_path(self.directory, 1)
         with path.open("r+b") as file:
             file.truncate(path.stat().st_size // 2)
+
+
+def stored(folder: Path, query_id: str) -> Stored:
+    (directory,) = folder.glob(f"spool/*/{query_id}/1")
+    return Stored(query_id, directory, load(directory).pages)
 
 
 IN_A_PAGE: Mapping[str, Callable[[Stored], None]] = {
@@ -106,8 +112,7 @@ async def damaged(tmp_path_factory: pytest.TempPathFactory, shared_folders: set[
     async with running(folder) as api:
         for name in (*damages, *(f"{place} in chunks" for place in IN_A_PAGE), "nothing"):
             query_id = (await api.submit(SQL, wait_timeout=WAIT)).status.query_id
-            (directory,) = folder.glob(f"spool/*/{query_id}/1")
-            results[name] = Stored(query_id, directory, load(directory).pages)
+            results[name] = stored(folder, query_id)
     for name, result in results.items():
         damages.get(name.removesuffix(" in chunks"), lambda _: None)(result)
     async with running(folder) as api:
@@ -177,3 +182,24 @@ async def test_files_that_are_not_whole_are_never_a_whole_result(damaged: Damage
     rows = await rows_before_loss(reading)
     assert rows == list(range(len(rows)))
     assert "end" not in {event.WhichOneof("event") for event in reading.events}
+
+
+@pytest.mark.parametrize("place", ["last byte of the rows", "a segment is missing", "all is gone"])
+async def test_what_is_lost_is_known_to_be_and_can_be_given_up(tmp_path: Path, place: str) -> None:
+    async with running(tmp_path) as api:
+        query_id = (await api.submit(SQL, wait_timeout=WAIT)).status.query_id
+    result = stored(tmp_path, query_id)
+    {**IN_A_PAGE, **IN_THE_FILES}[place](result)
+    async with running(tmp_path) as api:
+        assert (await api.status(query_id)).result_state == RESULT_STATE_READY
+        assert (await refused(api.stream(query_id))).reason == "RESULT_LOST"
+        status = await api.status(query_id)
+        assert (status.state, status.result_state) == (COMPLETED, RESULT_STATE_LOST)
+        # The same Submit finds the query, and no rows in its reply.
+        again = await api.submit(SQL, query_id=query_id, wait_timeout=WAIT)
+        assert (again.existing, again.status.result_state) == (True, RESULT_STATE_LOST)
+    async with running(tmp_path) as api:
+        assert (await api.status(query_id)).result_state == RESULT_STATE_LOST
+        assert (await refused(api.stream(query_id))).reason == "RESULT_LOST"
+        assert (await api.release(query_id)).status.result_state == RESULT_STATE_RELEASED
+        assert not result.directory.exists()

@@ -61,3 +61,16 @@ async def test_its_log_is_of_the_form_of_the_servers(capfd: pytest.CaptureFixtur
     assert (logged["level"], logged["logger"]) == ("ERROR", "queryengine.workers.executing")
     assert "a check failed" in logged["message"]
     assert "Traceback" in logged["exception"]
+
+
+async def test_a_process_that_died_idle_is_no_fault_of_the_next_text() -> None:
+    clerk = Clerk({"lite": SQLITE}, TEXT)
+    try:
+        await clerk.start()
+        assert clerk._process is not None
+        idle = clerk._process
+        idle.kill()
+        await until(lambda: idle.is_gone)
+        await clerk.check("lite", "SELECT 1", timeout_seconds=60)
+    finally:
+        await clerk.close()
