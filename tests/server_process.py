@@ -27,6 +27,8 @@ class ServerProcess:
         self._config = folder / "queryengine.yaml"
         self._output = folder / "output"
         self._errors = folder / "errors"
+        self.inside: tuple[str, ...] = ()
+        """A command that runs the server, for a world of its own around it."""
         self._process: subprocess.Popen[bytes] | None = None
         settings = {
             "server": dict(LOOPBACK),
@@ -44,7 +46,7 @@ class ServerProcess:
 
     def launch(self) -> "subprocess.Popen[bytes]":
         """Start it and wait for nothing."""
-        command = [sys.executable, "-m", "queryengine", "serve", "--config", str(self._config)]
+        command = [*self.inside, sys.executable, "-m", "queryengine", "serve", "--config", str(self._config)]
         with self._output.open("wb") as output, self._errors.open("ab") as errors:
             self._process = subprocess.Popen(command, cwd=ROOT, stdout=output, stderr=errors)
         return self._process

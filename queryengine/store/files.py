@@ -11,6 +11,8 @@ from alembic import command
 from alembic.config import Config
 from alembic.util import CommandError
 
+from queryengine.store.reserve import Reserve
+
 BUSY_TIMEOUT_MS: Final = 2000
 """Wait for a lock that another program (a backup, the sqlite3 shell) holds on the file."""
 
@@ -51,7 +53,7 @@ class FileLock:
 
 
 class Files:
-    """The open database: an engine of one writing connection, one of a few reading ones, and the lock."""
+    """The open database: an engine of one writing connection, one of a few reading ones, the lock and the reserve."""
 
     def __init__(self, path: Path, *, read_connections: int) -> None:
         """Create or migrate. Blocks; raises StoreLocked or StoreUnusable, and then holds nothing."""
@@ -75,6 +77,7 @@ class Files:
         except BaseException:
             self.close()
             raise
+        self.reserve = Reserve(path)
 
     def close(self) -> None:
         """Idempotent."""

@@ -39,7 +39,7 @@ class Store:
         """Use `open`."""
         self._files = files
         self._readers = readers
-        self._writer = Writer(files.writing)
+        self._writer = Writer(files.writing, files.reserve)
         self._closed = False
 
     @classmethod

@@ -4,12 +4,13 @@ A write is acknowledged after its COMMIT has returned. A write that somebody wai
 is being committed the next one gathers, so a lone write pays one commit and a crowd shares one. A write that nobody
 waits for goes with the next that somebody does, and alone when none comes soon. All happen in the order they were asked
 for. A write that breaks a rule fails alone. When the database itself fails, nothing of the batch happened and every
-write in it fails with STORE_UNAVAILABLE.
+write in it fails with STORE_UNAVAILABLE; on a full disk only after it was tried with the reserve.
 """
 
 import asyncio
 import contextlib
 import queue
+import sqlite3
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -19,6 +20,7 @@ import sqlalchemy as sa
 from sqlalchemy.exc import DatabaseError, DataError, IntegrityError, ProgrammingError
 
 from queryengine.domain.errors import QueryEngineError, Reason, error
+from queryengine.store.reserve import Reserve
 
 BATCH_WRITES_MAX: Final = 256
 LINGER_SECONDS: Final = 0.02
@@ -46,8 +48,9 @@ class _Outcome:
 class Writer:
     """The writing thread. Starts at once; its methods, but for `join`, are called from the event loop."""
 
-    def __init__(self, database: sa.Engine) -> None:
+    def __init__(self, database: sa.Engine, reserve: Reserve) -> None:
         self._connection = database.connect()
+        self._reserve = reserve
         self._queue: queue.SimpleQueue[list[_Write] | None] = queue.SimpleQueue()
         self._lingering: list[_Write] = []
         self._last_lingering: asyncio.Future[Any] | None = None
@@ -107,10 +110,22 @@ class Writer:
     def _run(self) -> None:
         with self._connection as connection:
             while batch := self._gather():
-                outcomes = _commit(connection, batch)
+                outcomes = self._commit(connection, batch)
                 # One wake-up of the loop for the whole batch. A loop that is gone has nobody who waits.
                 with contextlib.suppress(RuntimeError):
                     batch[0].loop.call_soon_threadsafe(_resolve, outcomes)
+                self._reserve.take()
+
+    def _commit(self, connection: sa.Connection, batch: list[_Write]) -> list[_Outcome]:
+        try:
+            return _committed(connection, batch)
+        except Exception as cause:
+            if not _is_full(cause) or not self._reserve.give_up():
+                return _failed(batch, cause)
+        try:
+            return _committed(connection, batch)
+        except Exception as cause:
+            return _failed(batch, cause)
 
     def _gather(self) -> list[_Write]:
         """Wait for a write, then take all that are queued, until they reach the limit; empty when stopped."""
@@ -130,16 +145,26 @@ class Writer:
         return batch
 
 
-def _commit(connection: sa.Connection, batch: list[_Write]) -> list[_Outcome]:
+def _committed(connection: sa.Connection, batch: list[_Write]) -> list[_Outcome]:
+    """What became of each write of a transaction. Raises what kept all of it from happening."""
     try:
         with connection.begin():
             return [_attempt(connection, write) for write in batch]
-    except Exception as cause:
+    except Exception:
         # Whatever it was, there was no COMMIT, and the thread lives on: it is the only one that writes. SQLAlchemy
         # takes a transaction whose COMMIT failed for ended, SQLite does not, and would refuse every later BEGIN.
         with contextlib.suppress(Exception):
             connection.connection.rollback()
-        return [_Outcome(write.done, error=unavailable(cause)) for write in batch]
+        raise
+
+
+def _failed(batch: list[_Write], cause: Exception) -> list[_Outcome]:
+    return [_Outcome(write.done, error=unavailable(cause)) for write in batch]
+
+
+def _is_full(cause: Exception) -> bool:
+    code = getattr(getattr(cause, "orig", None), "sqlite_errorcode", None)
+    return code == sqlite3.SQLITE_FULL
 
 
 def _attempt(connection: sa.Connection, write: _Write) -> _Outcome:

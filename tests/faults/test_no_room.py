@@ -4,20 +4,36 @@ back is used.
 
 import asyncio
 import resource
+import shutil
+import subprocess
 from collections.abc import AsyncIterator
 from pathlib import Path
 
+import grpc
 import psutil
 import pytest
 import pytest_asyncio
 
 from queryengine.app import Service
+from tests.server_process import server_process
 from tests.support import COMPLETED, FAILED, WAIT, Api, refused, served, until
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 MIB = 1 << 20
 ROOM = 24 * MIB
+
+
+def on_a_disk_of(size: int, folder: Path) -> tuple[str, ...]:
+    """A command that runs another where the folder is a disk of that many bytes. Skips where that is not allowed."""
+    mounted = f'mount -t tmpfs -o size={size} tmpfs {folder} && exec "$@"'
+    inside = ("unshare", "--user", "--map-root-user", "--mount", "sh", "-c", mounted, "server")
+    if (
+        shutil.which("unshare") is None
+        or subprocess.run([*inside, "true"], capture_output=True, check=False).returncode
+    ):
+        pytest.skip("a disk of a given size needs unshare --user --mount, which is not allowed here")
+    return inside
 
 
 @pytest_asyncio.fixture(loop_scope="session")
@@ -84,6 +100,30 @@ async def test_a_disk_that_is_full_fails_the_query_and_tears_nothing(tmp_path: P
         large = await api.script("columns s:string; rows 10000 size 1000", wait_timeout=WAIT)
         assert large.status.state == COMPLETED
         assert (await api.read(large.status.query_id)).next_row == 10_000
+
+
+async def test_a_query_that_fills_the_disk_of_the_record_ends_and_leaves_room(tmp_path: Path) -> None:
+    """The state is on a disk of 24 MiB, in a mount namespace of the server's own, where the rows of one query take the
+    last block before anybody has looked.
+    """
+    state = tmp_path / "state"
+    state.mkdir()
+    inside = on_a_disk_of(ROOM, state)
+    engines = {"scripted": {"type": "scripted", "workers": 2}}
+    with server_process(tmp_path, engines=engines) as server:
+        server.inside = inside
+        server.start()
+        async with grpc.aio.insecure_channel(server.address) as channel:
+            api = Api(channel, "tenant")
+            kept = (await api.script("rows 1000", wait_timeout=WAIT)).status.query_id
+            full = (await api.script("columns s:string; endless size 100000")).status.query_id
+            status = await api.ended(full, seconds=20)
+            assert (status.state, status.error.reason) == (FAILED, "SPOOL_FULL")
+            assert (await api.read(kept)).next_row == 1000
+            assert (await api.script("rows 7", wait_timeout=WAIT)).status.state == COMPLETED
+        server.terminate()
+        await until(lambda: server.process.poll() is not None, seconds=20)
+        assert "database or disk is full" not in server.errors
 
 
 async def test_a_tenant_has_room_of_its_own(tmp_path: Path) -> None:

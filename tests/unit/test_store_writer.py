@@ -24,7 +24,7 @@ class Database:
             connection.exec_driver_sql("CREATE TABLE numbers (number INTEGER PRIMARY KEY CHECK (number < 99))")
         self.commits = 0
         sa.event.listen(self.files.writing, "commit", self._count)
-        self.writer = Writer(self.files.writing)
+        self.writer = Writer(self.files.writing, self.files.reserve)
 
     def insert(self, number: int, *, may_linger: bool = False) -> asyncio.Future[int]:
         return self.writer.write(

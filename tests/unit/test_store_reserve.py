@@ -1,0 +1,65 @@
+"""The reserve: taken when there is plenty of room, given up once, and a full disk refuses a write only without it."""
+
+import asyncio
+import os
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+
+from queryengine.domain.errors import QueryEngineError
+from queryengine.store import Store
+from queryengine.store.reserve import PLENTY_BYTES, RESERVE_BYTES, Reserve
+from tests.store_values import SERVER, query, spec
+
+BIG = spec(sql="SELECT 1 -- " + "x" * 100_000)
+
+
+def test_room_is_held_and_given_up_once(tmp_path: Path) -> None:
+    database, held = tmp_path / "queries.db", tmp_path / "queries.db.reserve"
+    reserve = Reserve(database)
+    assert held.stat().st_blocks * 512 >= RESERVE_BYTES
+    assert reserve.give_up()
+    assert not held.exists()
+    assert not reserve.give_up()
+    reserve.take()
+    assert held.stat().st_blocks * 512 >= RESERVE_BYTES
+
+
+def test_no_room_is_taken_where_it_is_scarce_and_what_was_held_before_still_is(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    Reserve(tmp_path / "before.db")
+    scarce = SimpleNamespace(f_bavail=PLENTY_BYTES - 1, f_frsize=1)
+    monkeypatch.setattr(os, "statvfs", lambda _: scarce)
+    assert not Reserve(tmp_path / "new.db").give_up()
+    assert Reserve(tmp_path / "before.db").give_up()
+
+
+async def test_a_write_on_a_full_disk_has_the_reserve_and_the_next_has_not(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = await Store.open(tmp_path / "queries.db", owner=SERVER)
+    connection = store._writer._connection
+
+    def limit(pages: int) -> None:
+        connection.connection.cursor().execute(f"PRAGMA max_page_count = {pages}")
+
+    def give_up(reserve: Reserve) -> bool:
+        freed = real(reserve)
+        if freed:
+            (present,) = connection.connection.cursor().execute("PRAGMA page_count").fetchone()
+            limit(present + 40)
+        return freed
+
+    real = Reserve.give_up
+    monkeypatch.setattr(Reserve, "give_up", give_up)
+    monkeypatch.setattr(Reserve, "take", lambda _: None)
+    # SQLite makes that the present size.
+    await store._writer.write(lambda _: limit(1))
+    assert await store.submit(query(1, asked=BIG)) == (query(1, asked=BIG), False)
+    assert not (tmp_path / "queries.db.reserve").exists()
+    later = [store.submit(query(number, asked=BIG)) for number in range(2, 5)]
+    refusals = await asyncio.gather(*later, return_exceptions=True)
+    assert any(isinstance(each, QueryEngineError) and "full" in str(each) for each in refusals)
+    await store.close()
