@@ -61,11 +61,16 @@ def line(status: QueryStatus) -> str:
     if status.fraction is not None:
         parts.append(f"{status.fraction:.0%}")
     if status.rows:
-        parts.append(f"{status.rows:,} rows")
+        parts.append(count_text(status.rows, "row"))
         parts.append(byte_text(status.bytes))
     if status.execution_seconds:
         parts.append(f"{status.execution_seconds:.1f} s")
     return ", ".join(parts)
+
+
+def count_text(count: int, noun: str) -> str:
+    """So many of something, for people."""
+    return f"{count:,} {noun}" if count == 1 else f"{count:,} {noun}s"
 
 
 def byte_text(count: int) -> str:

@@ -25,7 +25,7 @@ from queryengine.cli.options import (
     User,
 )
 from queryengine.cli.output import WIDE, write_all, writer_to
-from queryengine.cli.progress import byte_text, line
+from queryengine.cli.progress import byte_text, count_text, line
 from queryengine.client import QueryStatus
 from queryengine.domain.clock import SystemClock
 from queryengine.domain.lifecycle import QueryState
@@ -240,6 +240,10 @@ def _moment(value: dt.datetime) -> str:
     return value.isoformat(timespec="milliseconds")
 
 
+def _stored(found: QueryStatus) -> str:
+    return f"{count_text(found.rows, 'row')} in {count_text(found.pages, 'page')}, {byte_text(found.bytes)}"
+
+
 _DETAILS: tuple[tuple[str, Callable[[QueryStatus], Any]], ...] = (
     ("query", lambda found: found.query_id),
     ("state", line),
@@ -249,7 +253,7 @@ _DETAILS: tuple[tuple[str, Callable[[QueryStatus], Any]], ...] = (
     ("error", lambda found: found.failure()),
     ("queued for", lambda found: f"{found.queue_seconds:.3f} s"),
     ("ran for", lambda found: f"{found.execution_seconds:.3f} s" if found.start_time else None),
-    ("stored", lambda found: f"{found.rows:,} rows in {found.pages:,} pages, {byte_text(found.bytes)}"),
+    ("stored", _stored),
     ("scanned rows", lambda found: found.rows_scanned),
     ("scanned bytes", lambda found: found.bytes_scanned),
     ("submitted", lambda found: found.submit_time),

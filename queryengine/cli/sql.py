@@ -17,7 +17,7 @@ from queryengine.cli.hints import command
 from queryengine.cli.interrupt import interrupted_by
 from queryengine.cli.options import DEFAULT_SERVER, DEFAULT_TENANT, Format, Output, Server, Tenant, User
 from queryengine.cli.output import TableWriter, Writer, writer_to
-from queryengine.cli.progress import Progress
+from queryengine.cli.progress import Progress, count_text
 from queryengine.client import (
     Client,
     LimitReached,
@@ -150,7 +150,7 @@ def _note(result: QueryResult, writer: Writer, client: Client) -> None:
             rest = command(client.connection, "fetch", result.query_id, "--offset", str(writer.shown))
             notes.append(f"{writer.shown} of {total:,} rows; the rest: {rest}, or all with --format csv")
         else:
-            notes.append("1 row" if total == 1 else f"{total:,} rows")
+            notes.append(count_text(total, "row"))
     if end is not None and end.truncated:
         notes.append(f"the result was cut: {end.truncation_reason.lower().replace('_', ' ')} reached")
     console = Console(stderr=True, highlight=False, soft_wrap=True, style="dim")

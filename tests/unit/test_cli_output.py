@@ -14,7 +14,7 @@ from hypothesis import given
 from queryengine.cli import hints, jsontext, options
 from queryengine.cli.failures import pointed
 from queryengine.cli.output import CsvWriter, write_all
-from queryengine.cli.progress import byte_text
+from queryengine.cli.progress import byte_text, count_text
 from queryengine.client import Connection
 from queryengine.domain.errors import Position
 from tests.unit.arrow_strategies import batches
@@ -146,3 +146,8 @@ def test_a_command_to_paste_is_called_as_this_one_was(
 
     expected = "queryengine" if is_on_the_path else typed
     assert hints.command(connection, "ps") == f"""{expected} ps --tenant 'it'"'"'s'"""
+
+
+@pytest.mark.parametrize(("count", "text"), [(0, "0 rows"), (1, "1 row"), (2, "2 rows"), (12_345, "12,345 rows")])
+def test_counts_read_as_people_say_them(count: int, text: str) -> None:
+    assert count_text(count, "row") == text

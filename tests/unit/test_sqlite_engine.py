@@ -218,3 +218,12 @@ def test_batches_of_wide_rows_have_few(engine: SQLAlchemyEngine, expression: str
     found = sizes(engine, many(expression, 900))
     assert sum(rows for rows, _ in found) == 900
     assert max(size for _, size in found) < 70_000_000
+
+
+def test_a_syntax_error_is_told_in_words() -> None:
+    with pytest.raises(QueryEngineError) as caught:
+        SQLAlchemyEngine.check("SELEC * FROM t", {"url": "sqlite:////data/x.db"})
+    assert (caught.value.failure.reason, caught.value.failure.message) == (
+        Reason.SYNTAX_ERROR,
+        "syntax error near 'FROM'",
+    )
