@@ -62,6 +62,7 @@ class Files:
             self._lock = FileLock(path)
         except OSError as cause:
             raise StoreUnusable(f"{path} cannot be used: {cause}") from cause
+        self.reserve = Reserve(path)
         self.writing = _engine(path, pool_size=1)
         sa.event.listen(self.writing, "begin", _begin_immediate)
         self.reading = _engine(path, pool_size=read_connections)
@@ -77,10 +78,11 @@ class Files:
         except BaseException:
             self.close()
             raise
-        self.reserve = Reserve(path)
+        self.reserve.take()
 
     def close(self) -> None:
         """Idempotent."""
+        self.reserve.give_up()
         self.reading.dispose()
         self.writing.dispose()
         self._lock.release()

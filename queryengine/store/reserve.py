@@ -24,14 +24,13 @@ class Reserve:
     def __init__(self, database: Path) -> None:
         self._path = database.with_name(database.name + ".reserve")
         self._is_held = False
-        self.take()
 
     def take(self) -> None:
         """Hold the room, unless it is held or the disk has not plenty of it."""
         if self._is_held:
             return
         with contextlib.suppress(FileNotFoundError):
-            # Left by the server before; the disk may be full by now.
+            # Left by a server that was killed; the disk may be full by now.
             self._is_held = self._path.stat().st_blocks * BLOCK_BYTES >= RESERVE_BYTES
         if self._is_held:
             return

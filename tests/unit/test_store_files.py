@@ -104,7 +104,7 @@ async def test_any_file_name_will_do(tmp_path: Path, name: str) -> None:
     for _ in range(2):
         store = await Store.open(tmp_path / name, owner="server-1")
         await store.close()
-    assert names(tmp_path) == {name, f"{name}.lock", f"{name}.reserve"}
+    assert names(tmp_path) == {name, f"{name}.lock"}
 
 
 async def test_a_failed_open_holds_nothing(path: Path, files: Files) -> None:

@@ -18,6 +18,7 @@ BIG = spec(sql="SELECT 1 -- " + "x" * 100_000)
 def test_room_is_held_and_given_up_once(tmp_path: Path) -> None:
     database, held = tmp_path / "queries.db", tmp_path / "queries.db.reserve"
     reserve = Reserve(database)
+    reserve.take()
     assert held.stat().st_blocks * 512 >= RESERVE_BYTES
     assert reserve.give_up()
     assert not held.exists()
@@ -29,17 +30,21 @@ def test_room_is_held_and_given_up_once(tmp_path: Path) -> None:
 def test_no_room_is_taken_where_it_is_scarce_and_what_was_held_before_still_is(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    Reserve(tmp_path / "before.db")
+    Reserve(tmp_path / "before.db").take()
     scarce = SimpleNamespace(f_bavail=PLENTY_BYTES - 1, f_frsize=1)
     monkeypatch.setattr(os, "statvfs", lambda _: scarce)
-    assert not Reserve(tmp_path / "new.db").give_up()
-    assert Reserve(tmp_path / "before.db").give_up()
+    for name, held in (("new.db", False), ("before.db", True)):
+        reserve = Reserve(tmp_path / name)
+        reserve.take()
+        assert reserve.give_up() is held
 
 
 async def test_a_write_on_a_full_disk_has_the_reserve_and_the_next_has_not(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    held = tmp_path / "queries.db.reserve"
     store = await Store.open(tmp_path / "queries.db", owner=SERVER)
+    assert held.exists()
     connection = store._writer._connection
 
     def limit(pages: int) -> None:
@@ -58,7 +63,7 @@ async def test_a_write_on_a_full_disk_has_the_reserve_and_the_next_has_not(
     # SQLite makes that the present size.
     await store._writer.write(lambda _: limit(1))
     assert await store.submit(query(1, asked=BIG)) == (query(1, asked=BIG), False)
-    assert not (tmp_path / "queries.db.reserve").exists()
+    assert not held.exists()
     later = [store.submit(query(number, asked=BIG)) for number in range(2, 5)]
     refusals = await asyncio.gather(*later, return_exceptions=True)
     assert any(isinstance(each, QueryEngineError) and "full" in str(each) for each in refusals)
