@@ -50,6 +50,7 @@ DUCKDB = EngineCase(
         ("SET threads = 1", Reason.STATEMENT_NOT_ALLOWED),
         ("USE memory", Reason.STATEMENT_NOT_ALLOWED),
         ("COPY t TO 'x'", Reason.STATEMENT_NOT_ALLOWED),
+        ("SELECT " + "(" * 3000 + "1" + ")" * 3000, Reason.STATEMENT_TOO_COMPLEX),
         ("EXPORT DATABASE 'x'", Reason.STATEMENT_NOT_ALLOWED),
         ("LOAD json", Reason.STATEMENT_NOT_ALLOWED),
         ("CALL pragma_version()", Reason.STATEMENT_NOT_ALLOWED),

@@ -42,6 +42,8 @@ _ERRORS: Final[Mapping[str, Reason]] = {
 }
 """By the first words of the message. What is not listed is the engine's own trouble: ENGINE_ERROR."""
 
+_TOO_DEEP: Final = "Max expression depth limit"
+
 _KIND: Final = re.compile(r"([A-Za-z ]+?) Error: (.*)", re.DOTALL)
 
 
@@ -81,6 +83,9 @@ def translated(cause: BaseException, sql: str, *, skipped: int = 0) -> QueryEngi
     if not isinstance(cause, duckdb.Error | OSError):
         return error(Reason.ENGINE_ERROR, f"{type(cause).__name__}: {cause}")
     facts = told(cause)
+    if _TOO_DEEP in facts.message:
+        # DuckDB would have a setting changed, which nobody may.
+        return error(Reason.STATEMENT_TOO_COMPLEX, "the statement is nested too deeply")
     position = position_of_byte(sql, facts.offset - skipped) if facts.offset is not None else None
     return error(_reason(facts), facts.message, position=position)
 
