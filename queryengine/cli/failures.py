@@ -10,6 +10,7 @@ from rich.console import Console
 from rich.text import Text
 
 from queryengine.cli.hints import program
+from queryengine.cli.visible import visible
 from queryengine.client.errors import (
     LimitReached,
     NotFound,
@@ -82,7 +83,7 @@ def reported(server: str, *, sql: str = "") -> Iterator[None]:
         errors = error_console()
         errors.print(_message(error, server))
         for note in getattr(error, "__notes__", ()):
-            errors.print(Text(f"  {note}", "dim"))
+            errors.print(Text(f"  {visible(note)}", "dim"))
         if sql and error.position is not None:
             errors.print(pointed(sql, error.position))
         raise typer.Exit(exit_code(error)) from error
@@ -103,7 +104,7 @@ def error_console() -> Console:
 def _message(error: QueryEngineClientError, server: str) -> Text:
     if isinstance(error, ServiceUnavailable) and not error.reason:
         text = f"no server at {server}; start one with `{program()} serve`, or name another with --server"
-        return Text.assemble(("error: ", "bold red"), text, (f"\n  {error.message}", "dim"))
+        return Text.assemble(("error: ", "bold red"), text, (f"\n  {visible(error.message)}", "dim"))
     if error.code is grpc.StatusCode.UNIMPLEMENTED:
         # Whoever answers speaks gRPC, such as the health port.
         text = f"{server} does not serve queryengine; `{program()} serve` prints the address to use, after gRPC"
@@ -111,7 +112,7 @@ def _message(error: QueryEngineClientError, server: str) -> Text:
     parts: list[str | tuple[str, str]] = [("error: ", "bold red")]
     if error.reason:
         parts.append((f"{error.reason}: ", "red"))
-    parts.append(error.message)
+    parts.append(visible(error.message))
     if error.sql_state:
         parts.append((f" (SQLSTATE {error.sql_state})", "dim"))
     if error.retry_after is not None:
@@ -130,7 +131,9 @@ def pointed(sql: str, position: Position) -> Text:
     column = min(position.column - 1, len(line))
     first = max(0, column - CONTEXT_CHARACTERS)
     # A tab is shown as one space, so that the caret stands under its character.
-    shown = line[first : column + CONTEXT_CHARACTERS].replace("\t", " ")
-    pad = " " * (column - first)
+    before, after = (
+        visible(part.replace("\t", " ")) for part in (line[first:column], line[column : column + CONTEXT_CHARACTERS])
+    )
+    shown, pad = before + after, " " * len(before)
     label = f"  {position.line} | "
     return Text.assemble((label, "dim"), shown, "\n", (" " * (len(label) - 2) + "| ", "dim"), pad, ("^", "bold red"))

@@ -9,6 +9,7 @@ from typing import Annotated, Any, TypeAlias
 
 import typer
 
+from queryengine.cli.visible import visible
 from queryengine.client import Client, QueryEngineClientError
 from queryengine.client.channel import DEFAULT_TARGET
 
@@ -69,7 +70,7 @@ def client(server: str, tenant: str, user: str, *, say: Callable[[str], None] = 
 
     def on_retry(error: QueryEngineClientError) -> None:
         # Without a reason nobody answered.
-        say(f"{error.message if error.reason else f'no answer from {server}'}, trying again")
+        say(f"{visible(error.message) if error.reason else f'no answer from {server}'}, trying again")
 
     try:
         return Client(server, tenant=tenant, user=user, on_retry=on_retry)

@@ -18,6 +18,7 @@ from rich.text import Text
 from queryengine.cli import jsontext
 from queryengine.cli.failures import ExitCode, ended
 from queryengine.cli.options import Format
+from queryengine.cli.visible import visible
 from queryengine.codec.types import is_text
 
 TABLE_ROWS = 40
@@ -147,7 +148,7 @@ class TableWriter(Writer):
         table = Table(show_edge=False)
         for field in self._schema:
             is_number = any(test(field.type) for test in NUMBERS)
-            table.add_column(Text(field.name), justify="right" if is_number else "left", overflow="ellipsis")
+            table.add_column(Text(visible(field.name)), justify="right" if is_number else "left", overflow="ellipsis")
         for batch in self._batches:
             for row in zip(*(_cells(column) for column in batch.columns), strict=True):
                 table.add_row(*row)
@@ -236,4 +237,4 @@ def _text(value: Any) -> str | None:
 
 def _cells(column: pa.Array) -> list[Text]:
     texts = (_text(value) for value in jsontext.values(column))
-    return [Text("NULL", style="dim") if text is None else Text(text) for text in texts]
+    return [Text("NULL", style="dim") if text is None else Text(visible(text)) for text in texts]

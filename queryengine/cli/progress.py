@@ -7,6 +7,7 @@ from typing import Self
 from rich.console import Console
 from rich.status import Status
 
+from queryengine.cli.visible import visible
 from queryengine.client import QueryStatus
 from queryengine.domain.lifecycle import QueryState
 
@@ -57,7 +58,7 @@ def line(status: QueryStatus) -> str:
         if status.queue_depth is not None:
             parts.append(f"{status.queue_depth} waiting for {status.engine}")
         if status.waiting_reason:
-            parts[-1] += f": {status.waiting_reason}"
+            parts[-1] += f": {visible(status.waiting_reason)}"
     if status.fraction is not None:
         parts.append(f"{status.fraction:.0%}")
     if status.rows:

@@ -26,6 +26,7 @@ from queryengine.cli.options import (
 )
 from queryengine.cli.output import WIDE, write_all, writer_to
 from queryengine.cli.progress import byte_text, count_text, line
+from queryengine.cli.visible import visible
 from queryengine.client import QueryStatus
 from queryengine.domain.clock import SystemClock
 from queryengine.domain.lifecycle import QueryState
@@ -69,7 +70,7 @@ def ps(
     for status in listed.queries:
         spent = status.queue_seconds + status.execution_seconds
         cells = (status.query_id, status.state, status.engine, f"{status.rows:,}", f"{spent:.1f} s")
-        table.add_row(*cells, Text(status.sql_preview))
+        table.add_row(*cells, Text(visible(status.sql_preview)))
     _print_table(table)
     if listed.next_page_token:
         typer.echo("(there are more; --size shows up to 1000)", err=True)
@@ -213,7 +214,7 @@ def engines(
             "up" if engine.available else "down",
             ", ".join(takes) or "none",
             ", ".join(does) or "nothing more",
-            Text(engine.detail),
+            Text(visible(engine.detail)),
         )
     _print_table(table)
 
@@ -274,5 +275,5 @@ def _details(found: QueryStatus) -> str:
     for name, get in _DETAILS:
         value = _jsonable(get(found))
         if value is not None:
-            lines.append(f"{name:<16}{value}")
+            lines.append(f"{name:<16}{visible(str(value))}")
     return "\n".join(lines)

@@ -13,8 +13,9 @@ from hypothesis import given
 
 from queryengine.cli import hints, jsontext, options
 from queryengine.cli.failures import pointed
-from queryengine.cli.output import CsvWriter, write_all
+from queryengine.cli.output import CsvWriter, TableWriter, write_all
 from queryengine.cli.progress import byte_text, count_text
+from queryengine.cli.visible import visible
 from queryengine.client import Connection
 from queryengine.domain.errors import Position
 from tests.unit.arrow_strategies import batches
@@ -151,3 +152,15 @@ def test_a_command_to_paste_is_called_as_this_one_was(
 @pytest.mark.parametrize(("count", "text"), [(0, "0 rows"), (1, "1 row"), (2, "2 rows"), (12_345, "12,345 rows")])
 def test_counts_read_as_people_say_them(count: int, text: str) -> None:
     assert count_text(count, "row") == text
+
+
+def test_what_a_terminal_would_obey_is_shown_instead() -> None:
+    hostile = "\x1b]0;title\x07\x1b[2Jred\x9b31m"
+    shown = "\\x1b]0;title\\x07\\x1b[2Jred\\x9b31m"
+    assert visible(f"{hostile}\nline\ttab ü☃") == f"{shown}\nline\ttab ü☃"
+    sink = io.BytesIO()
+    writer = TableWriter(sink)
+    write_all(writer, pa.schema([(hostile, pa.string())]), [pa.record_batch({hostile: [hostile]})])
+    writer.finish()
+    assert sink.getvalue().decode().count(shown) == 2
+    assert b"\x1b" not in sink.getvalue()
