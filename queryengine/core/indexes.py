@@ -14,7 +14,7 @@ from queryengine.results.index import PageIndex
 from queryengine.results.spool import Spool
 
 END_SECONDS: Final = 5.0
-"""How long a reader whose rows were removed waits to be told why. They are removed before the end is written."""
+"""How long a reader whose rows were removed waits to be told why. They are removed before the end is told."""
 
 
 class Indexes:
