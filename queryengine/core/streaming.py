@@ -232,22 +232,25 @@ class Streams:
     ) -> AsyncIterator[bytes]:
         """One stored page, from a row on, as messages that fit."""
         entry = index[number]
-        if as_rows or row > entry.start_row:
+        while row < entry.end_row and (as_rows or row > entry.start_row):
+            # What is cut waits here for the reader, so in a crowd it is as little as a chunk.
+            row_limit = max(1, entry.row_count * self._part_bytes() // max(1, entry.payload_length))
             order = CutOrder(
                 directory=index.directory,
                 entries=(entry,),
                 start_row=row,
-                row_limit=entry.end_row - row,
+                row_limit=min(row_limit, entry.end_row - row),
                 bytes_max=self._limits.message_bytes_max,
                 as_rows=as_rows,
                 one_page=False,
             )
             for page in await self._clerk.cut(order):
+                row = page.start_row + page.row_count
                 for message in cut_messages(page, self._limits):
                     yield message
+        if row >= entry.end_row:
             return
-        crowded = self._readers.total() > self._limits.whole_page_streams
-        part_bytes = self._limits.chunk_bytes if crowded else self._limits.message_bytes_max
+        part_bytes = self._part_bytes()
         if entry.length <= part_bytes:
             yield await reader.message(number)
             return
@@ -257,6 +260,11 @@ class Streams:
                 number, chunk * part_bytes, min(part_bytes, entry.payload_length - chunk * part_bytes)
             )
             yield _chunk_message(entry, part, chunk, count)
+
+    def _part_bytes(self) -> int:
+        """How much of a page is held for a reader at a time."""
+        crowded = self._readers.total() > self._limits.whole_page_streams
+        return self._limits.chunk_bytes if crowded else self._limits.message_bytes_max
 
     @contextmanager
     def _joined(self, live: LiveQuery) -> Iterator[None]:

@@ -14,6 +14,8 @@ import grpc
 import pytest
 
 from queryengine.v1 import query_service_pb2 as pb
+from queryengine.v1.result_pb2 import PAGE_FORMAT_ARROW as ARROW
+from queryengine.v1.result_pb2 import PAGE_FORMAT_ROWS as TYPED
 from tests.server_process import ServerProcess, server_process
 from tests.support import Api, until
 
@@ -24,10 +26,10 @@ SETTLED_SECONDS = 1.0
 READERS_PER_CONNECTION = 10
 
 
-async def stalled(connection: grpc.aio.Channel, query_id: str) -> grpc.aio.UnaryStreamCall:
+async def stalled(connection: grpc.aio.Channel, query_id: str, page_format: int) -> grpc.aio.UnaryStreamCall:
     """A stream of which two pages were read, and no more will be."""
     call = Api(connection, "stall").stub.StreamResults(
-        pb.StreamResultsRequest(query_id=query_id), metadata=(("x-tenant-id", "stall"),)
+        pb.StreamResultsRequest(query_id=query_id, format=page_format), metadata=(("x-tenant-id", "stall"),)
     )
     pages = 0
     while pages < 2:
@@ -54,8 +56,14 @@ async def settled_bytes(server: ServerProcess) -> int:
 
 
 @pytest.mark.timeout(300)
-@pytest.mark.parametrize(("readers", "most_mib"), [(1, 64), (200, 128)])
-async def test_memory_is_bounded_and_others_are_served(tmp_path: Path, readers: int, most_mib: int) -> None:
+@pytest.mark.parametrize(
+    ("readers", "page_format", "most_mib"),
+    [(1, ARROW, 64), (200, ARROW, 128), (1, TYPED, 64), (50, TYPED, 64)],
+    ids=["1-64", "200-128", "1-64-typed", "50-64-typed"],
+)
+async def test_memory_is_bounded_and_others_are_served(
+    tmp_path: Path, readers: int, page_format: int, most_mib: int
+) -> None:
     with server_process(tmp_path, limits={"tenant_streams": 500}) as server:
         server.start()
         async with grpc.aio.insecure_channel(server.address) as channel:
@@ -67,7 +75,9 @@ async def test_memory_is_bounded_and_others_are_served(tmp_path: Path, readers: 
             channels = [own_connection(server.address) for _ in range(connections)]
             opened = [await each.__aenter__() for each in channels]
             try:
-                calls = [await stalled(opened[number % connections], query_id) for number in range(readers)]
+                calls = [
+                    await stalled(opened[number % connections], query_id, page_format) for number in range(readers)
+                ]
                 grown = await settled_bytes(server) - before
                 assert grown < most_mib * MIB, f"{readers} stalled readers cost {grown / MIB:.0f} MiB"
                 # Another tenant is served as if nobody stalled.
