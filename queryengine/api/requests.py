@@ -188,6 +188,10 @@ def to_states(request: query_service_pb2.ListQueriesRequest) -> list[QueryState]
     return [_choice(_QUERY_STATES, state, "states") for state in request.states]
 
 
+def to_labels(request: query_service_pb2.ListQueriesRequest) -> dict[str, str]:
+    return _mapping(request.labels, "labels", 63, 255)
+
+
 def to_list_size(request: query_service_pb2.ListQueriesRequest) -> int:
     size = _not_negative(request.page_size, "page_size")
     return min(size or LIST_SIZE_DEFAULT, LIST_SIZE_MAX)

@@ -22,6 +22,7 @@ from queryengine.api.requests import (
     microseconds,
     submitted_id,
     to_cursor,
+    to_labels,
     to_list_size,
     to_read,
     to_spec,
@@ -180,7 +181,7 @@ class Servicer:
         found = await self._queries.list(
             caller.tenant,
             states=to_states(request),
-            labels=dict(request.labels),
+            labels=to_labels(request),
             engine=request.engine,
             before=_before(request.page_token),
             limit=size + 1,
@@ -288,6 +289,9 @@ def _before(token: str) -> tuple[int, str] | None:
         return None
     try:
         submit_us, _, query_id = base64.urlsafe_b64decode(token.encode()).decode().partition(":")
-        return int(submit_us), query_id
-    except (ValueError, binascii.Error, UnicodeError) as cause:
+        found = int(submit_us)
+        # SQLite has no larger numbers.
+        found.to_bytes(8, signed=True)
+        return found, query_id
+    except (ValueError, OverflowError, binascii.Error, UnicodeError) as cause:
         raise invalid("page_token", "is not a token of an earlier answer") from cause

@@ -10,7 +10,13 @@ from queryengine.domain.errors import Failure, Reason
 
 DOMAIN: Final = "queryengine"
 MESSAGE_BYTES_MAX: Final = 4096
-"""Statuses travel as headers, which clients bound at 8 to 16 KiB."""
+"""Of a message inside a reply."""
+HEADER_BYTES_MAX: Final = 2048
+"""Of a message in a status. Statuses travel as headers, which clients bound at 8 KiB: once as text, in which gRPC
+writes each byte beyond ASCII as three, and once in the details.
+"""
+DETAIL_BYTES_MAX: Final = 256
+"""Of any other text in the details."""
 
 STATUS_CODES: Final = {code.value[0]: code for code in grpc.StatusCode}
 
@@ -19,23 +25,24 @@ _QUOTAS: Final = frozenset({Reason.TENANT_QUEUE_FULL, Reason.TENANT_STREAM_LIMIT
 
 def to_status(failure: Failure) -> status_pb2.Status:
     """The failure as google.rpc.Status: ErrorInfo always; RetryInfo, BadRequest and QuotaFailure where they apply."""
-    metadata = {key: value[:512] for key, value in failure.metadata.items()}
+    metadata = {key: shortened(value, DETAIL_BYTES_MAX) for key, value in failure.metadata.items()}
     if failure.sql_state:
         metadata["sql_state"] = failure.sql_state
     if failure.position is not None:
         metadata["line"] = str(failure.position.line)
         metadata["column"] = str(failure.position.column)
-    message = shortened(failure.message)
+    message = _as_header(failure.message)
+    brief = shortened(message, DETAIL_BYTES_MAX)
     details = [error_details_pb2.ErrorInfo(reason=failure.reason.value, domain=DOMAIN, metadata=metadata)]
     if failure.retry_after_seconds is not None:
         delay = duration_pb2.Duration(nanos=int(failure.retry_after_seconds % 1 * 1e9))
         delay.seconds = int(failure.retry_after_seconds)
         details.append(error_details_pb2.RetryInfo(retry_delay=delay))
     if failure.reason is Reason.INVALID_FIELD:
-        violation = error_details_pb2.BadRequest.FieldViolation(field=metadata.get("field", ""), description=message)
+        violation = error_details_pb2.BadRequest.FieldViolation(field=metadata.get("field", ""), description=brief)
         details.append(error_details_pb2.BadRequest(field_violations=[violation]))
     if failure.reason in _QUOTAS:
-        quota = error_details_pb2.QuotaFailure.Violation(subject="tenant", description=message)
+        quota = error_details_pb2.QuotaFailure.Violation(subject="tenant", description=brief)
         details.append(error_details_pb2.QuotaFailure(violations=[quota]))
     packed = []
     for detail in details:
@@ -52,9 +59,21 @@ async def abort(context: "grpc.aio.ServicerContext[object, object]", failure: Fa
     raise AssertionError("abort returned")
 
 
-def shortened(message: str) -> str:
-    """A message that fits in headers."""
+def shortened(message: str, bytes_max: int = MESSAGE_BYTES_MAX) -> str:
+    """A message of about so many bytes of UTF-8 at the most."""
     encoded = message.encode("utf-8", "replace")
-    if len(encoded) <= MESSAGE_BYTES_MAX:
+    if len(encoded) <= bytes_max:
         return encoded.decode()
-    return encoded[:MESSAGE_BYTES_MAX].decode("utf-8", "ignore") + "…"
+    return encoded[:bytes_max].decode("utf-8", "ignore") + "…"
+
+
+def _as_header(message: str) -> str:
+    """As much of a message as gRPC writes into HEADER_BYTES_MAX bytes. The status of the query has more of it."""
+    text = shortened(message, HEADER_BYTES_MAX)
+    size = 0
+    for number, character in enumerate(text):
+        plain = " " <= character <= "~" and character != "%"
+        size += 1 if plain else 3 * len(character.encode())
+        if size > HEADER_BYTES_MAX:
+            return text[:number] + "…"
+    return text

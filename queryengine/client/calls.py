@@ -83,6 +83,10 @@ class SubmitOptions(TypedDict, total=False):
 
 
 def submit(sql: str, parameters: Parameters, options: SubmitOptions) -> Call[query_service_pb2.SubmitResponse]:
+    """Raises TypeError for an option that is none: a misspelt limit would be no limit."""
+    unknown = sorted(set(options) - SubmitOptions.__annotations__.keys())
+    if unknown:
+        raise TypeError(f"unknown options: {', '.join(unknown)}; known: {', '.join(SubmitOptions.__annotations__)}")
     request = query_service_pb2.SubmitRequest(
         query_id=options.get("query_id") or str(uuid.uuid4()),
         sql=sql,

@@ -103,9 +103,11 @@ class Fetching:
         index = await self._readable_index(live)
         if cursor.attempt and cursor.attempt != index.attempt:
             raise restarted(index.attempt)
+        total_rows = index.totals.rows if index.totals is not None else None
+        if live.is_final and (index.schema is None or (total_rows is None and cursor.offset >= index.rows)):
+            raise error(Reason.RESULT_LOST, "stored rows are missing; submit the query again")
         if index.schema is None:
             raise _not_ready(0)
-        total_rows = index.totals.rows if index.totals is not None else None
         size = cursor.size
         page: CutPage | None = None
         if cursor.offset < index.rows:

@@ -91,13 +91,14 @@ class Janitor:
         return ended
 
     async def keep_sweeping(self) -> None:
-        """Sweep for ever."""
+        """Sweep for ever, whatever fails: without a janitor nothing would expire."""
         while True:
             try:
                 await self.sweep()
-            except QueryEngineError as cause:
+                await self._pause()
+            except (QueryEngineError, OSError) as cause:
                 logger.warning("sweep put off: %s", cause)
-            await self._pause()
+                await asyncio.sleep(URGENT_SECONDS)
 
     async def _pause(self) -> None:
         """Return when it is time for the next sweep, which is sooner while room is scarce. A spool that fills up does

@@ -51,8 +51,12 @@ class SpoolMeter:
         self._add(folder, -size)
 
     def fullness(self) -> float:
-        """Part of the room that is used, 0 to 1."""
-        room = self._total + self._spool.free_bytes()
+        """Part of the room that is used, 0 to 1. Raises STORE_UNAVAILABLE when the disk does not tell."""
+        try:
+            room = self._total + self._spool.free_bytes()
+        except OSError as cause:
+            message = f"the spool cannot be used now: {cause.strerror}"
+            raise error(Reason.STORE_UNAVAILABLE, message, retry_after_seconds=RETRY_SECONDS) from cause
         if self._limits.spool_bytes_max is not None:
             room = min(room, self._limits.spool_bytes_max)
         return min(1.0, self._total / room) if room > 0 else 1.0

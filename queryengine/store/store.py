@@ -239,7 +239,7 @@ class Store:
             try:
                 with self._files.reading.connect() as connection:
                     return work(connection)
-            except sa.exc.OperationalError as cause:
+            except sa.exc.DatabaseError as cause:
                 raise unavailable(cause) from cause
 
         return await asyncio.get_running_loop().run_in_executor(self._readers, read)

@@ -94,26 +94,33 @@ class Clerk:
 
     async def _request(self, header: dict[str, Any], timeout_seconds: float, lost: QueryEngineError) -> list[Frame]:
         async with self._turn:
-            process = await self._started()
-            finished = False
             try:
-                async with asyncio.timeout(timeout_seconds):
-                    process.send(encode(header))
-                    frames = await _replies(process)
-                finished = frames is not None
+                # A process may die of something else than what it is asked; a second one does not.
+                frames = await self._answer(header, timeout_seconds) or await self._answer(header, timeout_seconds)
             except TimeoutError:
                 frames = None
-            finally:
-                # A request that was not read to its end, also one whose caller left, leaves the process out of step.
-                if not finished:
-                    self._process = None
-                    await asyncio.shield(process.close())
         if frames is None:
             raise lost
         failure = frames[-1].header.get("failure")
         if failure is not None:
             raise QueryEngineError(Failure.from_json(failure))
         return frames[:-1]
+
+    async def _answer(self, header: dict[str, Any], timeout_seconds: float) -> list[Frame] | None:
+        """None when the process died over it; raises TimeoutError."""
+        process = await self._started()
+        finished = False
+        try:
+            async with asyncio.timeout(timeout_seconds):
+                process.send(encode(header))
+                frames = await _replies(process)
+            finished = frames is not None
+        finally:
+            # A request that was not read to its end, also one whose caller left, leaves the process out of step.
+            if not finished:
+                self._process = None
+                await asyncio.shield(process.close())
+        return frames
 
     async def _started(self) -> WorkerProcess:
         if self._process is not None and self._process.is_gone:

@@ -192,7 +192,8 @@ async def test_what_is_lost_is_known_to_be_and_can_be_given_up(tmp_path: Path, p
     {**IN_A_PAGE, **IN_THE_FILES}[place](result)
     async with running(tmp_path) as api:
         assert (await api.status(query_id)).result_state == RESULT_STATE_READY
-        assert (await refused(api.stream(query_id))).reason == "RESULT_LOST"
+        offset = result.page.start_row if place in IN_A_PAGE else COUNT - 1
+        assert (await refused(api.fetch(query_id, offset=offset))).reason == "RESULT_LOST"
         status = await api.status(query_id)
         assert (status.state, status.result_state) == (COMPLETED, RESULT_STATE_LOST)
         # The same Submit finds the query, and no rows in its reply.

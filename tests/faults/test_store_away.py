@@ -10,6 +10,7 @@ import pytest
 from google.protobuf.timestamp_pb2 import Timestamp
 
 from queryengine.app import Service
+from queryengine.core import janitor
 from queryengine.domain.errors import Reason, error
 from queryengine.domain.lifecycle import Event
 from queryengine.domain.query import Query
@@ -137,3 +138,28 @@ async def test_a_full_spool_ends_a_query_that_runs(beside: Beside, gate: Gate) -
     assert (await api.ended(small)).error.reason == "SPOOL_FULL"
     assert (await api.status(large)).state == COMPLETED
     gate.open()
+
+
+async def test_the_janitor_outlives_a_disk_that_does_not_answer(
+    beside: Beside, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    service, api, _ = beside
+    monkeypatch.setattr(janitor, "URGENT_SECONDS", 0.01)
+    monkeypatch.setattr(janitor, "LOOK_SECONDS", 0.01)
+    spool = service.settings.state.spool
+    swept = asyncio.Event()
+
+    async def sweep(real: Any = service._janitor.sweep) -> None:
+        await real()
+        swept.set()
+
+    monkeypatch.setattr(service._janitor, "sweep", sweep)
+    with caplog.at_level("WARNING", janitor.__name__):
+        spool.rename(tmp_path / "elsewhere")
+        refusal = await refused(api.script(ROWS))
+        assert (refusal.code.name, refusal.reason) == ("UNAVAILABLE", "STORE_UNAVAILABLE")
+        await until(lambda: "sweep put off" in caplog.text, seconds=20)
+    swept.clear()
+    (tmp_path / "elsewhere").rename(spool)
+    await asyncio.wait_for(swept.wait(), 20)
+    await completed(api)

@@ -3,6 +3,7 @@
 The table of ids is driven by the contract itself: an RPC that is added without an entry here fails.
 """
 
+import base64
 from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
@@ -298,3 +299,27 @@ async def test_a_refusal_fits_in_headers(api: Api) -> None:
     assert isinstance(refusal, Refusal)
     assert len(refusal.message) < 5000
     assert refusal.reason == "SYNTAX_ERROR"
+
+
+async def test_a_list_token_that_no_answer_held_is_refused(api: Api) -> None:
+    for text in ("9" * 30 + ":a", "-" + "9" * 30 + ":a", "x:a"):
+        token = base64.urlsafe_b64encode(text.encode()).decode()
+        refusal = await refused(api.stub.ListQueries(pb.ListQueriesRequest(page_token=token), metadata=api.metadata))
+        assert (refusal.reason, refusal.field) == ("INVALID_FIELD", "page_token")
+
+
+async def test_a_filter_of_too_many_labels_is_refused(api: Api) -> None:
+    request = pb.ListQueriesRequest(labels={str(number): "" for number in range(2000)})
+    refusal = await refused(api.stub.ListQueries(request, metadata=api.metadata))
+    assert (refusal.reason, refusal.field) == ("INVALID_FIELD", "labels")
+
+
+@pytest.mark.parametrize("character", ["日", "%", "x", "\n"])
+async def test_a_long_message_fits_in_headers(api: Api, character: str) -> None:
+    sql = f"SELECT CAST('{character * 3000}' AS INT)"
+    query_id = (await api.submit(sql, wait_timeout=WAIT)).status.query_id
+    for _ in range(10):
+        for call in (api.stream(query_id), api.fetch(query_id)):
+            refusal = await refused(call)
+            assert (refusal.code.name, refusal.reason) == ("INVALID_ARGUMENT", "STATEMENT_REJECTED")
+            assert refusal.message.startswith("Conversion Error")

@@ -74,3 +74,18 @@ async def test_a_process_that_died_idle_is_no_fault_of_the_next_text() -> None:
         await clerk.check("lite", "SELECT 1", timeout_seconds=60)
     finally:
         await clerk.close()
+
+
+async def test_a_process_that_dies_over_a_text_is_asked_once_more() -> None:
+    clerk = Clerk({"lite": SQLITE}, TEXT)
+    try:
+        await clerk.start()
+        assert clerk._process is not None
+        process = psutil.Process(clerk._process.pid)
+        process.suspend()
+        checking = asyncio.create_task(clerk.check("lite", "SELECT 1", timeout_seconds=60))
+        await until(clerk._turn.locked)
+        process.kill()
+        await checking
+    finally:
+        await clerk.close()

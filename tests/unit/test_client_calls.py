@@ -145,3 +145,8 @@ def test_wrong_arguments_are_refused_before_any_call(client: Client) -> None:
         Client("http://127.0.0.1:8815")
     with pytest.raises(ValueError, match="printable ASCII"):
         Client(tenant="münchen")
+
+
+def test_an_option_that_is_none_is_refused(client: Client, fake: FakeService) -> None:
+    with pytest.raises(TypeError, match=r"unknown options: row_limits; known: .*row_limit"):
+        client.submit("SELECT 1", row_limits=5)
