@@ -174,7 +174,7 @@ def to_cursor(request: query_service_pb2.FetchPageRequest) -> Cursor:
     position = request.WhichOneof("position")
     if position == "page_token":
         cursor = Cursor.of_token(request.page_token)
-        return Cursor(cursor.attempt, cursor.offset, min(size or cursor.size, PAGE_SIZE_MAX))
+        return cursor.resized(min(size or cursor.size, PAGE_SIZE_MAX))
     size = min(size or PAGE_SIZE_DEFAULT, PAGE_SIZE_MAX)
     offset = 0
     if position == "page":

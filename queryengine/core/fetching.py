@@ -25,21 +25,31 @@ class Cursor:
     attempt: int
     offset: int
     size: int
+    end: int = 0
+    """Of a page that is read backwards: the row it ends before, whatever fits. 0 for one that is read forwards."""
+
+    @classmethod
+    def before(cls, attempt: int, row: int, size: int) -> "Cursor":
+        """The rows right before a row that is not the first."""
+        return cls(attempt, max(0, row - size), size, row)
+
+    def resized(self, size: int) -> "Cursor":
+        return Cursor.before(self.attempt, self.end, size) if self.end else Cursor(self.attempt, self.offset, size)
 
     def token(self) -> str:
-        text = f"{self.attempt}:{self.offset}:{self.size}"
+        text = f"{self.attempt}:{self.offset}:{self.size}:{self.end}"
         return base64.urlsafe_b64encode(text.encode()).decode()
 
     @classmethod
     def of_token(cls, token: str) -> "Cursor":
         """Raises INVALID_FIELD for a token that no answer held."""
         try:
-            attempt, offset, size = base64.urlsafe_b64decode(token.encode()).decode().split(":")
-            cursor = cls(int(attempt), int(offset), int(size))
+            attempt, offset, size, end = base64.urlsafe_b64decode(token.encode()).decode().split(":")
+            cursor = cls(int(attempt), int(offset), int(size), int(end))
         except (ValueError, binascii.Error, UnicodeError) as cause:
             message = "page_token is not a token of an earlier answer"
             raise error(Reason.INVALID_FIELD, message, field="page_token") from cause
-        if cursor.offset < 0 or cursor.size < 1:
+        if cursor.offset < 0 or cursor.size < 1 or (cursor.end and cursor.end <= cursor.offset):
             raise error(Reason.INVALID_FIELD, "page_token is out of range", field="page_token")
         return cursor
 
@@ -108,26 +118,31 @@ class Fetching:
             raise error(Reason.RESULT_LOST, "stored rows are missing; submit the query again")
         if index.schema is None:
             raise _not_ready(0)
-        size = cursor.size
+        start, size = cursor.offset, cursor.size
         page: CutPage | None = None
-        if cursor.offset < index.rows:
-            page = await self._one_page(index, cursor.offset, size, self._message_bytes_max, as_rows=as_rows)
+        if start < index.rows:
+            until = min(cursor.end, index.rows)
+            limit = min(size, until - start) if until else size
+            page = await self._one_page(index, start, limit, self._message_bytes_max, as_rows=as_rows)
+            while start + page.row_count < until:
+                # So many fit in a message: the last ones are asked for.
+                start, limit = until - page.row_count, page.row_count
+                page = await self._one_page(index, start, limit, self._message_bytes_max, as_rows=as_rows)
             if len(page.payload) > self._message_bytes_max:
                 message = "this row is larger than one message; read it with StreamResults"
                 raise error(Reason.ROW_TOO_LARGE, message, limit=self._message_bytes_max)
         elif total_rows is None:
             raise _not_ready(index.rows)
-        elif cursor.offset > 0:
+        elif start > 0:
             raise past_end(total_rows)
-        end = cursor.offset + (page.row_count if page is not None else 0)
+        end = start + (page.row_count if page is not None else 0)
         more = total_rows is None or end < total_rows
-        before = max(0, cursor.offset - size)
         return FetchedPage(
             page=page,
             schema=index.schema,
             attempt=index.attempt,
             next_cursor=Cursor(index.attempt, end, size) if more else None,
-            previous_cursor=(Cursor(index.attempt, before, min(size, cursor.offset)) if cursor.offset > 0 else None),
+            previous_cursor=Cursor.before(index.attempt, start, size) if start > 0 else None,
             total_rows=total_rows,
         )
 

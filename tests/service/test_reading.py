@@ -166,10 +166,12 @@ def forged(text: str) -> str:
         "garbage",
         "%%%",
         forged("1:2"),
-        forged("1:-5:10"),
-        forged("1:0:0"),
-        forged("a:b:c"),
-        forged("1:" + "9" * 30 + ":5"),
+        forged("1:-5:10:0"),
+        forged("1:0:0:0"),
+        forged("1:5:5:3"),
+        forged("1:0:5:" + "9" * 20),
+        forged("a:b:c:d"),
+        forged("1:" + "9" * 30 + ":5:0"),
         "é",
     ],
 )
@@ -180,7 +182,7 @@ async def test_a_token_that_no_answer_held_is_refused(api: Api, token: str) -> N
 
 
 async def test_a_token_of_another_attempt_is_refused(api: Api) -> None:
-    refusal = await refused(api.fetch(await numbers(api, 10), page_token=forged("2:5:5")))
+    refusal = await refused(api.fetch(await numbers(api, 10), page_token=forged("2:5:5:0")))
     assert (refusal.code.name, refusal.reason) == ("ABORTED", "RESULT_RESTARTED")
 
 
@@ -220,6 +222,29 @@ async def test_a_list_can_be_narrowed(api: Api, other: Api, gate: Gate) -> None:
     assert await found(states=[CANCELLED]) == []
     gate.open()
     await api.ended(running)
+
+
+async def test_wide_rows_are_read_backwards_without_a_gap(api: Api) -> None:
+    """Fewer rows than asked for fit in a message; a page that is read backwards ends where the one after it begins."""
+    sql = "SELECT range AS n, repeat('x', 3000) AS s FROM range(3000)"
+    query_id = (await api.submit(sql, wait_timeout=WAIT)).status.query_id
+    page = await api.fetch(query_id, page_size=100_000)
+    forwards = [rows_of(page)]
+    while page.next_page_token:
+        page = await api.fetch(query_id, page_token=page.next_page_token)
+        forwards.append(rows_of(page))
+    assert len(forwards) > 2
+    assert [row for rows in forwards for row in rows] == list(range(3000))
+    backwards = [rows_of(page)]
+    while page.prev_page_token:
+        page = await api.fetch(query_id, page_token=page.prev_page_token)
+        backwards.append(rows_of(page))
+    assert [row for rows in backwards[::-1] for row in rows] == list(range(3000))
+    # A first page that is short for want of rows before it does not make the next ones short.
+    early = await api.fetch(query_id, offset=3, page_size=500)
+    first = await api.fetch(query_id, page_token=early.prev_page_token)
+    assert rows_of(first) == [0, 1, 2]
+    assert rows_of(await api.fetch(query_id, page_token=first.next_page_token)) == list(range(3, 503))
 
 
 async def test_released_rows_are_gone(api: Api, service: Service) -> None:
