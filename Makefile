@@ -4,6 +4,9 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 EXTRAS := clickhouse postgres spark trino
+# Tests wait more than they compute, so more processes than processors pay off. Groups: tests/grouping.py.
+TEST_PROCESSES ?= 3
+SIDE_BY_SIDE := -n $(TEST_PROCESSES) --dist loadgroup --no-loadscope-reorder
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .PHONY: help
@@ -25,8 +28,12 @@ demo: setup ## Start a server, run the main job on real data, show what is pushe
 	$(BIN)/python examples/demo.py
 
 .PHONY: test
-test: setup ## Run the whole test suite
-	$(BIN)/python -m pytest
+test: setup ## Run the whole test suite, in several processes
+	$(BIN)/python -m pytest $(SIDE_BY_SIDE)
+
+.PHONY: test-fast
+test-fast: setup ## Run what needs no engine server: unit tests, and the contract suite over DuckDB and SQLite
+	$(BIN)/python -m pytest $(SIDE_BY_SIDE) -m "not engine_server" tests/unit tests/contract tests/test_*.py
 
 .PHONY: engines
 engines: setup ## Fetch the engine servers that the tests start, once, into a cache folder

@@ -6,6 +6,7 @@ A service that several tests share may hold what it needs; what it holds is chec
 import asyncio
 import gc
 import inspect
+import sys
 import tempfile
 import threading
 import time
@@ -21,8 +22,12 @@ import pytest
 import pytest_asyncio
 
 from queryengine.app import Service
+from tests.grouping import arrange
 from tests.servers.server import shared_processes, stop_all
 from tests.support import COMPLETED, ENGINES, RUNNING, STEP_SECONDS, Api, Gate, new_id, serving, until
+
+# PySpark takes a main module without a file, which is what a process of pytest-xdist has, for a run of its doctests.
+vars(sys.modules["__main__"]).setdefault("__file__", pytest.__file__)
 
 PATIENCE_SECONDS = 5.0
 
@@ -31,6 +36,10 @@ SHARED_THREADS = ("disk_", "queryengine-store", "asyncio-waitpid", "waitpid")
 
 LIBRARY_THREADS = ("asyncio_", "grpc", "pytest_timeout")
 """The default executor of an event loop ends with it; gRPC and pytest-timeout keep theirs."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    arrange(items)
 
 
 @pytest.fixture(scope="session", autouse=True)
