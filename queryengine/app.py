@@ -35,8 +35,8 @@ from queryengine.settings import Settings, SettingsError
 from queryengine.store import Store, StoreUnusable
 from queryengine.telemetry.gauges import EngineReading, Gauges, Reading
 from queryengine.telemetry.metrics import Metrics
-from queryengine.workers.clerk import Clerk
 from queryengine.workers.pool import EngineConfig, Slot, WorkerPool
+from queryengine.workers.sandbox import SandboxWorker
 
 logger = logging.getLogger(__name__)
 
@@ -108,8 +108,8 @@ class Service:
         self.pool = WorkerPool(list(configs.values()), self._dispatcher.pump, self._metrics.worker_restarted, log)
         self._dispatcher.attach(self.pool)
         engines = {name: {"type": config.type, "options": dict(config.options)} for name, config in configs.items()}
-        # Two clerks, so that a long cut never keeps a Submit waiting. The one that cuts needs no engine.
-        self.checker, self._cutter = Clerk(engines, log), Clerk({}, log)
+        # Two sandbox workers, so that a long cut never keeps a Submit waiting. The one that cuts needs no engine.
+        self.checker, self._cutter = SandboxWorker(engines, log), SandboxWorker({}, log)
         self._runner = Runner(
             owner=self.owner,
             store=store,
@@ -129,7 +129,7 @@ class Service:
             registry=self._registry,
             dispatcher=self._dispatcher,
             runner=self._runner,
-            clerk=self.checker,
+            sandbox=self.checker,
             meter=self._meter,
             clock=clock,
             metrics=self._metrics,
@@ -171,11 +171,11 @@ class Service:
     async def _listen(self) -> None:
         settings = self.settings
         indexes = Indexes(self._spool, self._disk, self._queries.lose)
-        self._streams = Streams(clerk=self._cutter, indexes=indexes, disk=self._disk, limits=_stream_limits(settings))
+        self._streams = Streams(sandbox=self._cutter, indexes=indexes, disk=self._disk, limits=_stream_limits(settings))
         # First: an address that is taken is refused before gRPC holds any.
         self._listen_for_scrapes(settings.server.metrics_listen)
         fetching = Fetching(
-            clerk=self._cutter,
+            sandbox=self._cutter,
             indexes=indexes,
             disk=self._disk,
             message_bytes_max=MESSAGE_BYTES_MAX,

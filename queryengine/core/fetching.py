@@ -15,7 +15,7 @@ from queryengine.results.index import PageIndex
 from queryengine.results.reader import PageReader
 from queryengine.results.segment import ResultTotals
 from queryengine.results.slicing import CutOrder, CutPage
-from queryengine.workers.clerk import Clerk
+from queryengine.workers.sandbox import SandboxWorker
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,14 +87,14 @@ class Fetching:
     def __init__(
         self,
         *,
-        clerk: Clerk,
+        sandbox: SandboxWorker,
         indexes: Indexes,
         disk: Executor,
         message_bytes_max: int,
         inline_rows: int,
         inline_bytes: int,
     ) -> None:
-        self._clerk = clerk
+        self._sandbox = sandbox
         self._disk = disk
         self._message_bytes_max = message_bytes_max
         self._inline_rows = inline_rows
@@ -204,7 +204,7 @@ class Fetching:
             as_rows=as_rows,
             one_page=True,
         )
-        return (await self._clerk.cut(order))[0]
+        return (await self._sandbox.cut(order))[0]
 
 
 def _not_ready(rows: int) -> QueryEngineError:

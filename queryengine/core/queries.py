@@ -21,8 +21,8 @@ from queryengine.domain.query import Query, QuerySpec
 from queryengine.store.store import Store
 from queryengine.store.writer import RETRY_AFTER_SECONDS
 from queryengine.telemetry.metrics import Metrics
-from queryengine.workers.clerk import Clerk
 from queryengine.workers.pool import Slot
+from queryengine.workers.sandbox import SandboxWorker
 
 logger = logging.getLogger(__name__)
 
@@ -48,7 +48,7 @@ class Queries:
         registry: Registry,
         dispatcher: Dispatcher,
         runner: Runner,
-        clerk: Clerk,
+        sandbox: SandboxWorker,
         meter: SpoolMeter,
         clock: Clock,
         metrics: Metrics,
@@ -61,7 +61,7 @@ class Queries:
         self._registry = registry
         self._dispatcher = dispatcher
         self._runner = runner
-        self._clerk = clerk
+        self._sandbox = sandbox
         self._meter = meter
         self._clock = clock
         self._metrics = metrics
@@ -235,7 +235,7 @@ class Queries:
             raise error(Reason.SERVER_DRAINING, message, retry_after_seconds=1.0)
         self._meter.admit(tenant)
         async with self._check_turns.setdefault(tenant, asyncio.Lock()):
-            await self._clerk.check(spec.engine, spec.sql, timeout_seconds=self._check_timeout_seconds)
+            await self._sandbox.check(spec.engine, spec.sql, timeout_seconds=self._check_timeout_seconds)
         query = Query(
             tenant=tenant,
             subject=subject,

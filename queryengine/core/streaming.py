@@ -24,7 +24,7 @@ from queryengine.results.index import PageIndex
 from queryengine.results.reader import PageReader
 from queryengine.results.segment import PageEntry, ResultTotals
 from queryengine.results.slicing import CutOrder, CutPage
-from queryengine.workers.clerk import Clerk
+from queryengine.workers.sandbox import SandboxWorker
 
 PAGES_BETWEEN_STATES: Final = 16
 """Pages sent before the state is looked at again, so that a long replay does not hide a change."""
@@ -137,12 +137,12 @@ class Streams:
     def __init__(
         self,
         *,
-        clerk: Clerk,
+        sandbox: SandboxWorker,
         indexes: Indexes,
         disk: Executor,
         limits: StreamLimits,
     ) -> None:
-        self._clerk = clerk
+        self._sandbox = sandbox
         self._indexes = indexes
         self._disk = disk
         self._limits = limits
@@ -244,7 +244,7 @@ class Streams:
                 as_rows=as_rows,
                 one_page=False,
             )
-            for page in await self._clerk.cut(order):
+            for page in await self._sandbox.cut(order):
                 row = page.start_row + page.row_count
                 for message in cut_messages(page, self._limits):
                     yield message

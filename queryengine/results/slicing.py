@@ -1,7 +1,7 @@
 """Cuts stored pages into other pages: from any row, of any size, as Arrow or as typed rows.
 
 The slow way of reading, for random access, for a resume inside a page, and for clients without Arrow. It decodes and
-encodes, so it runs in a clerk process and never in the server.
+encodes, so it runs in a sandbox worker and never in the server.
 """
 
 import os

@@ -40,9 +40,9 @@ def _serve(connection: socket.socket, first: Frame) -> None:
 
         role: Any = EngineRole(connection, first.header)
     else:
-        from queryengine.workers.clerking import ClerkRole
+        from queryengine.workers.sandbox_role import SandboxRole
 
-        role = ClerkRole(connection, first.header)
+        role = SandboxRole(connection, first.header)
     # What is there by now stays: collections need not look at it again and again.
     gc.collect()
     gc.freeze()

@@ -1,4 +1,4 @@
-"""The clerk role of a worker: checks SQL text and cuts stored pages, one request at a time, for the server.
+"""The role of a sandbox worker: checks SQL text and cuts stored pages, one request at a time, for the server.
 
 Both are work on other people's data of unknown cost, so they never happen on the server's event loop.
 """
@@ -14,7 +14,7 @@ from queryengine.workers.executing import failure_of
 from queryengine.workers.protocol import Frame, encode
 
 
-class ClerkRole:
+class SandboxRole:
     """Answers each request with any number of `page` frames and one `done`."""
 
     def __init__(self, connection: socket.socket, header: dict[str, Any]) -> None:

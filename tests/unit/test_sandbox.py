@@ -1,4 +1,4 @@
-"""The clerk process: ready means that a check needs no more than the text's own time."""
+"""The worker process: ready means that a check needs no more than the text's own time."""
 
 import asyncio
 import json
@@ -8,7 +8,7 @@ import pytest
 
 from queryengine.domain.errors import QueryEngineError, Reason
 from queryengine.telemetry.logs import LogStyle
-from queryengine.workers.clerk import Clerk
+from queryengine.workers.sandbox import SandboxWorker
 from tests.support import until
 
 SQLITE = {"type": "sqlalchemy", "options": {"url": "sqlite:////data/x.db"}}
@@ -17,31 +17,31 @@ WRONG = {"type": "sqlalchemy", "options": {"url": "no url"}}
 
 
 async def test_an_engine_is_loaded_when_the_process_is_ready() -> None:
-    clerk = Clerk({"main": {"type": "duckdb", "options": {}}, "wrong": WRONG, "lite": SQLITE}, TEXT)
+    worker = SandboxWorker({"main": {"type": "duckdb", "options": {}}, "wrong": WRONG, "lite": SQLITE}, TEXT)
     try:
-        await clerk.start()
-        assert clerk._process is not None
-        loaded = {each.path for each in psutil.Process(clerk._process.pid).memory_maps()}
+        await worker.start()
+        assert worker._process is not None
+        loaded = {each.path for each in psutil.Process(worker._process.pid).memory_maps()}
         assert any("_duckdb" in path for path in loaded)
     finally:
-        await clerk.close()
+        await worker.close()
 
 
 async def test_an_engine_with_a_wrong_option_leaves_the_others_checked() -> None:
-    clerk = Clerk({"wrong": WRONG, "lite": SQLITE}, TEXT)
+    worker = SandboxWorker({"wrong": WRONG, "lite": SQLITE}, TEXT)
     try:
-        await clerk.check("lite", "SELECT 1", timeout_seconds=60)
+        await worker.check("lite", "SELECT 1", timeout_seconds=60)
         with pytest.raises(QueryEngineError) as refusal:
-            await clerk.traits("wrong")
+            await worker.traits("wrong")
         assert refusal.value.failure.reason is Reason.INVALID_FIELD
     finally:
-        await clerk.close()
+        await worker.close()
 
 
 async def test_a_process_whose_caller_leaves_at_its_start_is_ended() -> None:
     before = set(psutil.Process().children())
-    clerk = Clerk({"main": {"type": "duckdb", "options": {}}}, TEXT)
-    starting = asyncio.create_task(clerk.start())
+    worker = SandboxWorker({"main": {"type": "duckdb", "options": {}}}, TEXT)
+    starting = asyncio.create_task(worker.start())
     await until(lambda: set(psutil.Process().children()) - before)
     starting.cancel()
     with pytest.raises(asyncio.CancelledError):
@@ -50,12 +50,12 @@ async def test_a_process_whose_caller_leaves_at_its_start_is_ended() -> None:
 
 
 async def test_its_log_is_of_the_form_of_the_servers(capfd: pytest.CaptureFixture[str]) -> None:
-    clerk = Clerk({}, LogStyle("error", as_json=True))
+    worker = SandboxWorker({}, LogStyle("error", as_json=True))
     try:
         with pytest.raises(QueryEngineError, match="KeyError"):
-            await clerk.check("not configured", "SELECT 1", timeout_seconds=60)
+            await worker.check("not configured", "SELECT 1", timeout_seconds=60)
     finally:
-        await clerk.close()
+        await worker.close()
     (line,) = capfd.readouterr().err.splitlines()
     logged = json.loads(line)
     assert (logged["level"], logged["logger"]) == ("ERROR", "queryengine.workers.executing")
@@ -64,28 +64,28 @@ async def test_its_log_is_of_the_form_of_the_servers(capfd: pytest.CaptureFixtur
 
 
 async def test_a_process_that_died_idle_is_no_fault_of_the_next_text() -> None:
-    clerk = Clerk({"lite": SQLITE}, TEXT)
+    worker = SandboxWorker({"lite": SQLITE}, TEXT)
     try:
-        await clerk.start()
-        assert clerk._process is not None
-        idle = clerk._process
+        await worker.start()
+        assert worker._process is not None
+        idle = worker._process
         idle.kill()
         await until(lambda: idle.is_gone)
-        await clerk.check("lite", "SELECT 1", timeout_seconds=60)
+        await worker.check("lite", "SELECT 1", timeout_seconds=60)
     finally:
-        await clerk.close()
+        await worker.close()
 
 
 async def test_a_process_that_dies_over_a_text_is_asked_once_more() -> None:
-    clerk = Clerk({"lite": SQLITE}, TEXT)
+    worker = SandboxWorker({"lite": SQLITE}, TEXT)
     try:
-        await clerk.start()
-        assert clerk._process is not None
-        process = psutil.Process(clerk._process.pid)
+        await worker.start()
+        assert worker._process is not None
+        process = psutil.Process(worker._process.pid)
         process.suspend()
-        checking = asyncio.create_task(clerk.check("lite", "SELECT 1", timeout_seconds=60))
-        await until(clerk._turn.locked)
+        checking = asyncio.create_task(worker.check("lite", "SELECT 1", timeout_seconds=60))
+        await until(worker._turn.locked)
         process.kill()
         await checking
     finally:
-        await clerk.close()
+        await worker.close()

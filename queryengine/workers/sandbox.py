@@ -1,4 +1,4 @@
-"""A clerk process as the server sees it: one request at a time, under a time limit that ends in SIGKILL."""
+"""A sandbox worker as the server sees it: one request at a time, under a time limit that ends in SIGKILL."""
 
 import asyncio
 import logging
@@ -22,7 +22,7 @@ REMEMBERED_MAX: Final = 1_000
 REMEMBERED_CHARACTERS_MAX: Final = 4_096
 
 
-class Clerk:
+class SandboxWorker:
     """Checks SQL and cuts pages in a process of its own. Requests queue; one that takes too long costs the process,
     which is started again for the next.
     """
@@ -30,7 +30,7 @@ class Clerk:
     def __init__(self, engines: dict[str, dict[str, Any]], log: LogStyle) -> None:
         """`engines` maps a configured name to its `type` and `options`."""
         self._log = log
-        self._role = {"type": "clerk", "engines": engines, "memory_limit_mib": MEMORY_LIMIT_MIB}
+        self._role = {"type": "sandbox", "engines": engines, "memory_limit_mib": MEMORY_LIMIT_MIB}
         self._process: WorkerProcess | None = None
         self._turn = asyncio.Lock()
         self._passed: OrderedDict[tuple[str, str], None] = OrderedDict()
@@ -126,7 +126,7 @@ class Clerk:
         if self._process is not None and self._process.is_gone:
             # It died while nothing was asked of it, so that no text is to blame.
             idle, self._process = self._process, None
-            logger.warning("an idle clerk ended: exit code %s", await idle.close())
+            logger.warning("an idle sandbox worker ended: exit code %s", await idle.close())
         if self._process is None:
             process = await WorkerProcess.start(self._role, self._log)
             ready = None
