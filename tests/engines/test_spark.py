@@ -317,9 +317,11 @@ def test_a_staged_result_is_what_comes_without(opened: Callable[..., SparkEngine
         SELECT true AS a, 1Y AS b, 2S AS c, 3 AS d, 4L AS e, 1.5F AS f, 2.5D AS g, 1.50BD AS h, 'x' AS i, X'00ff' AS j,
             DATE'0001-01-01' AS k, TIMESTAMP'2024-02-29 12:34:56.123456' AS l, TIMESTAMP_NTZ'1900-01-01 00:00:00' AS m,
             INTERVAL '1 02:03:04.5' DAY TO SECOND AS n, INTERVAL '1-2' YEAR TO MONTH AS o, parse_json('[1]') AS p,
-            array(1, NULL) AS q, map('k', 1) AS r, named_struct('a', 1, 'b', 'x') AS s, NULL AS t
+            array(1, NULL) AS q, map('k', 1) AS r, named_struct('a', 1, 'b', 'x') AS s, NULL AS t,
+            INTERVAL '3' MONTH AS u, array(INTERVAL '3' YEAR, NULL) AS v, array() AS w, map() AS x, array(NULL) AS y,
+            map(1, named_struct('a', parse_json('{"b":1}'), 'c', array(INTERVAL '15' MONTH), 'd', NULL)) AS z
         UNION ALL SELECT NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL,
-            NULL, NULL, NULL, NULL"""
+            NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL"""
     assert read(opened(staging=f"file://{tmp_path}"), sql).equals(read(opened(), sql), check_metadata=True)
 
 

@@ -19,10 +19,11 @@ from queryengine.engines.executions import OpenExecutions
 from queryengine.engines.interrupting import Interruptible
 from queryengine.engines.spark.check import check as check_text
 from queryengine.engines.spark.client import Connection, Operation, Proto, Session, proto
-from queryengine.engines.spark.columns import NOT_AS_ARROW, NOT_AS_PARQUET, batch_of, readable
+from queryengine.engines.spark.columns import batch_of
 from queryengine.engines.spark.errors import translated, unavailable
 from queryengine.engines.spark.options import SESSION_SETTINGS, SparkOptions
 from queryengine.engines.spark.progress import ProgressTracker
+from queryengine.engines.spark.projection import NOT_AS_ARROW, NOT_AS_PARQUET, readable
 from queryengine.engines.spark.reading import Direct, Limits, Source, Staged
 from queryengine.engines.spark.sessions import KEPT_MAX, Sessions
 from queryengine.engines.spark.staging import Staging

@@ -51,13 +51,35 @@ def _bound(name: str, parameter: BoundParameter) -> Proto:
 def _scalar(value: Any, arrow: pa.DataType | None) -> pa.Scalar:
     if isinstance(value, pa.Scalar):
         return value
-    if isinstance(value, uuid.UUID):
-        return pa.scalar(str(value))
-    if arrow is not None and isinstance(arrow, pa.UuidType | pa.JsonType):
-        arrow = pa.string()
     if arrow is None and isinstance(value, int) and not -_LONG_MAX <= value < _LONG_MAX:
         return pa.scalar(Decimal(value))
-    return pa.scalar(value, arrow)
+    return pa.scalar(_with_text(value), arrow and _text_types(arrow))
+
+
+def _with_text(value: Any) -> Any:
+    """With text in place of each UUID, for which Spark has no type."""
+    match value:
+        case uuid.UUID():
+            return str(value)
+        case list() | tuple() if not isinstance(value, pa.MonthDayNano):
+            return type(value)(map(_with_text, value))
+        case dict():
+            return {name: _with_text(each) for name, each in value.items()}
+        case _:
+            return value
+
+
+def _text_types(arrow: pa.DataType) -> pa.DataType:
+    """With text in place of the types of UUIDs and JSON documents, which Arrow makes no nested values of."""
+    if isinstance(arrow, pa.UuidType | pa.JsonType):
+        return pa.string()
+    if pa.types.is_map(arrow):
+        return pa.map_(_text_types(arrow.key_type), _text_types(arrow.item_type))
+    if pa.types.is_struct(arrow):
+        return pa.struct([(member.name, _text_types(member.type)) for member in arrow])
+    if pa.types.is_list(arrow) or pa.types.is_large_list(arrow) or pa.types.is_fixed_size_list(arrow):
+        return pa.list_(_text_types(arrow.value_type))
+    return arrow
 
 
 def _literal(scalar: pa.Scalar, *, is_typed: bool = True) -> Proto:
@@ -127,6 +149,8 @@ def _interval(literal: Proto, scalar: pa.Scalar, _: Proto) -> None:
     micros, rest = divmod(value.nanoseconds, 1000)
     if rest:
         raise ValueError("Spark's intervals have no nanoseconds")
+    if value.months and (value.days or micros):
+        raise ValueError("Spark takes an interval of months, or of days and seconds, and not of both")
     literal.calendar_interval.months = value.months
     literal.calendar_interval.days = value.days
     literal.calendar_interval.microseconds = micros

@@ -92,18 +92,24 @@ def arrow_type(kind: Proto, zone: str) -> pa.DataType:
         case "year_month_interval":
             return pa.month_day_nano_interval()
         case "array":
-            inner = arrow_type(kind.array.element_type, zone)
-            return pa.list_(pa.field("element", inner, kind.array.contains_null))
+            return pa.list_(_field("element", arrow_type(kind.array.element_type, zone), kind.array.contains_null))
         case "map":
-            value = pa.field("value", arrow_type(kind.map.value_type, zone), kind.map.value_contains_null)
-            return pa.map_(arrow_type(kind.map.key_type, zone), value)
+            value = _field("value", arrow_type(kind.map.value_type, zone), kind.map.value_contains_null)
+            key = arrow_type(kind.map.key_type, zone)
+            # A map whose keys have no type is empty, and Arrow allows no such keys.
+            return pa.map_(pa.string() if pa.types.is_null(key) else key, value)
         case "struct":
             return pa.struct(
-                [pa.field(each.name, arrow_type(each.data_type, zone), each.nullable) for each in kind.struct.fields]
+                [_field(each.name, arrow_type(each.data_type, zone), each.nullable) for each in kind.struct.fields]
             )
         case _:
             message = f"columns of type {which} cannot be read; cast it in the query"
             raise error(Reason.UNSUPPORTED, message, feature=f"type.{which}")
+
+
+def _field(name: str, arrow: pa.DataType, nullable: bool) -> pa.Field:
+    """To Spark an empty array has no NULL; to Arrow a value without a type is one."""
+    return pa.field(name, arrow, nullable or pa.types.is_null(arrow))
 
 
 def field_of(column: Proto, zone: str) -> pa.Field:

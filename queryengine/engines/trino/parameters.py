@@ -18,6 +18,7 @@ from queryengine.engines.trino.text import quoted
 
 DIGITS_MAX: Final = 38
 """Of a decimal."""
+_NO_MEMBERS: Final = "a row of Trino has at least one member"
 _BIGINT: Final = range(-(2**63), 2**63)
 _UNITS: Final[Mapping[str, tuple[int, int]]] = MappingProxyType(
     {"s": (0, 1), "ms": (3, 10**3), "us": (6, 10**6), "ns": (9, 10**9)}
@@ -26,6 +27,7 @@ _UNITS: Final[Mapping[str, tuple[int, int]]] = MappingProxyType(
 
 _NAMES: Final[Mapping[pa.DataType, str]] = MappingProxyType(
     {
+        pa.null(): "unknown",
         pa.bool_(): "boolean",
         pa.int8(): "tinyint",
         pa.int16(): "smallint",
@@ -210,6 +212,8 @@ def identifier(name: str) -> str:
 
 def _row(value: Mapping[str, Any]) -> str:
     """A row with names. Without types given, those of its members are those of their literals."""
+    if not value:
+        raise ValueError(_NO_MEMBERS)
     members = ", ".join(f"{identifier(name)} {_type_of_value(each)}" for name, each in value.items())
     return f"CAST(ROW({', '.join(map(plain, value.values()))}) AS ROW({members}))"
 
@@ -255,7 +259,7 @@ def _timestamp_type(arrow: pa.DataType) -> str:
 
 def _row_type(arrow: pa.DataType) -> str:
     if not arrow.num_fields:
-        raise ValueError("a row of Trino has at least one member")
+        raise ValueError(_NO_MEMBERS)
     return f"row({', '.join(f'{identifier(field.name)} {_member(field.type)}' for field in arrow)})"
 
 

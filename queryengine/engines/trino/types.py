@@ -96,8 +96,8 @@ def _array(arguments: Sequence[Any]) -> Kind:
 
 def _map(arguments: Sequence[Any]) -> Kind:
     key, item = map(kind_of, arguments)
-    if pa.types.is_nested(key.arrow) or pa.types.is_binary(key.arrow):
-        # Trino writes such a key as a text for people.
+    if pa.types.is_nested(key.arrow) or pa.types.is_binary(key.arrow) or pa.types.is_null(key.arrow):
+        # Trino writes such a key as a text for people. A map whose keys have no type is empty.
         key = _TEXT
     arrow = pa.map_(key.arrow, item.arrow)
 
