@@ -29,7 +29,7 @@ from tests.support import COMPLETED, ENGINES, RUNNING, STEP_SECONDS, Api, Gate, 
 # PySpark takes a main module without a file, which is what a process of pytest-xdist has, for a run of its doctests.
 vars(sys.modules["__main__"]).setdefault("__file__", pytest.__file__)
 
-PATIENCE_SECONDS = 5.0
+PATIENCE_SECONDS = 20.0
 
 SHARED_THREADS = ("disk_", "queryengine-store", "asyncio-waitpid", "waitpid")
 """A shared service starts these as it needs them; Python named the last one so before 3.11.3."""

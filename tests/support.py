@@ -48,7 +48,11 @@ LOOPBACK = MappingProxyType({"listen": "127.0.0.1:0", "admin_listen": "127.0.0.1
 keep_malloc_memory()
 
 
-async def until(check: Callable[[], Any], *, seconds: float = 10.0) -> Any:
+HANG_SECONDS = 30.0
+"""What has not happened by then never will, on however busy a machine."""
+
+
+async def until(check: Callable[[], Any], *, seconds: float = HANG_SECONDS) -> Any:
     """What `check` returns or awaits to, once it is true. Fails when that takes too long."""
     deadline = time.monotonic() + seconds
     while True:
@@ -61,7 +65,7 @@ async def until(check: Callable[[], Any], *, seconds: float = 10.0) -> Any:
         await asyncio.sleep(STEP_SECONDS)
 
 
-def until_sync(check: Callable[[], Any], *, seconds: float = 10.0) -> Any:
+def until_sync(check: Callable[[], Any], *, seconds: float = HANG_SECONDS) -> Any:
     """As `until`, without an event loop."""
     deadline = time.monotonic() + seconds
     while not (found := check()):
@@ -229,7 +233,7 @@ class Api:
     async def _rows(self, query_id: str) -> int:
         return int((await self.status(query_id)).stats.rows)
 
-    async def reached(self, query_id: str, *states: int, seconds: float = 10.0) -> query_pb2.QueryStatus:
+    async def reached(self, query_id: str, *states: int, seconds: float = HANG_SECONDS) -> query_pb2.QueryStatus:
         """The status once the query is in one of the states."""
 
         async def look() -> query_pb2.QueryStatus | None:
@@ -238,7 +242,7 @@ class Api:
 
         return await until(look, seconds=seconds)
 
-    async def ended(self, query_id: str, *, seconds: float = 10.0) -> query_pb2.QueryStatus:
+    async def ended(self, query_id: str, *, seconds: float = HANG_SECONDS) -> query_pb2.QueryStatus:
         return await self.reached(query_id, *FINAL, seconds=seconds)
 
 

@@ -6,7 +6,6 @@ import signal
 import sqlite3
 import subprocess
 import sys
-import time
 from collections.abc import AsyncIterator
 from contextlib import closing
 from pathlib import Path
@@ -100,7 +99,6 @@ def test_a_held_file_is_refused_with_the_process_that_holds_it(tmp_path: Path) -
     holder = start(path, count=1_000_000, in_flight=1)
     assert holder.stdout is not None
     holder.stdout.readline()
-    begin = time.monotonic()
     try:
         with pytest.raises(StoreLocked) as refusal:
             asyncio.run(Store.open(path, owner="server-2"))
@@ -108,7 +106,6 @@ def test_a_held_file_is_refused_with_the_process_that_holds_it(tmp_path: Path) -
         holder.kill()
         holder.stdout.close()
         holder.wait()
-    assert time.monotonic() - begin < 5
     assert str(path) in str(refusal.value)
     assert f"process {holder.pid}:" in str(refusal.value)
 

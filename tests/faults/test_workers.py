@@ -66,7 +66,7 @@ async def test_a_worker_that_is_killed_fails_its_query_alone(doomed: Service, do
         await stream.to("page")
     victim = psutil.Process(doomed.pool.load("scripted").worker_pids[0])
     victim.send_signal(signal.SIGKILL)
-    lost = await until(lambda: first_failed(api, ids), seconds=5)
+    lost = await until(lambda: first_failed(api, ids))
     gate.open()
     (other,) = set(ids) - {lost.query_id}
     assert (lost.error.reason, lost.error.retryable) == ("WORKER_LOST", True)
@@ -121,7 +121,7 @@ async def test_a_cancel_that_meets_a_dying_worker_ends_the_query(doomed: Service
     query_id = (await doomed_api.script("ignore_cancel; rows 1; endless")).status.query_id
     await doomed_api.has_rows(query_id)
     cancel = asyncio.ensure_future(doomed_api.cancel(query_id, wait_timeout=WAIT))
-    await until(lambda: doomed_api.status(query_id), seconds=5)
+    await until(lambda: doomed_api.status(query_id))
     for pid in doomed.pool.load("scripted").worker_pids:
         psutil.Process(pid).kill()
     reply = await cancel
