@@ -20,6 +20,7 @@ from google.rpc import error_details_pb2, status_pb2
 
 from queryengine.app import Service
 from queryengine.codec.memory import keep_malloc_memory
+from queryengine.domain.clock import Clock
 from queryengine.settings import Settings
 from queryengine.v1 import query_pb2, result_pb2
 from queryengine.v1 import query_service_pb2 as pb
@@ -75,11 +76,11 @@ def until_sync(check: Callable[[], Any], *, seconds: float = HANG_SECONDS) -> An
 
 
 @asynccontextmanager
-async def serving(directory: Path, **groups: Any) -> AsyncIterator[Service]:
+async def serving(directory: Path, *, clock: Clock | None = None, **groups: Any) -> AsyncIterator[Service]:
     """A service of its own with these settings, ready, on free ports; stopped at the end without a drain."""
     defaults = {"server": dict(LOOPBACK), "engines": dict(ENGINES)}
     settings = Settings(**{**defaults, **groups, "state": {"directory": directory}})
-    service = Service(settings)
+    service = Service(settings, clock)
     await service.start()
     try:
         await until(lambda: all(len(service.pool.load(name).worker_pids) for name in settings.engines))

@@ -10,6 +10,7 @@ from queryengine.core.live import LiveQuery
 from queryengine.core.queries import unreadable
 from queryengine.domain.errors import QueryEngineError, Reason
 from queryengine.domain.lifecycle import HOLDS_ROWS, ResultState
+from queryengine.domain.query import Query
 from queryengine.results.index import PageIndex
 from queryengine.results.spool import Spool
 
@@ -34,6 +35,8 @@ class Indexes:
             loop = asyncio.get_running_loop()
             attempt = live.query.attempt
             index = await loop.run_in_executor(self._disk, self._spool.index, *live.key, attempt)
+            if not _is_of(live.query, index):
+                index = PageIndex(index.directory, attempt)
             # Meanwhile another reader may have found it, or a client may have released the rows.
             if live.index is None and live.query.result_state in HOLDS_ROWS:
                 live.index = index
@@ -58,3 +61,9 @@ class Indexes:
             elif live.is_final and live.query.result_state is not ResultState.LOST:
                 raise unreadable(live.query) from cause
             raise
+
+
+def _is_of(query: Query, index: PageIndex) -> bool:
+    """Whether a stored result is what the record says of it. Segments of format 1 do not say whose they are."""
+    totals = index.totals
+    return totals is None or (totals.rows, totals.pages, totals.bytes) == (query.rows, query.pages, query.bytes)

@@ -255,11 +255,10 @@ class Streams:
             yield await reader.message(number)
             return
         count = -(-entry.payload_length // part_bytes)
-        for chunk in range(count):
-            part = await reader.payload_part(
-                number, chunk * part_bytes, min(part_bytes, entry.payload_length - chunk * part_bytes)
-            )
+        chunk = 0
+        async for part in reader.parts(number, part_bytes):
             yield _chunk_message(entry, part, chunk, count)
+            chunk += 1
 
     def _part_bytes(self) -> int:
         """How much of a page is held for a reader at a time."""

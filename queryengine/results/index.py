@@ -4,7 +4,7 @@ from bisect import bisect_right
 from collections.abc import Iterable
 from pathlib import Path
 
-from queryengine.results.segment import HEADER_BYTES, PageEntry, ResultTotals, StoredResult, end_body
+from queryengine.results.segment import HEADER_BYTES, PageEntry, ResultTotals, StoredResult, end_body, place_record
 
 
 class PageIndex:
@@ -20,16 +20,17 @@ class PageIndex:
         self.bytes = 0
         self._pages: list[PageEntry] = []
         self._starts: list[int] = []
-        self._unverified: set[int] = set()
+        self.verified: set[int] = set()
+        """Pages whose checksum was compared once, so that one which is sent in parts need not be read twice again."""
+        self._place_bytes = len(place_record(directory, 0))
 
     @classmethod
     def of_stored(cls, directory: Path, attempt: int, stored: StoredResult) -> "PageIndex":
-        """The index of a result found on disk. Its pages count as unverified until each was read once."""
+        """The index of a result found on disk."""
         index = cls(directory, attempt)
         index.schema = stored.schema
         index.extend(stored.pages)
         index.totals = stored.totals
-        index._unverified = set(range(len(stored.pages)))
         return index
 
     @property
@@ -40,8 +41,10 @@ class PageIndex:
     def stored_bytes(self) -> int:
         """What the result takes on disk, as far as it is known here."""
         records = len(self._pages) + (self.schema is not None) + (self.totals is not None)
+        segments = self._pages[-1].segment + 1 if self._pages else 1
         end = len(end_body(self.totals)) if self.totals is not None else 0
-        return self.bytes + len(self.schema or b"") + end + records * HEADER_BYTES
+        places = segments * self._place_bytes
+        return self.bytes + len(self.schema or b"") + end + records * HEADER_BYTES + places
 
     def __len__(self) -> int:
         return len(self._pages)
@@ -63,10 +66,3 @@ class PageIndex:
         if row >= self.rows:
             return len(self._pages)
         return bisect_right(self._starts, row) - 1
-
-    def needs_verifying(self, number: int) -> bool:
-        """Whether the checksum of a page has not been compared since the result was found on disk."""
-        return number in self._unverified
-
-    def verified(self, number: int) -> None:
-        self._unverified.discard(number)

@@ -5,6 +5,7 @@ A page that is in the page cache is read at once; another one is read in a threa
 
 import asyncio
 import os
+from collections.abc import AsyncIterator
 from concurrent.futures import Executor
 from typing import Final
 
@@ -21,7 +22,9 @@ VERIFY_BYTES: Final = 1 << 20
 
 
 class PageReader:
-    """Reads pages of one index. Close it; a read after `close` opens again."""
+    """Reads pages of one index, and compares each with its checksum: whatever happened to the file since it was
+    written, a page that was changed does not arrive whole. Close it; a read after `close` opens again.
+    """
 
     def __init__(self, index: PageIndex, executor: Executor) -> None:
         self._index = index
@@ -33,22 +36,30 @@ class PageReader:
         """The encoded StreamResultsResponse of a page. Raises RESULT_LOST when it is missing or damaged."""
         entry = self._index[number]
         message = await self._read(entry.segment, entry.offset, entry.length)
-        if self._index.needs_verifying(number):
-            prefix, payload = message[: entry.prefix_length], pa.py_buffer(message).slice(entry.prefix_length)
-            if prefix != entry.prefix() or checksum(payload) != entry.crc32c:
-                raise _damaged(number)
-            self._index.verified(number)
+        payload = pa.py_buffer(message).slice(entry.prefix_length)
+        if message[: entry.prefix_length] != entry.prefix() or checksum(payload) != entry.crc32c:
+            raise _damaged(number)
         return message
 
-    async def payload_part(self, number: int, start: int, length: int) -> bytes:
-        """Some bytes of a page's payload. Raises RESULT_LOST when they are missing, or any of the page is damaged."""
+    async def parts(self, number: int, part_bytes: int) -> AsyncIterator[bytes]:
+        """The payload of a page that is too large for one message, in parts of so many bytes. Raises RESULT_LOST when
+        any of it is missing or damaged: before the first part, or, if it is damaged while it is read, in place of the
+        last one.
+        """
         entry = self._index[number]
-        if self._index.needs_verifying(number):
+        if number not in self._index.verified:
             await self._verify(number, entry)
-        return await self._read(entry.segment, entry.payload_offset + start, length)
+        crc = 0
+        for start in range(0, entry.payload_length, part_bytes):
+            length = min(part_bytes, entry.payload_length - start)
+            part = await self._read(entry.segment, entry.payload_offset + start, length)
+            crc = google_crc32c.extend(crc, part)
+            if start + length == entry.payload_length and crc != entry.crc32c:
+                raise _damaged(number)
+            yield part
 
     async def _verify(self, number: int, entry: PageEntry) -> None:
-        """Compare a payload that is too large to be held at once with its checksum."""
+        """Compare a page that is too large to be held at once with its checksum."""
         prefix = await self._read(entry.segment, entry.offset, entry.prefix_length)
         crc = 0
         for start in range(0, entry.payload_length, VERIFY_BYTES):
@@ -56,7 +67,7 @@ class PageReader:
             crc = google_crc32c.extend(crc, await self._read(entry.segment, entry.payload_offset + start, length))
         if prefix != entry.prefix() or crc != entry.crc32c:
             raise _damaged(number)
-        self._index.verified(number)
+        self._index.verified.add(number)
 
     def close(self) -> None:
         if self._descriptor >= 0:

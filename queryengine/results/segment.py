@@ -1,10 +1,13 @@
 """The segment file: an append-only log of records, each complete in itself and checked.
 
-A record is a fixed header and a body. A result is the segments `00000.seg`, `00001.seg`, … of one attempt: first a
-SCHEMA record, then PAGE records in row order, last one END record. The body of a PAGE record is a
-StreamResultsResponse as it goes out on the wire, so a page is served by reading bytes. The headers are the page
-index: a reader that comes after a restart walks them. A torn tail has no valid header or too few bytes, and ends the
-walk.
+A record is a fixed header and a body. A result is the segments `00000.seg`, `00001.seg`, … of one attempt. Each opens
+with a PLACE record, which names the tenant, query, attempt and segment it was written for, so that a file which lies in
+another one's place is not read. Then follow one SCHEMA record, PAGE records in row order, and one END record. The body
+of a PAGE record is a StreamResultsResponse as it goes out on the wire, so a page is served by reading bytes. The
+headers are the page index: a reader that comes after a restart walks them. A torn tail has no valid header or too few
+bytes, and ends the walk.
+
+Format 1 had no PLACE record. Results written in it stay readable; a result is of one format.
 """
 
 import json
@@ -22,7 +25,9 @@ from queryengine.codec.page import event_prefix, page_prefix
 from queryengine.domain.errors import QueryEngineError, Reason, error
 from queryengine.domain.query import Truncation
 
-MAGIC: Final = b"QES1"
+MAGIC: Final = b"QES2"
+MAGIC_1: Final = b"QES1"
+"""Of the format before segments named their place."""
 _HEADER: Final = struct.Struct("<4sBxHIQIII")
 HEADER_BYTES: Final = _HEADER.size
 
@@ -35,6 +40,8 @@ class RecordKind(IntEnum):
     PAGE = 2
     END = 3
     """ResultTotals as JSON."""
+    PLACE = 4
+    """Where the segment belongs: its path from the tenant's folder on, as text."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,8 +169,16 @@ def end_body(totals: ResultTotals) -> bytes:
     return json.dumps(totals.to_json()).encode()
 
 
+def place_record(directory: Path, segment: int) -> bytes:
+    """The first record of a segment. The directory is that of the attempt: `…/<tenant hash>/<query id>/<attempt>`."""
+    body = "/".join((*directory.parts[-3:], segment_path(directory, segment).name)).encode()
+    return record_header(RecordKind.PLACE, len(body), crc32c=google_crc32c.value(body)) + body
+
+
 def load(directory: Path) -> StoredResult:
-    """Walk the headers of an attempt's segments. Reads no page; missing segments read as an empty result."""
+    """Walk the headers of an attempt's segments. Reads no page. Segments that are missing, or were written for another
+    place, end the walk: without any, the result is empty.
+    """
     schema: bytes | None = None
     totals: ResultTotals | None = None
     pages: list[PageEntry] = []
@@ -184,16 +199,26 @@ def load(directory: Path) -> StoredResult:
 
 
 def _records(directory: Path) -> Iterator[tuple[RecordKind, PageEntry, bytes]]:
+    """Every record but those of the places, which are compared."""
     segment = 0
+    magic = b""
     while (path := segment_path(directory, segment)).exists():
         with path.open("rb") as file:
             size = os.fstat(file.fileno()).st_size
+            magic = magic or os.pread(file.fileno(), len(MAGIC), 0)
             offset = 0
+            if magic == MAGIC:
+                place = place_record(directory, segment)
+                if os.pread(file.fileno(), len(place), 0) != place:
+                    return
+                offset = len(place)
+            elif magic != MAGIC_1:
+                return
             while offset + HEADER_BYTES <= size:
                 header = os.pread(file.fileno(), HEADER_BYTES, offset)
-                magic, kind, prefix_length, row_count, start_row, length, crc32c, check = _HEADER.unpack(header)
+                found, kind, prefix_length, row_count, start_row, length, crc32c, check = _HEADER.unpack(header)
                 body_offset = offset + HEADER_BYTES
-                if magic != MAGIC or google_crc32c.value(header[:-4]) != check or body_offset + length > size:
+                if found != magic or google_crc32c.value(header[:-4]) != check or body_offset + length > size:
                     return
                 entry = PageEntry(segment, body_offset, length, prefix_length, start_row, row_count, crc32c)
                 body = b"" if kind == RecordKind.PAGE else os.pread(file.fileno(), length, body_offset)

@@ -22,11 +22,11 @@ from queryengine.codec.page import event_prefix, page_prefix
 from queryengine.domain.errors import Reason, error
 from queryengine.domain.query import Compression, LimitAction, Truncation
 from queryengine.results.segment import (
-    HEADER_BYTES,
     PageEntry,
     RecordKind,
     ResultTotals,
     end_body,
+    place_record,
     record_header,
     segment_path,
 )
@@ -103,6 +103,8 @@ class ResultWriter:
         self._segment = -1
         self._descriptor = -1
         self._offset = 0
+        self._opening = b""
+        """What a segment begins with, until its first record is written."""
         # With sync_segments, finished ones are synced beside the encoding, so that the END marker does not wait for all
         # of them at once.
         self._syncer = ThreadPoolExecutor(max_workers=1, thread_name_prefix="segment-sync")
@@ -206,7 +208,7 @@ class ResultWriter:
         inner = page_prefix(start_row=self._rows, row_count=batch.num_rows, crc32c=crc, payload_length=payload.length)
         prefix = event_prefix(inner, payload.length)
         length = len(prefix) + payload.length
-        if self._offset > 0 and self._offset + length > self._limits.segment_bytes:
+        if not self._opening and self._offset + length > self._limits.segment_bytes:
             self._next_segment()
         header = record_header(
             RecordKind.PAGE,
@@ -256,11 +258,14 @@ class ResultWriter:
         flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
         path = segment_path(self._directory, self._segment)
         self._descriptor = _or_spool_full(lambda: os.open(path, flags, 0o600))
+        self._opening = place_record(self._directory, self._segment)
         self._offset = 0
 
     def _append(self, header: bytes, body: list[bytes | pa.Buffer]) -> int:
         """Write one record whole; returns the offset of its body."""
-        parts: list[memoryview] = [memoryview(part) for part in (header, *body)]
+        parts: list[memoryview] = [memoryview(part) for part in (self._opening + header, *body)]
+        body_offset = self._offset + len(parts[0])
+        self._opening = b""
         left = sum(part.nbytes for part in parts)
         total = left
         while left:
@@ -270,7 +275,6 @@ class ResultWriter:
                 written -= parts.pop(0).nbytes
             if written:
                 parts[0] = parts[0][written:]
-        body_offset = self._offset + HEADER_BYTES
         self._offset += total
         return body_offset
 

@@ -1,0 +1,76 @@
+"""A state folder that an earlier version wrote is taken up: its results are read, its unfinished queries end.
+
+`tests/data/state-of-schema-3.tar.gz` was copied from under a running server of the version with schema 3 and segment
+format 1, with segments of 8 KiB: two completed queries, a failed one, one that runs with a page published, one that
+waits.
+"""
+
+import shutil
+import tarfile
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from queryengine.domain.clock import SystemClock
+from queryengine.results.segment import MAGIC_1, segment_path
+from tests.support import COMPLETED, FAILED, ROWS, WAIT, refused, served
+
+pytestmark = pytest.mark.asyncio(loop_scope="session")
+
+STATE = Path(__file__).parents[1] / "data" / "state-of-schema-3.tar.gz"
+ENGINES = {"scripted": {"type": "scripted", "workers": 1}}
+SERVED, ECHOED, FELL, RAN, WAITED = (f"00000000-0000-4000-8000-{number:012}" for number in range(1, 6))
+
+
+class ThatDay(SystemClock):
+    """The day on which the state was written."""
+
+    def now_us(self) -> int:
+        return int(datetime(2026, 11, 28, 12, tzinfo=UTC).timestamp() * 1e6)
+
+
+@pytest.fixture
+def state(tmp_path: Path) -> Path:
+    with tarfile.open(STATE) as archive:
+        archive.extractall(tmp_path, filter="data")
+    return tmp_path
+
+
+def folder(state: Path, query_id: str) -> Path:
+    (found,) = state.glob(f"spool/*/{query_id}/1")
+    return found
+
+
+async def test_results_are_read_and_unfinished_queries_end(state: Path) -> None:
+    first = segment_path(folder(state, SERVED), 0)
+    assert first.read_bytes().startswith(MAGIC_1)
+    async with served(state, clock=ThatDay(), engines=ENGINES) as (_, api):
+        reading = await api.read(SERVED)
+        assert len(reading.pages) > 10
+        assert reading.table()["n"].to_pylist() == list(range(400))
+        assert len((await api.read(SERVED, start_row=7, format=ROWS)).rows()) == 393
+        assert (await api.read(ECHOED)).table().to_pydict() == {"text": ["x" * 30_000]}
+        assert (await api.status(FELL)).error.message == "boom"
+        assert (await api.ended(RAN)).error.reason == "SERVER_LOST"
+        assert (await api.ended(WAITED)).state == COMPLETED
+        assert (await api.read(WAITED)).table().to_pydict() == {"text": ["x" * 20_000]}
+        states = [(query.query_id, query.state) for query in (await api.listed()).queries]
+        assert states == [
+            (WAITED, COMPLETED),
+            (RAN, FAILED),
+            (FELL, FAILED),
+            (ECHOED, COMPLETED),
+            (SERVED, COMPLETED),
+        ]
+
+
+async def test_a_result_of_the_old_format_is_that_of_its_record(state: Path) -> None:
+    """Its segments name no place, so rows and bytes are compared with what the record says of them."""
+    shutil.rmtree(folder(state, SERVED))
+    shutil.copytree(folder(state, ECHOED), folder(state, ECHOED).parents[1] / SERVED / "1")
+    async with served(state, clock=ThatDay(), engines=ENGINES) as (_, api):
+        assert (await refused(api.stream(SERVED))).reason == "RESULT_LOST"
+        assert (await refused(api.fetch(SERVED, offset=0))).reason == "RESULT_LOST"
+        new = await api.script("rows 3", query_id=SERVED.replace("8000", "9000"), wait_timeout=WAIT)
+        assert new.end.total_rows == 3
