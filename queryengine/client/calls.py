@@ -25,6 +25,7 @@ from queryengine.client.model import (
     query_status,
 )
 from queryengine.codec.page import checksum
+from queryengine.codec.types import from_result_schema
 from queryengine.codec.values import encode_parameters
 from queryengine.domain.lifecycle import QueryState
 from queryengine.domain.query import Compression, LimitAction
@@ -193,6 +194,16 @@ def _status_of(reply: Any) -> QueryStatus:
 
 def _result_page(reply: query_service_pb2.FetchPageResponse) -> ResultPage:
     page = reply.page
+    return ResultPage(
+        _rows(page) if reply.HasField("page") else _no_rows(reply.schema),
+        page.start_row,
+        reply.next_page_token,
+        reply.prev_page_token,
+        reply.total_rows if reply.HasField("total_rows") else None,
+    )
+
+
+def _rows(page: result_pb2.Page) -> pa.RecordBatch:
     if checksum(page.arrow) != page.crc32c:
         raise ResultCorrupt(f"the page at row {page.start_row} is damaged: its checksum does not match")
     try:
@@ -200,14 +211,23 @@ def _result_page(reply: query_service_pb2.FetchPageResponse) -> ResultPage:
     except (pa.ArrowException, OSError) as error:
         raise ResultCorrupt(f"the page at row {page.start_row} cannot be read: {error}") from error
     batches = table.combine_chunks().to_batches()
-    empty = pa.RecordBatch.from_pylist([], schema=table.schema)
-    return ResultPage(
-        batches[0] if batches else empty,
-        page.start_row,
-        reply.next_page_token,
-        reply.prev_page_token,
-        reply.total_rows if reply.HasField("total_rows") else None,
-    )
+    return batches[0] if batches else _empty(table.schema)
+
+
+def _no_rows(columns: result_pb2.ResultSchema) -> pa.RecordBatch:
+    """An empty result, which has columns and no page."""
+    try:
+        schema = from_result_schema(columns)
+    except ValueError as error:
+        raise ResultCorrupt(f"the columns cannot be read: {error}") from error
+    if not len(schema):
+        raise ResultCorrupt("the reply has neither rows nor columns")
+    return _empty(schema)
+
+
+def _empty(schema: pa.Schema) -> pa.RecordBatch:
+    # Not pa.array: it makes no list, map or struct of an extension type.
+    return pa.RecordBatch.from_arrays([pa.nulls(0, field.type) for field in schema], schema=schema)
 
 
 def _duration(seconds: float | None) -> duration_pb2.Duration | None:

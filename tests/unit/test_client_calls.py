@@ -13,7 +13,8 @@ from queryengine.client import (
     QueryEngineClientError,
     ResultCorrupt,
 )
-from queryengine.v1 import query_pb2, query_service_pb2
+from queryengine.codec.types import to_result_schema
+from queryengine.v1 import query_pb2, query_service_pb2, result_pb2
 from tests.unit.fake_service import (
     ID,
     FakeService,
@@ -117,6 +118,26 @@ def test_an_empty_page_has_columns(client: Client, fake: FakeService) -> None:
     fake.replies["FetchPage"].append(query_service_pb2.FetchPageResponse(page=page_message(numbers(0), 0)))
 
     assert client.attach(ID).fetch_page().batch.schema == numbers(0).schema
+
+
+def test_an_empty_result_has_columns_and_no_page(client: Client, fake: FakeService) -> None:
+    columns = to_result_schema(numbers(0).schema, attempt=1)
+    fake.replies["FetchPage"].append(query_service_pb2.FetchPageResponse(schema=columns, total_rows=0))
+    columns.ClearField("arrow_schema")
+    fake.replies["FetchPage"].append(query_service_pb2.FetchPageResponse(schema=columns, total_rows=0))
+
+    for _ in range(2):
+        assert client.attach(ID).fetch_page().batch == numbers(0)
+
+
+@pytest.mark.parametrize("columns", [None, result_pb2.ResultSchema(arrow_schema=b"\xff\xff\xff\xff\x10")])
+def test_a_reply_without_rows_and_columns_is_damaged(
+    client: Client, fake: FakeService, columns: result_pb2.ResultSchema | None
+) -> None:
+    fake.replies["FetchPage"].append(query_service_pb2.FetchPageResponse(schema=columns))
+
+    with pytest.raises(ResultCorrupt, match="columns"):
+        client.attach(ID).fetch_page()
 
 
 def test_a_damaged_stored_page_is_told(client: Client, fake: FakeService) -> None:
