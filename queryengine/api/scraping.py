@@ -33,6 +33,9 @@ class _Handler(WSGIRequestHandler):
 class _Server(ThreadingWSGIServer):
     # A port that another server listens on is refused, not shared.
     allow_reuse_port = False
+    # Connections that may wait to be accepted. With the 5 of the standard library, a probe beside a few scrapers
+    # waits a second for its connection to be tried again.
+    request_queue_size = 128
 
     def server_bind(self) -> None:
         # Not HTTPServer's, which looks up the name of this host and waits for a slow DNS.

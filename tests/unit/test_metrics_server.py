@@ -5,7 +5,7 @@ import gzip
 import socket
 import threading
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import ExitStack, asynccontextmanager
 
 import psutil
 import pytest
@@ -50,6 +50,16 @@ async def test_scrapes_may_come_at_once_and_compressed() -> None:
         bodies = await asyncio.gather(*(asyncio.to_thread(get, address, **ask) for _ in range(8)))
     for body in bodies:
         assert Scrape(gzip.decompress(body).decode())("engine_up", engine="main") == 1
+
+
+async def test_many_scrapes_wait_to_be_accepted() -> None:
+    """The event loop accepts none while this test connects, so the kernel completes what the backlog has room for."""
+    async with listening() as address:
+        host, _, port = address.rpartition(":")
+        with ExitStack() as sockets:
+            for _ in range(100):
+                # Beyond the backlog a connection is not refused: it times out.
+                sockets.enter_context(socket.create_connection((host, int(port)), timeout=5))
 
 
 async def test_some_metrics_may_be_asked_for_by_name() -> None:
