@@ -92,7 +92,11 @@ class Service:
         """Make the parts, of which nothing runs yet; returns the configured engines."""
         settings, clock, store = self.settings, self._clock, self._store
         configs = {name: _engine_config(settings, name) for name in settings.engines}
-        self._spool = Spool(settings.state.spool)
+        try:
+            self._spool = Spool(settings.state.spool)
+        except OSError as cause:
+            message = f"state.directory: its folder {settings.state.spool} cannot be made: {cause.strerror}"
+            raise StoreUnusable(message) from cause
         self._meter = SpoolMeter(self._spool, _spool_limits(settings))
         self._registry = Registry(store, self._metrics)
         estimates = Estimates(await store.execution_times())
@@ -155,8 +159,9 @@ class Service:
 
     async def _begin(self, configs: dict[str, EngineConfig]) -> None:
         """Start the workers, take up what a former process left, listen."""
-        self.pool.start()
+        # First: a wrong option ends the start in one line, before any worker stumbles over it.
         traits, _ = await asyncio.gather(self._engine_traits(), self._cutter.start())
+        self.pool.start()
         self._engines = Engines(
             configs=configs,
             default=self.settings.default_engine,
@@ -288,7 +293,8 @@ class Service:
                 traits[name] = await self.checker.traits(name)
             except QueryEngineError as cause:
                 if cause.failure.reason is Reason.INVALID_FIELD:
-                    mistakes.append(f"engines.{name}.options: {cause.failure.message}")
+                    key = ("engines", name, "options")
+                    mistakes.append(f"{self.settings.origin(*key)}: {'.'.join(key)}: {cause.failure.message}")
                 else:
                     logger.warning("engine %s cannot be used: %s", name, cause.failure.message)
                 traits[name] = cause.failure

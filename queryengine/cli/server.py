@@ -49,11 +49,12 @@ def _check_options(loaded: "Settings") -> None:
 
     mistakes = []
     for name, engine in loaded.engines.items():
+        key = ("engines", name, "options")
         try:
             engine_class(engine.type).traits(engine.options)
         except QueryEngineError as cause:
-            mistakes.append(f"engines.{name}: {cause.failure.message}")
+            mistakes.append(f"{loaded.origin(*key)}: engines.{name}: {cause.failure.message}")
         except ValueError as cause:
-            mistakes.append(f"engines.{name}.options: {cause}")
+            mistakes.append(f"{loaded.origin(*key)}: {'.'.join(key)}: {cause}")
     if mistakes:
         raise SettingsError("\n".join(mistakes))

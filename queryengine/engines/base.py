@@ -159,7 +159,8 @@ class Engine(ABC):
     def __init__(self, name: str, options: Mapping[str, Any]) -> None:
         """Take the configured name and options, and connect as far as that can be done once for all executions.
 
-        Raises QueryEngineError ENGINE_UNAVAILABLE with the cause when the system cannot be used at all.
+        Raises QueryEngineError ENGINE_UNAVAILABLE with the cause when the system cannot be used at all, and ValueError
+        that names the key of a wrong option.
         """
 
     @abstractmethod

@@ -42,7 +42,7 @@ class Spool:
         """Whether there is a folder of a query. Quick enough for the event loop."""
         try:
             os.stat(f"{self.root}/{tenant_hash(tenant)}/{query_id}")  # noqa: PTH116 - A Path takes as long as the call.
-        except FileNotFoundError:
+        except (FileNotFoundError, NotADirectoryError):
             return False
         return True
 

@@ -6,16 +6,20 @@ import difflib
 import os
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import yaml
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 from pydantic_settings import SettingsError as SourceError
 
-from queryengine.settings.model import ENVIRONMENT_PREFIX, EngineSettings, Settings, groups
+from queryengine.settings.model import ENVIRONMENT_PREFIX, EngineSettings, Origins, Settings, groups
 
-_Lines = dict[tuple[str, ...], int]
+_Key = tuple[str, ...]
+_Lines = dict[_Key, int]
+
+INPUT_CHARACTERS_MAX: Final = 80
+"""Shown of a value that is wrong."""
 
 
 class SettingsError(Exception):
@@ -31,7 +35,7 @@ def load(path: str | None) -> Settings:
     """
     data, lines = _read(path) if path is not None else ({}, {})
     try:
-        return Settings(**data)
+        settings = Settings(**data)
     except ValidationError as cause:
         mistakes = [
             _describe(each, path, lines) for each in cause.errors() if each["type"] != "default_factory_not_called"
@@ -39,39 +43,85 @@ def load(path: str | None) -> Settings:
         raise SettingsError("\n".join(mistakes)) from cause
     except SourceError as cause:
         raise SettingsError(f"environment: {cause}: expected JSON; set single keys with __ instead") from cause
+    except ValueError as cause:
+        raise SettingsError(f"environment: {_one_line(cause)}") from cause
+    return settings.knowing(Origins(lambda key: _origin(key, path, lines)))
+
+
+class _Loader(yaml.SafeLoader):
+    """Names the place of a value that it cannot make, as of the date 2024-99-99 or an integer of 5,000 digits."""
+
+    def construct_object(self, node: yaml.Node, deep: bool = False) -> Any:
+        try:
+            return super().construct_object(node, deep)
+        except (ValueError, ArithmeticError) as cause:
+            # Not the value itself: it may be a password.
+            kind, length = node.tag.rpartition(":")[2], len(node.value)
+            why = f"it has {length:,} characters" if length > INPUT_CHARACTERS_MAX else _one_line(cause)
+            raise _UnreadableValue(node, f"cannot be read as {kind}: {why}") from cause
+
+
+class _UnreadableValue(Exception):  # noqa: N818 - Named for what it says.
+    """A scalar that the loader cannot make a value of."""
+
+    def __init__(self, node: yaml.Node, problem: str) -> None:
+        super().__init__(problem)
+        self.node = node
 
 
 def _read(path: str) -> tuple[dict[str, Any], _Lines]:
     """The file's data, and the line of every key in it."""
     try:
         text = Path(path).read_text(encoding="utf-8")
-        root = yaml.compose(text, Loader=yaml.SafeLoader)
-        data = yaml.safe_load(text)
+        root = yaml.compose(text, Loader=_Loader)
+        lines = _lines(root, path)
+        data = yaml.load(text, _Loader)  # noqa: S506 - a SafeLoader
     except (OSError, UnicodeDecodeError) as cause:
-        raise SettingsError(f"{path}: cannot be read: {cause}") from cause
+        raise SettingsError(f"{path}: cannot be read: {_one_line(cause)}") from cause
     except yaml.MarkedYAMLError as cause:
         line = cause.problem_mark.line + 1 if cause.problem_mark else 1
         raise SettingsError(f"{path}:{line}: not YAML: {cause.problem or cause.context}") from cause
     except yaml.YAMLError as cause:
-        raise SettingsError(f"{path}: not YAML: {cause}") from cause
+        raise SettingsError(f"{path}: not YAML: {_one_line(cause)}") from cause
+    except _UnreadableValue as cause:
+        mark = cause.node.start_mark
+        keys = [key for key, _, value in _keys(root, ()) if value.start_mark.index == mark.index]
+        name = f"{'.'.join(keys[0])}: " if keys else ""
+        raise SettingsError(f"{path}:{mark.line + 1}: {name}{cause}") from cause
+    except RecursionError as cause:
+        raise SettingsError(f"{path}: nested too deeply, or an alias in its own anchor") from cause
     if data is None:
         return {}, {}
     if not isinstance(data, dict):
         raise SettingsError(f"{path}:1: expected keys such as server: and engines:")
-    lines: _Lines = {}
-    for key, line in _keys(root, ()):
-        if key in lines:
-            raise SettingsError(f"{path}:{line}: {'.'.join(key)}: set twice, first in line {lines[key]}")
-        lines[key] = line
     return data, lines
 
 
-def _keys(node: yaml.Node | None, parent: tuple[str, ...]) -> Iterator[tuple[tuple[str, ...], int]]:
+def _lines(root: yaml.Node | None, path: str) -> _Lines:
+    lines: _Lines = {}
+    for key, line, _ in _keys(root, ()):
+        if key in lines:
+            raise SettingsError(f"{path}:{line}: {'.'.join(key)}: set twice, first in line {lines[key]}")
+        lines[key] = line
+    return lines
+
+
+def _keys(node: yaml.Node | None, parent: _Key) -> Iterator[tuple[_Key, int, yaml.Node]]:
+    """Every key with its line and its value."""
     if isinstance(node, yaml.MappingNode):
         for key, value in node.value:
             path = (*parent, str(key.value))
-            yield path, key.start_mark.line + 1
+            yield path, key.start_mark.line + 1, value
             yield from _keys(value, path)
+
+
+def _one_line(cause: Exception) -> str:
+    return " ".join(str(cause).split())
+
+
+def _shown(value: object) -> str:
+    text = str(value)
+    return repr(text if len(text) <= INPUT_CHARACTERS_MAX else text[:INPUT_CHARACTERS_MAX] + "…")
 
 
 def _describe(mistake: ErrorDetails, path: str | None, lines: _Lines) -> str:
@@ -85,12 +135,14 @@ def _describe(mistake: ErrorDetails, path: str | None, lines: _Lines) -> str:
         expected = mistake["msg"].removeprefix("Value error, ").replace("Input should be", "expected")
         expected = expected.partition(" or instance of ")[0]
         # Only plain values are repeated: a mapping may hold an engine's password.
-        if isinstance(mistake["input"], str | int | float):
+        if isinstance(mistake["input"], str):
+            expected += f", not {_shown(mistake['input'])}"
+        elif isinstance(mistake["input"], int | float):
             expected += f", not {mistake['input']!r}"
     return f"{_origin(key, path, lines)}: {'.'.join(key)}: {expected}"
 
 
-def _origin(key: tuple[str, ...], path: str | None, lines: _Lines) -> str:
+def _origin(key: _Key, path: str | None, lines: _Lines) -> str:
     variables = {name.upper(): name for name in os.environ}
     exact = variables.get((ENVIRONMENT_PREFIX + "__".join(key)).upper())
     if exact is not None:
@@ -105,7 +157,7 @@ def _origin(key: tuple[str, ...], path: str | None, lines: _Lines) -> str:
     return path or "environment"
 
 
-def _suggestion(key: tuple[str, ...]) -> str:
+def _suggestion(key: _Key) -> str:
     model: type[BaseModel] = Settings
     if key[0] == "engines":
         model = EngineSettings

@@ -2,16 +2,18 @@
 name.
 """
 
+import dataclasses
 import os
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from typing import Annotated, Any, Final, Literal
+from typing import Annotated, Any, Final, Literal, Self
 
 from pydantic import (
     BaseModel,
     ConfigDict,
     Field,
+    PrivateAttr,
     StringConstraints,
     ValidationInfo,
     field_validator,
@@ -295,6 +297,13 @@ def _first_engine(data: Mapping[str, Any]) -> str:
     return str(next(iter(data["engines"])))
 
 
+@dataclasses.dataclass(frozen=True)
+class Origins:
+    """Where keys were written, which makes no settings different."""
+
+    find: Callable[[tuple[str, ...]], str] = dataclasses.field(compare=False)
+
+
 class Settings(BaseSettings):
     """Everything that can be set."""
 
@@ -325,6 +334,17 @@ class Settings(BaseSettings):
     streams: StreamSettings = Field(default_factory=StreamSettings)
     records: RecordSettings = Field(default_factory=RecordSettings)
     log: LogSettings = Field(default_factory=LogSettings)
+
+    _origins: Origins = PrivateAttr(default=Origins(lambda _: "settings"))
+
+    def knowing(self, origins: Origins) -> Self:
+        """These settings, which can say where each key was written."""
+        self._origins = origins
+        return self
+
+    def origin(self, *key: str) -> str:
+        """Where a key was written, or the nearest one around it: file and line, or environment variable."""
+        return self._origins.find(key)
 
     @field_validator("default_engine")
     @classmethod

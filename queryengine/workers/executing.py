@@ -59,9 +59,11 @@ class EngineRole:
             embedded = adapter.traits(header["options"]).embedded
             self.send(encode({"type": "ready", "version": self._engine.version(), "embedded": embedded}))
             self._engine.prepare()
-        except (QueryEngineError, ValueError) as cause:
-            failure = failure_of(cause, f"the start of engine {header['name']}")
-            self.send(encode({"type": "unusable", "failure": failure.to_json()}))
+        except QueryEngineError as cause:
+            self._send_unusable(cause.failure)
+        except ValueError as cause:
+            # An option that only the start can judge, as a folder that is gone since the options were checked.
+            self._send_unusable(Failure(Reason.ENGINE_UNAVAILABLE, str(cause)))
 
     def handle(self, frame: Frame) -> None:
         if frame.type == "run" and self._engine is not None:
@@ -83,6 +85,9 @@ class EngineRole:
                 self._connection.sendall(frames)
         except OSError:
             logger.debug("server is gone")
+
+    def _send_unusable(self, failure: Failure) -> None:
+        self.send(encode({"type": "unusable", "failure": failure.to_json()}))
 
     def _probe(self, engine: Engine) -> None:
         failure: Failure | None = None

@@ -2,11 +2,14 @@
 
 import asyncio
 import json
+import re
+import shutil
 import signal
 import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import Any
 
 import grpc
 import pytest
@@ -149,6 +152,53 @@ async def test_a_wrong_settings_file_is_refused_with_the_key(tmp_path: Path) -> 
     with server_process(tmp_path, limits={"tenant_runing": 3}) as server:
         assert await asyncio.to_thread(server.launch().wait, 30) != 0
         assert "limits.tenant_runing" in server.errors
+        assert "Traceback" not in server.errors
+
+
+@pytest.mark.parametrize(
+    ("engine", "mistake"),
+    [
+        ({"type": "duckdb", "options": {"foo": 1}}, "unknown option 'foo'"),
+        ({"type": "sqlalchemy"}, "option 'url' is missing"),
+        ({"type": "sqlalchemy", "options": {"url": "mysql+mysqldb://x/y"}}, "needs a driver that is not installed"),
+    ],
+    ids=["unknown option", "missing url", "missing driver"],
+)
+async def test_a_wrong_option_ends_the_start_in_one_line(tmp_path: Path, engine: dict[str, Any], mistake: str) -> None:
+    with server_process(tmp_path, engines={**SCRIPTED, "wrong": engine}) as server:
+        assert await asyncio.to_thread(server.launch().wait, 30) == 1
+        (line,) = server.errors.splitlines()
+        assert re.match(r"queryengine: .*queryengine\.yaml:\d+: engines\.wrong\.options: ", line)
+        assert mistake in line
+
+
+async def test_a_spool_that_is_a_file_ends_the_start_in_one_line(tmp_path: Path) -> None:
+    with server_process(tmp_path, engines=SCRIPTED) as server:
+        server.state.mkdir()
+        (server.state / "spool").touch()
+        assert await asyncio.to_thread(server.launch().wait, 30) == 1
+        (line,) = server.errors.splitlines()
+        assert f"state.directory: its folder {server.state / 'spool'} cannot be made: File exists" in line
+
+
+async def test_a_spool_that_becomes_a_file_fails_queries_by_name(tmp_path: Path) -> None:
+    with server_process(tmp_path, engines=SCRIPTED) as server:
+        server.start()
+        async with calling(server) as api:
+            before = (await api.script("columns s:string; rows 300 size 1000", wait_timeout=WAIT)).status
+            assert before.state == COMPLETED
+            shutil.rmtree(server.state / "spool")
+            (server.state / "spool").touch()
+            status = (await api.script("rows 1", wait_timeout=WAIT)).status
+            assert status.state == FAILED
+            assert status.error.message == "the result cannot be stored: Not a directory"
+            for call in (api.stream(before.query_id), api.fetch(before.query_id)):
+                assert (await refused(call)).reason in ("STORE_UNAVAILABLE", "RESULT_LOST")
+            (server.state / "spool").unlink()
+            (server.state / "spool").mkdir()
+            assert (await api.script("rows 1", wait_timeout=WAIT)).status.state == COMPLETED
+            server.terminate()
+        assert await exit_code(server) == 0
         assert "Traceback" not in server.errors
 
 

@@ -285,12 +285,35 @@ def test_config_check(run: Run, tmp_path: Path) -> None:
     assert run("serve", "--config", str(bad)).exit_code == ExitCode.USAGE
 
 
-def test_config_check_tells_every_wrong_option(run: Run, tmp_path: Path) -> None:
+OPTIONS = {
+    "{type: duckdb, options: {path: 3}}": "option 'path' must be text",
+    "{type: duckdb, options: {foo: 1}}": "unknown option 'foo' for a duckdb engine",
+    "{type: duckdb, options: {init_sql: 3}}": "option 'init_sql' must be a list",
+    "{type: sqlalchemy}": "option 'url' is missing",
+    "{type: sqlalchemy, options: {url: 'sqlite:////x', foo: 1}}": "unknown option 'foo'",
+    "{type: sqlalchemy, options: {url: 'postgresql://h/d', foo: 1}}": "unknown option 'foo'",
+    "{type: sqlalchemy, options: {url: 'postgresql://h:port/d'}}": "option 'url' must be",
+    "{type: sqlalchemy, options: {url: [1]}}": "option 'url' must be",
+    "{type: sqlalchemy, options: {url: 'nosuch://x/y'}}": "option 'url': there is no dialect 'nosuch'",
+    "{type: sqlalchemy, options: {url: 'mysql+mysqldb://x/y'}}": "needs a driver that is not installed",
+    "{type: clickhouse}": "option 'url' is missing",
+    "{type: clickhouse, options: {url: 'http://h', foo: 1}}": "unknown option 'foo'",
+    "{type: trino}": "option 'url' is required",
+    "{type: trino, options: {url: 'http://h', foo: 1}}": "unknown option 'foo'",
+    "{type: spark}": "option 'url' is missing",
+    "{type: spark, options: {url: 'sc://h', foo: 1}}": "unknown option 'foo'",
+}
+
+
+def test_config_check_names_every_wrong_option_and_its_line(run: Run, tmp_path: Path) -> None:
     bad = tmp_path / "bad.yaml"
-    engine = "{type: duckdb, options: {path: 3}}"
-    bad.write_text(f"engines:\n  one: {engine}\n  two: {engine}\n  three: {{type: duckdb}}\n")
+    engines = [f"  e{number}: {engine}\n" for number, engine in enumerate(OPTIONS)]
+    bad.write_text(f"engines:\n  good: {{type: duckdb}}\n{''.join(engines)}")
 
     wrong = run("config", "check", str(bad))
 
     assert wrong.exit_code == ExitCode.USAGE
-    assert [name for name in ("one", "two", "three") if f"engines.{name}.options: " in wrong.stderr] == ["one", "two"]
+    lines = wrong.stderr.removeprefix("error: ").splitlines()
+    for number, (line, mistake) in enumerate(zip(lines, OPTIONS.values(), strict=True)):
+        assert line.startswith(f"{bad}:{number + 3}: engines.e{number}.options: ")
+        assert mistake in line

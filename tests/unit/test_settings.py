@@ -168,6 +168,35 @@ def test_state_lives_in_the_folder_for_state(given: Load, monkeypatch: pytest.Mo
         ("log: {}\nserver: {}\nlog: {}", "s.yaml:3: log: set twice, first in line 1"),
         ("log: [", "s.yaml:1: not YAML: expected the node content, but found '<stream end>'"),
         ("- log", "s.yaml:1: expected keys such as server: and engines:"),
+        (
+            f"limits:\n  sql_bytes: {'9' * 5000}",
+            "s.yaml:2: limits.sql_bytes: cannot be read as int: it has 5,000 characters",
+        ),
+        (
+            f"engines: {{a: {{type: duckdb, options: {{threads: [1, 0x{'f' * 5000}]}}}}}}\nlog: {'9' * 4301}",
+            "s.yaml:2: log: cannot be read as int: it has 4,301 characters",
+        ),
+        (
+            "limits:\n  sql_bytes: 2024-99-99",
+            "s.yaml:2: limits.sql_bytes: cannot be read as timestamp: month must be in 1..12",
+        ),
+        ("log:\n- 2024-99-99", "s.yaml:2: cannot be read as timestamp: month must be in 1..12"),
+        (
+            f"limits: {{sql_bytes: '{'9' * 5000}'}}",
+            (
+                "s.yaml:1: limits.sql_bytes: Unable to parse input string as an integer, exceeded maximum size, "
+                f"not '{'9' * 80}…'"
+            ),
+        ),
+        ("log: &a {level: *a}", "s.yaml: nested too deeply, or an alias in its own anchor"),
+        (f"log: {'[' * 3000}{']' * 3000}", "s.yaml: nested too deeply, or an alias in its own anchor"),
+        (
+            "log: \0",
+            (
+                's.yaml: not YAML: unacceptable character #x0000: special characters are not allowed in "<unicode '
+                'string>", position 5'
+            ),
+        ),
     ],
 )
 def test_a_mistake_is_told_with_its_place(given: Load, text: str, expected: str) -> None:
@@ -189,6 +218,17 @@ def test_a_mistake_in_a_variable_names_the_variable(given: Load, monkeypatch: py
     ]
     monkeypatch.setenv("QUERYENGINE_LIMITS", "{")
     assert mistakes(given, "")[0].startswith("environment: ")
+
+
+def test_where_a_key_was_written_is_known(given: Load, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("QUERYENGINE_ENGINES__B__TYPE", "duckdb")
+    settings = given("log: {}\nengines:\n  a:\n    type: duckdb\n    options:\n      threads: 1\n")
+    assert settings.origin("engines", "a", "options") == "s.yaml:5"
+    assert settings.origin("engines", "a", "workers") == "s.yaml:3"
+    assert settings.origin("engines", "b", "type") == "environment variable QUERYENGINE_ENGINES__B__TYPE"
+    assert settings.origin("limits", "sql_bytes") == "s.yaml"
+    assert load(None).origin("limits", "sql_bytes") == "environment"
+    assert Settings().origin("limits", "sql_bytes") == "settings"
 
 
 def test_a_file_that_cannot_be_read_is_named(tmp_path: Path) -> None:

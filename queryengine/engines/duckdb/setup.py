@@ -69,9 +69,10 @@ class DuckDBOptions:
                 raise ValueError(f"unknown option {key!r} for a duckdb engine; known: {', '.join(known)}")
         values = dict(options)
         if "init_sql" in values:
-            if isinstance(values["init_sql"], str) or not all(isinstance(sql, str) for sql in values["init_sql"]):
+            texts = values["init_sql"]
+            if not isinstance(texts, list | tuple) or not all(isinstance(sql, str) for sql in texts):
                 raise ValueError("option 'init_sql' must be a list of SQL statements")
-            values["init_sql"] = tuple(values["init_sql"])
+            values["init_sql"] = tuple(texts)
         wrong = [key for key in _TEXTS if not isinstance(values.get(key, ""), str)]
         if wrong:
             raise ValueError(f"option {wrong[0]!r} must be text")

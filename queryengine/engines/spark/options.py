@@ -65,7 +65,10 @@ class SparkOptions:
         return made
 
     def endpoint(self) -> "Endpoint":
-        form = "option 'url' must be like sc://host:15002 or sc://host:15002/;use_ssl=true"
+        example = "sc://host:15002 or sc://host:15002/;use_ssl=true"
+        if not self.url:
+            raise ValueError(f"option 'url' is missing: the address of Spark Connect, as in {example}")
+        form = f"option 'url' must be like {example}"
         try:
             parts = urlsplit(self.url)
             host, port = parts.hostname, parts.port or _PORT

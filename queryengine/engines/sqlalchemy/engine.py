@@ -52,9 +52,11 @@ def _engine_of(options: Mapping[str, Any]) -> type[Engine]:
     """Raises ValueError that names the key of a wrong option, and ENGINE_UNAVAILABLE when a driver is not installed."""
     if not isinstance(options.get("connect_args", {}), Mapping):
         raise ValueError("option 'connect_args' must be a mapping")  # noqa: TRY004 - as every wrong option
+    if not options.get("url"):
+        raise ValueError("option 'url' is missing: an URL of SQLAlchemy, as in sqlite:////data/x.db")
     try:
-        url = sa.make_url(options.get("url", ""))
-    except sa.exc.ArgumentError:
+        url = sa.make_url(options["url"])
+    except (sa.exc.ArgumentError, ValueError):
         raise ValueError("option 'url' must be an URL of SQLAlchemy, as in sqlite:////data/x.db") from None
     if url.drivername not in _POSTGRESQL:
         return RowsEngine
