@@ -32,9 +32,12 @@ class EngineCancel(StrEnum):
 
     NOT_RUNNING = "NOT_RUNNING"
     SENT = "SENT"
+    """The engine was asked to stop and has not confirmed that it did. Once the query has ended this is final: the
+    engine cannot confirm a cancel (its trait `cancel_confirmed` is false) or could not be reached."""
     CONFIRMED = "CONFIRMED"
+    """The engine itself said that nothing of the query runs."""
     KILLED = "KILLED"
-    """The engine did not answer in time, so its worker process was killed."""
+    """The worker process was killed because the engine did not answer in time, or it died."""
 
 
 @dataclass(frozen=True, slots=True)

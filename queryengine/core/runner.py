@@ -190,7 +190,7 @@ class Runner:
         """
         event, changes = self._outcome(live, last)
         if live.engine_cancel is EngineCancel.SENT:
-            live.engine_cancel = EngineCancel.CONFIRMED
+            live.engine_cancel = _engine_cancel(last)
         if isinstance(last, Ended) and live.index is not None:
             live.index.totals = last.totals
             self._count_stored(live, live.index)
@@ -286,6 +286,13 @@ class Runner:
         await loop.run_in_executor(self._disk, self._spool.remove, *live.key)
         self._meter.remove(live.query.tenant, live.metered_bytes)
         live.metered_bytes = 0
+
+
+def _engine_cancel(last: LastEvent) -> EngineCancel:
+    """What a run's last word says about the cancel that was sent to its engine."""
+    if isinstance(last, Lost):
+        return EngineCancel.KILLED
+    return EngineCancel.CONFIRMED if last.confirmed else EngineCancel.SENT
 
 
 def _timed_out(timeout_ms: int) -> Failure:

@@ -120,6 +120,13 @@ class Execution(ABC):
         worker.
         """
 
+    @property
+    def cancel_confirmed(self) -> bool:
+        """Whether `cancel` returned because the engine itself said that nothing of the execution runs. False when it
+        could not be asked. Means nothing where the traits deny `cancel_confirmed`.
+        """
+        return True
+
     @abstractmethod
     def close(self) -> None:
         """Cancel, then release everything. Idempotent; releases even when it raises. Leaving early is close."""

@@ -48,7 +48,7 @@ BATCH_ROWS: Final = 1_000
 BATCH_BYTES: Final = 8 << 20
 POLL_SECONDS: Final = 0.005
 
-_OPTIONS: Final = ("embedded", "unavailable", "down_while")
+_OPTIONS: Final = ("embedded", "unavailable", "down_while", "cancel_confirmed")
 
 _TYPES: Final[Mapping[str, pa.DataType]] = MappingProxyType(
     {
@@ -125,8 +125,8 @@ def row_value(number: int, arrow_type: pa.DataType, size: int = 0) -> Any:
 
 
 class ScriptedEngine(Engine):
-    """Options: `embedded` (true by default), `unavailable` (a text: the engine cannot be reached, for that
-    cause), `down_while` (a path: the engine does not answer while there is a file).
+    """Options: the traits `embedded` and `cancel_confirmed` (true by default), `unavailable` (a text: the engine cannot
+    be reached, for that cause), `down_while` (a path: the engine does not answer while there is a file).
     """
 
     type_name = "scripted"
@@ -141,7 +141,7 @@ class ScriptedEngine(Engine):
             positional_parameters=True,
             streams=True,
             back_pressure=True,
-            cancel_confirmed=True,
+            cancel_confirmed=bool(options.get("cancel_confirmed", True)),
             progress=True,
             scan_statistics=True,
             embedded=bool(options.get("embedded", True)),

@@ -33,13 +33,17 @@ class Ended:
     """The END marker is durable and the engine is idle."""
 
     totals: ResultTotals
+    confirmed: bool
+    """The engine itself ended the execution, or said that nothing of it runs."""
 
 
 @dataclass(frozen=True, slots=True)
 class Failed:
-    """The execution failed and the engine is idle."""
+    """The execution failed and the engine, as far as it can be asked, is idle."""
 
     failure: Failure
+    confirmed: bool
+    """As in Ended."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -52,12 +52,14 @@ class EngineRole:
         self._sending = threading.Lock()
         self._running: dict[str, Run] = {}
         self._engine: Engine | None = None
+        self._confirms_cancel = False
         self._threads = ThreadPoolExecutor(THREADS_MAX, thread_name_prefix="run")
         try:
             adapter = engine_class(header["engine_type"])
             self._engine = adapter(header["name"], header["options"])
-            embedded = adapter.traits(header["options"]).embedded
-            self.send(encode({"type": "ready", "version": self._engine.version(), "embedded": embedded}))
+            traits = adapter.traits(header["options"])
+            self._confirms_cancel = traits.cancel_confirmed
+            self.send(encode({"type": "ready", "version": self._engine.version(), "embedded": traits.embedded}))
             self._engine.prepare()
         except QueryEngineError as cause:
             self._send_unusable(cause.failure)
@@ -68,7 +70,7 @@ class EngineRole:
     def handle(self, frame: Frame) -> None:
         if frame.type == "run" and self._engine is not None:
             order = RunOrder.decode(frame)
-            run = self._running[order.execution] = Run(self, self._engine, order)
+            run = self._running[order.execution] = Run(self, self._engine, order, self._confirms_cancel)
             self._threads.submit(run.pull)
             self._threads.submit(run.store)
         elif frame.type == "probe" and self._engine is not None:
@@ -104,15 +106,18 @@ class EngineRole:
 class Run:
     """One execution on its way from engine to spool: `pull` and `store` run in a thread each, once."""
 
-    def __init__(self, role: EngineRole, engine: Engine, order: RunOrder) -> None:
+    def __init__(self, role: EngineRole, engine: Engine, order: RunOrder, confirms_cancel: bool) -> None:
+        """`confirms_cancel` is the engine's trait `cancel_confirmed`."""
         self._role = role
         self._engine = engine
         self._order = order
+        self._confirms_cancel = confirms_cancel
         self._items: queue.Queue[Item] = queue.Queue(maxsize=BATCHES_AHEAD)
         self._execution: Execution | None = None
         self._cancelled = threading.Event()
         self._stopped = threading.Event()
         self._pulled = threading.Event()
+        self._ended_by_engine = False
         self._last_progress = Progress()
         self._flush_seconds = order.first_page_flush_seconds
         self._has_pending = False
@@ -131,6 +136,7 @@ class Run:
                     self._put(batch)
                     if self._stopped.is_set():
                         return
+                self._ended_by_engine = True
                 self._put(_End())
         except Exception as cause:
             self._put(cause)
@@ -149,7 +155,7 @@ class Run:
         if progress.engine_query_id:
             # A short query ends before its progress was ever due; the record keeps the engine's name for it.
             self._hold_progress(progress)
-        self._send(report)
+        self._send({**report, "confirmed": self._is_confirmed(report)})
         self._engine.prepare()
 
     def cancel(self) -> None:
@@ -157,6 +163,14 @@ class Run:
         self._cancelled.set()
         if self._execution is not None:
             self._execution.cancel()
+
+    def _is_confirmed(self, report: dict[str, Any]) -> bool:
+        """Whether the engine itself knows that nothing of the execution runs."""
+        if self._ended_by_engine:
+            return True
+        is_away = report.get("failure", {}).get("reason") == Reason.ENGINE_UNAVAILABLE
+        confirmed = self._execution is None or self._execution.cancel_confirmed
+        return self._confirms_cancel and confirmed and not is_away
 
     def _stop_pulling(self) -> None:
         self._stopped.set()

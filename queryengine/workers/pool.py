@@ -264,14 +264,14 @@ class _Seat:
             case "progress":
                 run.deliver(Progressed(Progress(**header["progress"])))
             case "end":
-                self._finish(run, Ended(ResultTotals.from_json(header["totals"])))
+                self._finish(run, Ended(ResultTotals.from_json(header["totals"]), header["confirmed"]))
             case "failed":
                 failure = Failure.from_json(header["failure"])
                 # What ran out of memory may not get it back: the allocator keeps what it has, in pieces.
                 self._retiring = self._retiring or failure.reason is Reason.OUT_OF_MEMORY
                 if failure.reason is Reason.ENGINE_UNAVAILABLE and self._health is not None:
                     self._health.doubt(failure)
-                self._finish(run, Failed(failure))
+                self._finish(run, Failed(failure, header["confirmed"]))
             case other:
                 logger.error("worker of engine %s sent %r, which is nothing", self._config.name, other)
 

@@ -7,6 +7,7 @@ import pytest
 from cases import CASES, GENERIC
 from engine_case import EngineCase
 
+from queryengine.v1 import query_service_pb2 as pb
 from tests.support import CANCELLED, COMPLETED, FAILED, ROWS, WAIT, Api, served, until
 
 ELSEWHERE = [case for case in CASES if case.running is not None and case is not GENERIC]
@@ -39,6 +40,13 @@ async def test_an_engine_behind_the_service(case: EngineCase, tmp_path: Path) ->
         ended = await api.ended(gone.status.query_id, seconds=ENDED_SECONDS)
         assert ended.state == CANCELLED
         await until(lambda: not case.running(), seconds=ENDED_SECONDS)
+
+        # A cancel is confirmed by engines that can, and by no others.
+        running = (await api.submit(case.endless_rows)).status.query_id
+        await api.has_rows(running)
+        reply = await api.cancel(running, wait_timeout=WAIT)
+        confirms = case.engine.traits(options).cancel_confirmed
+        assert reply.engine_cancel == (pb.ENGINE_CANCEL_STATE_CONFIRMED if confirms else pb.ENGINE_CANCEL_STATE_SENT)
 
         # A statement that takes too long.
         limits = {"execution_timeout": timedelta(seconds=1)}

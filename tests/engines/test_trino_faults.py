@@ -85,6 +85,7 @@ def test_cancel_while_the_server_is_paused_returns(impatient: ImpatientTrinoServ
         try:
             begun = time.monotonic()
             reader.execution.cancel()
+            assert not reader.execution.cancel_confirmed
             assert time.monotonic() - begun < BOUND_SECONDS
         finally:
             impatient.processes[0].send_signal(signal.SIGCONT)

@@ -123,6 +123,27 @@ async def test_a_query_that_waits_too_long_fails(api: Api, no_free_slot: Callabl
     no_free_slot()
 
 
+async def test_an_engine_that_cannot_confirm_a_cancel_does_not(tmp_path: Path, gate: Gate) -> None:
+    engines = {"scripted": {"type": "scripted", "workers": 1, "options": {"cancel_confirmed": False}}}
+    async with served(tmp_path / "state", engines=engines) as (_, api):
+        query_id = (await api.script(gate.script)).status.query_id
+        await api.reached(query_id, RUNNING)
+        reply = await api.cancel(query_id, wait_timeout=WAIT)
+        assert (reply.result, reply.engine_cancel) == (pb.CANCEL_RESULT_CANCELLED, pb.ENGINE_CANCEL_STATE_SENT)
+        assert (await api.cancel(query_id)).engine_cancel == pb.ENGINE_CANCEL_STATE_SENT
+
+
+async def test_a_cancel_is_not_confirmed_by_an_engine_that_is_gone(tmp_path: Path, gate: Gate) -> None:
+    engines = {"scripted": {"type": "scripted", "workers": 1}}
+    async with served(tmp_path / "state", engines=engines) as (_, api):
+        query_id = (await api.script(f"ignore_cancel; {gate.script}; fail ENGINE_UNAVAILABLE")).status.query_id
+        await api.reached(query_id, RUNNING)
+        await api.cancel(query_id)
+        gate.open()
+        reply = await api.cancel(query_id, wait_timeout=WAIT)
+        assert (reply.result, reply.engine_cancel) == (pb.CANCEL_RESULT_CANCELLED, pb.ENGINE_CANCEL_STATE_SENT)
+
+
 async def test_an_engine_that_does_not_listen_loses_its_worker(tmp_path: Path) -> None:
     engines = {"scripted": {"type": "scripted", "workers": 1}}
     async with served(tmp_path, engines=engines, limits={"cancel_grace_seconds": 0.5}) as (service, api):

@@ -197,6 +197,10 @@ class TrinoExecution(Execution):
             self._engine.heart.forget(query)
             query.end()
 
+    @property
+    def cancel_confirmed(self) -> bool:
+        return self._query is None or self._query.end_confirmed
+
     def close(self) -> None:
         self.cancel()
         self._page = Page(None, None)

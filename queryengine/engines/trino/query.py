@@ -63,6 +63,8 @@ class TrinoQuery:
         self._progress = Progress()
         self._is_over = True
         """Trino has nothing of it: not submitted yet, read to the end, or ended."""
+        self.end_confirmed = True
+        """False once `end` returned without Trino's word."""
 
     @property
     def progress(self) -> Progress:
@@ -132,6 +134,7 @@ class TrinoQuery:
                 threading.Event().wait(LOOK_SECONDS)
             # It ends by its deadline, or when Trino finds that nobody asks for it.
             self._is_over = True
+            self.end_confirmed = False
             logger.warning("query %s: Trino did not confirm its end", self._progress.engine_query_id)
 
     def _page(self, method: str, url: str, body: bytes | None = None) -> Page:
