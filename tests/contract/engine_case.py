@@ -48,6 +48,8 @@ class EngineCase:
     rejected_words: str
     """What the engine says about it."""
     rejected_position: tuple[int, int] | None
+    check_parses: bool = True
+    """Whether `check` already finds mistakes in the grammar; else only the engine itself does."""
     refused: Sequence[tuple[str, Reason]]
     """Texts that `check` refuses."""
     accepted: Sequence[str]

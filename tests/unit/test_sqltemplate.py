@@ -28,5 +28,7 @@ def test_a_place_is_that_of_the_user() -> None:
     sql = "SELECT :a,\n  nope"
     text = Template.cut(sql, "postgres", ["a"]).filled({"a": "(something longer)"}).within("COPY (", ")")
     assert text.position(sql, text.sql.index("nope")) == Position(2, 3)
-    assert text.position(sql, text.sql.index("something")) is None
+    assert text.position(sql, text.sql.index("something")) == Position(1, 8)
+    assert text.placeholder(text.sql.index("something")) == "a"
+    assert text.placeholder(text.sql.index("nope")) == ""
     assert text.position(sql, 0) is None

@@ -4,7 +4,6 @@ Every execution has a connection and a read-only transaction to itself. It is st
 also proves that it has stopped.
 """
 
-import re
 import threading
 import time
 from collections.abc import Iterator, Mapping
@@ -22,18 +21,19 @@ from queryengine.engines.base import Engine, EngineTraits, Execution, Progress, 
 from queryengine.engines.executions import OpenExecutions
 from queryengine.engines.interrupting import Interruptible, cancelled
 from queryengine.engines.parameters import check_names, name_of
-from queryengine.engines.postgresql.errors import offset_of, translated, words
+from queryengine.engines.postgresql.check import check
+from queryengine.engines.postgresql.errors import translated, words
+from queryengine.engines.postgresql.guard import Guard
 from queryengine.engines.postgresql.monitor import Backend, Monitor, SilentError, Watch
 from queryengine.engines.postgresql.options import APPLICATION, PostgreSQLOptions
 from queryengine.engines.postgresql.parameters import Rendered, render
+from queryengine.engines.postgresql.roles import refuse_reaching_out, refuse_unusable, role_of
 from queryengine.engines.postgresql.session import Session
 from queryengine.engines.postgresql.types import Plan, plan
 from queryengine.engines.session_settings import check_settings
-from queryengine.engines.sqlcheck import check_text
 from queryengine.engines.sqlstates import QUERY_CANCELED
 from queryengine.engines.sqltemplate import Template, Text
 
-SQLGLOT_NAME: Final = "postgres"
 SESSION_SETTINGS: Final = ("TimeZone", "jit", "max_parallel_workers_per_gather", "work_mem")
 CLIENT_CHECK: Final = "client_connection_check_interval"
 CLIENT_CHECK_INTERVAL: Final = "1s"
@@ -41,19 +41,6 @@ CLIENT_CHECK_INTERVAL: Final = "1s"
 Since PostgreSQL 14.
 """
 _TIMEOUT_MAX_MILLISECONDS: Final = 2**31 - 1
-_UNSAFE: Final = re.compile(r"[^\w.@:+-]", re.ASCII)
-"""What a comment does not need, and its end above all."""
-_LABEL_MAX: Final = 200
-
-_PRIVILEGES: Final = """
-SELECT rolname::text AS name FROM pg_catalog.pg_roles
-WHERE rolname IN ('pg_read_server_files', 'pg_write_server_files', 'pg_execute_server_program')
-AND pg_catalog.pg_has_role(current_user, oid, 'MEMBER')
-UNION ALL SELECT 'execute dblink' FROM pg_catalog.pg_proc
-WHERE proname = 'dblink_connect' AND pg_catalog.has_function_privilege(oid, 'EXECUTE')
-"""
-"""What lets a query that only reads reach files and networks of the server. A superuser has all."""
-
 _BEGIN: Final = """
 SELECT pid, pg_catalog.host(pg_catalog.inet_client_addr()) AS address, pg_catalog.inet_client_port() AS port,
 backend_start::text AS started{settings}
@@ -80,7 +67,7 @@ class PostgreSQLEngine(Engine):
 
     @classmethod
     def check(cls, sql: str, options: Mapping[str, Any]) -> None:  # noqa: ARG003 - no option changes it
-        check_text(sql, SQLGLOT_NAME)
+        check(sql)
 
     @staticmethod
     def _options(options: Mapping[str, Any]) -> PostgreSQLOptions:
@@ -95,7 +82,8 @@ class PostgreSQLEngine(Engine):
             self._version = self._ask_version()
             [[found]] = self.monitor.ask(f"SELECT pg_catalog.current_setting('{CLIENT_CHECK}', true)")
             self.client_check = {CLIENT_CHECK: CLIENT_CHECK_INTERVAL} if found is not None else {}
-            self._refuse_privileges()
+            self._refuse_roles()
+            self.guard = Guard.ask(self.monitor.ask)
             self._database = adbc_driver_postgresql.connect(parsed.conninfo)
         except (adbc.Error, psycopg.Error, SilentError) as cause:
             self.monitor.close()
@@ -123,6 +111,10 @@ class PostgreSQLEngine(Engine):
         self._watch.need(True)
         return Session(self._database)
 
+    def role_of(self, tenant: str) -> str:
+        """The role in which a tenant's statements run; empty for that of the connection."""
+        return role_of(tenant, self._parsed.roles)
+
     def close(self) -> None:
         self.executions.close()
         self._watch.close()
@@ -137,16 +129,14 @@ class PostgreSQLEngine(Engine):
         for execution in self.executions:
             execution.lose(cause)
 
-    def _refuse_privileges(self) -> None:
-        if self._parsed.allow_privileged_role:
-            return
-        found = [(name or b"").decode() for [name] in self.monitor.ask(_PRIVILEGES)]
-        if found:
-            message = (
-                f"engine {self._name!r}: with this role SQL can reach files or networks of the server "
-                f"({', '.join(found)}); connect as one that only reads, or set option 'allow_privileged_role'"
-            )
-            raise error(Reason.ENGINE_UNAVAILABLE, message, engine=self._name)
+    def _refuse_roles(self) -> None:
+        try:
+            if not self._parsed.allow_privileged_role:
+                refuse_reaching_out(self.monitor.ask, self._parsed.roles)
+            refuse_unusable(self.monitor.ask, self._parsed.roles)
+        except ValueError as cause:
+            message = f"engine {self._name!r}: {cause}"
+            raise error(Reason.ENGINE_UNAVAILABLE, message, engine=self._name) from cause
 
     def _unreachable(self, cause: BaseException) -> QueryEngineError:
         message = f"engine {self._name!r} cannot reach {self._parsed.shown}: {words(cause)}"
@@ -173,15 +163,15 @@ class PostgreSQLExecution(Execution):
         with self._translated(), self._calls.call():
             statement = self._statement
             _refuse_what_traits_deny(statement)
-            query = check_text(statement.sql, SQLGLOT_NAME)
-            check_names(statement.parameters, query.placeholders)
+            query, template = check(statement.sql)
+            self._engine.guard.check(query)
+            check_names(statement.parameters, set(template.names))
             parameters = {
                 name_of(each, number): render(each, name_of(each, number))
                 for number, each in enumerate(statement.parameters, 1)
             }
             self._session = session = self._engine.connect()
             self._begin(session)
-            template = Template.cut(statement.sql, SQLGLOT_NAME, query.placeholders)
             text, described = self._bind(session, template, parameters)
             self._plan = plan(described, lambda oid: _name_of_type(session, oid))
             self._schema = self._plan.schema
@@ -261,10 +251,7 @@ class PostgreSQLExecution(Execution):
                 raise error(Reason.ENGINE_UNAVAILABLE, message) from cause
             if getattr(cause, "sqlstate", None) == QUERY_CANCELED and time.monotonic() >= self._deadline:
                 raise error(Reason.QUERY_TIMEOUT, words(cause), sql_state=QUERY_CANCELED) from cause
-            offset, position = offset_of(cause), None
-            if offset is not None and self._sent is not None:
-                position = self._sent.position(self._statement.sql, offset)
-            raise translated(cause, position) from cause
+            raise translated(cause, self._sent, self._statement.sql) from cause
 
     def _begin(self, session: Session) -> None:
         """A transaction that cannot write, with everything that a user or we may set; it ends with the connection."""
@@ -276,6 +263,8 @@ class PostgreSQLExecution(Execution):
             "application_name": f"{APPLICATION} {statement.query_id}",
             "datestyle": "ISO",
             "bytea_output": "hex",
+            # Where a string ends is for nobody else to decide: statements are counted by it.
+            "standard_conforming_strings": "on",
             **statement.session_settings,
         }
         session.query("BEGIN TRANSACTION READ ONLY")
@@ -289,6 +278,8 @@ class PostgreSQLExecution(Execution):
         self._backend = Backend(row["pid"], row["started"])
         if self._calls.stopped:
             raise cancelled()
+        if role := self._engine.role_of(statement.tenant):
+            session.query("SELECT pg_catalog.set_config('role', $1, true)", [role])
         if statement.schema:
             self._use_schema(session, statement.schema)
 
@@ -304,13 +295,12 @@ class PostgreSQLExecution(Execution):
         """The statement with each placeholder replaced by an expression of its type that reads the bound value, and the
         columns that the server tells.
         """
-        mark = _label(self._statement)
         if not parameters:
-            self._sent = text = template.filled({}).within(mark)
+            self._sent = text = template.filled({})
             return text, session.describe(text.sql)
         numbers = {name: f"${number}" for number, name in enumerate(parameters, 1)}
         types = ", ".join(each.type for each in parameters.values())
-        self._sent = template.filled(numbers).within(f"{mark}PREPARE {APPLICATION} ({types}) AS ")
+        self._sent = template.filled(numbers).within(f"PREPARE {APPLICATION} ({types}) AS ")
         # The server settles types and names of columns, as it would for parameters that it binds.
         session.query(self._sent.sql)
         nulls = ", ".join("NULL" for _ in parameters)
@@ -328,14 +318,7 @@ class PostgreSQLExecution(Execution):
         if bound:
             calls = [f"pg_catalog.set_config(${n}, ${n + 1}, true)" for n in range(1, len(bound), 2)]
             session.query(f"SELECT {', '.join(calls)}", bound)
-        return template.filled(replacements).within(mark), described
-
-
-def _label(statement: Statement) -> str:
-    """A comment that tells an administrator whose statement it is."""
-    parts = {"query_id": statement.query_id, "tenant": statement.tenant, "subject": statement.subject}
-    facts = [f"{key}={_UNSAFE.sub('_', value)[:_LABEL_MAX]}" for key, value in parts.items() if value]
-    return f"/* {APPLICATION} {' '.join(facts)} */ "
+        return template.filled(replacements), described
 
 
 def _name_of_type(session: Session, oid: int) -> str:

@@ -6,21 +6,27 @@ import adbc_driver_manager as adbc
 import psycopg
 import pyarrow as pa
 
-from queryengine.domain.errors import Position, QueryEngineError, Reason, error
+from queryengine.domain.errors import QueryEngineError, Reason, error
 from queryengine.engines.sqlstates import reason_of_state
+from queryengine.engines.sqltemplate import Text
 
+_NO_PLACE: Final = (
+    "syntax error at the parameter {name}: no value can stand here; a type goes behind it, as in {name}::date, "
+    "and a name or a part of the statement cannot be a parameter"
+)
 _MISFIT: Final = "ReadRecord failed"
 
 _LOST: Final = frozenset({adbc.AdbcStatusCode.IO, adbc.AdbcStatusCode.TIMEOUT, adbc.AdbcStatusCode.INVALID_STATE})
 
 
-def offset_of(cause: BaseException) -> int | None:
+def _offset_of(cause: BaseException) -> int | None:
     """The character of the sent text, counted from 0, that the server points at."""
     place = _told(cause).get("PG_DIAG_STATEMENT_POSITION", "")
     return int(place) - 1 if place.isdigit() else None
 
 
-def translated(cause: BaseException, position: Position | None = None) -> QueryEngineError:
+def translated(cause: BaseException, sent: Text | None = None, sql: str = "") -> QueryEngineError:
+    """`sent` is what the server has of the text `sql` of a user."""
     if isinstance(cause, MemoryError):
         return error(Reason.OUT_OF_MEMORY, "the query needs more memory than its worker may use")
     if isinstance(cause, pa.ArrowInvalid) or _MISFIT in str(cause):
@@ -31,7 +37,13 @@ def translated(cause: BaseException, position: Position | None = None) -> QueryE
     reason = reason_of_state(state)
     if not state and (getattr(cause, "status_code", None) in _LOST or isinstance(cause, psycopg.OperationalError)):
         reason = Reason.ENGINE_UNAVAILABLE
-    return error(reason, words(cause), sql_state=state, position=position)
+    message, position = words(cause), None
+    offset = _offset_of(cause)
+    if sent is not None and offset is not None:
+        position = sent.position(sql, offset)
+        if reason is Reason.SYNTAX_ERROR and (name := sent.placeholder(offset)):
+            message = _NO_PLACE.format(name=f"${name}" if name.isdigit() else f":{name}")
+    return error(reason, message, sql_state=state, position=position)
 
 
 def words(cause: BaseException) -> str:

@@ -12,7 +12,7 @@ from psycopg.conninfo import make_conninfo
 APPLICATION: Final = "queryengine"
 """How our connections are called in pg_stat_activity."""
 
-_KNOWN: Final = ("url", "connect_args", "answer_timeout_seconds", "allow_privileged_role")
+_KNOWN: Final = ("url", "connect_args", "answer_timeout_seconds", "allow_privileged_role", "roles")
 _DEFAULTS: Final[Mapping[str, Any]] = MappingProxyType(
     {
         "connect_timeout": 5,
@@ -34,6 +34,8 @@ class PostgreSQLOptions:
     answer_timeout_seconds: float
     """How long a server may be silent on a connection on which nothing else runs, until it counts as lost."""
     allow_privileged_role: bool
+    roles: Mapping[str, str]
+    """The role in which the statements of a tenant run, by tenant; empty: all run in that of the connection."""
 
     @classmethod
     def parse(cls, url: sa.URL, options: Mapping[str, Any]) -> Self:
@@ -47,11 +49,15 @@ class PostgreSQLOptions:
         privileged = options.get("allow_privileged_role", False)
         if not isinstance(privileged, bool):
             raise ValueError("option 'allow_privileged_role' must be true or false")  # noqa: TRY004 - as every option
+        roles = options.get("roles", {})
+        if not isinstance(roles, Mapping) or not all(isinstance(each, str) and each for each in roles.values()):
+            raise ValueError("option 'roles' must be a mapping of tenants to names of roles")
         return cls(
             conninfo=_conninfo(url, options.get("connect_args", {})),
             shown=url.set(query={}).render_as_string(hide_password=True),
             answer_timeout_seconds=float(seconds),
             allow_privileged_role=privileged,
+            roles=MappingProxyType({str(tenant): role for tenant, role in roles.items()}),
         )
 
 

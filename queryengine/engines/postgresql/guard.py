@@ -1,0 +1,90 @@
+"""Keeps tenants who share a role of PostgreSQL from seeing and ending each other's statements.
+
+To the server all of them are one user, so its own rights do not part them. What of its catalog a statement may use is a
+list of what is known to be harmless: a function or a table of `pg_catalog` that a new version adds is refused until it
+is looked at. Functions and tables of everybody else are not judged: who makes them, grants them.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import Final, Self
+
+from queryengine.domain.errors import QueryEngineError, Reason, error
+from queryengine.engines.lexicons import POSTGRESQL
+from queryengine.engines.lexing import Kind, Token
+from queryengine.engines.postgresql.harmless import (
+    HARMLESS_FUNCTIONS,
+    HARMLESS_TABLES,
+    RUNNING_TEXT,
+    RUNNING_TEXT_ELSEWHERE,
+    SHOWING_STATEMENTS,
+)
+from queryengine.engines.reading import Query
+from queryengine.engines.sqltext import position_of_character
+
+_CATALOG: Final = "pg_catalog"
+_FUNCTIONS: Final = """
+SELECT DISTINCT proname::text FROM pg_catalog.pg_proc
+WHERE pronamespace = 'pg_catalog'::regnamespace AND (provolatile = 'v' OR proname LIKE 'pg\\_%')
+"""
+"""What may do more than compute: the volatile ones, and all of the server's own, whatever they say of themselves."""
+_TABLES: Final = """
+SELECT relname::text FROM pg_catalog.pg_class
+WHERE relnamespace = 'pg_catalog'::regnamespace AND relkind IN ('r', 'v')
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Guard:
+    functions: frozenset[str]
+    """Those of `pg_catalog` that no statement may call."""
+    tables: frozenset[str]
+    """Those of `pg_catalog` that no statement may read."""
+
+    @classmethod
+    def ask(cls, ask: Callable[[str], list[list[bytes | None]]]) -> Self:
+        """What this server has."""
+        return cls(
+            (_names(ask(_FUNCTIONS)) - HARMLESS_FUNCTIONS) | RUNNING_TEXT, _names(ask(_TABLES)) - HARMLESS_TABLES
+        )
+
+    def check(self, query: Query) -> None:
+        """Raises STATEMENT_NOT_ALLOWED, with its place, for a name that is refused."""
+        for name, token, is_called, is_elsewhere in _names_in(query.tokens):
+            anywhere, of_catalog = (RUNNING_TEXT_ELSEWHERE, self.functions) if is_called else ((), self.tables)
+            if name in SHOWING_STATEMENTS or name in anywhere or (name in of_catalog and not is_elsewhere):
+                raise _refused(query.sql, token, f"function {name}" if is_called else name)
+
+
+def _names(rows: Sequence[Sequence[bytes | None]]) -> frozenset[str]:
+    return frozenset((name or b"").decode() for [name] in rows)
+
+
+def _names_in(tokens: Sequence[Token]) -> Iterator[tuple[str, Token, bool, bool]]:
+    """Each name, whether it is called, and whether it is that of another schema or of a table's column."""
+    schema = ""
+    for token, following in pairwise([*tokens, Token(Kind.SIGN, "", 0, 0)]):
+        if token.kind is Kind.WORD or token.kind is Kind.QUOTED:
+            name = _name(token, following)
+            if following.text == ".":
+                schema = name
+                continue
+            yield name, token, following.text == "(", schema not in {"", _CATALOG}
+        schema = schema if token.text == "." else ""
+
+
+def _name(token: Token, following: Token) -> str:
+    if token.kind is Kind.WORD:
+        return token.text.lower()
+    if token.text[0] != '"' and following.is_word("UESCAPE"):
+        message = 'a name with UESCAPE cannot be checked; use the backslash, as in U&"d\\0061ta"'
+        raise error(Reason.STATEMENT_NOT_ALLOWED, message, statement_type="UESCAPE")
+    return POSTGRESQL.name(token)
+
+
+def _refused(sql: str, token: Token, what: str) -> QueryEngineError:
+    message = f"{what} of the server is not allowed: it reaches beyond the tenant's own data"
+    return error(
+        Reason.STATEMENT_NOT_ALLOWED, message, statement_type="SELECT", position=position_of_character(sql, token.start)
+    )
