@@ -16,9 +16,10 @@ import pyarrow as pa
 
 from queryengine.domain.errors import QueryEngineError, Reason, error
 from queryengine.engines.base import Engine, EngineTraits, Execution, Progress, Statement
-from queryengine.engines.duckdb.check import check_text
+from queryengine.engines.duckdb.check import StatementCheck, default_check
 from queryengine.engines.duckdb.errors import told, translated
 from queryengine.engines.duckdb.parameters import bind
+from queryengine.engines.duckdb.sessions import Sessions
 from queryengine.engines.duckdb.setup import (
     SESSION_SETTINGS,
     DuckDBOptions,
@@ -31,18 +32,10 @@ from queryengine.engines.executions import OpenExecutions
 from queryengine.engines.interrupting import Interruptible
 from queryengine.engines.session_settings import check_settings
 
-# SESSION, as DuckDB otherwise changes some settings for every query of the instance.
-_EACH_CURSOR: Final = (
-    "SET SESSION enable_progress_bar = true; SET SESSION enable_progress_bar_print = false; "
-    "SET SESSION progress_bar_time = 0; PRAGMA enable_profiling = 'no_output'"
-)
-_DEADLINE: Final = "SET SESSION max_execution_time = {milliseconds}"
 _READ_ONLY: Final = "BEGIN TRANSACTION READ ONLY"
 _SCANNED: Final = re.compile(r'"(total_rows_scanned|total_bytes_read)": *(\d+)')
 """In a profile, which is JSON of many times this size. A quote in the SQL text that is in it too has a backslash."""
 _REMEMBERED_MAX: Final = 64
-_SEED: Final = "setseed"
-"""The one function that changes a session, by what random() gives next."""
 
 
 class DuckDBEngine(Engine):
@@ -67,19 +60,16 @@ class DuckDBEngine(Engine):
         )
 
     @classmethod
-    def check(cls, sql: str, options: Mapping[str, Any]) -> None:  # noqa: ARG003 - no option changes it
-        check_text(sql)
+    def check(cls, sql: str, options: Mapping[str, Any]) -> None:
+        default_check(tuple(options.get("allow_functions", ()))).check(sql)
 
     def __init__(self, name: str, options: Mapping[str, Any]) -> None:
-        self._options = DuckDBOptions.parse(options)
-        self._instance = open_instance(name, self._options)
-        self._lock = threading.Lock()
+        self.options = DuckDBOptions.parse(options)
+        self.sessions = Sessions(lambda: open_instance(name, self.options))
+        self._check = StatementCheck(self.options.allow_functions, self.sessions.instance)
         self.executions: OpenExecutions[DuckDBExecution] = OpenExecutions()
-        self._usual_milliseconds = 0
-        self.placeholders = lru_cache(_REMEMBERED_MAX)(_placeholders)
+        self.placeholders = lru_cache(_REMEMBERED_MAX)(self._placeholders)
         """Names of the placeholders in a text that passes the check; services repeat their statements."""
-        self._spare: tuple[duckdb.DuckDBPyConnection, int] | None = None
-        """A cursor that nobody uses, and its deadline: to set one up takes longer than a short query."""
 
     def version(self) -> str:
         return f"DuckDB {duckdb.__version__}"
@@ -87,56 +77,18 @@ class DuckDBEngine(Engine):
     def open(self, statement: Statement) -> "DuckDBExecution":
         return self.executions.add(DuckDBExecution(self, statement))
 
-    def cursor(self, milliseconds: int) -> duckdb.DuckDBPyConnection:
-        """A cursor of one's own, set up for a statement with this deadline."""
-        with self._lock:
-            spare, self._spare = self._spare, None
-            self._usual_milliseconds = milliseconds
-        if spare is None:
-            return self._set_up(milliseconds)
-        cursor, prepared = spare
-        if prepared != milliseconds:
-            cursor.execute(_DEADLINE.format(milliseconds=milliseconds))
-        return cursor
-
-    def take_back(self, cursor: duckdb.DuckDBPyConnection, milliseconds: int) -> None:
-        """Keep a cursor on which an execution has left nothing but its transaction."""
-        try:
-            cursor.execute("ROLLBACK")
-        except duckdb.Error:
-            cursor.close()
-        else:
-            self._keep(cursor, milliseconds)
-
     def prepare(self) -> None:
-        if self._spare is None:
-            with suppress(duckdb.Error):
-                milliseconds = self._usual_milliseconds
-                self._keep(self._set_up(milliseconds), milliseconds)
-
-    def _keep(self, cursor: duckdb.DuckDBPyConnection, milliseconds: int) -> None:
-        with self._lock:
-            former, self._spare = self._spare, (cursor, milliseconds)
-        if former is not None:
-            former[0].close()
-
-    def _set_up(self, milliseconds: int) -> duckdb.DuckDBPyConnection:
-        # The instance refuses a second thread instead of letting it wait.
-        with self._lock:
-            cursor = self._instance.cursor()
-        cursor.execute(_EACH_CURSOR)
-        if milliseconds:
-            cursor.execute(_DEADLINE.format(milliseconds=milliseconds))
-        return cursor
+        self.sessions.prepare()
 
     def close(self) -> None:
         self.executions.close()
-        with self._lock:
-            spare, self._spare = self._spare, None
-        if spare is not None:
-            spare[0].close()
-        self._instance.close()
-        remove_spill(self._options)
+        self.sessions.close()
+        self._check.close()
+        remove_spill(self.options)
+
+    def _placeholders(self, sql: str) -> frozenset[str]:
+        # Once more in this process: only its instance knows the functions of extensions.
+        return frozenset(self._check.check(sql).named_parameters)
 
 
 class DuckDBExecution(Execution):
@@ -151,14 +103,14 @@ class DuckDBExecution(Execution):
         self._converts: list[Convert | None] = []
         self._progress = Progress()
         self._milliseconds = max(1, int(statement.execution_timeout_seconds * 1000))
-        self._is_clean = _SEED not in statement.sql.lower()
+        self._is_clean = not engine.options.allow_functions
         """Nothing of this execution would show to another one on the same cursor."""
         self._has_ended = False
 
     def start(self) -> pa.Schema:
         with self._translated(), self._calls.call():
             parameters = bind(self._statement.parameters, self._engine.placeholders(self._statement.sql))
-            self._cursor = cursor = self._engine.cursor(self._milliseconds)
+            self._cursor = cursor = self._engine.sessions.take(self._statement.tenant, self._milliseconds)
             self._prepare(cursor)
             try:
                 relation = cursor.sql(self._statement.sql, params=parameters)
@@ -213,7 +165,7 @@ class DuckDBExecution(Execution):
                 return
             # An execution that was interrupted has not ended, so that no interrupt can reach the next one.
             if self._has_ended and self._is_clean:
-                self._engine.take_back(cursor, self._milliseconds)
+                self._engine.sessions.give_back(cursor, self._statement.tenant, self._milliseconds)
             else:
                 with suppress(duckdb.Error):
                     cursor.close()
@@ -302,7 +254,3 @@ class DuckDBExecution(Execution):
                 if facts.offset is not None and facts.kind == told(cause).kind:
                     return translated(again, sql, skipped=len(prefix))
         return translated(cause, sql)
-
-
-def _placeholders(sql: str) -> frozenset[str]:
-    return frozenset(check_text(sql).named_parameters)

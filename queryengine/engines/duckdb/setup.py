@@ -19,7 +19,7 @@ from queryengine.engines.duckdb.text import identifier, literal
 
 SESSION_SETTINGS: Final = ("TimeZone", "default_null_order", "default_order")
 
-_CONFIGS_PER_QUERY: Final = (
+CONFIGS_AFTER_LOCK: Final = (
     "arrow_lossless_conversion",
     "enable_profiling",
     "enable_progress_bar",
@@ -35,6 +35,7 @@ may run.
 """
 
 _TEXTS: Final = ("path", "directory", "memory_limit", "temp_directory")
+_LISTS: Final = {"init_sql": "SQL statements", "allow_functions": "names of functions"}
 _READERS: Final = {".parquet": "read_parquet", ".csv": "read_csv"}
 
 
@@ -53,6 +54,10 @@ class DuckDBOptions:
     """
     init_sql: tuple[str, ...] = ()
     """Run at the start of each worker, before the lock-down; not with path, which is read-only."""
+    allow_functions: tuple[str, ...] = ()
+    """Functions that statements may call beside those of functions.py, such as those of an extension that init_sql
+    loads.
+    """
     memory_limit: str = "1GB"
     threads: int = 2
     temp_directory: str = ""
@@ -68,11 +73,9 @@ class DuckDBOptions:
             if key not in known:
                 raise ValueError(f"unknown option {key!r} for a duckdb engine; known: {', '.join(known)}")
         values = dict(options)
-        if "init_sql" in values:
-            texts = values["init_sql"]
-            if not isinstance(texts, list | tuple) or not all(isinstance(sql, str) for sql in texts):
-                raise ValueError("option 'init_sql' must be a list of SQL statements")
-            values["init_sql"] = tuple(texts)
+        for key, what in _LISTS.items():
+            if key in values:
+                values[key] = _list_of(what, key, values[key])
         wrong = [key for key in _TEXTS if not isinstance(values.get(key, ""), str)]
         if wrong:
             raise ValueError(f"option {wrong[0]!r} must be text")
@@ -85,7 +88,21 @@ class DuckDBOptions:
             )
         if parsed.directory and not Path(parsed.directory).is_absolute():
             raise ValueError(f"option 'directory' must be an absolute path, not {parsed.directory!r}")
+        if parsed.directory and parsed.temp_directory and _overlap(parsed.directory, parsed.temp_directory):
+            raise ValueError("options 'directory', which is read, and 'temp_directory' must not lie in one another")
         return parsed
+
+
+def _list_of(what: str, key: str, value: Any) -> tuple[str, ...]:
+    if not isinstance(value, list | tuple) or not all(isinstance(each, str) for each in value):
+        raise ValueError(f"option {key!r} must be a list of {what}")
+    return tuple(value)
+
+
+def _overlap(one: str, other: str) -> bool:
+    """Whether one folder lies in the other, wherever links lead."""
+    here, there = Path(one).resolve(), Path(other).resolve()
+    return here.is_relative_to(there) or there.is_relative_to(here)
 
 
 def open_instance(name: str, options: DuckDBOptions) -> duckdb.DuckDBPyConnection:
@@ -127,7 +144,7 @@ def _lock_down(instance: duckdb.DuckDBPyConnection, options: DuckDBOptions) -> N
     instance.execute("SET enable_external_access = false")
     # From here on errors tell their place in the SQL; those before are for people.
     instance.execute("SET GLOBAL errors_as_json = true")
-    instance.execute(f"SET allowed_configs = [{', '.join(map(literal, _CONFIGS_PER_QUERY))}]")
+    instance.execute(f"SET allowed_configs = [{', '.join(map(literal, CONFIGS_AFTER_LOCK))}]")
     instance.execute("SET lock_configuration = true")
 
 
