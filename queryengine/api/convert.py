@@ -6,7 +6,6 @@ from typing import Any, Final
 from google.protobuf import duration_pb2, timestamp_pb2
 from google.protobuf.message import Message
 
-from queryengine.api.status import shortened
 from queryengine.codec.page import LENGTH_DELIMITED, varint
 from queryengine.core.engines import EngineView
 from queryengine.core.live import EngineCancel, LiveQuery
@@ -124,7 +123,7 @@ def error(failure: Failure) -> query_pb2.QueryError:
     return query_pb2.QueryError(
         code=failure.code.value,
         reason=failure.reason.value,
-        message=shortened(failure.message),
+        message=failure.message,
         sql_state=failure.sql_state,
         position=(None if position is None else query_pb2.SourcePosition(line=position.line, column=position.column)),
         retryable=failure.retryable,

@@ -16,6 +16,8 @@ from queryengine.domain.query import Compression, LimitAction, QuerySpec
 from queryengine.v1 import query_pb2, query_service_pb2, result_pb2, value_pb2
 
 LABELS_MAX: Final = 32
+NAME_CHARACTERS_MAX: Final = 255
+"""Of a name that a request gives: a catalog, a schema, an engine, a parameter."""
 PAGE_SIZE_DEFAULT: Final = 1_000
 PAGE_SIZE_MAX: Final = 100_000
 LIST_SIZE_DEFAULT: Final = 50
@@ -184,8 +186,12 @@ def to_cursor(request: query_service_pb2.FetchPageRequest) -> Cursor:
     return Cursor(0, offset, size)
 
 
-def to_states(request: query_service_pb2.ListQueriesRequest) -> list[QueryState]:
-    return [_choice(_QUERY_STATES, state, "states") for state in request.states]
+def to_states(request: query_service_pb2.ListQueriesRequest) -> frozenset[QueryState]:
+    return frozenset(_choice(_QUERY_STATES, state, "states") for state in set(request.states))
+
+
+def to_engine(request: query_service_pb2.ListQueriesRequest) -> str:
+    return _short(request.engine, "engine")
 
 
 def to_labels(request: query_service_pb2.ListQueriesRequest) -> dict[str, str]:
@@ -219,6 +225,8 @@ def _parameters(request: query_service_pb2.SubmitRequest, maximum: int) -> bytes
             raise invalid("parameters", "must be all named or all positional")
         if len(set(names)) < len(names):
             raise invalid("parameters", "names one placeholder twice")
+        if any(len(name) > NAME_CHARACTERS_MAX for name in names):
+            raise invalid("parameters", f"has a name of more than {NAME_CHARACTERS_MAX} characters")
     for number, parameter in enumerate(parameters):
         if parameter.value.WhichOneof("kind") is None:
             raise invalid(f"parameters[{number}].value", "is missing; NULL is null_value")
@@ -236,8 +244,8 @@ def _mapping(pairs: Any, field: str, key_max: int, value_max: int) -> dict[str, 
 
 
 def _short(text: str, field: str) -> str:
-    if len(text) > 255:
-        raise invalid(field, "has more than 255 characters")
+    if len(text) > NAME_CHARACTERS_MAX:
+        raise invalid(field, f"has more than {NAME_CHARACTERS_MAX} characters")
     return text
 
 

@@ -22,6 +22,7 @@ from queryengine.api.requests import (
     microseconds,
     submitted_id,
     to_cursor,
+    to_engine,
     to_labels,
     to_list_size,
     to_read,
@@ -182,7 +183,7 @@ class Servicer:
             caller.tenant,
             states=to_states(request),
             labels=to_labels(request),
-            engine=request.engine,
+            engine=to_engine(request),
             before=_before(request.page_token),
             limit=size + 1,
         )

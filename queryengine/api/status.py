@@ -7,16 +7,13 @@ from google.protobuf import any_pb2, duration_pb2
 from google.rpc import error_details_pb2, status_pb2
 
 from queryengine.domain.errors import Failure, Reason
+from queryengine.domain.texts import DETAIL_BYTES_MAX, shortened
 
 DOMAIN: Final = "queryengine"
-MESSAGE_BYTES_MAX: Final = 4096
-"""Of a message inside a reply."""
 HEADER_BYTES_MAX: Final = 2048
 """Of a message in a status. Statuses travel as headers, which clients bound at 8 KiB: once as text, in which gRPC
 writes each byte beyond ASCII as three, and once in the details.
 """
-DETAIL_BYTES_MAX: Final = 256
-"""Of any other text in the details."""
 
 STATUS_CODES: Final = {code.value[0]: code for code in grpc.StatusCode}
 
@@ -25,7 +22,7 @@ _QUOTAS: Final = frozenset({Reason.TENANT_QUEUE_FULL, Reason.TENANT_STREAM_LIMIT
 
 def to_status(failure: Failure) -> status_pb2.Status:
     """The failure as google.rpc.Status: ErrorInfo always; RetryInfo, BadRequest and QuotaFailure where they apply."""
-    metadata = {key: shortened(value, DETAIL_BYTES_MAX) for key, value in failure.metadata.items()}
+    metadata = dict(failure.metadata)
     if failure.sql_state:
         metadata["sql_state"] = failure.sql_state
     if failure.position is not None:
@@ -57,14 +54,6 @@ async def abort(context: "grpc.aio.ServicerContext[object, object]", failure: Fa
     trailers = (("grpc-status-details-bin", status.SerializeToString()),)
     await context.abort(STATUS_CODES[status.code], status.message, trailing_metadata=trailers)
     raise AssertionError("abort returned")
-
-
-def shortened(message: str, bytes_max: int = MESSAGE_BYTES_MAX) -> str:
-    """A message of about so many bytes of UTF-8 at the most."""
-    encoded = message.encode("utf-8", "replace")
-    if len(encoded) <= bytes_max:
-        return encoded.decode()
-    return encoded[:bytes_max].decode("utf-8", "ignore") + "…"
 
 
 def _as_header(message: str) -> str:

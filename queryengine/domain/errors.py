@@ -10,6 +10,11 @@ from enum import IntEnum, StrEnum
 from types import MappingProxyType
 from typing import Any, Final, Self
 
+from queryengine.domain.texts import DETAIL_BYTES_MAX, MESSAGE_BYTES_MAX, shortened
+
+SQL_STATE_BYTES_MAX: Final = 16
+"""The standard's codes have five characters, and some drivers put others in their place."""
+
 
 class Code(IntEnum):
     """google.rpc.Code, the values in use."""
@@ -135,7 +140,7 @@ class Position:
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """One failure, as a value."""
+    """One failure, as a value. Its texts, which may be an engine's own of any length, are cut to their bounds."""
 
     reason: Reason
     message: str
@@ -143,6 +148,13 @@ class Failure:
     sql_state: str = ""
     position: Position | None = None
     retry_after_seconds: float | None = None
+
+    def __post_init__(self) -> None:
+        metadata = {key: shortened(value, DETAIL_BYTES_MAX) for key, value in self.metadata.items()}
+        # The way to set a field of a frozen dataclass while it is made.
+        object.__setattr__(self, "message", shortened(self.message, MESSAGE_BYTES_MAX))
+        object.__setattr__(self, "metadata", metadata)
+        object.__setattr__(self, "sql_state", shortened(self.sql_state, SQL_STATE_BYTES_MAX))
 
     @property
     def code(self) -> Code:

@@ -9,11 +9,12 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from types import TracebackType
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar, Final, Self
 
 import pyarrow as pa
 
 from queryengine.codec.values import BoundParameter
+from queryengine.domain.texts import NAME_BYTES_MAX, URL_BYTES_MAX, shortened, whole_or_none
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,9 +64,16 @@ class Statement:
     """The engine's own deadline where it has one. The caller enforces it too, from outside."""
 
 
+PLAIN_CHARACTERS: Final = NAME_BYTES_MAX // 4
+"""Texts that have no more characters fit whatever they hold."""
+
+
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """How far an execution is. A snapshot; None means that the engine does not say."""
+    """How far an execution is. A snapshot; None means that the engine does not say.
+
+    Names are cut to their bounds, and a URL that is too long is left out.
+    """
 
     fraction: float | None = None
     rows_scanned: int | None = None
@@ -78,6 +86,13 @@ class Progress:
     """The engine's name for this execution; stays once it is known."""
     engine_query_url: str = ""
     """Where people see the execution in the engine's own web pages."""
+
+    def __post_init__(self) -> None:
+        if len(self.engine_state) + len(self.engine_query_id) + len(self.engine_query_url) > PLAIN_CHARACTERS:
+            # The way to set a field of a frozen dataclass while it is made.
+            object.__setattr__(self, "engine_state", shortened(self.engine_state, NAME_BYTES_MAX))
+            object.__setattr__(self, "engine_query_id", shortened(self.engine_query_id, NAME_BYTES_MAX))
+            object.__setattr__(self, "engine_query_url", whole_or_none(self.engine_query_url, URL_BYTES_MAX))
 
 
 class Execution(ABC):

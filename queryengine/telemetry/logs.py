@@ -8,9 +8,15 @@ import logging
 import sys
 from dataclasses import dataclass
 from types import TracebackType
-from typing import Any
+from typing import Any, Final
+
+from queryengine.domain.texts import shortened
 
 logger = logging.getLogger(__name__)
+
+MESSAGE_BYTES_MAX: Final = 16 << 10
+TRACEBACK_BYTES_MAX: Final = 64 << 10
+"""With the message of an exception, which may be an engine's own of any length; it comes last."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,10 +35,10 @@ class JsonFormatter(logging.Formatter):
             "time": self.formatTime(record, "%Y-%m-%dT%H:%M:%S"),
             "level": record.levelname,
             "logger": record.name,
-            "message": record.getMessage(),
+            "message": shortened(record.getMessage(), MESSAGE_BYTES_MAX),
         }
         if record.exc_info:
-            fields["exception"] = self.formatException(record.exc_info)
+            fields["exception"] = shortened(self.formatException(record.exc_info), TRACEBACK_BYTES_MAX)
         return json.dumps(fields)
 
 
@@ -43,8 +49,12 @@ class TextFormatter(logging.Formatter):
         super().__init__("%(asctime)s %(levelname)-7s %(name)s: %(message)s")
 
     def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802
-        record.message = record.message.replace("\n", "\\n").replace("\r", "\\r")
+        message = shortened(record.message, MESSAGE_BYTES_MAX)
+        record.message = message.replace("\n", "\\n").replace("\r", "\\r")
         return super().formatMessage(record)
+
+    def formatException(self, ei: Any) -> str:  # noqa: N802
+        return shortened(super().formatException(ei), TRACEBACK_BYTES_MAX)
 
 
 def set_up_logging(style: LogStyle) -> None:

@@ -18,6 +18,7 @@ from typing import Any, Final, TypeAlias
 import pyarrow as pa
 
 from queryengine.domain.errors import Failure, QueryEngineError, Reason, error
+from queryengine.domain.texts import NAME_BYTES_MAX, shortened
 from queryengine.engines.base import Engine, Execution, Progress
 from queryengine.engines.registry import engine_class
 from queryengine.results.segment import PageEntry
@@ -59,7 +60,8 @@ class EngineRole:
             self._engine = adapter(header["name"], header["options"])
             traits = adapter.traits(header["options"])
             self._confirms_cancel = traits.cancel_confirmed
-            self.send(encode({"type": "ready", "version": self._engine.version(), "embedded": traits.embedded}))
+            version = shortened(self._engine.version(), NAME_BYTES_MAX)
+            self.send(encode({"type": "ready", "version": version, "embedded": traits.embedded}))
             self._engine.prepare()
         except QueryEngineError as cause:
             self._send_unusable(cause.failure)
