@@ -49,7 +49,7 @@ def _case(item: pytest.Item) -> str:
     """The name of the case that a test of the contract suite is for."""
     parameters = item.callspec.params if hasattr(item, "callspec") else {}
     case = parameters.get("case")
-    return str(parameters.get("name", "")) if case is None else str(case.name)
+    return str(parameters.get("name", "") if case is None else getattr(case, "name", case))
 
 
 def _rank(item: pytest.Item) -> int:
