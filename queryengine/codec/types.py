@@ -127,12 +127,12 @@ def from_data_type(message: DataType) -> pa.DataType:
         case value_pb2.TYPE_KIND_DECIMAL:
             return _decimal(message.precision, message.scale)
         case value_pb2.TYPE_KIND_TIME:
-            unit = _unit(message)
+            unit = unit_of(message)
             return pa.time32(unit) if unit in ("s", "ms") else pa.time64(unit)
         case value_pb2.TYPE_KIND_TIMESTAMP:
-            return pa.timestamp(_unit(message), message.time_zone or None)
+            return pa.timestamp(unit_of(message), message.time_zone or None)
         case value_pb2.TYPE_KIND_DURATION:
-            return pa.duration(_unit(message))
+            return pa.duration(unit_of(message))
         case value_pb2.TYPE_KIND_LIST if len(message.fields) == 1:
             return pa.list_(from_column(message.fields[0]))
         case value_pb2.TYPE_KIND_STRUCT:
@@ -154,7 +154,7 @@ def _decimal(precision: int, scale: int) -> pa.DataType:
     return make(precision, scale)
 
 
-def _unit(message: DataType) -> str:
+def unit_of(message: DataType) -> str:
     """The resolution; microseconds when the message does not say."""
     return _FROM_UNIT.get(message.unit, "us")
 

@@ -15,7 +15,9 @@ sides: give one to send it, get one when it was sent.
 """
 
 import datetime as dt
+import math
 import re
+import struct
 import uuid
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -27,8 +29,8 @@ import pyarrow as pa
 from google.protobuf.message import DecodeError
 
 from queryengine.codec.infer import encode_value
-from queryengine.codec.rows import decimal_array
-from queryengine.codec.types import DECIMAL256_DIGITS, from_data_type
+from queryengine.codec.rows import PER_SECOND, decimal_array
+from queryengine.codec.types import DECIMAL256_DIGITS, from_data_type, unit_of
 from queryengine.v1 import value_pb2
 from queryengine.v1.value_pb2 import DataType, Parameter, ParameterList, Value
 
@@ -40,6 +42,13 @@ EPOCH: Final = dt.datetime(1970, 1, 1)  # noqa: DTZ001 - wall-clock time has no 
 EPOCH_DAY: Final = dt.date(1970, 1, 1)
 DECIMAL_TEXT: Final = re.compile(r"[+-]?[0-9]+(\.[0-9]+)?")
 INTEGER_TEXT: Final = re.compile(r"[+-]?[0-9]{1,39}")
+
+
+class MisfitError(ValueError):
+    """A well-formed value that the type it was sent with cannot hold exactly."""
+
+    parameter: str = ""
+    """Whose value it is: a name, or a number counted from 1."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,8 +92,8 @@ def encode_parameters(parameters: Mapping[str, Any] | Sequence[Any] | None) -> P
 def decode_parameters(encoded: bytes) -> tuple[BoundParameter, ...]:
     """The parameters of an encoded ParameterList, in the order sent.
 
-    Raises ValueError that names the parameter: value missing, malformed, out of the range of its type, or of
-    another kind; named and positional mixed; a name twice.
+    Raises ValueError that names the parameter: value missing, malformed or of another kind than its type; named and
+    positional mixed; a name twice. A value beyond the range or precision of its type is a MisfitError.
     """
     try:
         message = ParameterList.FromString(encoded)
@@ -131,11 +140,16 @@ def _label(name: str, index: int) -> str:
 
 def _decode_parameter(parameter: Parameter, index: int) -> BoundParameter:
     data_type = parameter.type if parameter.HasField("type") else None
+    label = _label(parameter.name, index)
     try:
         arrow = None if data_type is None else from_data_type(data_type)
         return BoundParameter(parameter.name, decode_value(parameter.value, data_type), arrow)
+    except MisfitError as error:
+        misfit = MisfitError(f"parameter {label}: {error}")
+        misfit.parameter = parameter.name or str(index + 1)
+        raise misfit from error
     except (ValueError, OverflowError) as error:
-        raise ValueError(f"parameter {_label(parameter.name, index)}: {error}") from error
+        raise ValueError(f"parameter {label}: {error}") from error
 
 
 def _allowed_field(data_type: DataType) -> str:
@@ -145,14 +159,39 @@ def _allowed_field(data_type: DataType) -> str:
 
 
 def _signed(value: int, data_type: DataType | None) -> int:
-    if data_type is not None and not -(1 << data_type.bit_width - 1) <= value < 1 << data_type.bit_width - 1:
-        raise ValueError(f"{value} is out of range for INT {data_type.bit_width}")
-    return value
+    if data_type is None:
+        return value
+    limit = 1 << data_type.bit_width - 1
+    return _between(value, -limit, limit - 1, f"INT {data_type.bit_width}")
 
 
 def _unsigned(value: int, data_type: DataType | None) -> int:
-    if data_type is not None and value >= 1 << data_type.bit_width:
-        raise ValueError(f"{value} is out of range for UINT {data_type.bit_width}")
+    if data_type is None:
+        return value
+    return _between(value, 0, (1 << data_type.bit_width) - 1, f"UINT {data_type.bit_width}")
+
+
+def _between(value: int, lowest: int, highest: int, kind: str) -> int:
+    if not lowest <= value <= highest:
+        raise MisfitError(f"{value} is out of range for {kind}, which holds {lowest} to {highest}")
+    return value
+
+
+def _float(value: float, data_type: DataType | None) -> float:
+    """The value as it is: the nearest number of its width stands for it, as in every language. Refused is what would
+    become infinite or zero.
+    """
+    width = 64 if data_type is None else data_type.bit_width
+    if width == 64 or not math.isfinite(value):
+        return value
+    code = "<f" if width == 32 else "<e"
+    try:
+        [nearest] = struct.unpack(code, struct.pack(code, value))
+    except OverflowError:
+        nearest = math.inf
+    if math.isinf(nearest) or (value and not nearest):
+        highest = "3.4028235e38" if width == 32 else "65504"
+        raise MisfitError(f"{value!r} is out of range for FLOAT {width}, which holds -{highest} to {highest}")
     return value
 
 
@@ -164,7 +203,7 @@ def _decimal(text: str, data_type: DataType | None) -> Decimal | int:
     if data_type is not None and data_type.kind != value_pb2.TYPE_KIND_DECIMAL:
         if not INTEGER_TEXT.fullmatch(text):
             raise ValueError(f"not a whole number of at most 39 digits: {text[:80]!r}")
-        check = _signed if data_type.kind == value_pb2.TYPE_KIND_INT else _unsigned_wide
+        check = _signed if data_type.kind == value_pb2.TYPE_KIND_INT else _unsigned
         return check(int(text), data_type)
     if not DECIMAL_TEXT.fullmatch(text):
         raise ValueError(f"not an exact decimal such as -12.50: {text[:80]!r}")
@@ -174,19 +213,31 @@ def _decimal(text: str, data_type: DataType | None) -> Decimal | int:
         raise ValueError(f"a decimal has at most {DECIMAL256_DIGITS} digits")
     if data_type is not None:
         # Arrow refuses a value that would lose digits, and knows negative scales.
-        decimal_array([value], from_data_type(data_type))
+        try:
+            decimal_array([value], from_data_type(data_type))
+        except ValueError as error:
+            raise MisfitError(f"does not fit DECIMAL({data_type.precision}, {data_type.scale}): {error}") from error
     return value
 
 
-def _unsigned_wide(value: int, data_type: DataType) -> int:
-    if value < 0:
-        raise ValueError(f"{value} is out of range for UINT {data_type.bit_width}")
-    return _unsigned(value, data_type)
+def _whole_units(seconds: int, nanos: int, data_type: DataType | None) -> None:
+    """Raises MisfitError for a time with more digits than the resolution of its type, or beyond its 64 bits."""
+    if data_type is None:
+        return
+    unit = unit_of(data_type)
+    count, rest = divmod(seconds * NANOS + nanos, NANOS // PER_SECOND[unit])
+    name = value_pb2.TypeKind.Name(data_type.kind).removeprefix("TYPE_KIND_")
+    if rest:
+        raise MisfitError(f"it has more digits than a {name} in units of {unit} holds; name a finer unit")
+    # Elapsed time travels on as Python's own or in a coarser unit.
+    if data_type.kind != value_pb2.TYPE_KIND_DURATION and not -(1 << 63) <= count < 1 << 63:
+        raise MisfitError(f"it is beyond what a {name} in units of {unit} holds")
 
 
 def _timestamp(value: value_pb2.TimestampValue, data_type: DataType | None) -> dt.datetime | pa.Scalar:
     if not 0 <= value.nanos < NANOS:
         raise ValueError(f"nanos {value.nanos} of a timestamp is outside 0 to 999,999,999")
+    _whole_units(value.seconds, value.nanos, data_type)
     zone = data_type.time_zone if data_type is not None else ""
     if value.nanos % 1000 == 0:
         try:
@@ -201,10 +252,10 @@ def _timestamp(value: value_pb2.TimestampValue, data_type: DataType | None) -> d
 def _scalar(seconds: int, nanos: int, make: Callable[[str], pa.DataType]) -> pa.Scalar:
     """In the coarsest unit that is exact, which reaches farthest."""
     for unit, factor in (("s", NANOS), ("ms", 1_000_000), ("us", 1_000), ("ns", 1)):
-        if nanos % factor == 0:
-            count = (seconds * NANOS + nanos) // factor
+        count, rest = divmod(seconds * NANOS + nanos, factor)
+        if rest == 0 and -(1 << 63) <= count < 1 << 63:
             return pa.scalar(count, pa.int64()).cast(make(unit))
-    raise AssertionError("every count is whole in nanoseconds")
+    raise MisfitError("it has more digits, so far from zero, than 64 bits of any unit hold")
 
 
 def _date(days: int, _: DataType | None) -> dt.date | pa.Scalar:
@@ -214,18 +265,20 @@ def _date(days: int, _: DataType | None) -> dt.date | pa.Scalar:
         return pa.scalar(days, pa.int32()).cast(pa.date32())
 
 
-def _time(nanos: int, _: DataType | None) -> dt.time | pa.Scalar:
+def _time(nanos: int, data_type: DataType | None) -> dt.time | pa.Scalar:
     if not 0 <= nanos < DAY_NANOS:
-        raise ValueError(f"{nanos} nanoseconds is no time of day")
+        raise MisfitError(f"{nanos} nanoseconds since midnight is not a time of day")
+    _whole_units(0, nanos, data_type)
     if nanos % 1000:
         return pa.scalar(nanos, pa.time64("ns"))
     return (EPOCH + dt.timedelta(microseconds=nanos // 1000)).time()
 
 
-def _duration(value: value_pb2.DurationValue, _: DataType | None) -> dt.timedelta | pa.Scalar:
+def _duration(value: value_pb2.DurationValue, data_type: DataType | None) -> dt.timedelta | pa.Scalar:
     seconds, nanos = value.seconds, value.nanos
     if not -NANOS < nanos < NANOS or seconds * nanos < 0:
-        raise ValueError("seconds and nanos of a duration have one sign, nanos below a second")
+        raise MisfitError("seconds and nanos of a duration have one sign, nanos below a second")
+    _whole_units(seconds, nanos, data_type)
     if nanos % 1000 == 0:
         try:
             return dt.timedelta(seconds=seconds, microseconds=nanos // 1000)
@@ -296,7 +349,7 @@ _DECODERS: Final[Mapping[str, Callable[[Any, DataType | None], Any]]] = MappingP
         "bool_value": _same,
         "int_value": _signed,
         "uint_value": _unsigned,
-        "double_value": _same,
+        "double_value": _float,
         "string_value": _same,
         "bytes_value": _same,
         "decimal_value": _decimal,

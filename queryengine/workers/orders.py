@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from queryengine.codec.values import decode_parameters
+from queryengine.codec.values import MisfitError, decode_parameters
 from queryengine.domain.errors import Reason, error
 from queryengine.domain.query import Compression, LimitAction
 from queryengine.engines.base import Statement
@@ -49,9 +49,13 @@ class RunOrder:
         return cls(parameters=frame.blob, **fields)
 
     def statement(self) -> Statement:
-        """The statement with its parameters decoded. Raises INVALID_FIELD when a parameter's bytes make no value."""
+        """The statement with its parameters decoded. Raises INVALID_FIELD when a parameter's bytes make no value, and
+        PARAMETER_MISMATCH when its type cannot hold the value.
+        """
         try:
             parameters = decode_parameters(self.parameters)
+        except MisfitError as cause:
+            raise error(Reason.PARAMETER_MISMATCH, str(cause), parameter=cause.parameter) from cause
         except ValueError as cause:
             raise error(Reason.INVALID_FIELD, str(cause), field="parameters") from cause
         return Statement(

@@ -1,5 +1,6 @@
 """Names of types, settings and errors of ClickHouse, as text alone."""
 
+import datetime as dt
 from decimal import Decimal
 from types import SimpleNamespace
 
@@ -10,7 +11,10 @@ from queryengine.domain.errors import Position, QueryEngineError, Reason
 from queryengine.engines.clickhouse.errors import failure, told, translated
 from queryengine.engines.clickhouse.parameters import encode
 from queryengine.engines.clickhouse.settings import base_settings
+from queryengine.engines.clickhouse.times import Calendar
 from queryengine.engines.clickhouse.types import parse
+
+UTC = Calendar("UTC", wide=False)
 
 
 def test_a_name_of_a_type_is_a_tree() -> None:
@@ -79,6 +83,23 @@ def test_a_broken_connection_is_an_engine_out_of_reach() -> None:
 
 def test_a_value_that_would_lose_digits_is_refused() -> None:
     with pytest.raises(QueryEngineError) as caught:
-        encode("price", BoundParameter("price", Decimal("1.105")), "Nullable(Decimal(9, 2))")
+        encode("price", BoundParameter("price", Decimal("1.105")), "Nullable(Decimal(9, 2))", UTC)
     assert caught.value.failure.metadata == {"parameter": "price"}
-    assert str(encode("price", BoundParameter("price", Decimal("1.1")), "Decimal(9, 2)")) == "1.1"
+    assert str(encode("price", BoundParameter("price", Decimal("1.1")), "Decimal(9, 2)", UTC)) == "1.10"
+
+
+@pytest.mark.parametrize(
+    ("kind", "value"),
+    [
+        ("Date32", dt.date(1899, 12, 31)),
+        ("Date32", dt.date(2300, 1, 1)),
+        ("DateTime64(3)", dt.datetime(1899, 12, 31, 23, 59, 59, tzinfo=dt.UTC)),
+        ("DateTime64(3)", dt.datetime(2300, 1, 1, tzinfo=dt.UTC)),
+    ],
+)
+def test_an_older_server_holds_fewer_years(kind: str, value: dt.date) -> None:
+    parameter = BoundParameter("day", value)
+    with pytest.raises(QueryEngineError, match="1900-01-01 to 2299-12-31") as caught:
+        encode("day", parameter, kind, UTC)
+    assert caught.value.failure.reason is Reason.PARAMETER_MISMATCH
+    assert str(encode("day", parameter, kind, Calendar("UTC", wide=True)))

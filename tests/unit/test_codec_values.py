@@ -15,7 +15,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from queryengine.codec.values import decode_parameters, decode_value, encode_parameters
+from queryengine.codec.infer import encode_value
+from queryengine.codec.values import MisfitError, decode_parameters, decode_value, encode_parameters
 from queryengine.v1 import value_pb2
 from queryengine.v1.value_pb2 import Column, DataType, Parameter, ParameterList, Value
 
@@ -165,6 +166,75 @@ def typed(kind: str, **fields: Any) -> DataType:
 
 
 INT8 = Column(type=typed("INT", bit_width=8))
+FLOAT32 = typed("FLOAT", bit_width=32)
+SECOND, MILLI, MICRO, NANO = (f"TIME_UNIT_{unit}" for unit in ("SECOND", "MILLI", "MICRO", "NANO"))
+
+
+def decoded(value: Value, data_type: DataType) -> Any:
+    encoded = ParameterList(parameters=[Parameter(name="p", type=data_type, value=value)])
+    (parameter,) = decode_parameters(encoded.SerializeToString())
+    return parameter.value
+
+
+@pytest.mark.parametrize(
+    ("value", "data_type"),
+    [
+        (Value(int_value=-129), typed("INT", bit_width=8)),
+        (Value(uint_value=2**32), typed("UINT", bit_width=32)),
+        (Value(decimal_value="-1"), typed("UINT", bit_width=128)),
+        (Value(decimal_value="1.25"), typed("DECIMAL", precision=5, scale=1)),
+        (Value(decimal_value="1000"), typed("DECIMAL", precision=5, scale=2)),
+        (Value(double_value=1e300), FLOAT32),
+        (Value(double_value=-3.5e38), FLOAT32),
+        (Value(double_value=1e-60), FLOAT32),
+        (Value(double_value=65520.0), typed("FLOAT", bit_width=16)),
+        (Value(timestamp_value={"nanos": 1}), typed("TIMESTAMP", unit=MICRO)),
+        (Value(timestamp_value={"nanos": 1}), typed("TIMESTAMP")),
+        (Value(timestamp_value={"nanos": 1_000}), typed("TIMESTAMP", unit=MILLI, time_zone="UTC")),
+        (Value(timestamp_value={"seconds": 2**34}), typed("TIMESTAMP", unit=NANO)),
+        (Value(timestamp_value={"seconds": 2**60, "nanos": 1}), typed("TIMESTAMP", unit=NANO)),
+        (Value(time_nanos=1_000_000), typed("TIME", unit=SECOND)),
+        (Value(time_nanos=86_400 * 10**9), typed("TIME", unit=NANO)),
+        (Value(time_nanos=-1), typed("TIME", unit=NANO)),
+        (Value(duration_value={"nanos": -1}), typed("DURATION", unit=MICRO)),
+        (Value(duration_value={"seconds": 1, "nanos": -1}), typed("DURATION", unit=NANO)),
+        (Value(list_value={"values": [Value(double_value=1e39)]}), typed("LIST", fields=[Column(type=FLOAT32)])),
+        (
+            Value(map_value={"keys": [Value(int_value=1)], "values": [Value(int_value=128)]}),
+            typed("MAP", fields=[INT8, INT8]),
+        ),
+    ],
+)
+def test_a_value_beyond_its_type_is_a_misfit_of_its_parameter(value: Value, data_type: DataType) -> None:
+    with pytest.raises(MisfitError, match="parameter 'p': ") as caught:
+        decoded(value, data_type)
+    assert caught.value.parameter == "p"
+
+
+@pytest.mark.parametrize(
+    ("value", "data_type"),
+    [
+        (Value(double_value=3.4028234663852886e38), FLOAT32),
+        (Value(double_value=1e-45), FLOAT32),
+        (Value(double_value=0.1), FLOAT32),
+        (Value(double_value=-0.0), FLOAT32),
+        (Value(double_value=math.inf), FLOAT32),
+        (Value(double_value=65504.0), typed("FLOAT", bit_width=16)),
+        (Value(timestamp_value={"nanos": 999_999_999}), typed("TIMESTAMP", unit=NANO)),
+        (Value(timestamp_value={"seconds": 2**62}), typed("TIMESTAMP", unit=SECOND)),
+        (Value(duration_value={"seconds": -1, "nanos": -1_000_000}), typed("DURATION", unit=MILLI)),
+    ],
+)
+def test_a_value_at_the_edge_of_its_type_arrives(value: Value, data_type: DataType) -> None:
+    arrived = decoded(value, data_type)
+    again, _ = encode_value(arrived)
+    assert again == value
+
+
+def test_a_time_that_no_64_bits_hold_is_refused() -> None:
+    """Even without a type: the seconds ask for a coarse unit, the nanoseconds for a fine one."""
+    with pytest.raises(MisfitError):
+        decode_value(Value(timestamp_value={"seconds": 2**60, "nanos": 1}))
 
 
 @pytest.mark.parametrize(

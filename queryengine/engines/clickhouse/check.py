@@ -8,6 +8,7 @@ from sqlglot import Dialect, TokenType, exp
 from queryengine.codec.values import BoundParameter
 from queryengine.domain.errors import Reason, error
 from queryengine.engines.clickhouse.parameters import Encoded, encode, type_of
+from queryengine.engines.clickhouse.times import Calendar
 from queryengine.engines.parameters import check_names
 from queryengine.engines.sqlcheck import CheckedQuery, check_text
 
@@ -53,7 +54,7 @@ def with_named(sql: str, query: CheckedQuery, placeholders: Sequence[str]) -> st
     return sql
 
 
-def prepared(sql: str, parameters: Sequence[BoundParameter]) -> tuple[str, dict[str, Encoded]]:
+def prepared(sql: str, parameters: Sequence[BoundParameter], calendar: Calendar) -> tuple[str, dict[str, Encoded]]:
     """The text as it is sent, and the values of its placeholders.
 
     Raises as `check` does, and PARAMETER_MISMATCH.
@@ -70,6 +71,7 @@ def prepared(sql: str, parameters: Sequence[BoundParameter]) -> tuple[str, dict[
         types = {f"p{number}": type_of(str(number), each) for number, each in enumerate(parameters, 1)}
         sql = with_named(sql, query, [f"{{{name}:{kind}}}" for name, kind in types.items()])
         return sql, {
-            f"p{number}": encode(str(number), each, types[f"p{number}"]) for number, each in enumerate(parameters, 1)
+            f"p{number}": encode(str(number), each, types[f"p{number}"], calendar)
+            for number, each in enumerate(parameters, 1)
         }
-    return sql, {each.name: encode(each.name, each, types.get(each.name, "String")) for each in parameters}
+    return sql, {each.name: encode(each.name, each, types.get(each.name, "String"), calendar) for each in parameters}

@@ -30,6 +30,7 @@ from queryengine.engines.clickhouse.settings import (
     statement_settings,
 )
 from queryengine.engines.clickhouse.stream import ArrowStream, parts
+from queryengine.engines.clickhouse.times import Calendar, holds_all_years
 from queryengine.engines.clickhouse.types import parse
 from queryengine.engines.executions import OpenExecutions
 from queryengine.engines.interrupting import Interruptible
@@ -66,6 +67,7 @@ class ClickHouseEngine(Engine):
                 clients.append(parsed.client(read_timeout_seconds=seconds))  # noqa: PERF401 - closed when one fails
             self.client, self._control_client = clients
             self.settings = base_settings(parsed.settings, self.client.server_settings)
+            self._holds_all_years = holds_all_years(self.client)
         except Exception as cause:
             for client in clients:
                 client.close()
@@ -84,6 +86,10 @@ class ClickHouseEngine(Engine):
 
     def probe(self) -> None:
         self.control.answers()
+
+    def calendar(self, zone: str = "") -> Calendar:
+        """In this zone, or the server's own."""
+        return Calendar(zone or str(self.client.server_tz), self._holds_all_years)
 
     def close(self) -> None:
         self.executions.close()
@@ -210,7 +216,8 @@ class ClickHouseExecution(Execution):
             message = "ClickHouse has no catalogs; a schema is one of its databases"
             raise error(Reason.UNSUPPORTED, message, feature="catalog")
         chosen = statement_settings(statement, engine.settings, engine.client.server_settings)
-        sql, parameters = prepared(statement.sql, statement.parameters)
+        calendar = engine.calendar(chosen.get("session_timezone", ""))
+        sql, parameters = prepared(statement.sql, statement.parameters, calendar)
         database = {"database": statement.schema} if statement.schema else {}
         return sql, parameters, {**engine.settings, **chosen, **database}
 

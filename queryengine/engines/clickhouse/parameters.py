@@ -1,54 +1,91 @@
 """Parameters as ClickHouse binds them: by value, as text that the server reads as the type that a placeholder names.
 
 A named placeholder tells its type itself, as in {day:Date}. A question mark does not, so it gets the type of its
-parameter.
+parameter. The server wraps, clamps or cuts what does not fit a type, so every value is compared with its type here.
 """
 
-import datetime as dt
-import math
-import uuid
 from collections.abc import Callable, Mapping
-from decimal import Decimal
 from types import MappingProxyType
 from typing import Any, Final
 
 import pyarrow as pa
-import pyarrow.compute as pc
 
-from queryengine.codec.values import EPOCH, BoundParameter
+from queryengine.codec.values import BoundParameter
 from queryengine.domain.errors import Reason, error
+from queryengine.engines.clickhouse import numbers, positional, times, words
+from queryengine.engines.clickhouse.times import Calendar
 from queryengine.engines.clickhouse.types import Type, parse
 
-_NAMES: Final[Mapping[pa.DataType, str]] = MappingProxyType(
+_ESCAPES: Final = str.maketrans({"\\": "\\\\", "\t": "\\t", "\n": "\\n", "\r": "\\r", "\0": "\\0", "'": "\\'"})
+_WRITTEN_PLAIN: Final = frozenset({*numbers.INTEGERS, *numbers.FLOATS, *numbers.DECIMALS, "Bool"})
+"""Types whose values stand without quotes inside of others."""
+
+_WRITERS: Final[Mapping[str, Callable[[Any, Type], str | bytes]]] = MappingProxyType(
     {
-        pa.null(): "Nothing",
-        pa.bool_(): "Bool",
-        pa.int8(): "Int8",
-        pa.int16(): "Int16",
-        pa.int32(): "Int32",
-        pa.int64(): "Int64",
-        pa.uint8(): "UInt8",
-        pa.uint16(): "UInt16",
-        pa.uint32(): "UInt32",
-        pa.uint64(): "UInt64",
-        pa.float16(): "Float32",
-        pa.float32(): "Float32",
-        pa.float64(): "Float64",
-        pa.string(): "String",
-        pa.binary(): "String",
-        pa.date32(): "Date32",
-        pa.time32("s"): "Time",
-        pa.time32("ms"): "Time64(3)",
-        pa.time64("us"): "Time64(6)",
-        pa.time64("ns"): "Time64(9)",
-        pa.uuid(): "UUID",
-        pa.json_(): "String",
+        **dict.fromkeys(numbers.INTEGERS, numbers.integer),
+        **dict.fromkeys(numbers.FLOATS, numbers.floating),
+        **dict.fromkeys(numbers.DECIMALS, numbers.decimal),
+        **dict.fromkeys(("Enum", "Enum8", "Enum16"), words.member),
+        **dict.fromkeys(("IPv4", "IPv6"), words.address),
+        **dict.fromkeys(("Time", "Time64"), times.clock),
+        "Bool": numbers.boolean,
+        "String": words.text,
+        "FixedString": words.fixed,
+        "UUID": words.unique_id,
+        "JSON": words.document,
+        "Identifier": words.identifier,
     }
 )
-_DIGITS: Final = MappingProxyType({"s": 0, "ms": 3, "us": 6, "ns": 9})
-_DECIMAL_DIGITS: Final = 76
-_WRAPPERS: Final = ("Nullable", "LowCardinality")
-_ESCAPES: Final = str.maketrans({"\\": "\\\\", "\t": "\\t", "\n": "\\n", "\r": "\\r", "\0": "\\0", "'": "\\'"})
+_CALENDAR_WRITERS: Final[Mapping[str, Callable[[Any, Type, Calendar], str]]] = MappingProxyType(
+    {
+        **dict.fromkeys(("Date", "Date32"), times.date),
+        **dict.fromkeys(("DateTime", "DateTime32", "DateTime64"), times.moment),
+    }
+)
+_SHAPES: Final[Mapping[str, str]] = MappingProxyType(
+    {
+        "Point": "Tuple(Float64, Float64)",
+        "Ring": "Array(Point)",
+        "LineString": "Array(Point)",
+        "MultiPoint": "Array(Point)",
+        "Polygon": "Array(Ring)",
+        "MultiLineString": "Array(LineString)",
+        "MultiPolygon": "Array(Polygon)",
+    }
+)
+"""What the geometric types are made of."""
+_ALIASES: Final[Mapping[str, str]] = MappingProxyType(
+    {
+        name: kind
+        for kind, names in {
+            "Int8": "TINYINT INT1 BYTE",
+            "Int16": "SMALLINT",
+            "Int32": "INT INTEGER MEDIUMINT",
+            "Int64": "BIGINT SIGNED",
+            "UInt16": "YEAR",
+            "UInt64": "UNSIGNED BIT SET",
+            "Float32": "FLOAT REAL SINGLE",
+            "Float64": "DOUBLE",
+            "Decimal": "DECIMAL DEC NUMERIC FIXED",
+            "Bool": "BOOL BOOLEAN",
+            "Date": "DATE",
+            "DateTime": "DATETIME TIMESTAMP",
+            "DateTime32": "DATETIME32",
+            "DateTime64": "DATETIME64",
+            "Time": "TIME",
+            "Time64": "TIME64",
+            "String": "TEXT CHAR CHARACTER VARCHAR VARCHAR2 NCHAR NVARCHAR CLOB BLOB BYTEA VARBINARY TINYTEXT "
+            "MEDIUMTEXT LONGTEXT TINYBLOB MEDIUMBLOB LONGBLOB",
+            "FixedString": "BINARY",
+            "IPv4": "INET4",
+            "IPv6": "INET6",
+            "Enum": "ENUM",
+            "JSON": "JSON",
+        }.items()
+        for name in names.split()
+    }
+)
+"""Other names that the server knows for a type, whatever their case."""
 
 
 class Encoded:
@@ -61,13 +98,16 @@ class Encoded:
         return self._text
 
 
-def encode(name: str, parameter: BoundParameter, declared: str) -> Encoded:
+def encode(name: str, parameter: BoundParameter, declared: str, calendar: Calendar) -> Encoded:
     """The value of a parameter for a placeholder of this type.
 
-    Raises PARAMETER_MISMATCH with metadata `parameter` when the type cannot hold the value exactly.
+    Raises PARAMETER_MISMATCH with metadata `parameter` when the type cannot hold the value exactly. No message repeats
+    a value.
     """
     try:
-        return Encoded(_text(parameter.value, parse(declared), nested=False))
+        return Encoded(_Writer(calendar).written(parameter.value, parse(declared), nested=False))
+    except IndexError:
+        raise _mismatch(name, ValueError(f"the type {declared} lacks an argument")) from None
     except ValueError as cause:
         raise _mismatch(name, cause) from cause
 
@@ -75,202 +115,94 @@ def encode(name: str, parameter: BoundParameter, declared: str) -> Encoded:
 def type_of(name: str, parameter: BoundParameter) -> str:
     """ClickHouse's type for a positional parameter. Raises PARAMETER_MISMATCH when there is none."""
     try:
-        found = _type_of_arrow(parameter.type) if parameter.type is not None else _type_of_value(parameter.value)
+        return positional.type_of(parameter)
     except ValueError as cause:
         raise _mismatch(name, cause) from cause
-    return f"Nullable({found})" if parameter.value is None else found
 
 
 def _mismatch(name: str, cause: ValueError) -> Exception:
     return error(Reason.PARAMETER_MISMATCH, f"parameter {name}: {cause}", parameter=name)
 
 
-def _type_of_value(value: Any) -> str:
-    match value:
-        case pa.Scalar():
-            return _type_of_arrow(value.type)
-        case None:
-            return "Nothing"
-        case bool():
-            return "Bool"
-        case int():
-            sizes = ((64, "Int64", "UInt64"), (128, "Int128", "UInt128"), (256, "Int256", "UInt256"))
-            for bits, signed, unsigned in sizes:
-                if -(1 << bits - 1) <= value < 1 << bits - 1:
-                    return signed
-                if 0 <= value < 1 << bits:
-                    return unsigned
-        case float():
-            return "Float64"
-        case Decimal():
-            scale = max(0, -int(value.as_tuple().exponent))
-            whole = max(0, len(value.as_tuple().digits) + int(value.as_tuple().exponent))
-            return _decimal(max(1, whole + scale), scale)
-        case str():
-            return "String"
-        case bytes():
-            # Text cannot hold every octet; a FixedString comes back as octets.
-            return f"FixedString({len(value)})" if value else "String"
-        case dt.datetime():
-            return "DateTime64(6, 'UTC')"
-        case dt.date():
-            return "Date32"
-        case dt.time():
-            return "Time64(6)"
-        case uuid.UUID():
-            return "UUID"
-        case list():
-            return f"Array({_common(value)})"
-        case dict():
-            members = ", ".join(f"{_quoted_name(key)} {_type_of_value(each)}" for key, each in value.items())
-            return f"Tuple({members})"
-        case _:
-            pass
-    raise ValueError(f"ClickHouse has no type for a parameter of the kind {type(value).__name__}")
+class _Writer:
+    def __init__(self, calendar: Calendar) -> None:
+        self._calendar = calendar
 
-
-def _common(values: list[Any]) -> str:
-    """The one type that the values have, NULLs aside."""
-    kinds = {_type_of_value(value) for value in values if value is not None} or {"Nothing"}
-    if len(kinds) > 1:
-        raise ValueError("the values of a list have several types; name the parameter's type")
-    kind = kinds.pop()
-    is_nullable = any(value is None for value in values) and not kind.startswith(("Array", "Tuple", "Map"))
-    return f"Nullable({kind})" if is_nullable else kind
-
-
-def _type_of_arrow(arrow: pa.DataType) -> str:
-    if arrow in _NAMES:
-        return _NAMES[arrow]
-    for matches, name in _NESTED:
-        if matches(arrow):
-            return name(arrow)
-    raise ValueError(f"ClickHouse has no type for a parameter of the type {arrow}")
-
-
-def _decimal(precision: int, scale: int) -> str:
-    if scale < 0 or precision > _DECIMAL_DIGITS:
-        raise ValueError(f"ClickHouse's decimals have at most {_DECIMAL_DIGITS} digits and no negative scale")
-    return f"Decimal({precision}, {scale})"
-
-
-def _decimal_of_arrow(arrow: pa.DataType) -> str:
-    # The contract's whole numbers of 128 bits have one digit more than a decimal of 128 bits.
-    return "Int256" if (arrow.precision, arrow.scale) == (39, 0) else _decimal(arrow.precision, arrow.scale)
-
-
-def _element(field: pa.Field) -> str:
-    found = _type_of_arrow(field.type)
-    is_plain = not found.startswith(("Array", "Tuple", "Map"))
-    return f"Nullable({found})" if field.nullable and is_plain else found
-
-
-def _members(arrow: pa.DataType) -> str:
-    return f"Tuple({', '.join(f'{_quoted_name(field.name)} {_element(field)}' for field in arrow.fields)})"
-
-
-def _quoted_name(name: str) -> str:
-    return "`" + name.replace("\\", "\\\\").replace("`", "\\`") + "`"
-
-
-_NESTED: Final[tuple[tuple[Callable[[pa.DataType], bool], Callable[[pa.DataType], str]], ...]] = (
-    (pa.types.is_decimal, _decimal_of_arrow),
-    (pa.types.is_timestamp, lambda arrow: f"DateTime64({_DIGITS[arrow.unit]}, 'UTC')"),
-    (pa.types.is_list, lambda arrow: f"Array({_element(arrow.value_field)})"),
-    (pa.types.is_struct, _members),
-    (pa.types.is_map, lambda arrow: f"Map({_type_of_arrow(arrow.key_type)}, {_element(arrow.item_field)})"),
-)
-
-
-def _text(value: Any, declared: Type, *, nested: bool) -> str:
-    """A value as ClickHouse writes it: plain outside, quoted where it is part of another."""
-    while declared.name in _WRAPPERS and declared.types:
-        declared = declared.types[0]
-    match value:
-        case None:
+    def written(self, value: Any, declared: Type, *, nested: bool) -> str:
+        """A value as ClickHouse writes it: plain outside, quoted where it is part of another."""
+        declared, may_be_null = _bare(declared)
+        if value is None or (isinstance(value, pa.Scalar) and not value.is_valid):
+            if not may_be_null:
+                raise ValueError(f"{declared.name} holds no NULL; write Nullable({declared.name})")
             return "NULL" if nested else "\\N"
-        case bool():
-            return str(value).lower() if declared.name in ("Bool", "String") else str(int(value))
-        case int():
-            return str(value)
-        case float():
-            return ("-" if value < 0 else "") + "inf" if math.isinf(value) else repr(value)
-        case Decimal():
-            return _decimal_text(value, declared)
-        case str():
-            return _quoted(value.translate(_ESCAPES), nested)
-        case bytes():
-            return _quoted("".join(f"\\x{octet:02x}" for octet in value), nested)
-        case dt.datetime():
-            return _quoted(_instant(value, declared), nested)
-        case dt.date() | dt.time() | uuid.UUID():
-            return _quoted(str(value), nested)
-        case list() if declared.name == "Map":
-            return _mapping(value, declared)
-        case list():
-            inner = declared.types[0] if declared.types else declared
-            return f"[{', '.join(_text(each, inner, nested=True) for each in value)}]"
-        case dict() if declared.name == "Map":
-            return _mapping(list(value.items()), declared)
-        case dict():
-            return _tuple(value, declared)
-        case pa.Scalar():
-            return _scalar(value, declared, nested=nested)
-        case _:
-            pass
-    raise ValueError(f"ClickHouse has no type for a parameter of the kind {type(value).__name__}")
+        if isinstance(value, pa.Scalar) and not pa.types.is_temporal(value.type):
+            value = value.as_py()
+        match declared.name:
+            case "Array":
+                return self._array(value, declared.types[0])
+            case "Map":
+                return self._map(value, declared)
+            case "Tuple":
+                return self._tuple(value, declared)
+            case _:
+                return self._plain(value, declared, nested=nested)
+
+    def _plain(self, value: Any, declared: Type, *, nested: bool) -> str:
+        name = declared.name
+        if name in _CALENDAR_WRITERS:
+            found: str | bytes = _CALENDAR_WRITERS[name](value, declared, self._calendar)
+        elif name in _WRITERS:
+            found = _WRITERS[name](value, declared)
+        else:
+            raise ValueError(f"{declared} cannot be checked before it is sent; name another type and CAST in the query")
+        if name in _WRITTEN_PLAIN:
+            return str(found)
+        escaped = found.translate(_ESCAPES) if isinstance(found, str) else "".join(f"\\x{octet:02x}" for octet in found)
+        return f"'{escaped}'" if nested else escaped
+
+    def _array(self, value: Any, inner: Type) -> str:
+        if not isinstance(value, list):
+            raise ValueError("an Array is sent as a list")  # noqa: TRY004 - for the caller it is the value that is wrong
+        return f"[{', '.join(self.written(each, inner, nested=True) for each in value)}]"
+
+    def _map(self, value: Any, declared: Type) -> str:
+        pairs = list(value.items()) if isinstance(value, dict) else value
+        if not isinstance(pairs, list) or not all(isinstance(pair, tuple) and len(pair) == 2 for pair in pairs):
+            raise ValueError("a Map is sent as a map")
+        key, item = declared.types
+        entries = (f"{self.written(k, key, nested=True)}: {self.written(v, item, nested=True)}" for k, v in pairs)
+        return "{" + ", ".join(entries) + "}"
+
+    def _tuple(self, value: Any, declared: Type) -> str:
+        """By names, or by position from a list."""
+        members = declared.types
+        if isinstance(value, dict):
+            if [member.label for member in members] != list(value):
+                raise ValueError(f"its members are not those of {declared}")
+            value = list(value.values())
+        if not isinstance(value, list) or len(value) != len(members):
+            raise ValueError(f"{declared} is sent as a struct or a list of {len(members)} values")
+        parts = [self.written(each, member, nested=True) for each, member in zip(value, members, strict=True)]
+        return f"({', '.join(parts)}{',' if len(parts) == 1 else ''})"
 
 
-def _quoted(text: str, nested: bool) -> str:
-    return f"'{text}'" if nested else text
-
-
-def _decimal_text(value: Decimal, declared: Type) -> str:
-    scale = -int(value.as_tuple().exponent)
-    if declared.name == "Decimal" and len(declared.arguments) == 2 and scale > int(declared.arguments[1].name):
-        raise ValueError(f"{declared} would cut digits")
-    return format(value, "f")
-
-
-def _instant(value: dt.datetime, declared: Type) -> str:
-    """Seconds since 1970 for an instant, as wall-clock text would be read in the placeholder's zone."""
-    if declared.name == "DateTime" and value.microsecond:
-        raise ValueError("a DateTime has whole seconds; write DateTime64(6)")
-    if value.tzinfo is None:
-        return str(value)
-    micros = (value.astimezone(dt.UTC).replace(tzinfo=None) - EPOCH) // dt.timedelta(microseconds=1)
-    return _seconds(micros, 6) if declared.name == "DateTime64" else str(micros // 10**6)
-
-
-def _seconds(count: int, digits: int) -> str:
-    whole, rest = divmod(abs(count), 10**digits)
-    fraction = f".{rest:0{digits}}" if digits else ""
-    return f"{'-' if count < 0 else ''}{whole}{fraction}"
-
-
-def _mapping(pairs: list[Any], declared: Type) -> str:
-    key, item = declared.types
-    entries = (f"{_text(k, key, nested=True)}: {_text(v, item, nested=True)}" for k, v in pairs)
-    return "{" + ", ".join(entries) + "}"
-
-
-def _tuple(value: dict[str, Any], declared: Type) -> str:
-    members = [argument for argument in declared.arguments if argument.label]
-    if [member.label for member in members] != list(value):
-        raise ValueError(f"its members are not those of {declared}")
-    parts = [_text(value[member.label], member, nested=True) for member in members]
-    return f"({', '.join(parts)}{',' if len(parts) == 1 else ''})"
-
-
-def _scalar(scalar: pa.Scalar, declared: Type, *, nested: bool) -> str:
-    arrow = scalar.type
-    if not scalar.is_valid:
-        return _text(None, declared, nested=nested)
-    if pa.types.is_timestamp(arrow) and arrow.tz:
-        count = scalar.cast(pa.int64()).as_py()
-        return _quoted(_seconds(count, _DIGITS[arrow.unit]), nested)
-    if pa.types.is_date(arrow) or pa.types.is_time(arrow) or pa.types.is_timestamp(arrow):
-        return _quoted(pc.cast(scalar, pa.string()).as_py(), nested)
-    if pa.types.is_duration(arrow) or pa.types.is_interval(arrow):
-        raise ValueError("ClickHouse has no type for a parameter that is an interval")
-    return _text(scalar.as_py(), declared, nested=nested)
+def _bare(declared: Type) -> tuple[Type, bool]:
+    """The type by its main name and without its wrappers, and whether it holds NULL."""
+    may_be_null = False
+    while declared.types:
+        match declared.name:
+            case "Nullable":
+                may_be_null = True
+                declared = declared.types[0]
+            case "LowCardinality":
+                declared = declared.types[0]
+            case "SimpleAggregateFunction":
+                declared = declared.types[-1]
+            case "Nested":
+                declared = Type("Array", (Type("Tuple", declared.arguments),))
+            case _:
+                break
+    if declared.name in _SHAPES:
+        declared = parse(_SHAPES[declared.name])
+    name = _ALIASES.get(declared.name.upper(), declared.name)
+    return Type(name, declared.arguments), may_be_null or name == "Nothing"
