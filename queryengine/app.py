@@ -290,17 +290,23 @@ class Service:
         mistakes = []
         for name in self.settings.engines:
             try:
-                traits[name] = await self.checker.traits(name)
+                traits[name] = found = await self.checker.traits(name)
+                found.check_slots(self.settings.engines[name].slots_per_worker)
             except QueryEngineError as cause:
                 if cause.failure.reason is Reason.INVALID_FIELD:
-                    key = ("engines", name, "options")
-                    mistakes.append(f"{self.settings.origin(*key)}: {'.'.join(key)}: {cause.failure.message}")
+                    mistakes.append(self._mistake(name, "options", cause.failure.message))
                 else:
                     logger.warning("engine %s cannot be used: %s", name, cause.failure.message)
                 traits[name] = cause.failure
+            except ValueError as cause:
+                mistakes.append(self._mistake(name, "slots_per_worker", str(cause)))
         if mistakes:
             raise SettingsError("\n".join(mistakes))
         return traits
+
+    def _mistake(self, engine: str, setting: str, what: str) -> str:
+        key = ("engines", engine, setting)
+        return f"{self.settings.origin(*key)}: {'.'.join(key)}: {what}"
 
     async def _keep_readiness(self) -> None:
         """Tell health checks whether Submit can work: the store takes writes."""

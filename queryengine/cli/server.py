@@ -51,7 +51,9 @@ def _check_options(loaded: "Settings") -> None:
     for name, engine in loaded.engines.items():
         key = ("engines", name, "options")
         try:
-            engine_class(engine.type).traits(engine.options)
+            traits = engine_class(engine.type).traits(engine.options)
+            key = ("engines", name, "slots_per_worker")
+            traits.check_slots(engine.slots_per_worker)
         except QueryEngineError as cause:
             mistakes.append(f"{loaded.origin(*key)}: engines.{name}: {cause.failure.message}")
         except ValueError as cause:

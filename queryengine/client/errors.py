@@ -12,7 +12,7 @@ import grpc
 from google.protobuf.message import DecodeError
 from google.rpc import error_details_pb2, status_pb2
 
-from queryengine.domain.errors import RETRYABLE, Code, Position, Reason
+from queryengine.domain.errors import Code, Position, Reason, may_retry
 
 DETAILS_KEY: Final = "grpc-status-details-bin"
 
@@ -145,7 +145,7 @@ class RpcFailure:
             self.message,
             reason=self.reason,
             code=self.code,
-            retryable=self.reason in RETRYABLE,
+            retryable=may_retry(self.reason, self.metadata),
             retry_after=self.retry_after,
             metadata=self.metadata,
             query_id=query_id,

@@ -11,6 +11,7 @@ from concurrent.futures import Executor
 from pathlib import Path
 from typing import Any, Final
 
+from queryengine.core.crashes import Crashes
 from queryengine.core.estimates import Estimates
 from queryengine.core.live import EngineCancel, LiveQuery, Stop
 from queryengine.core.quota import SpoolMeter
@@ -66,6 +67,7 @@ class Runner:
         self._spawn = spawn
         self._first_page_flush_seconds = first_page_flush_seconds
         self._cancel_grace_seconds = cancel_grace_seconds
+        self._crashes = Crashes()
 
     def claim_changes(self) -> dict[str, Any]:
         """What a claim writes beside the state."""
@@ -254,12 +256,7 @@ class Runner:
             by_time = last.failure.reason is Reason.QUERY_TIMEOUT
             failure = _timed_out(live.query.spec.execution_timeout_ms) if by_time else last.failure
             return Event.FAIL, {**facts, "end_us": now_us, "failure": failure}
-        failure = Failure(
-            Reason.WORKER_LOST,
-            f"{last.description}; nothing was lost but this run, submit the query again",
-            {"attempt": str(live.query.attempt)},
-        )
-        return Event.FAIL, {**facts, "end_us": now_us, "failure": failure}
+        return Event.FAIL, {**facts, "end_us": now_us, "failure": self._crashes.failure(live.query, last)}
 
     def _again_unless_cancelled(self, live: LiveQuery, facts: dict[str, Any]) -> tuple[Event, dict[str, Any]]:
         """A cancel that was answered holds, also when it came after what ended the run."""

@@ -162,7 +162,7 @@ class Failure:
 
     @property
     def retryable(self) -> bool:
-        return self.reason in RETRYABLE
+        return may_retry(self.reason, self.metadata)
 
     def to_json(self) -> dict[str, Any]:
         """JSON-ready form; the inverse of from_json."""
@@ -188,6 +188,11 @@ class Failure:
             position=Position(*position) if position else None,
             retry_after_seconds=data.get("retry_after_seconds"),
         )
+
+
+def may_retry(reason: str, metadata: Mapping[str, str]) -> bool:
+    """Whether trying again may help: by the reason, unless the metadata say that it does not."""
+    return reason in RETRYABLE and metadata.get("retryable") != "false"
 
 
 class QueryEngineError(Exception):

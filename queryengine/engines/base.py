@@ -46,6 +46,12 @@ class EngineTraits:
     """The engine computes inside the worker process, so a worker runs one execution at a time and may be killed to stop
     it. Otherwise the computing is elsewhere and one worker may hold several executions."""
 
+    def check_slots(self, slots_per_worker: int) -> None:
+        """Raises ValueError for more slots than a worker of the engine may have."""
+        if self.embedded and slots_per_worker != 1:
+            message = "expected 1 for an engine that computes inside its worker; more workers run more queries"
+            raise ValueError(f"{message}, not {slots_per_worker}")
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Statement:

@@ -51,6 +51,8 @@ class Lost:
     """The worker process is gone, or given up."""
 
     description: str
+    by_itself: bool = False
+    """The process died while this execution alone was on it, so that it is to blame."""
 
 
 RunEvent = SchemaKnown | PagePublished | Progressed | Ended | Failed | Lost

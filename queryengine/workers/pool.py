@@ -294,7 +294,7 @@ class _Seat:
         self._taken = 0
         self._retiring = False
         for run in runs.values():
-            run.deliver(Lost("the worker process died"))
+            run.deliver(Lost("the worker process died", by_itself=len(runs) == 1))
 
 
 @dataclass(frozen=True, slots=True)

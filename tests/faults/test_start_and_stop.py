@@ -172,6 +172,13 @@ async def test_a_wrong_option_ends_the_start_in_one_line(tmp_path: Path, engine:
         assert mistake in line
 
 
+async def test_a_second_slot_of_an_embedded_engine_ends_the_start_in_one_line(tmp_path: Path) -> None:
+    with server_process(tmp_path, engines={**SCRIPTED, "wrong": {"type": "duckdb", "slots_per_worker": 3}}) as server:
+        assert await asyncio.to_thread(server.launch().wait, 30) == 1
+        (line,) = server.errors.splitlines()
+        assert re.match(r"queryengine: .*queryengine\.yaml:\d+: engines\.wrong\.slots_per_worker: expected 1 ", line)
+
+
 async def test_a_spool_that_is_a_file_ends_the_start_in_one_line(tmp_path: Path) -> None:
     with server_process(tmp_path, engines=SCRIPTED) as server:
         server.state.mkdir()

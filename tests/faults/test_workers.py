@@ -92,6 +92,23 @@ async def test_a_crash_of_the_engine_is_a_lost_worker(doomed: Service, doomed_ap
     await expect_slots(doomed, doomed_api)
 
 
+async def test_a_statement_that_ends_its_worker_twice_is_not_to_be_tried_again(tmp_path: Path) -> None:
+    """This one crashes DuckDB: `IS DISTINCT FROM` called like a function. By default it is refused."""
+    crash = "SELECT \"IS DISTINCT FROM\"({'x': 1}, -1)"
+    options = {"allow_functions": ["is distinct from"]}
+    async with served(tmp_path, engines={"duckdb": {"type": "duckdb", "workers": 1, "options": options}}) as (_, api):
+        other = Api(api.channel, "other")
+        for number, who in enumerate((api, other, api, api)):
+            reply = await who.submit(crash, wait_timeout=WAIT)
+            assert reply.status.error.reason == "WORKER_LOST"
+            assert reply.status.error.retryable == (number < 2)
+            assert ("do not submit it again" in reply.status.error.message) == (number >= 2)
+            refusal = await refused(who.stream(reply.status.query_id))
+            assert refusal.metadata.get("retryable", "true") == ("true" if number < 2 else "false")
+            # Another text may be tried again, also when its worker dies the first time.
+            assert (await who.submit(f"SELECT {number}", wait_timeout=WAIT)).status.state == COMPLETED
+
+
 async def test_a_memory_bomb_hurts_its_worker_only(tmp_path: Path) -> None:
     engines = {"duckdb": {"type": "duckdb", "workers": 1, "memory_limit_mib": 2048}}
     with server_process(tmp_path, engines=engines) as server:

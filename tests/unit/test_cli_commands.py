@@ -305,6 +305,20 @@ OPTIONS = {
 }
 
 
+@pytest.mark.parametrize(
+    "engine",
+    ["{type: duckdb, slots_per_worker: 3}", "{type: sqlalchemy, slots_per_worker: 2, options: {url: 'sqlite:////x'}}"],
+)
+def test_config_check_keeps_embedded_engines_to_one_slot(run: Run, tmp_path: Path, engine: str) -> None:
+    bad = tmp_path / "bad.yaml"
+    bad.write_text(f"engines:\n  good: {{type: duckdb, slots_per_worker: 1}}\n  e: {engine}\n")
+    wrong = run("config", "check", str(bad))
+    assert wrong.exit_code == ExitCode.USAGE
+    assert wrong.stderr.startswith(
+        f"error: {bad}:3: engines.e.slots_per_worker: expected 1 for an engine that computes"
+    )
+
+
 def test_config_check_names_every_wrong_option_and_its_line(run: Run, tmp_path: Path) -> None:
     bad = tmp_path / "bad.yaml"
     engines = [f"  e{number}: {engine}\n" for number, engine in enumerate(OPTIONS)]
