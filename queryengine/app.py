@@ -8,10 +8,20 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Final
 
 from queryengine import __version__
-from queryengine.api.requests import RequestLimits
 from queryengine.api.scraping import MetricsServer
 from queryengine.api.server import Health, bind, make_server
 from queryengine.api.servicer import Servicer
+from queryengine.configured import (
+    MESSAGE_BYTES_MAX,
+    checks,
+    engine_config,
+    request_limits,
+    result_limits,
+    sandboxes,
+    spool_limits,
+    stream_limits,
+)
+from queryengine.core.cutting import Cutting
 from queryengine.core.dispatcher import Dispatcher
 from queryengine.core.engines import Engines
 from queryengine.core.estimates import Estimates
@@ -20,23 +30,20 @@ from queryengine.core.indexes import Indexes
 from queryengine.core.janitor import Janitor
 from queryengine.core.live import LiveQuery, Stop
 from queryengine.core.queries import Queries
-from queryengine.core.quota import SpoolLimits, SpoolMeter
+from queryengine.core.quota import SpoolMeter
 from queryengine.core.registry import Registry
 from queryengine.core.runner import Runner
-from queryengine.core.streaming import StreamLimits, Streams
+from queryengine.core.streaming import Streams
 from queryengine.domain.clock import Clock, SystemClock
 from queryengine.domain.errors import Failure, QueryEngineError, Reason
 from queryengine.domain.lifecycle import QueryState
-from queryengine.domain.query import QuerySpec
 from queryengine.engines.base import EngineTraits
 from queryengine.results.spool import Spool
-from queryengine.results.writer import ResultLimits
 from queryengine.settings import Settings, SettingsError
 from queryengine.store import Store, StoreUnusable
 from queryengine.telemetry.gauges import EngineReading, Gauges, Reading
 from queryengine.telemetry.metrics import Metrics
 from queryengine.workers.pool import EngineConfig, Slot, WorkerPool
-from queryengine.workers.sandbox import SandboxWorker
 
 logger = logging.getLogger(__name__)
 
@@ -44,8 +51,6 @@ DISK_THREADS: Final = 4
 SWEEP_SECONDS: Final = 60.0
 READY_SECONDS: Final = 2.0
 """Between two looks at whether the service can take work."""
-MESSAGE_BYTES_MAX: Final = 3_500 << 10
-"""gRPC clients accept 4 MiB unless told otherwise."""
 STOP_GRACE_SECONDS: Final = 2.0
 PUT_BACK_SECONDS: Final = 5.0
 """For the record of queries that are put back, once their runs have ended."""
@@ -91,13 +96,13 @@ class Service:
     async def _build(self) -> dict[str, EngineConfig]:
         """Make the parts, of which nothing runs yet; returns the configured engines."""
         settings, clock, store = self.settings, self._clock, self._store
-        configs = {name: _engine_config(settings, name) for name in settings.engines}
+        configs = {name: engine_config(settings, name) for name in settings.engines}
         try:
             self._spool = Spool(settings.state.spool)
         except OSError as cause:
             message = f"state.directory: its folder {settings.state.spool} cannot be made: {cause.strerror}"
             raise StoreUnusable(message) from cause
-        self._meter = SpoolMeter(self._spool, _spool_limits(settings))
+        self._meter = SpoolMeter(self._spool, spool_limits(settings))
         self._registry = Registry(store, self._metrics)
         estimates = Estimates(await store.execution_times())
         self._dispatcher = Dispatcher(
@@ -112,8 +117,8 @@ class Service:
         self.pool = WorkerPool(list(configs.values()), self._dispatcher.pump, self._metrics.worker_restarted, log)
         self._dispatcher.attach(self.pool)
         engines = {name: {"type": config.type, "options": dict(config.options)} for name, config in configs.items()}
-        # Two sandbox workers, so that a long cut never keeps a Submit waiting. The one that cuts needs no engine.
-        self.checker, self._cutter = SandboxWorker(engines, log), SandboxWorker({}, log)
+        self.sandboxes = sandboxes(settings, engines)
+        self._checks = checks(settings, self.sandboxes)
         self._runner = Runner(
             owner=self.owner,
             store=store,
@@ -123,7 +128,7 @@ class Service:
             estimates=estimates,
             clock=clock,
             disk=self._disk,
-            page_limits=lambda spec: _result_limits(settings, spec),
+            page_limits=lambda spec: result_limits(settings, spec),
             spawn=self._spawn,
             first_page_flush_seconds=settings.results.first_page_flush_ms / 1000,
             cancel_grace_seconds=settings.limits.cancel_grace_seconds,
@@ -133,11 +138,10 @@ class Service:
             registry=self._registry,
             dispatcher=self._dispatcher,
             runner=self._runner,
-            sandbox=self.checker,
+            checks=self._checks,
             meter=self._meter,
             clock=clock,
             metrics=self._metrics,
-            check_timeout_seconds=settings.limits.check_timeout_seconds,
             spawn=self._spawn,
             remove_result=self._remove_result,
             has_rows=self._spool.holds,
@@ -159,8 +163,9 @@ class Service:
 
     async def _begin(self, configs: dict[str, EngineConfig]) -> None:
         """Start the workers, take up what a former process left, listen."""
+        await self.sandboxes.start()
         # First: a wrong option ends the start in one line, before any worker stumbles over it.
-        traits, _ = await asyncio.gather(self._engine_traits(), self._cutter.start())
+        traits = await self._engine_traits()
         self.pool.start()
         self._engines = Engines(
             configs=configs,
@@ -176,11 +181,12 @@ class Service:
     async def _listen(self) -> None:
         settings = self.settings
         indexes = Indexes(self._spool, self._disk, self._queries.lose)
-        self._streams = Streams(sandbox=self._cutter, indexes=indexes, disk=self._disk, limits=_stream_limits(settings))
+        cutting = Cutting(self.sandboxes.cuts)
+        self._streams = Streams(cutting=cutting, indexes=indexes, disk=self._disk, limits=stream_limits(settings))
         # First: an address that is taken is refused before gRPC holds any.
         self._listen_for_scrapes(settings.server.metrics_listen)
         fetching = Fetching(
-            sandbox=self._cutter,
+            cutting=cutting,
             indexes=indexes,
             disk=self._disk,
             message_bytes_max=MESSAGE_BYTES_MAX,
@@ -194,7 +200,7 @@ class Service:
             fetching=fetching,
             engines=self._engines,
             clock=self._clock,
-            limits=_request_limits(settings),
+            limits=request_limits(settings),
             tenant_streams=settings.limits.tenant_streams,
         )
         self._server = make_server(
@@ -255,7 +261,7 @@ class Service:
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
-        for part in ("pool", "checker", "_cutter", "_store"):
+        for part in ("pool", "sandboxes", "_store"):
             if hasattr(self, part):
                 await getattr(self, part).close()
         self._disk.shutdown(wait=True)
@@ -290,7 +296,7 @@ class Service:
         mistakes = []
         for name in self.settings.engines:
             try:
-                traits[name] = found = await self.checker.traits(name)
+                traits[name] = found = await self._checks.traits(name)
                 found.check_slots(self.settings.engines[name].slots_per_worker)
             except QueryEngineError as cause:
                 if cause.failure.reason is Reason.INVALID_FIELD:
@@ -325,71 +331,6 @@ class Service:
         self._tasks.discard(task)
         if not task.cancelled() and (cause := task.exception()) is not None:
             logger.error("task %s failed", task.get_name(), exc_info=cause)
-
-
-def _engine_config(settings: Settings, name: str) -> EngineConfig:
-    engine = settings.engines[name]
-    return EngineConfig(
-        name=name,
-        type=engine.type,
-        options=engine.options,
-        workers=engine.workers,
-        slots_per_worker=engine.slots_per_worker,
-        memory_limit_mib=engine.memory_limit_mib,
-        probe_seconds=engine.probe_seconds,
-    )
-
-
-def _spool_limits(settings: Settings) -> SpoolLimits:
-    results = settings.results
-    return SpoolLimits(
-        tenant_bytes_max=results.tenant_bytes_max,
-        spool_bytes_max=results.spool_bytes_max,
-        collect_mark=results.collect_mark_percent / 100,
-        refuse_mark=results.refuse_mark_percent / 100,
-        fail_mark=results.fail_mark_percent / 100,
-    )
-
-
-def _result_limits(settings: Settings, spec: QuerySpec) -> ResultLimits:
-    results = settings.results
-    return ResultLimits(
-        page_bytes=results.page_bytes,
-        page_bytes_max=MESSAGE_BYTES_MAX,
-        segment_bytes=results.segment_bytes,
-        compression=spec.compression,
-        row_limit=spec.row_limit,
-        byte_limit=spec.byte_limit,
-        on_limit=spec.on_limit,
-        bytes_max=results.query_bytes_max,
-        sync_segments=results.sync == "all",
-    )
-
-
-def _stream_limits(settings: Settings) -> StreamLimits:
-    streams = settings.streams
-    return StreamLimits(
-        rotate_seconds=streams.rotate_seconds,
-        rotate_bytes=streams.rotate_bytes,
-        message_bytes_max=MESSAGE_BYTES_MAX,
-        whole_page_streams=streams.whole_page_streams,
-        chunk_bytes=streams.chunk_bytes,
-    )
-
-
-def _request_limits(settings: Settings) -> RequestLimits:
-    limits, results = settings.limits, settings.results
-    return RequestLimits(
-        request_bytes=limits.request_bytes,
-        sql_bytes=limits.sql_bytes,
-        parameters=limits.parameters,
-        queue_timeout_seconds=limits.queue_timeout_seconds,
-        execution_timeout_seconds=limits.execution_timeout_seconds,
-        wait_timeout_max_seconds=limits.wait_timeout_max_seconds,
-        ttl_seconds=results.ttl_seconds,
-        ttl_max_seconds=results.ttl_max_seconds,
-        heartbeat_seconds=settings.streams.heartbeat_seconds,
-    )
 
 
 def _server_lost(live: LiveQuery) -> Failure:

@@ -17,7 +17,9 @@ writes each byte beyond ASCII as three, and once in the details.
 
 STATUS_CODES: Final = {code.value[0]: code for code in grpc.StatusCode}
 
-_QUOTAS: Final = frozenset({Reason.TENANT_QUEUE_FULL, Reason.TENANT_STREAM_LIMIT, Reason.SPOOL_FULL})
+_QUOTAS: Final = frozenset(
+    {Reason.TENANT_QUEUE_FULL, Reason.TENANT_STREAM_LIMIT, Reason.TENANT_BUSY, Reason.SPOOL_FULL}
+)
 
 
 def to_status(failure: Failure) -> status_pb2.Status:

@@ -100,8 +100,10 @@ CLASSES: Final[Mapping[str, type[QueryEngineClientError]]] = {
         ),
         ResultUnavailable,
     ),
-    **dict.fromkeys((Reason.TENANT_QUEUE_FULL, Reason.TENANT_STREAM_LIMIT, Reason.SPOOL_FULL), LimitReached),
-    **dict.fromkeys((Reason.SERVER_DRAINING, Reason.STORE_UNAVAILABLE), ServiceUnavailable),
+    **dict.fromkeys(
+        (Reason.TENANT_QUEUE_FULL, Reason.TENANT_STREAM_LIMIT, Reason.TENANT_BUSY, Reason.SPOOL_FULL), LimitReached
+    ),
+    **dict.fromkeys((Reason.SERVER_DRAINING, Reason.STORE_UNAVAILABLE, Reason.SANDBOX_UNAVAILABLE), ServiceUnavailable),
 }
 """Of a reason: its class. Every other reason is a QueryFailed."""
 
@@ -116,7 +118,15 @@ TRANSPORT_CODES: Final = frozenset(
 )
 """Codes that, without a reason of ours, tell of the connection and not of the query."""
 
-PASSING_REASONS: Final = frozenset({Reason.SERVER_DRAINING, Reason.STORE_UNAVAILABLE, Reason.TENANT_STREAM_LIMIT})
+PASSING_REASONS: Final = frozenset(
+    {
+        Reason.SERVER_DRAINING,
+        Reason.STORE_UNAVAILABLE,
+        Reason.SANDBOX_UNAVAILABLE,
+        Reason.TENANT_STREAM_LIMIT,
+        Reason.TENANT_BUSY,
+    }
+)
 """Reasons that tell of this call at this moment, and not of the query."""
 
 

@@ -6,6 +6,7 @@ from concurrent.futures import Executor
 from dataclasses import dataclass
 
 from queryengine.codec.page import page_of_event
+from queryengine.core.cutting import Cutting
 from queryengine.core.indexes import Indexes
 from queryengine.core.live import LiveQuery
 from queryengine.core.queries import unreadable
@@ -15,7 +16,6 @@ from queryengine.results.index import PageIndex
 from queryengine.results.reader import PageReader
 from queryengine.results.segment import ResultTotals
 from queryengine.results.slicing import CutOrder, CutPage
-from queryengine.workers.sandbox import SandboxWorker
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,14 +87,14 @@ class Fetching:
     def __init__(
         self,
         *,
-        sandbox: SandboxWorker,
+        cutting: Cutting,
         indexes: Indexes,
         disk: Executor,
         message_bytes_max: int,
         inline_rows: int,
         inline_bytes: int,
     ) -> None:
-        self._sandbox = sandbox
+        self._cutting = cutting
         self._disk = disk
         self._message_bytes_max = message_bytes_max
         self._inline_rows = inline_rows
@@ -118,16 +118,17 @@ class Fetching:
             raise error(Reason.RESULT_LOST, "stored rows are missing; submit the query again")
         if index.schema is None:
             raise _not_ready(0)
+        tenant = live.query.tenant
         start, size = cursor.offset, cursor.size
         page: CutPage | None = None
         if start < index.rows:
             until = min(cursor.end, index.rows)
             limit = min(size, until - start) if until else size
-            page = await self._one_page(index, start, limit, self._message_bytes_max, as_rows=as_rows)
+            page = await self._one_page(tenant, index, start, limit, self._message_bytes_max, as_rows=as_rows)
             while start + page.row_count < until:
                 # So many fit in a message: the last ones are asked for.
                 start, limit = until - page.row_count, page.row_count
-                page = await self._one_page(index, start, limit, self._message_bytes_max, as_rows=as_rows)
+                page = await self._one_page(tenant, index, start, limit, self._message_bytes_max, as_rows=as_rows)
             if len(page.payload) > self._message_bytes_max:
                 message = "this row is larger than one message; read it with StreamResults"
                 raise error(Reason.ROW_TOO_LARGE, message, limit=self._message_bytes_max)
@@ -174,9 +175,8 @@ class Fetching:
                     continue
                 if whole and pages:
                     break
-                page = await self._one_page(
-                    index, row, min(entry.end_row, self._inline_rows) - row, max(left, 1), as_rows=as_rows
-                )
+                limit = min(entry.end_row, self._inline_rows) - row
+                page = await self._one_page(live.query.tenant, index, row, limit, max(left, 1), as_rows=as_rows)
                 if len(page.payload) > left:
                     break
                 pages.append(page.message())
@@ -192,7 +192,9 @@ class Fetching:
             raise unreadable(live.query)
         return index
 
-    async def _one_page(self, index: PageIndex, row: int, row_limit: int, bytes_max: int, *, as_rows: bool) -> CutPage:
+    async def _one_page(
+        self, tenant: str, index: PageIndex, row: int, row_limit: int, bytes_max: int, *, as_rows: bool
+    ) -> CutPage:
         first = index.find(row)
         last = index.find(min(row + row_limit, index.rows) - 1)
         order = CutOrder(
@@ -204,7 +206,7 @@ class Fetching:
             as_rows=as_rows,
             one_page=True,
         )
-        return (await self._sandbox.cut(order))[0]
+        return (await self._cutting.cut(tenant, order))[0]
 
 
 def _not_ready(rows: int) -> QueryEngineError:

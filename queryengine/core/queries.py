@@ -7,8 +7,8 @@ from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Final
-from weakref import WeakValueDictionary
 
+from queryengine.core.checks import Checks
 from queryengine.core.dispatcher import Dispatcher, WaitingPlace
 from queryengine.core.live import Key, LiveQuery, Stop, cancelled
 from queryengine.core.quota import SpoolMeter
@@ -22,7 +22,6 @@ from queryengine.store.store import Store
 from queryengine.store.writer import RETRY_AFTER_SECONDS
 from queryengine.telemetry.metrics import Metrics
 from queryengine.workers.pool import Slot
-from queryengine.workers.sandbox import SandboxWorker
 
 logger = logging.getLogger(__name__)
 
@@ -48,11 +47,10 @@ class Queries:
         registry: Registry,
         dispatcher: Dispatcher,
         runner: Runner,
-        sandbox: SandboxWorker,
+        checks: Checks,
         meter: SpoolMeter,
         clock: Clock,
         metrics: Metrics,
-        check_timeout_seconds: float,
         spawn: Callable[[Coroutine[Any, Any, None], str], asyncio.Task[None]],
         remove_result: Callable[[Query], Awaitable[None]],
         has_rows: Callable[[str, str], bool],
@@ -61,17 +59,14 @@ class Queries:
         self._registry = registry
         self._dispatcher = dispatcher
         self._runner = runner
-        self._sandbox = sandbox
+        self._checks = checks
         self._meter = meter
         self._clock = clock
         self._metrics = metrics
-        self._check_timeout_seconds = check_timeout_seconds
         self._spawn = spawn
         self._remove_result = remove_result
         self._has_rows = has_rows
         """Whether anything is stored for a tenant's query id."""
-        self._check_turns: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
-        """One check at a time for each tenant, so that slow ones of one do not keep all others from theirs."""
         self._submitting: dict[Key, asyncio.Future[tuple[LiveQuery, bool]]] = {}
         self._draining = False
 
@@ -234,8 +229,7 @@ class Queries:
             message = "the server is shutting down; send this to another one, or again in a moment"
             raise error(Reason.SERVER_DRAINING, message, retry_after_seconds=1.0)
         self._meter.admit(tenant)
-        async with self._check_turns.setdefault(tenant, asyncio.Lock()):
-            await self._sandbox.check(spec.engine, spec.sql, timeout_seconds=self._check_timeout_seconds)
+        await self._checks.check(tenant, spec.engine, spec.sql, size_bytes=len(spec.sql) + len(spec.parameters))
         query = Query(
             tenant=tenant,
             subject=subject,

@@ -15,6 +15,7 @@ from enum import StrEnum
 from typing import Final
 
 from queryengine.codec.page import event_prefix, page_prefix
+from queryengine.core.cutting import Cutting
 from queryengine.core.indexes import Indexes
 from queryengine.core.live import LiveQuery
 from queryengine.core.queries import unreadable
@@ -24,7 +25,6 @@ from queryengine.results.index import PageIndex
 from queryengine.results.reader import PageReader
 from queryengine.results.segment import PageEntry, ResultTotals
 from queryengine.results.slicing import CutOrder, CutPage
-from queryengine.workers.sandbox import SandboxWorker
 
 PAGES_BETWEEN_STATES: Final = 16
 """Pages sent before the state is looked at again, so that a long replay does not hide a change."""
@@ -137,12 +137,12 @@ class Streams:
     def __init__(
         self,
         *,
-        sandbox: SandboxWorker,
+        cutting: Cutting,
         indexes: Indexes,
         disk: Executor,
         limits: StreamLimits,
     ) -> None:
-        self._sandbox = sandbox
+        self._cutting = cutting
         self._indexes = indexes
         self._disk = disk
         self._limits = limits
@@ -209,7 +209,7 @@ class Streams:
                         yield Rotated(row, attempt, reason)
                         return
                     number = index.find(row)
-                    async for message in self._messages(index, reader, number, row, request.as_rows):
+                    async for message in self._messages(live, index, reader, number, row, as_rows=request.as_rows):
                         sent_bytes += len(message)
                         yield PageMessage(message)
                     row = index[number].end_row
@@ -228,7 +228,7 @@ class Streams:
                     yield Beat()
 
     async def _messages(
-        self, index: PageIndex, reader: PageReader, number: int, row: int, as_rows: bool
+        self, live: LiveQuery, index: PageIndex, reader: PageReader, number: int, row: int, *, as_rows: bool
     ) -> AsyncIterator[bytes]:
         """One stored page, from a row on, as messages that fit."""
         entry = index[number]
@@ -244,7 +244,7 @@ class Streams:
                 as_rows=as_rows,
                 one_page=False,
             )
-            for page in await self._sandbox.cut(order):
+            for page in await self._cutting.cut(live.query.tenant, order):
                 row = page.start_row + page.row_count
                 for message in cut_messages(page, self._limits):
                     yield message

@@ -70,6 +70,8 @@ class Reason(StrEnum):
     SERVER_DRAINING = "SERVER_DRAINING"
     STORE_UNAVAILABLE = "STORE_UNAVAILABLE"
     INTERNAL_ERROR = "INTERNAL_ERROR"
+    TENANT_BUSY = "TENANT_BUSY"
+    SANDBOX_UNAVAILABLE = "SANDBOX_UNAVAILABLE"
 
 
 CODES: Final[Mapping[Reason, Code]] = MappingProxyType(
@@ -108,6 +110,8 @@ CODES: Final[Mapping[Reason, Code]] = MappingProxyType(
         Reason.SERVER_DRAINING: Code.UNAVAILABLE,
         Reason.STORE_UNAVAILABLE: Code.UNAVAILABLE,
         Reason.INTERNAL_ERROR: Code.INTERNAL,
+        Reason.TENANT_BUSY: Code.RESOURCE_EXHAUSTED,
+        Reason.SANDBOX_UNAVAILABLE: Code.UNAVAILABLE,
     }
 )
 
@@ -126,6 +130,8 @@ RETRYABLE: Final = frozenset(
         Reason.SERVER_LOST,
         Reason.SERVER_DRAINING,
         Reason.STORE_UNAVAILABLE,
+        Reason.TENANT_BUSY,
+        Reason.SANDBOX_UNAVAILABLE,
     }
 )
 

@@ -1,9 +1,9 @@
 """Settings: one YAML file, overridden by environment variables, read once at the start and frozen."""
 
+from queryengine.settings.limits import LimitSettings, SandboxSettings
 from queryengine.settings.loading import SettingsError, load
 from queryengine.settings.model import (
     EngineSettings,
-    LimitSettings,
     LogSettings,
     RecordSettings,
     ResultSettings,
@@ -20,6 +20,7 @@ __all__ = [
     "LogSettings",
     "RecordSettings",
     "ResultSettings",
+    "SandboxSettings",
     "ServerSettings",
     "Settings",
     "SettingsError",

@@ -11,7 +11,6 @@ from typing import Annotated, Any, Final, Literal, Self
 
 from pydantic import (
     BaseModel,
-    ConfigDict,
     Field,
     PrivateAttr,
     StringConstraints,
@@ -21,24 +20,17 @@ from pydantic import (
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from queryengine.engines.registry import ENGINE_TYPES
+from queryengine.settings.group import GIB, KIB, MIB, Group
+from queryengine.settings.limits import LimitSettings, SandboxSettings
 from queryengine.telemetry.logs import LogStyle
 
 ENVIRONMENT_PREFIX: Final = "QUERYENGINE_"
 
-KIB: Final = 1 << 10
-MIB: Final = 1 << 20
-GIB: Final = 1 << 30
 DAY_SECONDS: Final = 24 * 60 * 60
 
 _ADDRESS: Final = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[^:\s/\[\]]+):(\d{1,5})|unix:\S+")
 
 EngineName = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_-]{0,62}$")]
-
-
-class _Group(BaseModel):
-    model_config = ConfigDict(
-        frozen=True, extra="forbid", validate_default=True, allow_inf_nan=False, hide_input_in_errors=True
-    )
 
 
 def _is_address(value: str) -> bool:
@@ -58,7 +50,7 @@ def _metrics_address(value: str) -> str:
     return value
 
 
-class ServerSettings(_Group):
+class ServerSettings(Group):
     """Where the service listens and how it stops."""
 
     listen: str = Field(
@@ -94,7 +86,7 @@ def _state_directory() -> Path:
     return Path(os.environ.get("XDG_STATE_HOME") or "~/.local/state") / "queryengine"
 
 
-class StateSettings(_Group):
+class StateSettings(Group):
     """Where everything durable lives."""
 
     directory: Path = Field(
@@ -121,7 +113,7 @@ def _worker_count() -> int:
     return max(2, os.cpu_count() or 1)
 
 
-class EngineSettings(_Group):
+class EngineSettings(Group):
     """One engine, under its name."""
 
     type: str = Field(description=f"Kind of engine: {', '.join(ENGINE_TYPES)}.")
@@ -164,29 +156,7 @@ class EngineSettings(_Group):
         return value
 
 
-class LimitSettings(_Group):
-    """Bounds on requests and on what one tenant may hold."""
-
-    request_bytes: int = Field(default=MIB, ge=KIB, description="Largest request message.")
-    sql_bytes: int = Field(default=128 * KIB, ge=1, description="Longest SQL text, as UTF-8.")
-    parameters: int = Field(default=1000, ge=0, description="Most parameters of one statement.")
-    tenant_running: int = Field(default=10, ge=1, description="Queries of one tenant that run at a time.")
-    tenant_queued: int = Field(default=100, ge=0, description="Queries of one tenant that wait; more are refused.")
-    tenant_streams: int = Field(default=20, ge=1, description="Open StreamResults and WatchStatus calls of one tenant.")
-    queue_timeout_seconds: float = Field(
-        default=600, gt=0, description="Wait for a slot when the request sets no limit."
-    )
-    execution_timeout_seconds: float = Field(default=1800, gt=0, description="Run time when the request sets no limit.")
-    wait_timeout_max_seconds: float = Field(
-        default=60, ge=0, description="Longest wait inside Submit, GetStatus and Cancel."
-    )
-    check_timeout_seconds: float = Field(default=2, gt=0, description="Longest time to parse a statement.")
-    cancel_grace_seconds: float = Field(
-        default=3, ge=0, description="Time an engine gets to stop a query before its worker is killed."
-    )
-
-
-class ResultSettings(_Group):
+class ResultSettings(Group):
     """How results are cut into pages and how long they are kept."""
 
     page_bytes: int = Field(default=2 * MIB, ge=4 * KIB, le=3 * MIB, description="Size a page aims at.")
@@ -246,7 +216,7 @@ class ResultSettings(_Group):
         return value
 
 
-class StreamSettings(_Group):
+class StreamSettings(Group):
     """How results are pushed."""
 
     heartbeat_seconds: float = Field(default=15, gt=0, description="Silence after which a heartbeat is sent.")
@@ -262,7 +232,7 @@ class StreamSettings(_Group):
     chunk_bytes: int = Field(default=128 * KIB, ge=4 * KIB, le=3 * MIB, description="Size of such a chunk.")
 
 
-class RecordSettings(_Group):
+class RecordSettings(Group):
     """How long the service remembers."""
 
     keep_seconds: float = Field(
@@ -272,7 +242,7 @@ class RecordSettings(_Group):
     )
 
 
-class LogSettings(_Group):
+class LogSettings(Group):
     """What is logged, on standard error."""
 
     level: Literal["debug", "info", "warning", "error"] = Field(
@@ -330,6 +300,7 @@ class Settings(BaseSettings):
         json_schema_extra={"default": "the first"},
     )
     limits: LimitSettings = Field(default_factory=LimitSettings)
+    sandbox: SandboxSettings = Field(default_factory=SandboxSettings)
     results: ResultSettings = Field(default_factory=ResultSettings)
     streams: StreamSettings = Field(default_factory=StreamSettings)
     records: RecordSettings = Field(default_factory=RecordSettings)

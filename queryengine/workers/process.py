@@ -4,6 +4,8 @@ import asyncio
 import os
 import socket
 import sys
+import time
+from contextlib import suppress
 from dataclasses import asdict
 from typing import Any, Final
 
@@ -11,6 +13,8 @@ from queryengine.telemetry.logs import LogStyle
 from queryengine.workers.protocol import Frame, encode, read_frame
 
 FRAME_BUFFER_BYTES: Final = 4 << 20
+REAP_SECONDS: Final = 1.0
+"""For a process that has closed its socket to be gone."""
 
 # glibc returns freed memory to the kernel and takes it back page by page, which costs more than encoding rows. A worker
 # keeps its memory instead; RLIMIT_AS bounds what it can hold on to.
@@ -67,6 +71,14 @@ class WorkerProcess:
     def is_gone(self) -> bool:
         return self._process.returncode is not None or self._reader.at_eof()
 
+    def cpu_seconds(self) -> float | None:
+        """Processor time that the process has used; None when it is gone."""
+        try:
+            # The clock of another process, as clock_getcpuclockid(3) makes it from a process id.
+            return time.clock_gettime((~self._process.pid << 3) | 2)
+        except OSError:
+            return None
+
     def send(self, frame: bytes) -> None:
         """Queue a frame. Does nothing when the process is gone: `receive` tells that."""
         if not self._writer.is_closing():
@@ -80,6 +92,13 @@ class WorkerProcess:
         """SIGKILL. Does nothing when the process is gone."""
         if self._process.returncode is None:
             self._process.kill()
+
+    async def exit_code(self) -> int:
+        """As `close`, of a process that is gone: what it ended by, which a kill at that moment might hide."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(REAP_SECONDS):
+                await self._process.wait()
+        return await self.close()
 
     async def close(self) -> int:
         """Kill, wait until the process is gone, release the socket; returns the exit code, negative for a signal.

@@ -1,90 +1,107 @@
-"""A sandbox worker as the server sees it: one request at a time, under a time limit that ends in SIGKILL."""
+"""A sandbox worker as the server sees it: one request at a time, under a limit of processor time.
+
+What ends a request is either the fault of what was asked, which used up its own limit, or of the machine: a process
+that does not start, was killed, or does not get on. The two are never mixed up, because the first is final.
+"""
 
 import asyncio
 import logging
-from collections import OrderedDict
-from contextlib import suppress
+import signal
 from typing import Any, Final
 
-from queryengine.domain.errors import Failure, QueryEngineError, Reason, error
-from queryengine.engines.base import EngineTraits
-from queryengine.results.slicing import CutOrder, CutPage
 from queryengine.telemetry.logs import LogStyle
 from queryengine.workers.process import WorkerProcess
 from queryengine.workers.protocol import Frame, encode
 
 logger = logging.getLogger(__name__)
 
-MEMORY_LIMIT_MIB: Final = 4096
-CUT_TIMEOUT_SECONDS: Final = 60.0
-START_TIMEOUT_SECONDS: Final = 60.0
-REMEMBERED_MAX: Final = 1_000
-REMEMBERED_CHARACTERS_MAX: Final = 4_096
+START_TIMEOUT_SECONDS: Final = 20.0
+LOOK_SECONDS: Final = 0.1
+"""Between two looks at a process that works."""
+GRACE_SECONDS: Final = 0.25
+"""Processor time beyond the limit in which the process ends a request by itself, before it is killed."""
+STALLED_LOOKS: Final = 50
+"""So many looks without any processor time used between them, and a process counts as stopped: 5 seconds. Not counted
+in seconds, as a server that is late itself does not read what the process has to say.
+"""
+REQUEST_TIMEOUT_SECONDS: Final = 60.0
+"""Longest time of a request, however slowly the machine gets on with it."""
+
+_CRASHES: Final = frozenset({-signal.SIGSEGV, -signal.SIGBUS, -signal.SIGABRT, -signal.SIGILL, -signal.SIGFPE})
+
+
+class LimitExceeded(Exception):  # noqa: N818 - Named for what it says.
+    """The request used up its own limit."""
+
+    def __init__(self, limit: str) -> None:
+        super().__init__(limit)
+        self.limit = limit
+        """`time` or `memory`."""
+
+
+class ProcessLost(Exception):  # noqa: N818
+    """The process did not start, ended, or did not get on."""
+
+    def __init__(self, message: str, *, crashed: bool = False, retry: bool = True) -> None:
+        super().__init__(message)
+        self.crashed = crashed
+        """It ended by a fault of its own, such as a stack overflow, which the request may have caused."""
+        self.retry = retry
+        """Another process may do better at once."""
 
 
 class SandboxWorker:
-    """Checks SQL and cuts pages in a process of its own. Requests queue; one that takes too long costs the process,
-    which is started again for the next.
+    """Keeps one process, started at the first request. A request that fails costs the process; the next one starts
+    another.
     """
 
-    def __init__(self, engines: dict[str, dict[str, Any]], log: LogStyle) -> None:
-        """`engines` maps a configured name to its `type` and `options`."""
+    def __init__(self, role: dict[str, Any], log: LogStyle) -> None:
+        self._role = role
         self._log = log
-        self._role = {"type": "sandbox", "engines": engines, "memory_limit_mib": MEMORY_LIMIT_MIB}
         self._process: WorkerProcess | None = None
-        self._turn = asyncio.Lock()
-        self._passed: OrderedDict[tuple[str, str], None] = OrderedDict()
 
-    async def start(self) -> None:
-        """Start the process now instead of at the first request."""
-        async with self._turn:
-            await self._started()
+    @property
+    def is_ready(self) -> bool:
+        return self._process is not None and not self._process.is_gone
 
-    async def check(self, engine: str, sql: str, *, timeout_seconds: float) -> None:
-        """Raises what Engine.check raises, and STATEMENT_TOO_COMPLEX when it takes too long or too much memory.
+    @property
+    def pid(self) -> int | None:
+        return self._process.pid if self._process is not None else None
 
-        Short texts that passed are remembered: a check depends on the text alone, and services repeat their statements.
+    async def start(self) -> WorkerProcess:
+        """The process, started unless it runs. Raises ProcessLost."""
+        if self._process is not None and self._process.is_gone:
+            # It died while nothing was asked of it.
+            idle, self._process = self._process, None
+            logger.warning("an idle sandbox worker ended: exit code %s", await idle.close())
+        if self._process is None:
+            self._process = await self._started()
+        return self._process
+
+    async def ask(self, header: dict[str, Any], *, cpu_seconds: float) -> list[Frame]:
+        """All frames of the answer, the last of them `done`. One request at a time.
+
+        Raises LimitExceeded and ProcessLost. A caller that is cancelled costs the process, which is out of step then.
         """
-        if (engine, sql) in self._passed:
-            self._passed.move_to_end((engine, sql))
-            return
-        too_complex = error(
-            Reason.STATEMENT_TOO_COMPLEX,
-            "the statement is too complex to check; simplify it, or bind long lists as parameters",
-            timeout_ms=int(timeout_seconds * 1000),
-        )
-        await self._request({"type": "check", "engine": engine, "sql": sql}, timeout_seconds, too_complex)
-        if len(sql) <= REMEMBERED_CHARACTERS_MAX:
-            self._passed[engine, sql] = None
-            if len(self._passed) > REMEMBERED_MAX:
-                self._passed.popitem(last=False)
-
-    async def traits(self, engine: str) -> EngineTraits:
-        """What a configured engine can do. Raises ENGINE_UNAVAILABLE when its driver is missing, INVALID_FIELD when an
-        option is wrong.
-        """
-        unavailable = error(Reason.ENGINE_UNAVAILABLE, f"engine {engine!r} cannot be inspected", engine=engine)
-        frames = await self._request({"type": "traits", "engine": engine}, START_TIMEOUT_SECONDS, unavailable)
-        fields = frames[0].header["traits"]
-        return EngineTraits(**{**fields, "session_settings": tuple(fields["session_settings"])})
-
-    async def cut(self, order: CutOrder) -> list[CutPage]:
-        """The pages of an order. Raises RESULT_LOST when stored pages are missing or damaged, and STORE_UNAVAILABLE
-        when the process is lost over them.
-        """
-        message = "stored rows could not be decoded now; try again"
-        lost = error(Reason.STORE_UNAVAILABLE, message, retry_after_seconds=1.0)
-        frames = await self._request({"type": "cut", "order": order.to_json()}, CUT_TIMEOUT_SECONDS, lost)
-        return [
-            CutPage(
-                start_row=frame.header["start_row"],
-                row_count=frame.header["row_count"],
-                crc32c=frame.header["crc32c"],
-                payload=frame.blob,
-                is_arrow=frame.header["is_arrow"],
-            )
-            for frame in frames
-        ]
+        process = await self.start()
+        watch = _Watch(process, cpu_seconds)
+        frames = None
+        try:
+            process.send(encode({**header, "cpu_seconds": cpu_seconds}))
+            frames = await _replies(process)
+        finally:
+            watch.end()
+            over_limit = frames[-1].header.get("over_limit", "") if frames is not None else watch.over_limit
+            # What ran out of memory may not get it back, as the allocator keeps what it has, in pieces.
+            if frames is None or over_limit == "memory":
+                self._process = None
+                code = await asyncio.shield(process.exit_code() if process.is_gone else process.close())
+        if over_limit:
+            raise LimitExceeded(over_limit)
+        if frames is None:
+            reason = watch.verdict or f"ended with exit code {code}"
+            raise ProcessLost(f"a sandbox worker {reason}", crashed=code in _CRASHES)
+        return frames
 
     async def close(self) -> None:
         """End the process. Idempotent."""
@@ -92,57 +109,61 @@ class SandboxWorker:
             process, self._process = self._process, None
             await process.close()
 
-    async def _request(self, header: dict[str, Any], timeout_seconds: float, lost: QueryEngineError) -> list[Frame]:
-        async with self._turn:
-            try:
-                # A process may die of something else than what it is asked; a second one does not.
-                frames = await self._answer(header, timeout_seconds) or await self._answer(header, timeout_seconds)
-            except TimeoutError:
-                frames = None
-        if frames is None:
-            raise lost
-        failure = frames[-1].header.get("failure")
-        if failure is not None:
-            raise QueryEngineError(Failure.from_json(failure))
-        return frames[:-1]
-
-    async def _answer(self, header: dict[str, Any], timeout_seconds: float) -> list[Frame] | None:
-        """None when the process died over it; raises TimeoutError."""
-        process = await self._started()
-        finished = False
-        try:
-            async with asyncio.timeout(timeout_seconds):
-                process.send(encode(header))
-                frames = await _replies(process)
-            finished = frames is not None
-        finally:
-            # A request that was not read to its end, also one whose caller left, leaves the process out of step.
-            if not finished:
-                self._process = None
-                await asyncio.shield(process.close())
-        return frames
-
     async def _started(self) -> WorkerProcess:
-        if self._process is not None and self._process.is_gone:
-            # It died while nothing was asked of it, so that no text is to blame.
-            idle, self._process = self._process, None
-            logger.warning("an idle sandbox worker ended: exit code %s", await idle.close())
-        if self._process is None:
+        try:
             process = await WorkerProcess.start(self._role, self._log)
-            ready = None
-            try:
-                with suppress(TimeoutError):
-                    async with asyncio.timeout(START_TIMEOUT_SECONDS):
-                        ready = await process.receive()
-            finally:
-                # Also when the caller left meanwhile.
-                if ready is None:
-                    await asyncio.shield(process.close())
+        except OSError as cause:
+            raise ProcessLost(f"a sandbox worker cannot be started: {cause.strerror}", retry=False) from cause
+        ready = None
+        reason = "ended at its start"
+        try:
+            async with asyncio.timeout(START_TIMEOUT_SECONDS):
+                ready = await process.receive()
+        except TimeoutError:
+            reason = f"was not ready after {START_TIMEOUT_SECONDS:g} seconds"
+        finally:
+            # Also when the caller left meanwhile.
             if ready is None:
-                message = "the process that checks SQL and cuts pages did not start, see the server's log"
-                raise error(Reason.INTERNAL_ERROR, message)
-            self._process = process
-        return self._process
+                await asyncio.shield(process.close())
+        if ready is None:
+            raise ProcessLost(f"a sandbox worker {reason}", retry=False)
+        return process
+
+
+class _Watch:
+    """Kills a process that used up its time or does not get on with a request."""
+
+    def __init__(self, process: WorkerProcess, cpu_seconds: float) -> None:
+        self._process = process
+        self._loop = asyncio.get_running_loop()
+        self._deadline = self._loop.time() + REQUEST_TIMEOUT_SECONDS
+        self._idle_looks = 0
+        self._used_before = self._used = process.cpu_seconds() or 0.0
+        self._limit = cpu_seconds + GRACE_SECONDS
+        self.over_limit = ""
+        self.verdict = ""
+        """Why the process was killed for no fault of the request."""
+        self._timer = self._loop.call_later(LOOK_SECONDS, self._look)
+
+    def end(self) -> None:
+        self._timer.cancel()
+
+    def _look(self) -> None:
+        used = self._process.cpu_seconds()
+        if used is None:
+            return
+        self._idle_looks = self._idle_looks + 1 if used == self._used else 0
+        self._used = used
+        if used - self._used_before >= self._limit:
+            self.over_limit = "time"
+        elif self._idle_looks >= STALLED_LOOKS:
+            self.verdict = "was stopped, or waited for a disk that does not answer"
+        elif self._loop.time() >= self._deadline:
+            self.verdict = f"did not answer within {REQUEST_TIMEOUT_SECONDS:g} seconds"
+        else:
+            self._timer = self._loop.call_later(LOOK_SECONDS, self._look)
+            return
+        self._process.kill()
 
 
 async def _replies(process: WorkerProcess) -> list[Frame] | None:

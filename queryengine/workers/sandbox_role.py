@@ -3,15 +3,25 @@
 Both are work on other people's data of unknown cost, so they never happen on the server's event loop.
 """
 
+import signal
 import socket
-from contextlib import suppress
-from typing import Any
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from types import FrameType
+from typing import Any, Final
 
 from queryengine.domain.errors import QueryEngineError, Reason, error
 from queryengine.engines.registry import engine_class
 from queryengine.results.slicing import CutOrder, cut
 from queryengine.workers.executing import failure_of
 from queryengine.workers.protocol import Frame, encode
+
+REPEAT_SECONDS: Final = 0.05
+"""Between two interruptions of a request out of time, as the first may come where it must wait."""
+
+
+class _OutOfTime(BaseException):
+    """The request has used up its processor time. No Exception, so that no adapter takes it for a fault of its own."""
 
 
 class SandboxRole:
@@ -20,10 +30,21 @@ class SandboxRole:
     def __init__(self, connection: socket.socket, header: dict[str, Any]) -> None:
         self._connection = connection
         self._engines: dict[str, dict[str, Any]] = header["engines"]
+        self._is_timed = False
+        signal.signal(signal.SIGPROF, self._out_of_time)
         self._warm_up()
         self._send({"type": "ready", "version": ""})
 
     def handle(self, frame: Frame) -> None:
+        try:
+            with self._timed(frame.header["cpu_seconds"]):
+                done = self._answer(frame)
+        except _OutOfTime:
+            done = {"over_limit": "time"}
+        self._send({"type": "done", **done})
+
+    def _answer(self, frame: Frame) -> dict[str, Any]:
+        """Do what is asked; returns what `done` says."""
         try:
             if frame.type == "check":
                 engine = self._engines[frame.header["engine"]]
@@ -32,13 +53,30 @@ class SandboxRole:
                 self._traits(frame.header["engine"])
             elif frame.type == "cut":
                 self._cut(CutOrder.from_json(frame.header["order"]))
-            self._send({"type": "done"})
         except ValueError as cause:
             # The text of a setting, which only the adapter can judge.
-            failure = error(Reason.INVALID_FIELD, str(cause), field="options").failure
-            self._send({"type": "done", "failure": failure.to_json()})
+            return {"failure": error(Reason.INVALID_FIELD, str(cause), field="options").failure.to_json()}
         except Exception as cause:
-            self._send({"type": "done", "failure": failure_of(cause, f"a {frame.type}").to_json()})
+            failure = failure_of(cause, f"a {frame.type}")
+            if failure.reason is Reason.OUT_OF_MEMORY:
+                return {"over_limit": "memory"}
+            return {"failure": failure.to_json()}
+        return {}
+
+    @contextmanager
+    def _timed(self, cpu_seconds: float) -> Iterator[None]:
+        """Raises _OutOfTime once so much processor time is used; code that is not Python is interrupted at its end."""
+        self._is_timed = True
+        signal.setitimer(signal.ITIMER_PROF, cpu_seconds, REPEAT_SECONDS)
+        try:
+            yield
+        finally:
+            self._is_timed = False
+            signal.setitimer(signal.ITIMER_PROF, 0)
+
+    def _out_of_time(self, _signal: int, _frame: FrameType | None) -> None:
+        if self._is_timed:
+            raise _OutOfTime
 
     def _warm_up(self) -> None:
         """Load what a check needs before the first one: its time limit is for the text, not for imports."""
@@ -65,8 +103,12 @@ class SandboxRole:
             self._send(header, page.payload)
 
     def _send(self, header: dict[str, Any], blob: bytes = b"") -> None:
+        # A frame is sent whole or not at all.
+        was_timed, self._is_timed = self._is_timed, False
         try:
             self._connection.sendall(encode(header, blob))
         except BrokenPipeError:
             # The server is gone; the main loop ends this process.
             return
+        finally:
+            self._is_timed = was_timed

@@ -103,7 +103,7 @@ def test_state_lives_in_the_folder_for_state(given: Load, monkeypatch: pytest.Mo
         (
             "a: 1\nlog: {}",
             (
-                "s.yaml:1: a: unknown key; known here: server, state, engines, default_engine, limits, "
+                "s.yaml:1: a: unknown key; known here: server, state, engines, default_engine, limits, sandbox, "
                 "results, streams, records, log"
             ),
         ),

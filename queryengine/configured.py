@@ -1,0 +1,101 @@
+"""What each part is given, from the settings."""
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+from queryengine.api.requests import RequestLimits
+from queryengine.core.checks import Checks
+from queryengine.core.quota import SpoolLimits
+from queryengine.core.streaming import StreamLimits
+from queryengine.domain.query import QuerySpec
+from queryengine.results.writer import ResultLimits
+from queryengine.settings import Settings
+from queryengine.workers.pool import EngineConfig
+from queryengine.workers.sandboxes import Sandboxes
+
+MESSAGE_BYTES_MAX: Final = 3_500 << 10
+"""gRPC clients accept 4 MiB unless they are configured otherwise."""
+
+
+def engine_config(settings: Settings, name: str) -> EngineConfig:
+    engine = settings.engines[name]
+    return EngineConfig(
+        name=name,
+        type=engine.type,
+        options=engine.options,
+        workers=engine.workers,
+        slots_per_worker=engine.slots_per_worker,
+        memory_limit_mib=engine.memory_limit_mib,
+        probe_seconds=engine.probe_seconds,
+    )
+
+
+def sandboxes(settings: Settings, engines: Mapping[str, Mapping[str, Any]]) -> Sandboxes:
+    return Sandboxes(
+        engines,
+        settings.log.style,
+        check_workers=settings.sandbox.check_workers,
+        cut_workers=settings.sandbox.cut_workers,
+        tenant_waiting=settings.limits.tenant_waiting_calls,
+        tenant_waiting_bytes=settings.limits.tenant_waiting_bytes,
+    )
+
+
+def checks(settings: Settings, sandboxes: Sandboxes) -> Checks:
+    return Checks(
+        quick=sandboxes.quick_checks,
+        thorough=sandboxes.thorough_checks,
+        cpu_seconds=settings.limits.check_timeout_seconds,
+    )
+
+
+def spool_limits(settings: Settings) -> SpoolLimits:
+    results = settings.results
+    return SpoolLimits(
+        tenant_bytes_max=results.tenant_bytes_max,
+        spool_bytes_max=results.spool_bytes_max,
+        collect_mark=results.collect_mark_percent / 100,
+        refuse_mark=results.refuse_mark_percent / 100,
+        fail_mark=results.fail_mark_percent / 100,
+    )
+
+
+def result_limits(settings: Settings, spec: QuerySpec) -> ResultLimits:
+    results = settings.results
+    return ResultLimits(
+        page_bytes=results.page_bytes,
+        page_bytes_max=MESSAGE_BYTES_MAX,
+        segment_bytes=results.segment_bytes,
+        compression=spec.compression,
+        row_limit=spec.row_limit,
+        byte_limit=spec.byte_limit,
+        on_limit=spec.on_limit,
+        bytes_max=results.query_bytes_max,
+        sync_segments=results.sync == "all",
+    )
+
+
+def stream_limits(settings: Settings) -> StreamLimits:
+    streams = settings.streams
+    return StreamLimits(
+        rotate_seconds=streams.rotate_seconds,
+        rotate_bytes=streams.rotate_bytes,
+        message_bytes_max=MESSAGE_BYTES_MAX,
+        whole_page_streams=streams.whole_page_streams,
+        chunk_bytes=streams.chunk_bytes,
+    )
+
+
+def request_limits(settings: Settings) -> RequestLimits:
+    limits, results = settings.limits, settings.results
+    return RequestLimits(
+        request_bytes=limits.request_bytes,
+        sql_bytes=limits.sql_bytes,
+        parameters=limits.parameters,
+        queue_timeout_seconds=limits.queue_timeout_seconds,
+        execution_timeout_seconds=limits.execution_timeout_seconds,
+        wait_timeout_max_seconds=limits.wait_timeout_max_seconds,
+        ttl_seconds=results.ttl_seconds,
+        ttl_max_seconds=results.ttl_max_seconds,
+        heartbeat_seconds=settings.streams.heartbeat_seconds,
+    )

@@ -1,0 +1,123 @@
+"""Has SQL text checked before a query is accepted, in sandbox workers, so that hostile text costs its sender.
+
+Short texts get a short slice of processor time in a lane of their own; what is long, or did not end in its slice, goes
+to the thorough lane and gets the whole limit there. So a thousand bombs never wait before a short statement.
+"""
+
+import asyncio
+import logging
+from collections import OrderedDict
+from typing import Final
+
+from queryengine.domain.errors import Failure, QueryEngineError, Reason, error
+from queryengine.engines.base import EngineTraits
+from queryengine.workers.protocol import Frame
+from queryengine.workers.sandbox import LimitExceeded, ProcessLost
+from queryengine.workers.sandbox_pool import SandboxPool
+
+logger = logging.getLogger(__name__)
+
+REMEMBERED_MAX: Final = 1_000
+REMEMBERED_CHARACTERS_MAX: Final = 4_096
+SHORT_CHARACTERS_MAX: Final = 8_192
+SLICE_SECONDS: Final = 0.1
+"""Processor time of a short text; most take a thousandth of it."""
+TRAITS_SECONDS: Final = 10.0
+PATIENCE_SECONDS: Final = 60.0
+"""After a text that took too long, its tenant's texts wait behind those of all others for this time."""
+TENANTS_MAX: Final = 10_000
+RETRY_SECONDS: Final = 1.0
+
+
+class Checks:
+    """Raises what an engine has against a text. Texts that passed are remembered while they are short."""
+
+    def __init__(self, *, quick: SandboxPool, thorough: SandboxPool, cpu_seconds: float) -> None:
+        self._quick = quick
+        self._thorough = thorough
+        self._cpu_seconds = cpu_seconds
+        self._passed: OrderedDict[tuple[str, str], None] = OrderedDict()
+        self._slow_tenants: OrderedDict[str, float] = OrderedDict()
+        """Until when a tenant's texts wait behind those of others."""
+
+    async def check(self, tenant: str, engine: str, sql: str, *, size_bytes: int) -> None:
+        """Return when the text may run. `size_bytes` is what the caller holds in memory meanwhile.
+
+        Raises what Engine.check raises; STATEMENT_TOO_COMPLEX when it takes too much time or memory; TENANT_BUSY when
+        too many checks of the tenant wait; SANDBOX_UNAVAILABLE when it could not be checked.
+        """
+        # A check depends on the text alone, and services repeat their statements.
+        if (engine, sql) in self._passed:
+            self._passed.move_to_end((engine, sql))
+            return
+        order = {"type": "check", "engine": engine, "sql": sql}
+        last = self._waits_for_others(tenant)
+        try:
+            frames = await self._frames(tenant, order, size_bytes, last=last)
+        except LimitExceeded as cause:
+            self._note_slow(tenant)
+            raise self._too_complex() from cause
+        except ProcessLost as cause:
+            raise _unavailable("the statement could not be checked") from cause
+        _raise_failure(frames)
+        if len(sql) <= REMEMBERED_CHARACTERS_MAX:
+            self._passed[engine, sql] = None
+            if len(self._passed) > REMEMBERED_MAX:
+                self._passed.popitem(last=False)
+
+    async def traits(self, engine: str) -> EngineTraits:
+        """What a configured engine can do. Raises ENGINE_UNAVAILABLE when its driver is missing, INVALID_FIELD when an
+        option is wrong.
+        """
+        try:
+            frames = await self._quick.request("", {"type": "traits", "engine": engine}, cpu_seconds=TRAITS_SECONDS)
+        except (LimitExceeded, ProcessLost) as cause:
+            message = f"engine {engine!r} cannot be inspected: {cause}"
+            raise error(Reason.ENGINE_UNAVAILABLE, message, engine=engine) from cause
+        _raise_failure(frames)
+        fields = frames[0].header["traits"]
+        return EngineTraits(**{**fields, "session_settings": tuple(fields["session_settings"])})
+
+    async def _frames(self, tenant: str, order: dict[str, str], size_bytes: int, *, last: bool) -> list[Frame]:
+        if len(order["sql"]) <= SHORT_CHARACTERS_MAX:
+            seconds = min(SLICE_SECONDS, self._cpu_seconds)
+            try:
+                return await self._quick.request(tenant, order, cpu_seconds=seconds, size_bytes=size_bytes, last=last)
+            except LimitExceeded:
+                self._note_slow(tenant)
+                if seconds >= self._cpu_seconds:
+                    raise
+        return await self._thorough.request(
+            tenant, order, cpu_seconds=self._cpu_seconds, size_bytes=size_bytes, last=last
+        )
+
+    def _waits_for_others(self, tenant: str) -> bool:
+        return self._slow_tenants.get(tenant, 0.0) > _now()
+
+    def _note_slow(self, tenant: str) -> None:
+        self._slow_tenants[tenant] = _now() + PATIENCE_SECONDS
+        self._slow_tenants.move_to_end(tenant)
+        if len(self._slow_tenants) > TENANTS_MAX:
+            self._slow_tenants.popitem(last=False)
+
+    def _too_complex(self) -> QueryEngineError:
+        return error(
+            Reason.STATEMENT_TOO_COMPLEX,
+            "the statement is too complex to check; simplify it, or bind long lists as parameters",
+            timeout_ms=int(self._cpu_seconds * 1000),
+        )
+
+
+def _raise_failure(frames: list[Frame]) -> None:
+    failure = frames[-1].header.get("failure")
+    if failure is not None:
+        raise QueryEngineError(Failure.from_json(failure))
+
+
+def _unavailable(what: str) -> QueryEngineError:
+    message = f"{what} now, which is no fault of the request; send it again"
+    return error(Reason.SANDBOX_UNAVAILABLE, message, retry_after_seconds=RETRY_SECONDS)
+
+
+def _now() -> float:
+    return asyncio.get_running_loop().time()

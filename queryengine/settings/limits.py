@@ -1,0 +1,53 @@
+"""Keys that bound what one request and one tenant may use."""
+
+from pydantic import Field
+
+from queryengine.settings.group import KIB, MIB, Group
+
+
+class LimitSettings(Group):
+    """Bounds on requests and on what one tenant may hold."""
+
+    request_bytes: int = Field(default=MIB, ge=KIB, description="Largest request message.")
+    sql_bytes: int = Field(default=128 * KIB, ge=1, description="Longest SQL text, as UTF-8.")
+    parameters: int = Field(default=1000, ge=0, description="Most parameters of one statement.")
+    tenant_running: int = Field(default=10, ge=1, description="Queries of one tenant that run at a time.")
+    tenant_queued: int = Field(default=100, ge=0, description="Queries of one tenant that wait; more are refused.")
+    tenant_streams: int = Field(default=20, ge=1, description="Open StreamResults and WatchStatus calls of one tenant.")
+    queue_timeout_seconds: float = Field(
+        default=600, gt=0, description="Wait for a slot when the request sets no limit."
+    )
+    execution_timeout_seconds: float = Field(default=1800, gt=0, description="Run time when the request sets no limit.")
+    wait_timeout_max_seconds: float = Field(
+        default=60, ge=0, description="Longest wait inside Submit, GetStatus and Cancel."
+    )
+    tenant_waiting_calls: int = Field(
+        default=1000,
+        ge=1,
+        description="Calls of one tenant that wait for their turn, or for a process that checks or decodes; "
+        "more are refused.",
+    )
+    tenant_waiting_bytes: int = Field(
+        default=32 * MIB, ge=1, description="Bytes of requests of one tenant that wait to be checked; more are refused."
+    )
+    check_timeout_seconds: float = Field(default=2, gt=0, description="Longest processor time to check a statement.")
+    cancel_grace_seconds: float = Field(
+        default=3, ge=0, description="Time an engine gets to stop a query before its worker is killed."
+    )
+
+
+class SandboxSettings(Group):
+    """Processes without an engine, for work on other people's text and rows."""
+
+    check_workers: int = Field(
+        default=2,
+        ge=2,
+        le=64,
+        description="Processes that check SQL; half of them take short statements only.",
+    )
+    cut_workers: int = Field(
+        default=2,
+        ge=1,
+        le=64,
+        description="Processes that decode stored rows, for typed rows and for random access.",
+    )

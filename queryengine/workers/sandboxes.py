@@ -1,0 +1,56 @@
+"""The sandbox workers of a server, by what they are for, so that no kind of work ever waits for another kind."""
+
+import asyncio
+from collections.abc import Mapping
+from typing import Any, Final
+
+from queryengine.domain.turns import TurnLimits
+from queryengine.telemetry.logs import LogStyle
+from queryengine.workers.sandbox_pool import SandboxPool
+
+MEMORY_LIMIT_MIB: Final = 4096
+
+
+class Sandboxes:
+    """Three pools: checks of short texts, checks of long ones, and cuts. `close` must be called."""
+
+    def __init__(
+        self,
+        engines: Mapping[str, Mapping[str, Any]],
+        log: LogStyle,
+        *,
+        check_workers: int,
+        cut_workers: int,
+        tenant_waiting: int,
+        tenant_waiting_bytes: int,
+    ) -> None:
+        """`engines` maps a configured name to its `type` and `options`."""
+
+        def pool(engines: Mapping[str, Mapping[str, Any]], processes: int) -> SandboxPool:
+            role = {"type": "sandbox", "engines": engines, "memory_limit_mib": MEMORY_LIMIT_MIB}
+            # One process is always left to others, where there are two.
+            limits = TurnLimits(
+                places=processes,
+                tenant_places=max(1, processes - 1),
+                tenant_waiting=tenant_waiting,
+                tenant_waiting_bytes=tenant_waiting_bytes,
+            )
+            return SandboxPool(role, log, limits)
+
+        self.quick_checks = pool(engines, -(-check_workers // 2))
+        self.thorough_checks = pool(engines, check_workers // 2)
+        # What cuts needs no engine.
+        self.cuts = pool({}, cut_workers)
+        self._pools = (self.quick_checks, self.thorough_checks, self.cuts)
+
+    async def start(self) -> None:
+        """Start what the first calls need; further processes start when they are needed. Raises ProcessLost."""
+        await asyncio.gather(self.quick_checks.start(), self.cuts.start())
+
+    async def start_all(self) -> None:
+        """Start every process now. Raises ProcessLost."""
+        await asyncio.gather(*(pool.start(pool.size) for pool in self._pools))
+
+    async def close(self) -> None:
+        """End all processes. Idempotent."""
+        await asyncio.gather(*(pool.close() for pool in self._pools))

@@ -1,0 +1,145 @@
+"""Checks: which lane a text takes, who waits for whom, what is remembered, and whose fault a failure is."""
+
+import asyncio
+import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import psutil
+import pytest
+
+from queryengine.core import checks
+from queryengine.core.checks import Checks
+from queryengine.domain.errors import Code, QueryEngineError, Reason
+from queryengine.telemetry.logs import LogStyle
+from queryengine.workers.sandboxes import Sandboxes
+from tests.support import until
+
+ENGINES = {
+    "lite": {"type": "sqlalchemy", "options": {"url": "sqlite:////data/x.db"}},
+    "wrong": {"type": "sqlalchemy", "options": {"url": "no url"}},
+}
+MOMENT = 0.005
+"""Processor time, much less than any of these texts takes."""
+SHORT = f"SELECT 1 WHERE 1 IN ({','.join(map(str, range(1_600)))})"
+LONG = f"SELECT 1 WHERE 1 IN ({','.join(map(str, range(20_000)))})"
+
+
+class Lanes:
+    """Checks and the processes behind them."""
+
+    def __init__(self, sandboxes: Sandboxes, cpu_seconds: float) -> None:
+        self.sandboxes = sandboxes
+        self.checks = Checks(quick=sandboxes.quick_checks, thorough=sandboxes.thorough_checks, cpu_seconds=cpu_seconds)
+
+    async def check(self, sql: str, *, tenant: str = "a", engine: str = "lite") -> None:
+        await self.checks.check(tenant, engine, sql, size_bytes=len(sql))
+
+    async def refusal(self, sql: str, *, tenant: str = "a") -> QueryEngineError:
+        with pytest.raises(QueryEngineError) as refusal:
+            await self.check(sql, tenant=tenant)
+        return refusal.value
+
+    def quick(self) -> psutil.Process:
+        (pid,) = self.sandboxes.quick_checks.pids
+        return psutil.Process(pid)
+
+
+@asynccontextmanager
+async def lanes(*, cpu_seconds: float = 60.0) -> AsyncIterator[Lanes]:
+    sandboxes = Sandboxes(
+        ENGINES, LogStyle(), check_workers=2, cut_workers=1, tenant_waiting=100, tenant_waiting_bytes=1 << 20
+    )
+    try:
+        await sandboxes.quick_checks.start()
+        yield Lanes(sandboxes, cpu_seconds)
+    finally:
+        await sandboxes.close()
+
+
+async def test_a_short_text_needs_the_quick_lane_only() -> None:
+    async with lanes() as found:
+        await found.check("SELECT 1")
+        assert not found.sandboxes.thorough_checks.pids
+
+
+async def test_a_long_text_is_never_in_the_quick_lane() -> None:
+    async with lanes() as found:
+        found.quick().suspend()
+        await found.check(LONG)
+        found.quick().resume()
+
+
+async def test_a_short_text_that_takes_long_gets_its_whole_time_elsewhere(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(checks, "SLICE_SECONDS", MOMENT)
+    async with lanes() as found:
+        assert len(SHORT) < checks.SHORT_CHARACTERS_MAX
+        await found.check(SHORT)
+        assert found.sandboxes.thorough_checks.pids
+
+
+@pytest.mark.parametrize("sql", [SHORT, LONG], ids=["short", "long"])
+async def test_a_text_that_takes_longer_than_it_may_is_too_complex(sql: str) -> None:
+    async with lanes(cpu_seconds=MOMENT) as found:
+        failure = (await found.refusal(sql)).failure
+        assert (failure.reason, failure.metadata) == (Reason.STATEMENT_TOO_COMPLEX, {"timeout_ms": "5"})
+        assert not failure.retryable
+
+
+async def test_who_sent_what_takes_long_waits_behind_all_others(monkeypatch: pytest.MonkeyPatch) -> None:
+    async with lanes() as found:
+        with monkeypatch.context() as patch:
+            patch.setattr(checks, "SLICE_SECONDS", MOMENT)
+            await found.check(SHORT, tenant="slow")
+        ended: list[str] = []
+        found.quick().suspend()
+        holding = asyncio.create_task(found.check("SELECT 5", tenant="a"))
+        await asyncio.sleep(0)
+        tasks = []
+        for name in ("slow", "slow", "b", "c", "b"):
+            task = asyncio.create_task(found.check(f"SELECT {len(tasks)} AS n", tenant=name))
+            task.add_done_callback(lambda _, name=name: ended.append(name))
+            tasks.append(task)
+        await until(lambda: found.sandboxes.quick_checks.waiting == 5)
+        found.quick().resume()
+        await asyncio.gather(holding, *tasks)
+        assert ended == ["b", "c", "b", "slow", "slow"]
+        # It is not remembered for ever.
+        found.checks._slow_tenants["slow"] = 0.0
+        assert not found.checks._waits_for_others("slow")
+
+
+async def test_a_text_that_passed_is_not_checked_again_for_anybody() -> None:
+    async with lanes() as found:
+        await found.check("SELECT 6", tenant="a")
+        found.quick().suspend()
+        await found.check("SELECT 6", tenant="b")
+        found.quick().resume()
+
+
+@pytest.mark.parametrize("executable", ["/bin/false", "/no/such/program"])
+async def test_when_no_process_starts_the_text_may_be_sent_again(
+    executable: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with lanes() as found:
+        with monkeypatch.context() as patch:
+            patch.setattr(sys, "executable", executable)
+            await found.sandboxes.close()
+            failure = (await found.refusal("SELECT 7")).failure
+        assert (failure.reason, failure.code) == (Reason.SANDBOX_UNAVAILABLE, Code.UNAVAILABLE)
+        assert failure.retryable
+        assert failure.retry_after_seconds
+        await found.check("SELECT 7")
+
+
+async def test_traits_name_a_wrong_option_and_a_process_that_does_not_start(monkeypatch: pytest.MonkeyPatch) -> None:
+    async with lanes() as found:
+        assert (await found.checks.traits("lite")).sandbox
+        with pytest.raises(QueryEngineError) as refusal:
+            await found.checks.traits("wrong")
+        assert refusal.value.failure.reason is Reason.INVALID_FIELD
+        monkeypatch.setattr(sys, "executable", "/bin/false")
+        await found.sandboxes.close()
+        with pytest.raises(QueryEngineError) as refusal:
+            await found.checks.traits("lite")
+        assert refusal.value.failure.reason is Reason.ENGINE_UNAVAILABLE
