@@ -1,7 +1,9 @@
 """A Spark Connect server in local mode, from the pyspark package of the registry."""
 
+import json
 import os
 import shutil
+import zipfile
 from pathlib import Path
 from typing import Any, Final
 
@@ -82,6 +84,14 @@ class SparkServer(Server):
                     self.alive()
             ready.cancel()
         raise TimeoutError(f"Spark does not answer after {_START_SECONDS:.0f} s")
+
+    def error_conditions(self) -> dict[str, str]:
+        """The SQLSTATE of every error condition that this Spark knows, by name; empty for one without a state."""
+        jars = cache_folder() / packages_name(_LOCK) / "pyspark" / "jars"
+        (jar,) = jars.glob("spark-common-utils_*.jar")
+        with zipfile.ZipFile(jar) as archive:
+            conditions = json.loads(archive.read("error/error-conditions.json"))
+        return {name: condition.get("sqlState", "") for name, condition in conditions.items()}
 
     def options(self) -> dict[str, Any]:
         return {"url": f"sc://127.0.0.1:{self.port}", "token": self._token}

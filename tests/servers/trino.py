@@ -51,6 +51,17 @@ CATALOGS: Final[Mapping[str, str]] = MappingProxyType(
         "standard": "connector.name=tpch\ntpch.column-naming=STANDARD\n",
     }
 )
+_ERROR_CODES: Final = """\
+import io.trino.spi.StandardErrorCode;
+
+public class ErrorCodes {
+    public static void main(String[] arguments) {
+        for (var each : StandardErrorCode.values()) {
+            System.out.println(each + " " + each.toErrorCode().getType());
+        }
+    }
+}
+"""
 PLUGINS: Final = ("tpch", "memory")
 
 
@@ -175,6 +186,16 @@ class TrinoServer(Server):
     def running(self) -> int:
         """How many queries of the engine under test it works on."""
         return sum(state not in {"FINISHED", "FAILED"} for state in self.states().values())
+
+    def error_codes(self) -> dict[str, str]:
+        """The type of every error code that this Trino knows, by name."""
+        source = self.folder / "ErrorCodes.java"
+        source.write_text(_ERROR_CODES)
+        home = java_home()
+        assert home is not None
+        command = [str(home / "bin" / "java"), "-cp", str(cache_folder() / FOLDER / "lib" / "*"), str(source)]
+        printed = subprocess.run(command, check=True, capture_output=True, text=True, timeout=START_SECONDS).stdout
+        return dict(line.split() for line in printed.splitlines())
 
     def java(self) -> int:
         """The process id of its virtual machine."""

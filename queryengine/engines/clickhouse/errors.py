@@ -1,9 +1,8 @@
 """ClickHouse's errors as failures, by their code and in the server's words."""
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from http.client import HTTPException
-from types import MappingProxyType
 from typing import Final
 
 import pyarrow as pa
@@ -12,44 +11,15 @@ from urllib3.exceptions import HTTPError
 
 from queryengine.codec.values import BoundParameter
 from queryengine.domain.errors import Position, QueryEngineError, Reason, error
+from queryengine.engines.clickhouse.error_codes import CODES
 from queryengine.engines.interrupting import cancelled
 
 PREFIX_LINES: Final = 1
 """Lines before a statement's text when its columns are asked for."""
 
-CREDENTIALS: Final = frozenset({192, 193, 194, 516})
-"""Unknown user, wrong or missing password, authentication failed."""
-CANCELLED: Final = 394
+CREDENTIALS: Final = frozenset({192, 193, 194, 516, 720, 767})
+"""Unknown user, wrong or missing password, authentication failed, user expired, second factor required."""
 _NO_ROUTE: Final = (HTTPError, HTTPException, OSError)
-
-_REASONS: Final[Mapping[int, Reason]] = MappingProxyType(
-    {
-        62: Reason.SYNTAX_ERROR,
-        159: Reason.QUERY_TIMEOUT,
-        160: Reason.QUERY_TIMEOUT,
-        164: Reason.STATEMENT_NOT_ALLOWED,
-        173: Reason.OUT_OF_MEMORY,
-        202: Reason.ENGINE_UNAVAILABLE,
-        209: Reason.ENGINE_UNAVAILABLE,
-        210: Reason.ENGINE_UNAVAILABLE,
-        241: Reason.OUT_OF_MEMORY,
-        279: Reason.ENGINE_UNAVAILABLE,
-        456: Reason.PARAMETER_MISMATCH,
-        457: Reason.PARAMETER_MISMATCH,
-        497: Reason.STATEMENT_NOT_ALLOWED,
-        745: Reason.ENGINE_UNAVAILABLE,
-        **dict.fromkeys(CREDENTIALS, Reason.ENGINE_UNAVAILABLE),
-    }
-)
-# What a user can mend in the statement. ClickHouse has some 700 codes; what is in neither list is ENGINE_ERROR.
-# fmt: off
-_REJECTED: Final = frozenset({
-    6, 8, 10, 16, 20, 25, 26, 27, 34, 35, 36, 38, 39, 41, 42, 43, 44, 46, 47, 48, 49, 50, 51, 52, 53, 59, 60, 63, 69,
-    70, 72, 80, 81, 115, 125, 127, 128, 130, 131, 135, 152, 153, 158, 161, 162, 167, 168, 176, 179, 182, 183, 184, 190,
-    191, 206, 207, 215, 291, 306, 307, 321, 344, 349, 352, 376, 377, 386, 395, 396, 403, 407, 427, 441, 452, 469, 475,
-    636, 675, 676, 684, 691,
-})
-# fmt: on
 
 _TOLD: Final = re.compile(r"(?:Code: (\d+)\.? ?|code: \d+, server response: )*DB::Exception: (.*)", re.DOTALL)
 _AGAIN: Final = re.compile(r"Code: \d+\. DB::Exception: ")
@@ -97,9 +67,9 @@ def failure(
     code: int | None, words: str, parameters: Sequence[BoundParameter] = (), *, prefix_lines: int = 0
 ) -> QueryEngineError:
     """The failure for an error of the server by its code and words."""
-    if code == CANCELLED:
-        return cancelled()
     reason = _reason(code)
+    if reason is Reason.QUERY_CANCELLED:
+        return cancelled()
     if reason is Reason.PARAMETER_MISMATCH or (parameters and _PARAMETER.search(words)):
         return _mismatch(words)
     words, position = _placed(words, prefix_lines)
@@ -115,9 +85,8 @@ def unavailable(message: str) -> QueryEngineError:
 
 
 def _reason(code: int | None) -> Reason:
-    if code is None:
-        return Reason.ENGINE_ERROR
-    return _REASONS.get(code) or (Reason.STATEMENT_REJECTED if code in _REJECTED else Reason.ENGINE_ERROR)
+    known = CODES.get(code) if code is not None else None
+    return known[1] if known is not None else Reason.ENGINE_ERROR
 
 
 def _mismatch(words: str) -> QueryEngineError:

@@ -13,23 +13,9 @@ from grpc_status import rpc_status
 
 from queryengine.domain.errors import Position, QueryEngineError, Reason, error
 from queryengine.engines.spark.client import DeadlinePassedError, Session
+from queryengine.engines.spark.conditions import reason_of
 from queryengine.engines.sqltext import position_of_character
 
-_REASONS: Final[Mapping[str, Reason]] = MappingProxyType(
-    {
-        "PARSE_SYNTAX_ERROR": Reason.SYNTAX_ERROR,
-        "PARSE_EMPTY_STATEMENT": Reason.SYNTAX_ERROR,
-        "OPERATION_CANCELED": Reason.QUERY_CANCELLED,
-        "UNBOUND_SQL_PARAMETER": Reason.PARAMETER_MISMATCH,
-        "INVALID_PARAMETER_MARKER_VALUE": Reason.PARAMETER_MISMATCH,
-        "UNABLE_TO_ACQUIRE_MEMORY": Reason.OUT_OF_MEMORY,
-        "_LEGACY_ERROR_TEMP_2229": Reason.OUT_OF_MEMORY,
-        "RESOURCE_EXHAUSTED": Reason.OUT_OF_MEMORY,
-        # What an operation leaves behind when the server that ran it is another one now.
-        "INVALID_HANDLE": Reason.ENGINE_UNAVAILABLE,
-        "INVALID_CURSOR": Reason.ENGINE_UNAVAILABLE,
-    }
-)
 _CODES: Final[Mapping[grpc.StatusCode, Reason]] = MappingProxyType(
     {
         grpc.StatusCode.UNAVAILABLE: Reason.ENGINE_UNAVAILABLE,
@@ -48,9 +34,8 @@ _END_OF_WORDS: Final = re.compile(
     r"\s*(SQLSTATE: |\n== SQL|\nJVM stacktrace|\n\tat |\n'|\nDriver stacktrace)", re.DOTALL
 )
 _PLACE: Final = re.compile(r"\(line (\d+), pos (\d+)\)")
-_STATEMENT_CLASSES: Final = ("ParseException", "AnalysisException")
-_DATA_STATES: Final = ("22", "23", "42", "0A", "21", "54")
-"""Classes of SQLSTATE that blame the statement or its data."""
+_STATEMENT_CLASSES: Final = ("ParseException", "AnalysisException", "SAXParseException", "XPathExpressionException")
+"""Java's names of exceptions that blame the statement, or the text that it hands to a function."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,9 +120,9 @@ def _enriched(told: _Told, session: Session, error_id: str) -> _Told:
 
 
 def _reason(code: grpc.StatusCode, told: _Told) -> Reason:
-    main = told.error_class.partition(".")[0]
-    if main in _REASONS:
-        return _REASONS[main]
+    reason = reason_of(told.error_class, told.sql_state)
+    if reason is not None:
+        return reason
     if code in _CODES:
         return _CODES[code]
     whole = f"{told.message} {told.types}"
@@ -147,7 +132,7 @@ def _reason(code: grpc.StatusCode, told: _Told) -> Reason:
         return Reason.OUT_OF_MEMORY
     if _LOST.search(whole):
         return Reason.ENGINE_UNAVAILABLE
-    if any(name in told.types for name in _STATEMENT_CLASSES) or told.sql_state[:2] in _DATA_STATES:
+    if any(name in told.types for name in _STATEMENT_CLASSES):
         return Reason.STATEMENT_REJECTED
     return Reason.ENGINE_ERROR
 

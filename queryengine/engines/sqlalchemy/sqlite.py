@@ -38,22 +38,37 @@ _READING: Final = frozenset(
 _FORBIDDEN_FUNCTIONS: Final = frozenset({"load_extension", "readfile", "writefile", "edit", "fts3_tokenizer"})
 _INTEGERS: Final = range(-(2**63), 2**63)
 
-_REASONS: Final[Mapping[int, Reason]] = MappingProxyType(
+REASONS: Final[Mapping[int, Reason]] = MappingProxyType(
     {
+        sqlite3.SQLITE_ABORT: Reason.STATEMENT_REJECTED,
         sqlite3.SQLITE_AUTH: Reason.STATEMENT_NOT_ALLOWED,
         sqlite3.SQLITE_BUSY: Reason.ENGINE_UNAVAILABLE,
         sqlite3.SQLITE_CANTOPEN: Reason.ENGINE_UNAVAILABLE,
+        sqlite3.SQLITE_CONSTRAINT: Reason.STATEMENT_REJECTED,
+        sqlite3.SQLITE_EMPTY: Reason.ENGINE_ERROR,
         sqlite3.SQLITE_ERROR: Reason.STATEMENT_REJECTED,
+        sqlite3.SQLITE_FORMAT: Reason.ENGINE_ERROR,
+        sqlite3.SQLITE_FULL: Reason.OUT_OF_MEMORY,
+        sqlite3.SQLITE_INTERNAL: Reason.ENGINE_ERROR,
         sqlite3.SQLITE_INTERRUPT: Reason.QUERY_TIMEOUT,
+        sqlite3.SQLITE_IOERR: Reason.ENGINE_ERROR,
+        sqlite3.SQLITE_CORRUPT: Reason.ENGINE_ERROR,
         sqlite3.SQLITE_LOCKED: Reason.ENGINE_UNAVAILABLE,
         sqlite3.SQLITE_MISMATCH: Reason.STATEMENT_REJECTED,
+        sqlite3.SQLITE_MISUSE: Reason.ENGINE_ERROR,
+        sqlite3.SQLITE_NOLFS: Reason.ENGINE_ERROR,
         sqlite3.SQLITE_NOMEM: Reason.OUT_OF_MEMORY,
+        sqlite3.SQLITE_NOTADB: Reason.ENGINE_ERROR,
+        sqlite3.SQLITE_NOTFOUND: Reason.ENGINE_ERROR,
+        sqlite3.SQLITE_PERM: Reason.ENGINE_ERROR,
+        sqlite3.SQLITE_PROTOCOL: Reason.ENGINE_UNAVAILABLE,
         sqlite3.SQLITE_RANGE: Reason.STATEMENT_REJECTED,
         sqlite3.SQLITE_READONLY: Reason.STATEMENT_NOT_ALLOWED,
+        sqlite3.SQLITE_SCHEMA: Reason.ENGINE_UNAVAILABLE,
         sqlite3.SQLITE_TOOBIG: Reason.ROW_TOO_LARGE,
     }
 )
-"""By SQLite's primary result code; any other is ENGINE_ERROR."""
+"""By SQLite's primary result code: every one that ends a statement."""
 
 _STORED: Final[Mapping[type, tuple[str, pa.DataType]]] = MappingProxyType(
     {
@@ -156,7 +171,7 @@ class SQLiteDialect(Dialect):
         if code is None:
             # Raised by Python's module itself: a value it cannot read or bind.
             return Reason.STATEMENT_REJECTED
-        return _REASONS.get(code & 0xFF, Reason.ENGINE_ERROR)
+        return REASONS.get(code & 0xFF, Reason.ENGINE_ERROR)
 
 
 def _driver(connection: sa.Connection) -> sqlite3.Connection:
