@@ -55,7 +55,13 @@ class WorkerProcess:
                     stdin=asyncio.subprocess.DEVNULL,
                     env={**os.environ, **_ENVIRONMENT},
                 )
-            reader, writer = await asyncio.open_connection(sock=ours, limit=FRAME_BUFFER_BYTES)
+            try:
+                reader, writer = await asyncio.open_connection(sock=ours, limit=FRAME_BUFFER_BYTES)
+            except BaseException:
+                # Also when the caller leaves at this moment; nobody else knows the process.
+                process.kill()
+                await asyncio.shield(process.wait())
+                raise
         except BaseException:
             ours.close()
             raise
