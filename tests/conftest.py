@@ -133,6 +133,12 @@ def shared_services() -> list[Service]:
     return []
 
 
+@pytest.fixture(scope="session")
+def shared_channels() -> list[grpc.aio.Channel]:
+    """Connections that outlive a test."""
+    return []
+
+
 @pytest.fixture
 def look(shared_folders: set[str], temporary_folder: Path) -> Callable[[], Holdings]:
     return lambda: Holdings(frozenset(shared_folders), temporary_folder)
@@ -176,8 +182,14 @@ async def grpc_awake() -> AsyncIterator[None]:
 
 @pytest_asyncio.fixture(loop_scope="session")
 async def nothing_left_on_session_loop(
-    look: Callable[[], Holdings], grpc_awake: None, shared_services: list[Service]
+    look: Callable[[], Holdings],
+    grpc_awake: None,
+    shared_services: list[Service],
+    shared_channels: list[grpc.aio.Channel],
 ) -> AsyncIterator[None]:
+    for channel in shared_channels:
+        # A connection that broke under the test before would look like a leak of this one when it is back.
+        await channel.channel_ready()
     for service in shared_services:
         # A process that the test before made die would look like a leak of this one when it is back.
         await service.sandboxes.start_all()
@@ -221,11 +233,13 @@ async def service(
 
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session")
-async def channel(service: Service) -> AsyncIterator[grpc.aio.Channel]:
+async def channel(service: Service, shared_channels: list[grpc.aio.Channel]) -> AsyncIterator[grpc.aio.Channel]:
     options = (("grpc.max_receive_message_length", 4 << 20),)
     async with grpc.aio.insecure_channel(service.address, options) as channel:
         await channel.channel_ready()
+        shared_channels.append(channel)
         yield channel
+        shared_channels.remove(channel)
 
 
 @pytest.fixture

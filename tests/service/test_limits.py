@@ -51,10 +51,12 @@ async def tight(tmp_path_factory: pytest.TempPathFactory, shared_folders: set[st
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="session")
-async def tight_channel(tight: Service) -> AsyncIterator[grpc.aio.Channel]:
+async def tight_channel(tight: Service, shared_channels: list[grpc.aio.Channel]) -> AsyncIterator[grpc.aio.Channel]:
     async with grpc.aio.insecure_channel(tight.address) as channel:
         await channel.channel_ready()
+        shared_channels.append(channel)
         yield channel
+        shared_channels.remove(channel)
 
 
 @pytest.fixture
