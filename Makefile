@@ -15,6 +15,7 @@ help: ## List the targets
 
 $(BIN)/.ready: requirements.lock pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed: make PYTHON=/path/to/python3.11 …")'
+	@echo "Setting up $(VENV) with the packages of requirements.lock: one to three minutes, the first time only"
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/pip install --quiet -r requirements.lock
 	$(BIN)/pip install --quiet --no-deps -e .
@@ -29,6 +30,7 @@ demo: setup ## Start a server, run the main job on real data, show what is pushe
 
 .PHONY: test
 test: setup ## Run the whole test suite, in several processes
+	@echo "Running about 3,500 tests in $(TEST_PROCESSES) processes: 10 to 15 minutes on two processors"
 	$(BIN)/python -m pytest $(SIDE_BY_SIDE)
 
 .PHONY: test-fast
