@@ -2,6 +2,7 @@
 
     python -m bench.drain queryengine ADDRESS
     python -m bench.drain flight ADDRESS
+    python -m bench.drain duckdb FILE
 
 Each line on its standard input is JSON: {"sql": ...} or {"query_id": ...}; each answer is a line of JSON.
 """
@@ -10,7 +11,9 @@ import json
 import sys
 import time
 from collections.abc import Iterator
+from typing import Final
 
+import duckdb
 import pyarrow as pa
 import pyarrow.flight as fl
 
@@ -40,9 +43,23 @@ class OverFlight:
             yield chunk.data
 
 
+class InProcess:
+    """DuckDB itself, in this process."""
+
+    def __init__(self, path: str) -> None:
+        self._database = duckdb.connect(path, read_only=True)
+        self.query_id = ""
+
+    def batches(self, sql: str, _: str) -> Iterator[pa.RecordBatch]:
+        yield from self._database.sql(sql).to_arrow_reader()
+
+
+KINDS: Final = {"queryengine": OverQueryengine, "flight": OverFlight, "duckdb": InProcess}
+
+
 def main() -> None:
     kind, address = sys.argv[1:]
-    client = OverQueryengine(address) if kind == "queryengine" else OverFlight(address)
+    client = KINDS[kind](address)
     for line in sys.stdin:
         question = json.loads(line)
         rows = total_bytes = 0

@@ -12,6 +12,7 @@ import shutil
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Final, TypeVar
 
@@ -39,8 +40,19 @@ ROW_BYTES_MAX: Final = 256 << 20
 FIRST_PAGE_BYTES: Final = 64 << 10
 """Target of the very first page, so that a reader sees rows early."""
 
+SCHEMA_SHARE: Final = 2
+"""A page holds its schema, too. Of many columns that is megabytes, so its rows are at least so many times as large."""
+
 OVER_TARGET: Final = 1.1
 """How far a page may be over its target rather than leave a small rest."""
+
+COLUMNS_IN_PLACE: Final = 256
+"""Of more columns the pieces are many and small, and to copy them costs less than to handle each."""
+
+COMPRESSED_BYTES: Final = 1 << 10
+"""Of a column in a page. To compress less takes ten times as long as to copy it, here and again in the client, and
+saves little.
+"""
 
 PARTS_MAX: Final = os.sysconf("SC_IOV_MAX")
 """How many pieces of memory one call writes."""
@@ -111,6 +123,7 @@ class ResultWriter:
         self._syncs: list[Future[None]] = []
         self._next_segment()
         body = schema.serialize().to_pybytes()
+        self._schema_bytes = len(body)
         self._append(record_header(RecordKind.SCHEMA, len(body), crc32c=google_crc32c.value(body)), [body])
 
     @property
@@ -131,7 +144,8 @@ class ResultWriter:
         batch = self._within_row_limit(batch)
         batch_bytes = batch.nbytes
         while batch.num_rows and not self.is_full:
-            most = OVER_TARGET * (self._limits.page_bytes if self._pages else FIRST_PAGE_BYTES)
+            target = self._limits.page_bytes if self._pages else FIRST_PAGE_BYTES
+            most = OVER_TARGET * max(target, SCHEMA_SHARE * self._schema_bytes)
             left_bytes = batch.nbytes
             # Even shares: a small rest would have to be copied together with the rows that come next.
             shares = math.ceil((self._pending_bytes + left_bytes) / most)
@@ -195,7 +209,9 @@ class ResultWriter:
         if self._passed_bytes():
             return
         payload = self._encode(batch)
-        if payload.length > self._limits.page_bytes_max and batch.num_rows > 1:
+        # To cut helps against large rows only; a page that its schema makes large is sent in chunks.
+        most = max(self._limits.page_bytes_max, 3 * SCHEMA_SHARE * self._schema_bytes)
+        if payload.length > most and batch.num_rows > 1:
             half = batch.num_rows // 2
             self._store(batch.slice(0, half))
             if not self.is_full:
@@ -243,6 +259,13 @@ class ResultWriter:
     def _encode(self, batch: pa.RecordBatch) -> "_Parts":
         """The batch as an IPC stream."""
         parts = _Parts()
+        if batch.num_columns > COLUMNS_IN_PLACE:
+            is_small = batch.nbytes < COMPRESSED_BYTES * batch.num_columns
+            sink = pa.BufferOutputStream()
+            with pa.ipc.new_stream(sink, self._schema, options=None if is_small else self._options) as stream:
+                stream.write_batch(batch)
+            parts.write(sink.getvalue())
+            return parts
         with pa.ipc.new_stream(pa.PythonFile(parts, "w"), self._schema, options=self._options) as stream:
             stream.write_batch(batch)
         return parts
@@ -266,16 +289,16 @@ class ResultWriter:
         parts: list[memoryview] = [memoryview(part) for part in (self._opening + header, *body)]
         body_offset = self._offset + len(parts[0])
         self._opening = b""
-        left = sum(part.nbytes for part in parts)
-        total = left
-        while left:
-            written = _or_spool_full(lambda: os.writev(self._descriptor, parts[:PARTS_MAX]))
-            left -= written
-            while written and parts and written >= parts[0].nbytes:
-                written -= parts.pop(0).nbytes
+        self._offset += sum(part.nbytes for part in parts)
+        first = 0
+        while first < len(parts):
+            some = parts[first : first + PARTS_MAX]
+            written = _or_spool_full(partial(os.writev, self._descriptor, some))
+            while first < len(parts) and written >= parts[first].nbytes:
+                written -= parts[first].nbytes
+                first += 1
             if written:
-                parts[0] = parts[0][written:]
-        self._offset += total
+                parts[first] = parts[first][written:]
         return body_offset
 
 

@@ -11,7 +11,14 @@ from queryengine.domain.errors import QueryEngineError, Reason
 from queryengine.domain.query import Compression, LimitAction, Truncation
 from queryengine.results.segment import PageEntry, load, segment_path
 from queryengine.results.slicing import CutOrder, cut
-from queryengine.results.writer import FIRST_PAGE_BYTES, PARTS_MAX, ResultLimits, ResultWriter, fresh_directory
+from queryengine.results.writer import (
+    COLUMNS_IN_PLACE,
+    FIRST_PAGE_BYTES,
+    PARTS_MAX,
+    ResultLimits,
+    ResultWriter,
+    fresh_directory,
+)
 
 PAGE_BYTES = 256 << 10
 SCHEMA = pa.schema([pa.field("n", pa.int64()), pa.field("text", pa.string())])
@@ -51,7 +58,7 @@ def numbers(directory: Path, pages: list[PageEntry]) -> list[int]:
         one_page=True,
     )
     payload = cut(order)
-    return [n for page in payload for n in pa.ipc.open_stream(page.payload).read_all()["n"].to_pylist()]
+    return [n for page in payload for n in pa.ipc.open_stream(page.payload).read_all().column(0).to_pylist()]
 
 
 @pytest.mark.parametrize("batch_rows", [1, 700, 7_000, 20_000, 100_000])
@@ -188,3 +195,48 @@ def test_a_folder_is_made_empty_and_one_that_cannot_be_made_is_told(tmp_path: Pa
         fresh_directory(directory)
     assert caught.value.failure.reason is Reason.RESULT_LOST
     assert "Not a directory" in caught.value.failure.message
+
+
+@pytest.mark.parametrize("compression", list(Compression))
+def test_many_columns_come_in_few_pages(tmp_path: Path, compression: Compression) -> None:
+    """Their schema alone is larger than a page may be; cut into single rows, each would bring it again."""
+    columns, rows = 3_000, 120
+    fields = [pa.field(f"column {n}", pa.int64(), metadata={"engine_type": "BIGINT"}) for n in range(columns)]
+    schema = pa.schema(fields)
+    wide = pa.RecordBatch.from_arrays([pa.array(range(n, n + rows)) for n in range(columns)], schema=schema)
+    schema_bytes = len(schema.serialize().to_pybytes())
+    assert schema_bytes > 4 * 64 << 10
+    published: list[PageEntry] = []
+    writer = ResultWriter(
+        tmp_path,
+        schema,
+        limits(page_bytes=32 << 10, page_bytes_max=64 << 10, compression=compression),
+        published.append,
+    )
+    writer.write(wide.slice(0, 50))
+    writer.write(wide.slice(50))
+    totals = writer.finish(rows_scanned=None, bytes_scanned=None)
+    writer.close()
+    assert totals.rows == rows
+    assert numbers(tmp_path, published) == list(range(rows))
+    assert len(published) <= 2 + wide.nbytes / schema_bytes
+    assert totals.bytes <= 4 * wide.nbytes
+
+
+def test_a_page_of_more_pieces_than_one_call_writes_is_whole(tmp_path: Path) -> None:
+    columns = COLUMNS_IN_PLACE
+    kind = pa.struct([pa.field(f"m{n}", pa.string()) for n in range(8)])
+    schema = pa.schema([pa.field(f"c{n}", kind) for n in range(columns)])
+    row = {f"m{n}": "x" * n for n in range(8)}
+    wide = pa.RecordBatch.from_arrays([pa.array([row], kind)] * columns, schema=schema)
+    published: list[PageEntry] = []
+    writer = ResultWriter(tmp_path, schema, limits(page_bytes_max=64 << 20), published.append)
+    writer.write(wide)
+    writer.finish(rows_scanned=None, bytes_scanned=None)
+    writer.close()
+    [page] = published
+    stored = (tmp_path / segment_path(tmp_path, page.segment)).read_bytes()
+    payload = stored[page.offset + page.prefix_length : page.offset + page.length]
+    assert checksum(payload) == page.crc32c
+    assert columns * 8 * 2 > PARTS_MAX
+    assert pa.ipc.open_stream(payload).read_next_batch().equals(wide)
