@@ -42,6 +42,12 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     arrange(items)
 
 
+def pytest_collection_finish() -> None:
+    """What is there before the first test stays, so that collections, also those of the leak watch, pass it over."""
+    gc.collect()
+    gc.freeze()
+
+
 @pytest.fixture(scope="session", autouse=True)
 def temporary_folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """The folder that `tempfile` uses in this process and in those that it starts."""
