@@ -33,6 +33,7 @@ from queryengine.core.queries import Queries
 from queryengine.core.quota import SpoolMeter
 from queryengine.core.registry import Registry
 from queryengine.core.runner import Runner
+from queryengine.core.schemas import Schemas
 from queryengine.core.streaming import Streams
 from queryengine.domain.clock import Clock, SystemClock
 from queryengine.domain.errors import Failure, QueryEngineError, Reason
@@ -182,12 +183,20 @@ class Service:
         settings = self.settings
         indexes = Indexes(self._spool, self._disk, self._queries.lose)
         cutting = Cutting(self.sandboxes.cuts)
-        self._streams = Streams(cutting=cutting, indexes=indexes, disk=self._disk, limits=stream_limits(settings))
+        schemas = Schemas(self._disk)
+        self._streams = Streams(
+            cutting=cutting,
+            indexes=indexes,
+            schemas=schemas,
+            disk=self._disk,
+            limits=stream_limits(settings),
+        )
         # First: an address that is taken is refused before gRPC holds any.
         self._listen_for_scrapes(settings.server.metrics_listen)
         fetching = Fetching(
             cutting=cutting,
             indexes=indexes,
+            schemas=schemas,
             disk=self._disk,
             message_bytes_max=MESSAGE_BYTES_MAX,
             inline_rows=settings.results.inline_rows,

@@ -4,9 +4,7 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from google.protobuf import duration_pb2, timestamp_pb2
-from google.protobuf.message import Message
 
-from queryengine.codec.page import LENGTH_DELIMITED, varint
 from queryengine.core.engines import EngineView
 from queryengine.core.live import EngineCancel, LiveQuery
 from queryengine.core.streaming import RotateReason
@@ -110,12 +108,6 @@ def engine(view: EngineView) -> query_service_pb2.EngineInfo:
             writes=traits.writes,
         ),
     )
-
-
-def embedded(message_type: type[Message], field: str, encoded: bytes) -> bytes:
-    """An encoded submessage as a field; appended to an encoded message, it sets or extends that field."""
-    number = message_type.DESCRIPTOR.fields_by_name[field].number
-    return varint(number << 3 | LENGTH_DELIMITED) + varint(len(encoded)) + encoded
 
 
 def error(failure: Failure) -> query_pb2.QueryError:

@@ -11,6 +11,7 @@ from typing import Any, Final, NoReturn
 from google.protobuf.message import DecodeError, Message
 from grpc.aio import ServicerContext
 
+from queryengine.api.fitting import within_reply
 from queryengine.api.requests import invalid
 from queryengine.api.servicer import Caller
 from queryengine.api.status import abort
@@ -35,12 +36,12 @@ def unary(
     request_type: type[Message],
     request_bytes_max: int,
     count: Count,
-) -> Callable[[bytes, Context], Awaitable[Reply]]:
+) -> Callable[[bytes, Context], Awaitable[bytes]]:
     """A handler for an RPC with one reply."""
 
-    async def handle(raw: bytes, context: Context) -> Reply:
+    async def handle(raw: bytes, context: Context) -> bytes:
         try:
-            reply = await method(_parse(raw, request_type, request_bytes_max), _caller(context))
+            reply = within_reply(encode(await method(_parse(raw, request_type, request_bytes_max), _caller(context))))
         except QueryEngineError as cause:
             await _refuse(context, cause.failure, count)
         except asyncio.CancelledError:
@@ -67,7 +68,7 @@ def streaming(
         try:
             items = method(_parse(raw, request_type, request_bytes_max), _caller(context))
             async for item in items:
-                await context.write(item)
+                await context.write(within_reply(encode(item)))
             count(OK)
         except QueryEngineError as cause:
             await _refuse(context, cause.failure, count)
@@ -88,7 +89,7 @@ def streaming(
 
 
 def encode(reply: Reply) -> bytes:
-    """The serializer of every RPC: replies that are encoded already, as stored pages are, pass as they are."""
+    """A reply as bytes: one that is encoded already, as stored pages are, passes as it is."""
     return reply if isinstance(reply, bytes) else reply.SerializeToString()
 
 

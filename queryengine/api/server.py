@@ -53,12 +53,11 @@ def make_server(servicer: Servicer, metrics: Metrics, *, request_bytes_max: int,
         count = metrics.requests_of(method.name)
         if method.server_streaming:
             handlers[method.name] = grpc.unary_stream_rpc_method_handler(
-                edge.streaming(behaviour, request_type, request_bytes_max, count),
-                response_serializer=edge.encode,
+                edge.streaming(behaviour, request_type, request_bytes_max, count)
             )
         else:
             handlers[method.name] = grpc.unary_unary_rpc_method_handler(
-                edge.unary(behaviour, request_type, request_bytes_max, count), response_serializer=edge.encode
+                edge.unary(behaviour, request_type, request_bytes_max, count)
             )
     server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler(SERVICE, handlers),))
     if with_reflection:

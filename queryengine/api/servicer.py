@@ -6,12 +6,10 @@ from collections import Counter
 from collections.abc import AsyncIterator, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import Final
 
-import pyarrow as pa
-
 from queryengine.api import convert
+from queryengine.api.fitting import embedded, fitting, schema_messages
 from queryengine.api.requests import (
     EngineChoice,
     RequestLimits,
@@ -30,7 +28,6 @@ from queryengine.api.requests import (
     to_states,
     wait_seconds,
 )
-from queryengine.codec.types import to_result_schema
 from queryengine.core.engines import Engines
 from queryengine.core.fetching import Fetching, InlineRows
 from queryengine.core.live import LiveQuery
@@ -54,7 +51,6 @@ from queryengine.v1 import query_service_pb2 as pb
 from queryengine.v1 import result_pb2
 
 STREAM_RETRY_SECONDS: Final = 1.0
-SCHEMAS_KEPT: Final = 64
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,6 +121,9 @@ class Servicer:
             async for item in self._streams.read(live, read):
                 if isinstance(item, PageMessage):
                     yield item.message
+                elif isinstance(item, Columns):
+                    for message in schema_messages(item.described, item.attempt):
+                        yield message
                 else:
                     yield self._stream_message(live, item, format_value)
 
@@ -167,14 +166,13 @@ class Servicer:
         live = await self._find(caller, request.query_id)
         fetched = await self._fetching.fetch(live, cursor, as_rows=rows)
         response = pb.FetchPageResponse(
-            schema=_schema(fetched.schema, fetched.attempt),
             next_page_token=fetched.next_cursor.token() if fetched.next_cursor else "",
             prev_page_token=fetched.previous_cursor.token() if fetched.previous_cursor else "",
             total_rows=fetched.total_rows,
         )
-        encoded: bytes = response.SerializeToString()
+        encoded: bytes = response.SerializeToString() + embedded(pb.FetchPageResponse, "schema", fetched.schema)
         if fetched.page is not None:
-            encoded += convert.embedded(pb.FetchPageResponse, "page", fetched.page.message())
+            encoded += embedded(pb.FetchPageResponse, "page", fetched.page.message())
         return encoded
 
     async def ListQueries(self, request: pb.ListQueriesRequest, caller: Caller) -> pb.ListQueriesResponse:
@@ -187,11 +185,11 @@ class Servicer:
             before=_before(request.page_token),
             limit=size + 1,
         )
-        shown = found[:size]
-        token = _list_token(shown[-1]) if len(found) > size else ""
         now_us = self._clock.now_us()
-        statuses = [convert.status(live, now_us) for live in shown]
-        return pb.ListQueriesResponse(queries=statuses, next_page_token=token)
+        reply = pb.ListQueriesResponse(queries=fitting(convert.status(live, now_us) for live in found[:size]))
+        if len(reply.queries) < len(found):
+            reply.next_page_token = _list_token(found[len(reply.queries) - 1])
+        return reply
 
     async def ReleaseResults(self, request: pb.ReleaseResultsRequest, caller: Caller) -> pb.ReleaseResultsResponse:
         live = await self._find(caller, request.query_id)
@@ -230,14 +228,13 @@ class Servicer:
 
     def _submit_response(self, live: LiveQuery, existing: bool, inline: InlineRows | None) -> bytes:
         response = pb.SubmitResponse(status=convert.status(live, self._clock.now_us()), existing=existing)
-        if inline is not None:
-            response.schema.CopyFrom(_schema(inline.schema, inline.attempt))
-            response.next_row = inline.next_row
-            if inline.is_all:
-                response.end.CopyFrom(convert.result_end(response.status, inline.totals, inline.attempt))
-        encoded: bytes = response.SerializeToString()
-        pages = inline.pages if inline is not None else []
-        return encoded + b"".join(convert.embedded(pb.SubmitResponse, "pages", page) for page in pages)
+        if inline is None:
+            return response.SerializeToString()
+        response.next_row = inline.next_row
+        if inline.is_all:
+            response.end.CopyFrom(convert.result_end(response.status, inline.totals, inline.attempt))
+        parts = [response.SerializeToString(), embedded(pb.SubmitResponse, "schema", inline.schema)]
+        return b"".join([*parts, *(embedded(pb.SubmitResponse, "pages", page) for page in inline.pages)])
 
     def _stream_message(
         self, live: LiveQuery, item: Item, format_value: result_pb2.PageFormat
@@ -251,29 +248,15 @@ class Servicer:
                 return pb.StreamResultsResponse(start=start)
             case Changed():
                 return pb.StreamResultsResponse(status=convert.status(live, now_us))
-            case Columns(schema, attempt):
-                return pb.StreamResultsResponse(schema=_schema(schema, attempt))
             case Rotated():
                 return pb.StreamResultsResponse(rotate=_rotate(item))
             case Finished(totals, attempt):
                 return pb.StreamResultsResponse(end=convert.result_end(convert.status(live, now_us), totals, attempt))
-            case Beat() | PageMessage():
+            case Beat() | PageMessage() | Columns():
                 return pb.StreamResultsResponse(heartbeat=self._heartbeat(live))
 
     def _heartbeat(self, live: LiveQuery) -> result_pb2.Heartbeat:
         return result_pb2.Heartbeat(server_time=convert.timestamp(self._clock.now_us()), version=live.version)
-
-
-def _schema(encoded: bytes, attempt: int) -> result_pb2.ResultSchema:
-    schema = result_pb2.ResultSchema(attempt=attempt)
-    schema.MergeFrom(_columns(encoded))
-    return schema
-
-
-@lru_cache(maxsize=SCHEMAS_KEPT)
-def _columns(encoded: bytes) -> result_pb2.ResultSchema:
-    """Shared by all answers with these columns: to describe them takes longer than to send a short result."""
-    return to_result_schema(pa.ipc.read_schema(pa.py_buffer(encoded)))
 
 
 def _rotate(item: Rotated) -> result_pb2.StreamRotate:

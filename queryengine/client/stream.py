@@ -46,6 +46,7 @@ class ResultReader:
         self._backoff = backoff
         self._newest: query_pb2.QueryStatus | None = None
         self._chunks: list[PageView] = []
+        self._schema_chunks: list[bytes] = []
         self._is_planned = False
         self._error: QueryEngineClientError | None = None
 
@@ -127,6 +128,7 @@ class ResultReader:
         again has not helped for long enough.
         """
         self._chunks.clear()
+        self._schema_chunks.clear()
         is_planned, self._is_planned = self._is_planned, False
         if failure is not None and not failure.is_passing and not self._may_restart(failure):
             raise self._fail(self._known_error(failure))
@@ -152,7 +154,7 @@ class ResultReader:
             case "status":
                 return self._status(message.status)
             case "schema":
-                return self._schema(message.schema)
+                return self._schema_part(message.schema)
             case "heartbeat":
                 self._backoff.progressed()
             case "rotate":
@@ -177,6 +179,20 @@ class ResultReader:
         self._newest = message
         self._backoff.progressed()
         return message
+
+    def _schema_part(self, message: result_pb2.ResultSchema) -> pa.Schema | None:
+        if not message.chunk_count:
+            return self._schema(message)
+        if message.chunk_index != len(self._schema_chunks):
+            raise self._corrupt(f"chunk {len(self._schema_chunks)} of the columns is missing")
+        self._belongs_to(message.attempt)
+        self._schema_chunks.append(message.chunk)
+        self._backoff.progressed()
+        if len(self._schema_chunks) < message.chunk_count:
+            return None
+        encoded = b"".join(self._schema_chunks)
+        self._schema_chunks.clear()
+        return self._schema(result_pb2.ResultSchema.FromString(encoded))
 
     def _schema(self, message: result_pb2.ResultSchema) -> pa.Schema:
         self._belongs_to(message.attempt)

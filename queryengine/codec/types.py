@@ -73,6 +73,18 @@ def to_result_schema(schema: pa.Schema, *, attempt: int = 0) -> result_pb2.Resul
     )
 
 
+def encoded_result_schema(schema: bytes) -> bytes:
+    """The encoded ResultSchema of an Arrow IPC schema message, without its attempt. Raises as to_result_schema."""
+    encoded: bytes = to_result_schema(pa.ipc.read_schema(pa.py_buffer(schema))).SerializeToString()
+    return encoded
+
+
+def encoded_attempt(attempt: int) -> bytes:
+    """What sets the attempt of an encoded ResultSchema when it follows that."""
+    encoded: bytes = result_pb2.ResultSchema(attempt=attempt).SerializeToString()
+    return encoded
+
+
 def from_result_schema(message: result_pb2.ResultSchema) -> pa.Schema:
     """The Arrow schema inside, else one made from the columns. Raises ValueError when damaged."""
     if message.arrow_schema:

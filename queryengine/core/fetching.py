@@ -4,18 +4,23 @@ import base64
 import binascii
 from concurrent.futures import Executor
 from dataclasses import dataclass
+from typing import Final
 
 from queryengine.codec.page import page_of_event
 from queryengine.core.cutting import Cutting
 from queryengine.core.indexes import Indexes
 from queryengine.core.live import LiveQuery
 from queryengine.core.queries import unreadable
+from queryengine.core.schemas import Schemas
 from queryengine.core.streaming import past_end, restarted
 from queryengine.domain.errors import QueryEngineError, Reason, error
 from queryengine.results.index import PageIndex
 from queryengine.results.reader import PageReader
 from queryengine.results.segment import ResultTotals
 from queryengine.results.slicing import CutOrder, CutPage
+
+STATUSES_BYTES: Final = 128 << 10
+"""Room in the reply to a Submit for its two statuses."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +65,7 @@ class FetchedPage:
 
     page: CutPage | None
     schema: bytes
-    attempt: int
+    """An encoded ResultSchema."""
     next_cursor: Cursor | None
     previous_cursor: Cursor | None
     total_rows: int | None
@@ -71,6 +76,7 @@ class InlineRows:
     """The first rows of a completed result: encoded Page messages."""
 
     schema: bytes
+    """An encoded ResultSchema."""
     attempt: int
     pages: list[bytes]
     next_row: int
@@ -89,6 +95,7 @@ class Fetching:
         *,
         cutting: Cutting,
         indexes: Indexes,
+        schemas: Schemas,
         disk: Executor,
         message_bytes_max: int,
         inline_rows: int,
@@ -100,11 +107,13 @@ class Fetching:
         self._inline_rows = inline_rows
         self._inline_bytes = inline_bytes
         self._indexes = indexes
+        self._schemas = schemas
 
     async def fetch(self, live: LiveQuery, cursor: Cursor, *, as_rows: bool) -> FetchedPage:
-        """Rows from the cursor on: as many as asked for, stored so far, and fitting one message.
+        """Rows from the cursor on: as many as asked for, stored so far, and fitting one message with their columns.
 
-        Raises RESULT_NOT_READY, ROW_PAST_END, RESULT_RESTARTED, ROW_TOO_LARGE, and what makes rows unreadable.
+        Raises RESULT_NOT_READY, ROW_PAST_END, RESULT_RESTARTED, ROW_TOO_LARGE, REPLY_TOO_LARGE when the columns leave
+        no room for rows, and what makes rows unreadable.
         """
         async with self._indexes.reading(live):
             return await self._fetch(live, cursor, as_rows=as_rows)
@@ -119,19 +128,23 @@ class Fetching:
         if index.schema is None:
             raise _not_ready(0)
         tenant = live.query.tenant
+        schema = await self._schemas.describe(index.schema, index.attempt)
+        room = self._message_bytes_max - len(schema)
+        if room <= 0:
+            raise _too_wide(len(schema), self._message_bytes_max)
         start, size = cursor.offset, cursor.size
         page: CutPage | None = None
         if start < index.rows:
             until = min(cursor.end, index.rows)
             limit = min(size, until - start) if until else size
-            page = await self._one_page(tenant, index, start, limit, self._message_bytes_max, as_rows=as_rows)
+            page = await self._one_page(tenant, index, start, limit, room, as_rows=as_rows)
             while start + page.row_count < until:
                 # So many fit in a message: the last ones are asked for.
                 start, limit = until - page.row_count, page.row_count
-                page = await self._one_page(tenant, index, start, limit, self._message_bytes_max, as_rows=as_rows)
-            if len(page.payload) > self._message_bytes_max:
-                message = "this row is larger than one message; read it with StreamResults"
-                raise error(Reason.ROW_TOO_LARGE, message, limit=self._message_bytes_max)
+                page = await self._one_page(tenant, index, start, limit, room, as_rows=as_rows)
+            if len(page.payload) > room:
+                message = "this row and its columns do not fit in one message; read it with StreamResults"
+                raise error(Reason.ROW_TOO_LARGE, message, limit=room)
         elif total_rows is None:
             raise _not_ready(index.rows)
         elif start > 0:
@@ -140,28 +153,31 @@ class Fetching:
         more = total_rows is None or end < total_rows
         return FetchedPage(
             page=page,
-            schema=index.schema,
-            attempt=index.attempt,
+            schema=schema,
             next_cursor=Cursor(index.attempt, end, size) if more else None,
             previous_cursor=Cursor.before(index.attempt, start, size) if start > 0 else None,
             total_rows=total_rows,
         )
 
     async def inline(self, live: LiveQuery, *, as_rows: bool) -> InlineRows | None:
-        """The first rows of a completed query; None when its rows cannot be read."""
+        """The first rows of a completed query; None when they cannot be read, or when no message holds its columns."""
         try:
             async with self._indexes.reading(live):
                 return await self._inline(live, as_rows=as_rows)
         except QueryEngineError:
             return None
 
-    async def _inline(self, live: LiveQuery, *, as_rows: bool) -> InlineRows:
+    async def _inline(self, live: LiveQuery, *, as_rows: bool) -> InlineRows | None:
         index = await self._readable_index(live)
         if index.schema is None or index.totals is None:
             raise error(Reason.RESULT_LOST, "stored rows are missing; submit the query again")
         pages: list[bytes] = []
         row = 0
-        left = self._inline_bytes
+        schema = await self._schemas.describe(index.schema, index.attempt)
+        room = self._message_bytes_max - len(schema) - STATUSES_BYTES
+        if room < 0:
+            return None
+        left = min(self._inline_bytes, room)
         reader = PageReader(index, self._disk)
         try:
             while row < min(index.rows, self._inline_rows):
@@ -177,14 +193,15 @@ class Fetching:
                     break
                 limit = min(entry.end_row, self._inline_rows) - row
                 page = await self._one_page(live.query.tenant, index, row, limit, max(left, 1), as_rows=as_rows)
-                if len(page.payload) > left:
+                message = page.message()
+                if len(message) > left:
                     break
-                pages.append(page.message())
+                pages.append(message)
                 row += page.row_count
-                left -= len(page.payload)
+                left -= len(message)
         finally:
             reader.close()
-        return InlineRows(index.schema, index.attempt, pages, row, index.totals)
+        return InlineRows(schema, index.attempt, pages, row, index.totals)
 
     async def _readable_index(self, live: LiveQuery) -> PageIndex:
         index = await self._indexes.of(live)
@@ -207,6 +224,11 @@ class Fetching:
             one_page=True,
         )
         return (await self._cutting.cut(tenant, order))[0]
+
+
+def _too_wide(schema_bytes: int, limit: int) -> QueryEngineError:
+    message = "the columns of this result leave no room for rows in one message; read it with StreamResults"
+    return error(Reason.REPLY_TOO_LARGE, message, bytes=schema_bytes, limit=limit)
 
 
 def _not_ready(rows: int) -> QueryEngineError:

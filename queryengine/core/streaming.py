@@ -19,6 +19,7 @@ from queryengine.core.cutting import Cutting
 from queryengine.core.indexes import Indexes
 from queryengine.core.live import LiveQuery
 from queryengine.core.queries import unreadable
+from queryengine.core.schemas import Schemas
 from queryengine.domain.errors import QueryEngineError, Reason, error
 from queryengine.domain.lifecycle import HOLDS_ROWS, QueryState
 from queryengine.results.index import PageIndex
@@ -53,7 +54,8 @@ class Changed:
 
 @dataclass(frozen=True, slots=True)
 class Columns:
-    schema: bytes
+    described: bytes
+    """An encoded ResultSchema, of any size."""
     attempt: int
 
 
@@ -139,11 +141,13 @@ class Streams:
         *,
         cutting: Cutting,
         indexes: Indexes,
+        schemas: Schemas,
         disk: Executor,
         limits: StreamLimits,
     ) -> None:
         self._cutting = cutting
         self._indexes = indexes
+        self._schemas = schemas
         self._disk = disk
         self._limits = limits
         self._readers: Counter[LiveQuery] = Counter()
@@ -200,7 +204,7 @@ class Streams:
                     if request.attempt and request.attempt != index.attempt:
                         raise restarted(index.attempt)
                     attempt, sent_columns = index.attempt, True
-                    yield Columns(index.schema, attempt)
+                    yield Columns(await self._schemas.describe(index.schema, attempt), attempt)
                     reader = PageReader(index, self._disk)
                     leaving.callback(reader.close)
                 sent_pages = 0

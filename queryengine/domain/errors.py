@@ -72,6 +72,7 @@ class Reason(StrEnum):
     INTERNAL_ERROR = "INTERNAL_ERROR"
     TENANT_BUSY = "TENANT_BUSY"
     SANDBOX_UNAVAILABLE = "SANDBOX_UNAVAILABLE"
+    REPLY_TOO_LARGE = "REPLY_TOO_LARGE"
 
 
 CODES: Final[Mapping[Reason, Code]] = MappingProxyType(
@@ -112,6 +113,7 @@ CODES: Final[Mapping[Reason, Code]] = MappingProxyType(
         Reason.INTERNAL_ERROR: Code.INTERNAL,
         Reason.TENANT_BUSY: Code.RESOURCE_EXHAUSTED,
         Reason.SANDBOX_UNAVAILABLE: Code.UNAVAILABLE,
+        Reason.REPLY_TOO_LARGE: Code.RESOURCE_EXHAUSTED,
     }
 )
 

@@ -291,6 +291,7 @@ class Settings(BaseSettings):
     engines: Mapping[EngineName, EngineSettings] = Field(
         default_factory=_one_duckdb,
         min_length=1,
+        max_length=256,
         description="Engines by name: a lower-case letter, then letters, digits, - and _.",
         json_schema_extra={"default": "one in-memory duckdb, named duckdb"},
     )

@@ -64,14 +64,20 @@ class ResultOptions(_message.Message):
     def __init__(self, ttl: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., compression: _Optional[_Union[Compression, str]] = ..., inline_format: _Optional[_Union[PageFormat, str]] = ...) -> None: ...
 
 class ResultSchema(_message.Message):
-    __slots__ = ("columns", "arrow_schema", "attempt")
+    __slots__ = ("columns", "arrow_schema", "attempt", "chunk_index", "chunk_count", "chunk")
     COLUMNS_FIELD_NUMBER: _ClassVar[int]
     ARROW_SCHEMA_FIELD_NUMBER: _ClassVar[int]
     ATTEMPT_FIELD_NUMBER: _ClassVar[int]
+    CHUNK_INDEX_FIELD_NUMBER: _ClassVar[int]
+    CHUNK_COUNT_FIELD_NUMBER: _ClassVar[int]
+    CHUNK_FIELD_NUMBER: _ClassVar[int]
     columns: _containers.RepeatedCompositeFieldContainer[_value_pb2.Column]
     arrow_schema: bytes
     attempt: int
-    def __init__(self, columns: _Optional[_Iterable[_Union[_value_pb2.Column, _Mapping]]] = ..., arrow_schema: _Optional[bytes] = ..., attempt: _Optional[int] = ...) -> None: ...
+    chunk_index: int
+    chunk_count: int
+    chunk: bytes
+    def __init__(self, columns: _Optional[_Iterable[_Union[_value_pb2.Column, _Mapping]]] = ..., arrow_schema: _Optional[bytes] = ..., attempt: _Optional[int] = ..., chunk_index: _Optional[int] = ..., chunk_count: _Optional[int] = ..., chunk: _Optional[bytes] = ...) -> None: ...
 
 class Page(_message.Message):
     __slots__ = ("start_row", "row_count", "crc32c", "chunk_index", "chunk_count", "arrow", "rows", "rows_chunk")

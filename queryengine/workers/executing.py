@@ -34,6 +34,8 @@ LATER_FLUSH_SECONDS: Final = 0.5
 """How long rows may wait for more rows once the first page is out."""
 SCHEMA_SECONDS: Final = 0.01
 """How long the columns may wait for the first rows, to be told together."""
+SCHEMA_BYTES_MAX: Final = 16 << 20
+"""Of the columns of a result: some hundred thousand usual ones. Every page and every reader holds them once."""
 THREADS_MAX: Final = 1024
 """More than any number of slots needs: two each, and one for each cancel."""
 
@@ -220,8 +222,15 @@ class Run:
     def _writer(self, schema: pa.Schema) -> ResultWriter:
         if not schema.names:
             raise error(Reason.STATEMENT_NOT_ALLOWED, "the statement returns no columns")
+        encoded = schema.serialize().to_pybytes()
+        if len(encoded) > SCHEMA_BYTES_MAX:
+            message = (
+                f"the description of the {len(schema)} columns takes {len(encoded)} bytes, more than the "
+                f"{SCHEMA_BYTES_MAX} that one result may have; select fewer columns"
+            )
+            raise error(Reason.RESULT_LIMIT, message, limit="schema_bytes", value=SCHEMA_BYTES_MAX)
         writer = ResultWriter(self._order.directory, schema, self._order.limits, self._published)
-        self._hold({"type": "schema"}, schema.serialize().to_pybytes())
+        self._hold({"type": "schema"}, encoded)
         return writer
 
     def _arriving(self) -> Iterator[Item | None]:

@@ -159,6 +159,43 @@ def test_heartbeats_and_states_may_come_between_chunks() -> None:
     assert rows(feed(target, [start(), schema(), first, beat, state, second, end(5)])) == list(range(5))
 
 
+def schema_chunks(size: int) -> list[bytes]:
+    """The columns in chunks of so many bytes."""
+    whole_schema = query_service_pb2.StreamResultsResponse.FromString(schema()).schema.SerializeToString()
+    parts = [whole_schema[start : start + size] for start in range(0, len(whole_schema), size)]
+    return [
+        event(schema=result_pb2.ResultSchema(attempt=1, chunk_index=index, chunk_count=len(parts), chunk=part))
+        for index, part in enumerate(parts)
+    ]
+
+
+def test_columns_come_in_chunks() -> None:
+    target = reader()
+    assert len(chunks := schema_chunks(50)) > 2
+    beat = event(heartbeat=result_pb2.Heartbeat())
+
+    assert rows(feed(target, [start(), chunks[0], beat, *chunks[1:], *page(numbers(5), 0), end(5)])) == list(range(5))
+    assert target.schema == numbers(0).schema
+
+
+def test_a_cut_between_chunks_of_the_columns_begins_them_again() -> None:
+    target = reader()
+    chunks = schema_chunks(50)
+    feed(target, [start(), *chunks[:2]])
+    target.closed(CUT, now=0)
+
+    assert rows(feed(target, [start(), *chunks, *page(numbers(5), 0), end(5)])) == list(range(5))
+
+
+@pytest.mark.parametrize("order", [[1], [0, 2], [0, 0]])
+def test_a_missing_chunk_of_the_columns_is_reported(order: list[int]) -> None:
+    target = reader()
+    chunks = schema_chunks(50)
+
+    with pytest.raises(ResultCorrupt, match=r"chunk [01] of the columns is missing"):
+        feed(target, [start(), *(chunks[index] for index in order)])
+
+
 def test_an_unknown_event_is_passed_over() -> None:
     assert reader().receive(query_service_pb2.StreamResultsResponse().SerializeToString()) is None
 
