@@ -18,7 +18,8 @@ from queryengine.domain.errors import QueryEngineError, Reason
 from queryengine.engines.base import Engine, Execution, Progress, Statement
 
 MIB = 1 << 20
-CANCEL_SECONDS = 5.0
+CANCEL_SECONDS = 30.0
+"""A cancel or a deadline that takes longer hangs, also on a busy machine; `bench` measures how long they take."""
 IDLE_SHARE = 0.25
 """Share of a processor that an idle process may seem to use on a busy machine."""
 
@@ -55,7 +56,7 @@ def run_through(engine: Engine, sql: str, **fields) -> Callable[[], object]:
     return lambda: read(engine, sql, **fields)
 
 
-def stops_computing(within_seconds: float = 5.0, window_seconds: float = 0.3) -> bool:
+def stops_computing(within_seconds: float = CANCEL_SECONDS, window_seconds: float = 0.3) -> bool:
     """Whether this process stops computing. What ends by itself may take a moment; an engine that runs on
     never ends.
     """
@@ -68,7 +69,7 @@ def stops_computing(within_seconds: float = 5.0, window_seconds: float = 0.3) ->
     return False
 
 
-def becomes_idle(case: EngineCase, within_seconds: float = 5.0) -> bool:
+def becomes_idle(case: EngineCase, within_seconds: float = CANCEL_SECONDS) -> bool:
     """Whether nothing of ours runs on the engine any more: by its own list, or by what this process computes."""
     if case.running is None:
         return stops_computing(within_seconds)
@@ -410,12 +411,17 @@ def test_executions_leave_no_threads_or_files_open(case: EngineCase, engine: Eng
     process = psutil.Process()
     for _ in range(3):
         read(engine, case.numbers(2000))
-    before = (process.num_fds(), threading.active_count())
+    files, threads = process.num_fds(), threading.active_count()
     for _ in range(10):
         engine.prepare()
         read(engine, case.numbers(2000))
         failure_of(run_through(engine, case.rejected))
-    assert (process.num_fds(), threading.active_count()) <= before
+    deadline = time.monotonic() + CANCEL_SECONDS
+    while (process.num_fds() > files or threading.active_count() > threads) and time.monotonic() < deadline:
+        # A thread or a connection that is being ended may take a moment.
+        threading.Event().wait(0.02)
+    assert process.num_fds() <= files
+    assert threading.active_count() <= threads
 
 
 # ---- progress, limits, version

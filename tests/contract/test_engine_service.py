@@ -12,7 +12,7 @@ from tests.support import CANCELLED, COMPLETED, FAILED, ROWS, WAIT, Api, served,
 
 ELSEWHERE = [case for case in CASES if case.running is not None and case is not GENERIC]
 pytestmark = pytest.mark.asyncio(loop_scope="session")
-ENDED_SECONDS = 10.0
+ENDED_SECONDS = 40.0
 
 
 @pytest.mark.parametrize("case", ELSEWHERE, ids=lambda case: case.name)

@@ -18,7 +18,7 @@ from tests.servers.server import shared
 PLANNING = "SELECT (SELECT count() FROM numbers(1000000000000000) WHERE NOT ignore(number, 'planning'))"
 EXECUTION = "SELECT count() FROM numbers(1000000000000000) WHERE NOT ignore(number, 'execution')"
 FETCH = "SELECT number, 'fetch' FROM numbers(1000000000000)"
-GONE_SECONDS = 1.0
+GONE_SECONDS = 30.0
 PATIENCE_SECONDS = 20.0
 
 

@@ -78,7 +78,7 @@ def test_cancel_in_the_middle_of_segments(engine: TrinoEngine) -> None:
     failure = reader.ended()
     assert failure is not None
     assert failure.reason is Reason.QUERY_CANCELLED
-    assert server().running() == 0
+    assert becomes(lambda: server().running() == 0, seconds=20)
 
 
 def test_a_query_that_fails_late_says_so(engine: TrinoEngine) -> None:

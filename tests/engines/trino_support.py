@@ -84,7 +84,7 @@ class Reader:
         finally:
             self.execution.close()
 
-    def ended(self, seconds: float = 20.0) -> Failure | None:
+    def ended(self, seconds: float = 40.0) -> Failure | None:
         self._thread.join(seconds)
         assert not self._thread.is_alive(), "the run did not end"
         return self.failure
