@@ -29,6 +29,7 @@ STATUS = {62: 400, 47: 404, 60: 404, 81: 404, 164: 403, 497: 403, 516: 403, 159:
 QUERY_ID = "splitByChar('|', Settings['log_comment'])[1]"
 ABOUT_QUERIES = re.compile(r"\s*kill\s|.*\bsystem\s*\.\s*processes\b", re.IGNORECASE | re.DOTALL)
 FORMAT = re.compile(r"\sFORMAT\s+(\w+)\s*$", re.IGNORECASE)
+TOTALS = re.compile(r"\bWITH\s+TOTALS\b", re.IGNORECASE)
 CODE = re.compile(r"Code: (\d+)")
 SCHEMA_END = 8
 END = b"\xff\xff\xff\xff\x00\x00\x00\x00"
@@ -136,6 +137,9 @@ class Handler(BaseHTTPRequestHandler):
                     headers = {"X-ClickHouse-Summary": summary(answer)}
                     self._reply(200, bytes(answer.bytes()), {**common(query_id, form, zone), **headers})
                     return
+                if TOTALS.search(sql):
+                    self._whole(connection, sql, common(query_id, form, zone))
+                    return
                 stream = connection.send_query(sql, form)
             except RuntimeError as cause:
                 self._fail(EngineError(cause), query_id)
@@ -173,6 +177,13 @@ class Handler(BaseHTTPRequestHandler):
             self._begin(headers)
             self._chunk(bytes(connection.query(sql, "ArrowStream").bytes()).removesuffix(END))
         self._chunk(END)
+        self.wfile.write(b"0\r\n\r\n")
+
+    def _whole(self, connection, sql: str, headers: dict[str, str]) -> None:
+        """The library cannot stream a result with totals. As one answer it leaves them out, as a server does."""
+        data = bytes(connection.query(sql, "ArrowStream").bytes())
+        self._begin(headers)
+        self._chunk(data)
         self.wfile.write(b"0\r\n\r\n")
 
     def _begin(self, headers: dict[str, str]) -> None:

@@ -8,7 +8,8 @@ import pytest
 
 from queryengine.codec.values import BoundParameter
 from queryengine.domain.errors import Position, QueryEngineError, Reason
-from queryengine.engines.clickhouse.errors import failure, told, translated
+from queryengine.engines.clickhouse.check import prepared
+from queryengine.engines.clickhouse.errors import Sent, failure, told, translated
 from queryengine.engines.clickhouse.parameters import encode
 from queryengine.engines.clickhouse.settings import base_settings
 from queryengine.engines.clickhouse.times import Calendar
@@ -46,15 +47,29 @@ def test_a_user_that_is_readonly_stays_so_and_an_older_server_gets_what_it_knows
     assert base_settings({"max_threads": "2"}, known) == {"max_threads": "2", "read_overflow_mode": "throw"}
 
 
-def test_the_place_is_the_one_in_the_users_text() -> None:
+@pytest.mark.parametrize(
+    ("sql", "found", "place"),
+    [
+        ("SELECT 1,\n FROM FROM x", "FROM x", (2, 7)),
+        ("\n\t SELECT 'é\U0001f600',\r\n\t{a:String} nope", "nope", (3, 13)),
+        ("SELECT 'é' {a:String} nope; -- more", "nope", (1, 23)),
+        ("SELECT {a:String}\n  + -- more", ")", (2, 4)),
+    ],
+)
+def test_the_place_is_the_one_in_the_users_text(sql: str, found: str, place: tuple[int, int]) -> None:
+    parameters = (BoundParameter("a", "x"),) if "{" in sql else ()
+    text, _ = prepared(sql, parameters, Calendar("UTC", True))
+    sent = Sent(text.within("DESCRIBE (\n", "\n)"), sql)
+    byte = len(sent.text.sql[: sent.text.sql.rindex(found)].encode()) + 1
     code, words = told(
-        "Code: 62. DB::Exception: Syntax error: failed at position 23 (FROM) (line 3, col 7): FROM x. "
+        f"Code: 62. DB::Exception: Syntax error: failed at position {byte} ({found}) (line 3, col 7): {found}\n). "
         "(SYNTAX_ERROR) (version 26.9.2.1 (official build))"
     )
-    found = failure(code, words, prefix_lines=1).failure
-    assert found.reason is Reason.SYNTAX_ERROR
-    assert found.position == Position(2, 7)
-    assert found.message == "Syntax error: failed (FROM): FROM x. (SYNTAX_ERROR)"
+    failed = failure(code, words, sent=sent).failure
+    assert failed.reason is Reason.SYNTAX_ERROR
+    assert failed.position == Position(*place)
+    if found != ")":
+        assert failed.message == f"Syntax error: failed ({found}): {found}. (SYNTAX_ERROR)"
 
 
 @pytest.mark.parametrize(

@@ -1,77 +1,137 @@
-"""What a ClickHouse engine runs: one query that reads, without clauses that choose settings or the format."""
+"""What a ClickHouse engine runs: one query that reads, without clauses that choose settings or the format.
 
-from collections.abc import Sequence
+The server refuses writes itself (`readonly`), and knows its grammar; here is what can be told from tokens.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
 from typing import Final
-
-from sqlglot import Dialect, TokenType, exp
 
 from queryengine.codec.values import BoundParameter
 from queryengine.domain.errors import Reason, error
+from queryengine.engines.clickhouse.guard import check_names_in
 from queryengine.engines.clickhouse.parameters import Encoded, encode, type_of
 from queryengine.engines.clickhouse.times import Calendar
-from queryengine.engines.parameters import check_names
-from queryengine.engines.sqlcheck import CheckedQuery, check_text
+from queryengine.engines.lexicons import CLICKHOUSE
+from queryengine.engines.lexing import Kind, Token
+from queryengine.engines.parameters import check_names, name_of
+from queryengine.engines.placeholders import of_one_kind
+from queryengine.engines.reading import READING, Placeholder, Query, not_allowed
+from queryengine.engines.sqltemplate import Template, Text
 
-_DIALECT: Final = "clickhouse"
-_CLAUSES: Final = ("settings", "format")
+_BEGINS: Final = READING | {"FROM"}
+_NO_SETTINGS: Final = frozenset(
+    {"AND", "AS", "ASC", "DESC", "EXCEPT", "FROM", "GROUP", "HAVING", "INTERSECT", "IS", "JOIN", "OR", "ORDER"}
+    | {"PREWHERE", "QUALIFY", "UNION", "WHERE", "WINDOW"}
+)
+"""Behind a column or a table that is called `settings`."""
+_NAMES: Final = frozenset({"AND", "AS", "BY", "DISTINCT", "FROM", "JOIN", "NOT", "ON", "OR", "SELECT", "WHERE"})
+"""Words behind which a name stands, also one that is otherwise a clause."""
+
+
+@dataclass(frozen=True, slots=True)
+class CheckedQuery:
+    query: Query
+    template: Template
+    """Its text, cut at the placeholders."""
+    types: Mapping[str, str]
+    """What a named placeholder says of its type, by name."""
 
 
 def check(sql: str) -> CheckedQuery:
-    """Raises SYNTAX_ERROR with position, NOT_ONE_STATEMENT, STATEMENT_NOT_ALLOWED, STATEMENT_TOO_COMPLEX."""
-    query = check_text(sql, _DIALECT)
-    for node in query.statement.find_all(exp.Query):
-        for clause in _CLAUSES:
-            if node.args.get(clause):
-                word = clause.upper()
-                message = f"the clause {word} is not allowed; settings are given beside a statement"
-                raise error(Reason.STATEMENT_NOT_ALLOWED, message, statement_type=word)
-    return query
+    """Raises SYNTAX_ERROR with position, NOT_ONE_STATEMENT, STATEMENT_NOT_ALLOWED, PARAMETER_MISMATCH."""
+    query = Query.read(sql, CLICKHOUSE, _BEGINS)
+    _check_clauses(query)
+    named, types = _named(query)
+    placeholders = of_one_kind(named, _positional(query))
+    return CheckedQuery(query, Template.of(query, placeholders), types)
 
 
-def without_semicolon(sql: str) -> str:
-    """The text of one statement up to its semicolon, so that it can stand in parentheses."""
-    tokens = Dialect.get_or_raise(_DIALECT).tokenize(sql)
-    while tokens and tokens[-1].token_type == TokenType.SEMICOLON:
-        sql = sql[: tokens.pop().start]
-    return sql
-
-
-def with_named(sql: str, query: CheckedQuery, placeholders: Sequence[str]) -> str:
-    """The text with these in place of its question marks, of which it has as many.
-
-    Raises UNSUPPORTED when a question mark may also be the operator.
-    """
-    marks = [
-        token.start
-        for token in Dialect.get_or_raise(_DIALECT).tokenize(sql)
-        if token.token_type == TokenType.PLACEHOLDER
-    ]
-    if len(marks) != len(query.placeholders):
-        message = "a statement with positional parameters cannot have the operator ? :; write if(…) instead"
-        raise error(Reason.UNSUPPORTED, message, feature="positional_parameters")
-    for start, placeholder in reversed(list(zip(marks, placeholders, strict=True))):
-        sql = sql[:start] + placeholder + sql[start + 1 :]
-    return sql
-
-
-def prepared(sql: str, parameters: Sequence[BoundParameter], calendar: Calendar) -> tuple[str, dict[str, Encoded]]:
+def prepared(sql: str, parameters: Sequence[BoundParameter], calendar: Calendar) -> tuple[Text, dict[str, Encoded]]:
     """The text as it is sent, and the values of its placeholders.
 
-    Raises as `check` does, and PARAMETER_MISMATCH.
+    Raises as `check` does, STATEMENT_NOT_ALLOWED for a name that is refused, and PARAMETER_MISMATCH.
     """
-    query = check(sql)
-    check_names(parameters, query.placeholders)
-    sql = without_semicolon(sql)
-    types = {
-        str(node.this): node.text("kind") or node.args["kind"].sql(_DIALECT)
-        for node in query.statement.find_all(exp.Placeholder)
-        if node.this and node.args.get("kind")
-    }
-    if parameters and not parameters[0].name:
-        types = {f"p{number}": type_of(str(number), each) for number, each in enumerate(parameters, 1)}
-        sql = with_named(sql, query, [f"{{{name}:{kind}}}" for name, kind in types.items()])
-        return sql, {
-            f"p{number}": encode(str(number), each, types[f"p{number}"], calendar)
-            for number, each in enumerate(parameters, 1)
-        }
-    return sql, {each.name: encode(each.name, each, types.get(each.name, "String"), calendar) for each in parameters}
+    checked = check(sql)
+    check_names(parameters, set(checked.template.names))
+    identifiers = {each.name: each.value for each in parameters if checked.types.get(each.name) == "Identifier"}
+    check_names_in(checked.query, identifiers)
+    placeholders, values = {}, {}
+    for number, each in enumerate(parameters, 1):
+        name = name_of(each, number)
+        kind = checked.types[name] if each.name else type_of(name, each)
+        sent = each.name or f"p{number}"
+        placeholders[name] = f"{{{sent}:{kind}}}"
+        values[sent] = encode(name, each, kind, calendar)
+    return checked.template.filled(placeholders), values
+
+
+def _check_clauses(query: Query) -> None:
+    tokens = query.tokens
+    for number, (former, token) in enumerate(pairwise(tokens), 1):
+        word = token.text.upper() if token.kind is Kind.WORD else ""
+        following = tokens[number + 1] if number + 1 < len(tokens) else None
+        if word == "SETTINGS" and following is not None and not _is_name(former) and _is_setting(tokens[number + 1 :]):
+            message = "the clause SETTINGS is not allowed; settings are given beside a statement"
+            raise error(Reason.STATEMENT_NOT_ALLOWED, message, statement_type="SETTINGS")
+        if word == "FORMAT" and number == len(tokens) - 2 and not _is_name(former) and _is_word(following):
+            message = "the clause FORMAT is not allowed; rows come as the service sends them"
+            raise error(Reason.STATEMENT_NOT_ALLOWED, message, statement_type="FORMAT")
+        if word == "INTO" and following is not None and following.is_word("OUTFILE"):
+            raise not_allowed(query.sql, token, "INTO OUTFILE")
+
+
+def _is_name(former: Token) -> bool:
+    """Whether a name is due behind this token."""
+    if former.kind is Kind.WORD:
+        return former.text.upper() in _NAMES
+    return former.kind is Kind.SIGN and former.text not in {")", "]", "}", "*"}
+
+
+def _is_word(token: Token | None) -> bool:
+    return token is not None and token.kind is Kind.WORD and token.text.upper() not in {"ASC", "DESC"}
+
+
+def _is_setting(tokens: Sequence[Token]) -> bool:
+    """Whether what follows SETTINGS is a setting: a name and its value, or a name alone."""
+    name = tokens[0]
+    if len(tokens) > 1 and tokens[1].text in {"=", "."}:
+        return True
+    return name.kind is Kind.QUOTED or (name.kind is Kind.WORD and name.text.upper() not in _NO_SETTINGS)
+
+
+def _named(query: Query) -> tuple[list[Placeholder], dict[str, str]]:
+    """Placeholders of the form `{name:Type}`, and the types by name."""
+    found: list[Placeholder] = []
+    types: dict[str, str] = {}
+    tokens, number = query.tokens, 0
+    while number < len(tokens) - 3:
+        start, name, colon = tokens[number : number + 3]
+        number += 1
+        if start.text != "{" or name.kind is not Kind.WORD or colon.text != ":":
+            continue
+        end = next(index for index in range(number, len(tokens)) if tokens[index].is_sign("}"))
+        kind = query.sql[colon.end : tokens[end].start].strip()
+        if types.setdefault(name.text, kind) != kind:
+            message = f"parameter {name.text}: it has the type {types[name.text]} in one place and {kind} in another"
+            raise error(Reason.PARAMETER_MISMATCH, message, parameter=name.text)
+        found.append(Placeholder(name.text, start.start, tokens[end].end))
+        number = end + 1
+    return found, types
+
+
+def _positional(query: Query) -> list[Placeholder]:
+    """Question marks, but for those of the operator `a ? b : c`.
+
+    Raises UNSUPPORTED when a statement has both, as tokens do not tell which is which.
+    """
+    marks = [token for token in query.tokens if token.is_sign("?")]
+    named = sum(each.is_sign("{") for each in query.tokens)
+    colons = sum(each.is_sign(":") for each in query.tokens) - named
+    if marks and len(marks) == colons:
+        return []
+    if marks and colons > 0:
+        message = "a statement with positional parameters cannot have the operator ? :; write if(…) instead"
+        raise error(Reason.UNSUPPORTED, message, feature="positional_parameters")
+    return [Placeholder(str(number), token.start, token.end) for number, token in enumerate(marks, 1)]

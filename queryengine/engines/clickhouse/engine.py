@@ -20,7 +20,8 @@ from queryengine.engines.base import Engine, EngineTraits, Execution, Progress, 
 from queryengine.engines.clickhouse.check import check, prepared
 from queryengine.engines.clickhouse.columns import Convert, plan
 from queryengine.engines.clickhouse.control import Control, Counted, Monitor
-from queryengine.engines.clickhouse.errors import PREFIX_LINES, translated
+from queryengine.engines.clickhouse.errors import Sent, translated
+from queryengine.engines.clickhouse.guard import check_schema
 from queryengine.engines.clickhouse.options import CONTROL_SECONDS, ClickHouseOptions
 from queryengine.engines.clickhouse.parameters import Encoded
 from queryengine.engines.clickhouse.settings import (
@@ -34,6 +35,7 @@ from queryengine.engines.clickhouse.times import Calendar, holds_all_years
 from queryengine.engines.clickhouse.types import parse
 from queryengine.engines.executions import OpenExecutions
 from queryengine.engines.interrupting import Interruptible
+from queryengine.engines.sqltemplate import Text
 
 
 class ClickHouseEngine(Engine):
@@ -111,19 +113,22 @@ class ClickHouseExecution(Execution):
         self._converts: list[Convert | None] = []
         self._progress = Progress()
         self._lost: QueryEngineError | None = None
+        self._sent: Sent | None = None
+        """What the server has now, for the places that it reports."""
         self._is_sent = False
         """Something of it may run on the server."""
 
     def start(self) -> pa.Schema:
-        with self._translated(prefix_lines=PREFIX_LINES), self._calls.call():
-            sql, parameters, settings = self._prepare()
+        with self._translated(), self._calls.call():
+            text, parameters, settings = self._prepare()
             self._is_sent = True
-            names, types = self._ask_columns(sql, parameters, settings)
+            names, types = self._ask_columns(text, parameters, settings)
         with self._translated(), self._calls.call():
             self._progress = Progress(fraction=0.0, engine_query_id=self._query_id)
             self._engine.monitor.watch(self._query_id, self._count, self._lose)
+            self._sent = Sent(text, self._statement.sql)
             response = self._engine.client.raw_stream(
-                sql,
+                text.sql,
                 parameters=parameters,
                 settings={**settings, **block_settings([parse(kind) for kind in types]), "query_id": self._query_id},
                 fmt="ArrowStream",
@@ -191,13 +196,11 @@ class ClickHouseExecution(Execution):
                 raise
 
     @contextmanager
-    def _translated(self, *, prefix_lines: int = 0) -> Iterator[None]:
+    def _translated(self) -> Iterator[None]:
         try:
             yield
         except Exception as cause:
-            found = translated(
-                cause, self._engine.options.address, self._statement.parameters, prefix_lines=prefix_lines
-            )
+            found = translated(cause, self._engine.options.address, self._statement.parameters, self._sent)
             if found.failure.reason is Reason.ENGINE_UNAVAILABLE:
                 self._lost = self._lost or found
             elif isinstance(cause, Error) and cause.code is not None:
@@ -209,23 +212,26 @@ class ClickHouseExecution(Execution):
                 raise
             raise found from cause
 
-    def _prepare(self) -> tuple[str, dict[str, Encoded], dict[str, str]]:
+    def _prepare(self) -> tuple[Text, dict[str, Encoded], dict[str, str]]:
         """Text, parameters and settings as they are sent."""
         statement, engine = self._statement, self._engine
         if statement.catalog:
             message = "ClickHouse has no catalogs; a schema is one of its databases"
             raise error(Reason.UNSUPPORTED, message, feature="catalog")
+        check_schema(statement.schema)
         chosen = statement_settings(statement, engine.settings, engine.client.server_settings)
         calendar = engine.calendar(chosen.get("session_timezone", ""))
-        sql, parameters = prepared(statement.sql, statement.parameters, calendar)
+        text, parameters = prepared(statement.sql, statement.parameters, calendar)
         database = {"database": statement.schema} if statement.schema else {}
-        return sql, parameters, {**engine.settings, **chosen, **database}
+        return text, parameters, {**engine.settings, **chosen, **database}
 
     def _ask_columns(
-        self, sql: str, parameters: dict[str, Encoded], settings: dict[str, str]
+        self, text: Text, parameters: dict[str, Encoded], settings: dict[str, str]
     ) -> tuple[list[str], list[str]]:
+        described = text.within("DESCRIBE (\n", "\n)")
+        self._sent = Sent(described, self._statement.sql)
         answer = self._engine.client.raw_query(
-            f"DESCRIBE (\n{sql}\n)",
+            described.sql,
             parameters=parameters,
             settings={**settings, "query_id": self._query_ids[1]},
             fmt="JSONCompactEachRow",

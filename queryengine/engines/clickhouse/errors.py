@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Sequence
+from dataclasses import dataclass
 from http.client import HTTPException
 from typing import Final
 
@@ -13,9 +14,8 @@ from queryengine.codec.values import BoundParameter
 from queryengine.domain.errors import Position, QueryEngineError, Reason, error
 from queryengine.engines.clickhouse.error_codes import CODES
 from queryengine.engines.interrupting import cancelled
-
-PREFIX_LINES: Final = 1
-"""Lines before a statement's text when its columns are asked for."""
+from queryengine.engines.sqltemplate import Text
+from queryengine.engines.sqltext import position_of_character
 
 CREDENTIALS: Final = frozenset({192, 193, 194, 516, 720, 767})
 """Unknown user, wrong or missing password, authentication failed, user expired, second factor required."""
@@ -30,6 +30,25 @@ _LINE: Final = re.compile(r" ?\(line (\d+), col (\d+)\)")
 _PARAMETER: Final = re.compile(r"for query parameter '([^']*)'|Substitution `([^`]*)` is not set")
 
 
+@dataclass(frozen=True, slots=True)
+class Sent:
+    """What the server has of a statement, for the places that it reports: bytes of that text, counted from 1."""
+
+    text: Text
+    sql: str
+    """As its user wrote it."""
+
+    def position(self, byte: int) -> Position | None:
+        """None for a place that is not the user's."""
+        return self.text.position(self.sql, len(self.text.sql.encode()[: byte - 1].decode(errors="ignore")))
+
+    @property
+    def end(self) -> Position:
+        """Behind the last character of the statement."""
+        last = max(piece.origin + len(piece.text) for piece in self.text.pieces if piece.origin is not None)
+        return position_of_character(self.sql, last)
+
+
 def told(text: str) -> tuple[int | None, str]:
     """Code and words of the server in a text; no code when it holds none."""
     match = _TOLD.search(text)
@@ -40,19 +59,16 @@ def told(text: str) -> tuple[int | None, str]:
 
 
 def translated(
-    cause: BaseException, address: str, parameters: Sequence[BoundParameter] = (), *, prefix_lines: int = 0
+    cause: BaseException, address: str, parameters: Sequence[BoundParameter] = (), sent: Sent | None = None
 ) -> QueryEngineError:
-    """The failure for anything that the driver or the stream of a result raised.
-
-    `prefix_lines` is how many lines stood before the text when the server read it.
-    """
+    """The failure for anything that the driver or the stream of a result raised."""
     match cause:
         case QueryEngineError():
             return cause
         case MemoryError():
             return error(Reason.OUT_OF_MEMORY, "the query needs more memory than its worker may use")
         case Error(code=int()):
-            return failure(cause.code, told(str(cause))[1], parameters, prefix_lines=prefix_lines)
+            return failure(cause.code, told(str(cause))[1], parameters, sent)
         case _:
             pass
     route = _route(cause)
@@ -64,7 +80,7 @@ def translated(
 
 
 def failure(
-    code: int | None, words: str, parameters: Sequence[BoundParameter] = (), *, prefix_lines: int = 0
+    code: int | None, words: str, parameters: Sequence[BoundParameter] = (), sent: Sent | None = None
 ) -> QueryEngineError:
     """The failure for an error of the server by its code and words."""
     reason = _reason(code)
@@ -72,7 +88,7 @@ def failure(
         return cancelled()
     if reason is Reason.PARAMETER_MISMATCH or (parameters and _PARAMETER.search(words)):
         return _mismatch(words)
-    words, position = _placed(words, prefix_lines)
+    words, position = _placed(words, sent)
     if parameters:
         words = _without_values(words, parameters)
     if code in CREDENTIALS:
@@ -97,16 +113,16 @@ def _mismatch(words: str) -> QueryEngineError:
     return error(Reason.PARAMETER_MISMATCH, message, parameter=name)
 
 
-def _placed(words: str, prefix_lines: int) -> tuple[str, Position | None]:
-    """The words without the place in the text that was sent, and the place in the one that the user wrote."""
-    found = _LINE.search(words)
-    if found is not None:
-        line, column = int(found.group(1)), int(found.group(2))
-    elif _PLACE.search(words):
-        return _PLACE.sub("failed", words), None
-    else:
+def _placed(words: str, sent: Sent | None) -> tuple[str, Position | None]:
+    """The words without places in the text that was sent, and the place in the one that the user wrote."""
+    found = _PLACE.search(words)
+    words = _PLACE.sub("failed", _LINE.sub("", words))
+    if found is None or sent is None:
         return words, None
-    return _PLACE.sub("failed", _LINE.sub("", words)), Position(max(1, line - prefix_lines), column)
+    # Behind the statement stands a bracket of ours: there it ends too early.
+    return words.replace("()): )", "(end of query)", 1).replace("\n)", "", 1), sent.position(
+        int(found.group(1))
+    ) or sent.end
 
 
 def _without_values(words: str, parameters: Sequence[BoundParameter]) -> str:
