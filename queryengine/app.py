@@ -15,6 +15,7 @@ from queryengine.configured import (
     MESSAGE_BYTES_MAX,
     checks,
     engine_config,
+    record_limits,
     request_limits,
     result_limits,
     sandboxes,
@@ -30,7 +31,7 @@ from queryengine.core.indexes import Indexes
 from queryengine.core.janitor import Janitor
 from queryengine.core.live import LiveQuery, Stop
 from queryengine.core.queries import Queries
-from queryengine.core.quota import SpoolMeter
+from queryengine.core.quota import RecordQuota, SpoolMeter
 from queryengine.core.registry import Registry
 from queryengine.core.runner import Runner
 from queryengine.core.schemas import Schemas
@@ -103,7 +104,7 @@ class Service:
         except OSError as cause:
             message = f"state.directory: its folder {settings.state.spool} cannot be made: {cause.strerror}"
             raise StoreUnusable(message) from cause
-        self._meter = SpoolMeter(self._spool, spool_limits(settings))
+        self._measure(store)
         self._registry = Registry(store, self._metrics)
         estimates = Estimates(await store.execution_times())
         self._dispatcher = Dispatcher(
@@ -141,6 +142,7 @@ class Service:
             runner=self._runner,
             checks=self._checks,
             meter=self._meter,
+            records=self._records,
             clock=clock,
             metrics=self._metrics,
             spawn=self._spawn,
@@ -151,6 +153,7 @@ class Service:
             store=store,
             spool=self._spool,
             meter=self._meter,
+            records=self._records,
             registry=self._registry,
             queries=self._queries,
             clock=clock,
@@ -161,6 +164,13 @@ class Service:
             keep_records_us=int(settings.records.keep_seconds * 1e6),
         )
         return configs
+
+    def _measure(self, store: Store) -> None:
+        """Make what knows how much room records and results take."""
+        quota = self._records = RecordQuota(store.usage, record_limits(self.settings))
+        self._meter = SpoolMeter(
+            self._spool, spool_limits(self.settings), lambda: store.file_bytes() + quota.pending_bytes
+        )
 
     async def _begin(self, configs: dict[str, EngineConfig]) -> None:
         """Start the workers, take up what a former process left, listen."""

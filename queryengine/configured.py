@@ -5,7 +5,7 @@ from typing import Any, Final
 
 from queryengine.api.requests import RequestLimits
 from queryengine.core.checks import Checks
-from queryengine.core.quota import SpoolLimits
+from queryengine.core.quota import RecordLimits, SpoolLimits
 from queryengine.core.streaming import StreamLimits
 from queryengine.domain.query import QuerySpec
 from queryengine.results.writer import ResultLimits
@@ -58,6 +58,11 @@ def spool_limits(settings: Settings) -> SpoolLimits:
         refuse_mark=results.refuse_mark_percent / 100,
         fail_mark=results.fail_mark_percent / 100,
     )
+
+
+def record_limits(settings: Settings) -> RecordLimits:
+    records = settings.records
+    return RecordLimits(tenant_bytes_max=records.tenant_bytes_max, bytes_max=records.bytes_max)
 
 
 def result_limits(settings: Settings, spec: QuerySpec) -> ResultLimits:

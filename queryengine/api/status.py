@@ -18,7 +18,13 @@ writes each byte beyond ASCII as three, and once in the details.
 STATUS_CODES: Final = {code.value[0]: code for code in grpc.StatusCode}
 
 _QUOTAS: Final = frozenset(
-    {Reason.TENANT_QUEUE_FULL, Reason.TENANT_STREAM_LIMIT, Reason.TENANT_BUSY, Reason.SPOOL_FULL}
+    {
+        Reason.TENANT_QUEUE_FULL,
+        Reason.TENANT_STREAM_LIMIT,
+        Reason.TENANT_BUSY,
+        Reason.SPOOL_FULL,
+        Reason.RECORDS_FULL,
+    }
 )
 
 

@@ -101,7 +101,14 @@ CLASSES: Final[Mapping[str, type[QueryEngineClientError]]] = {
         ResultUnavailable,
     ),
     **dict.fromkeys(
-        (Reason.TENANT_QUEUE_FULL, Reason.TENANT_STREAM_LIMIT, Reason.TENANT_BUSY, Reason.SPOOL_FULL), LimitReached
+        (
+            Reason.TENANT_QUEUE_FULL,
+            Reason.TENANT_STREAM_LIMIT,
+            Reason.TENANT_BUSY,
+            Reason.SPOOL_FULL,
+            Reason.RECORDS_FULL,
+        ),
+        LimitReached,
     ),
     **dict.fromkeys((Reason.SERVER_DRAINING, Reason.STORE_UNAVAILABLE, Reason.SANDBOX_UNAVAILABLE), ServiceUnavailable),
 }

@@ -12,7 +12,7 @@ from typing import Final, TypeVar
 
 from queryengine.core.live import LiveQuery, Stop, cancelled
 from queryengine.core.queries import Queries
-from queryengine.core.quota import SpoolMeter
+from queryengine.core.quota import RecordQuota, SpoolMeter
 from queryengine.core.registry import Registry
 from queryengine.domain.clock import Clock
 from queryengine.domain.errors import Failure, QueryEngineError, Reason
@@ -34,6 +34,9 @@ LOOK_SECONDS: Final = 0.5
 STRAY_US: Final = 3600 * 1_000_000
 """Age at which a folder that no record names is removed; younger ones may belong to a Submit under way."""
 
+REMEMBERED_US: Final = 3600 * 1_000_000
+"""For so long the id of an ended query is not forgotten, however little room there is: its Submit may be repeated."""
+
 
 class Janitor:
     """Recovery once at start, then sweeps."""
@@ -44,6 +47,7 @@ class Janitor:
         store: Store,
         spool: Spool,
         meter: SpoolMeter,
+        records: RecordQuota,
         registry: Registry,
         queries: Queries,
         clock: Clock,
@@ -56,6 +60,7 @@ class Janitor:
         self._store = store
         self._spool = spool
         self._meter = meter
+        self._records = records
         self._registry = registry
         self._queries = queries
         self._clock = clock
@@ -122,6 +127,18 @@ class Janitor:
                 await self._expire(query)
         await self._remove_strays(now_us - STRAY_US)
         while await self._store.delete_ended_before(now_us - self._keep_records_us, BATCH) == BATCH:
+            continue
+        await self._forget_early(now_us - REMEMBERED_US)
+        while await self._store.give_back_pages():
+            continue
+
+    async def _forget_early(self, ended_before_us: int) -> None:
+        """Forget the oldest ended queries of those who keep too many records."""
+        for tenant in self._records.tenants_to_shorten():
+            while self._records.must_shorten(tenant):
+                if not await self._store.delete_oldest_of(tenant, ended_before_us, BATCH):
+                    break
+        while self._records.must_shorten() and await self._store.delete_ended_before(ended_before_us, BATCH):
             continue
 
     async def remove_result(self, query: Query) -> None:

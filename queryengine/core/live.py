@@ -90,7 +90,7 @@ class LiveQuery:
 
     def __init__(self, query: Query, ended: Callable[[Query], None] = lambda _: None) -> None:
         """`ended` is called once, when the query reaches its final state, before anybody is woken for it."""
-        self.query = query
+        self.query = _kept(query)
         self._ended = ended
         self.version = query.version
         self.progress = Progress()
@@ -152,6 +152,12 @@ class LiveQuery:
             self.place = place
             self._changed()
 
+    def forget_parameters(self, *, larger_than: int = 0) -> None:
+        """Leave the parameters to the store, until a run needs them."""
+        spec = self.query.spec
+        if spec.parameters and len(spec.parameters) > larger_than:
+            self.query = self.query.but(spec=spec.without_parameters())
+
     def pages_arrived(self) -> None:
         """Wake readers without a new version: pages are seen in the index."""
         self.pulse.beat()
@@ -209,10 +215,18 @@ class LiveQuery:
 
     def _adopt(self, query: Query) -> None:
         ends = query.is_final and not self.is_final
-        self.query = query
+        self.query = _kept(query)
         if ends:
             self._ended(query)
 
     def _changed(self, version: int | None = None) -> None:
         self.version = max(self.version + 1, version or 0)
         self.pulse.beat()
+
+
+def _kept(query: Query) -> Query:
+    """What stays in memory of a query: once it has ended, only what is still asked for."""
+    if not query.is_final:
+        return query
+    spec = query.spec.for_reference()
+    return query if spec is query.spec else query.but(spec=spec)

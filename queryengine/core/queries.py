@@ -11,7 +11,7 @@ from typing import Any, Final
 from queryengine.core.checks import Checks
 from queryengine.core.dispatcher import Dispatcher, WaitingPlace
 from queryengine.core.live import Key, LiveQuery, Stop, cancelled
-from queryengine.core.quota import SpoolMeter
+from queryengine.core.quota import RecordQuota, SpoolMeter
 from queryengine.core.registry import Registry
 from queryengine.core.runner import Runner
 from queryengine.domain.clock import Clock
@@ -25,6 +25,8 @@ from queryengine.workers.pool import Slot
 
 logger = logging.getLogger(__name__)
 
+PARAMETERS_KEPT_BYTES: Final = 16 << 10
+"""Of a query that waits, in memory; larger ones are read from the store when it runs."""
 EXTEND_MAX_US: Final = 7 * 24 * 3600 * 1_000_000
 
 
@@ -49,6 +51,7 @@ class Queries:
         runner: Runner,
         checks: Checks,
         meter: SpoolMeter,
+        records: RecordQuota,
         clock: Clock,
         metrics: Metrics,
         spawn: Callable[[Coroutine[Any, Any, None], str], asyncio.Task[None]],
@@ -61,6 +64,7 @@ class Queries:
         self._runner = runner
         self._checks = checks
         self._meter = meter
+        self._records = records
         self._clock = clock
         self._metrics = metrics
         self._spawn = spawn
@@ -73,8 +77,8 @@ class Queries:
     async def submit(self, tenant: str, subject: str, query_id: str, spec: QuerySpec) -> tuple[LiveQuery, bool]:
         """The query, durable, and whether it was there before. Safe to repeat and to leave at any moment.
 
-        Raises QUERY_ID_REUSED, SPOOL_FULL, TENANT_QUEUE_FULL, SERVER_DRAINING, what Engine.check raises, and
-        STORE_UNAVAILABLE when nothing could be written.
+        Raises QUERY_ID_REUSED, SPOOL_FULL, RECORDS_FULL, TENANT_QUEUE_FULL, SERVER_DRAINING, what Engine.check raises,
+        and STORE_UNAVAILABLE when nothing could be written.
         """
         query_id = query_id or str(uuid.uuid4())
         key = (tenant, query_id)
@@ -214,7 +218,8 @@ class Queries:
             if stored is not None:
                 return _same(self._registry.add(stored), spec), True
         try:
-            return await self._accept_new(tenant, subject, query_id, spec)
+            with self._records.reserved(tenant, spec.record_bytes()):
+                return await self._accept_new(tenant, subject, query_id, spec)
         except QueryEngineError as refusal:
             if refusal.failure.reason in (Reason.QUERY_ID_REUSED, Reason.STORE_UNAVAILABLE):
                 raise
@@ -229,7 +234,7 @@ class Queries:
             message = "the server is shutting down; send this to another one, or again in a moment"
             raise error(Reason.SERVER_DRAINING, message, retry_after_seconds=1.0)
         self._meter.admit(tenant)
-        await self._checks.check(tenant, spec.engine, spec.sql, size_bytes=len(spec.sql) + len(spec.parameters))
+        await self._checks.check(tenant, spec.engine, spec.sql, size_bytes=len(spec.sql) + len(spec.parameters or b""))
         query = Query(
             tenant=tenant,
             subject=subject,
@@ -238,6 +243,7 @@ class Queries:
             fingerprint=spec.fingerprint(),
             query_hash=spec.query_hash(),
             submit_us=self._clock.now_us(),
+            record_bytes=spec.record_bytes(),
         )
         place = self._dispatcher.reserve(tenant, spec.engine)
         if isinstance(place, Slot):
@@ -280,6 +286,7 @@ class Queries:
             self._dispatcher.give_back(query.tenant, place)
             raise
         live = self._registry.add(stored)
+        live.forget_parameters(larger_than=PARAMETERS_KEPT_BYTES)
         if is_old:
             self._dispatcher.give_back(query.tenant, place)
         else:

@@ -1,12 +1,18 @@
-"""Room in the spool: who uses how much, and when that is too much."""
+"""Room for results and for records: who uses how much, and when that is too much."""
 
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Final
 
 from queryengine.domain.errors import QueryEngineError, Reason, error
 from queryengine.results.spool import Spool, tenant_hash
+from queryengine.store.usage import Usage
 
 RETRY_SECONDS: Final = 30.0
+EARLY_PART: Final = 0.8
+"""Of a bound on records, from which on the oldest are forgotten early."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,8 +32,10 @@ class SpoolMeter:
     ones.
     """
 
-    def __init__(self, spool: Spool, limits: SpoolLimits) -> None:
+    def __init__(self, spool: Spool, limits: SpoolLimits, records_bytes: Callable[[], int]) -> None:
+        """`records_bytes`: what the record of queries takes on the disk, which is the same by default."""
         self._spool = spool
+        self._records_bytes = records_bytes
         self._limits = limits
         self._by_folder: dict[str, int] = {}
         self._total = 0
@@ -51,15 +59,19 @@ class SpoolMeter:
         self._add(folder, -size)
 
     def fullness(self) -> float:
-        """Part of the room that is used, 0 to 1. Raises STORE_UNAVAILABLE when the disk does not tell."""
+        """Part of the room that is used, 0 to 1: of the disk by results and records, or of spool_bytes_max by results.
+        Raises STORE_UNAVAILABLE when the disk does not say.
+        """
         try:
-            room = self._total + self._spool.free_bytes()
+            used = self._total + self._records_bytes()
+            room = used + self._spool.free_bytes()
         except OSError as cause:
             message = f"the spool cannot be used now: {cause.strerror}"
             raise error(Reason.STORE_UNAVAILABLE, message, retry_after_seconds=RETRY_SECONDS) from cause
+        part = used / room if room > 0 else 1.0
         if self._limits.spool_bytes_max is not None:
-            room = min(room, self._limits.spool_bytes_max)
-        return min(1.0, self._total / room) if room > 0 else 1.0
+            part = max(part, self._total / self._limits.spool_bytes_max)
+        return min(1.0, part)
 
     def admit(self, tenant: str) -> None:
         """Raises SPOOL_FULL when no further query may begin."""
@@ -92,3 +104,60 @@ class SpoolMeter:
             self._by_folder[folder] = left
         else:
             self._by_folder.pop(folder, None)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RecordLimits:
+    """Bounds on the records of queries: of one tenant, and of all."""
+
+    tenant_bytes_max: int
+    bytes_max: int
+
+
+class RecordQuota:
+    """Decides whether a record may be written, and whose old records are to make room."""
+
+    def __init__(self, usage: Usage, limits: RecordLimits) -> None:
+        self._usage = usage
+        self._limits = limits
+        self._pending: Counter[str] = Counter()
+
+    @property
+    def pending_bytes(self) -> int:
+        """Of records that are being written."""
+        return self._pending.total()
+
+    @contextmanager
+    def reserved(self, tenant: str, size: int) -> Iterator[None]:
+        """Around the writing of a record of this size. Raises RECORDS_FULL."""
+        self._admit(tenant, size)
+        self._pending[tenant] += size
+        try:
+            yield
+        finally:
+            self._pending[tenant] -= size
+            if not self._pending[tenant]:
+                del self._pending[tenant]
+
+    def tenants_to_shorten(self) -> list[str]:
+        """Tenants whose oldest records should go before they are full."""
+        return self._usage.above(int(EARLY_PART * self._limits.tenant_bytes_max))
+
+    def must_shorten(self, tenant: str | None = None) -> bool:
+        """Whether a tenant, or all together, should have less."""
+        if tenant is None:
+            return self._usage.total > EARLY_PART * self._limits.bytes_max
+        return self._usage.of(tenant) > EARLY_PART * self._limits.tenant_bytes_max
+
+    def _admit(self, tenant: str, size: int) -> None:
+        limits = self._limits
+        used, everybody = self._usage.of(tenant), self._usage.total
+        if used + self._pending[tenant] + size > limits.tenant_bytes_max:
+            message = (
+                f"the records of this tenant's queries take {used} of {limits.tenant_bytes_max} bytes; "
+                "try again when some have ended, or send smaller parameters"
+            )
+            raise error(Reason.RECORDS_FULL, message, retry_after_seconds=RETRY_SECONDS, limit=limits.tenant_bytes_max)
+        if everybody + self.pending_bytes + size > limits.bytes_max:
+            message = "the records of all queries take as much room as they may; try again later"
+            raise error(Reason.RECORDS_FULL, message, retry_after_seconds=RETRY_SECONDS, limit=limits.bytes_max)

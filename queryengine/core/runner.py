@@ -6,10 +6,10 @@ back, so that a cancel and a completion that race leave exactly one final state.
 
 import asyncio
 import logging
-from collections.abc import Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine
 from concurrent.futures import Executor
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 from queryengine.core.crashes import Crashes
 from queryengine.core.estimates import Estimates
@@ -34,6 +34,7 @@ STORE_RETRY_SECONDS: Final = (0.1, 0.5, 1.0, 2.0, 5.0)
 REPEAT_CANCEL_SECONDS: Final = 0.5
 
 LastEvent = Ended | Failed | Lost
+T = TypeVar("T")
 
 
 class Runner:
@@ -78,26 +79,27 @@ class Runner:
         if live.cancel_wish is not None:
             slot.release()
             return
+        parameters = await self._parameters(live.query)
         fired, query = await self.advance(live.query, Event.CLAIM, self.claim_changes())
         live.take(query)
         if not fired:
             slot.release()
             self._registry.keep(live)
             return
-        await self._settle(live, await self._execute(live, slot))
+        await self._settle(live, await self._execute(live, slot, parameters))
 
     async def run_if_durable(self, live: LiveQuery, slot: Slot, durable: asyncio.Future[tuple[Query, bool]]) -> None:
         """Run a query whose record, RUNNING already, is still being written. When it was not written, because it could
         not be or because its id had a record, what the run left is removed and nobody hears of it.
         """
-        last = await self._execute(live, slot)
+        last = await self._execute(live, slot, live.query.spec.parameters or b"")
         await asyncio.wait([durable])
         if durable.exception() is None and not durable.result()[1]:
             await self._settle(live, last)
         else:
             await self._discard(live)
 
-    async def _execute(self, live: LiveQuery, slot: Slot) -> LastEvent:
+    async def _execute(self, live: LiveQuery, slot: Slot, parameters: bytes) -> LastEvent:
         """Run a query in its slot; returns the worker's last word."""
         spec = live.query.spec
         expected = self._estimates.execution_us(spec.engine, live.query.query_hash)
@@ -105,7 +107,8 @@ class Runner:
             live.expected_end_us = live.query.start_us + expected
         directory = self._spool.directory(*live.key, live.query.attempt)
         live.index = PageIndex(directory, live.query.attempt)
-        run = slot.run(self._order(live, directory))
+        run = slot.run(self._order(live, directory, parameters))
+        live.forget_parameters()
         live.engine_cancel = EngineCancel.NOT_RUNNING
         timeout_ms = spec.execution_timeout_ms
         out_of_time = Stop(_timed_out(timeout_ms), QueryState.FAILED)
@@ -121,7 +124,7 @@ class Runner:
             for each in stopping:
                 each.cancel()
 
-    def _order(self, live: LiveQuery, directory: Path) -> RunOrder:
+    def _order(self, live: LiveQuery, directory: Path, parameters: bytes) -> RunOrder:
         query = live.query
         spec = query.spec
         return RunOrder(
@@ -130,7 +133,7 @@ class Runner:
             tenant=query.tenant,
             subject=query.subject,
             sql=spec.sql,
-            parameters=spec.parameters,
+            parameters=parameters,
             catalog=spec.catalog,
             schema=spec.schema,
             session_settings=dict(spec.session_settings),
@@ -266,15 +269,20 @@ class Runner:
 
     async def advance(self, seen: Query, event: Event, changes: dict[str, Any]) -> tuple[bool, Query]:
         """As Store.advance, repeated until the store takes it: an outcome must not be lost to a full disk."""
-        tries = 0
-        while True:
-            try:
-                may_linger = event is Event.COMPLETE
-                return await self._store.advance(seen, event, changes=changes, may_linger=may_linger)
-            except QueryEngineError as cause:
-                logger.warning("query %s: %s is not written yet: %s", seen.query_id, event, cause)
-                await asyncio.sleep(STORE_RETRY_SECONDS[min(tries, len(STORE_RETRY_SECONDS) - 1)])
-                tries += 1
+        may_linger = event is Event.COMPLETE
+        return await _insisting(
+            lambda: self._store.advance(seen, event, changes=changes, may_linger=may_linger),
+            f"query {seen.query_id}: {event} is not written yet",
+        )
+
+    async def _parameters(self, query: Query) -> bytes:
+        """Those of a query that waits, from the store when they were too large to be kept."""
+        if query.spec.parameters is not None:
+            return query.spec.parameters
+        return await _insisting(
+            lambda: self._store.parameters(query.tenant, query.query_id),
+            f"query {query.query_id}: its parameters cannot be read yet",
+        )
 
     async def _discard(self, live: LiveQuery) -> None:
         """Remove the pages of a run that did not complete."""
@@ -290,6 +298,18 @@ def _engine_cancel(last: LastEvent) -> EngineCancel:
     if isinstance(last, Lost):
         return EngineCancel.KILLED
     return EngineCancel.CONFIRMED if last.confirmed else EngineCancel.SENT
+
+
+async def _insisting(call: Callable[[], Awaitable[T]], message: str) -> T:
+    """What a call of the store returns, repeated while it raises."""
+    tries = 0
+    while True:
+        try:
+            return await call()
+        except QueryEngineError as cause:
+            logger.warning("%s: %s", message, cause)
+            await asyncio.sleep(STORE_RETRY_SECONDS[min(tries, len(STORE_RETRY_SECONDS) - 1)])
+            tries += 1
 
 
 def _timed_out(timeout_ms: int) -> Failure:

@@ -3,7 +3,7 @@
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import Any, Final
 
@@ -11,6 +11,11 @@ from queryengine.domain.errors import Failure
 from queryengine.domain.lifecycle import FINAL, QueryState, ResultState
 
 PREVIEW_CHARACTERS: Final = 200
+SQL_CHARACTERS_KEPT: Final = 4 * PREVIEW_CHARACTERS
+"""Of the SQL that a preview is made from."""
+
+RECORD_BYTES: Final = 1024
+"""What a record takes beside the texts and parameters of its request: facts, keys and indexes."""
 
 VERSION_STEP: Final = 1 << 20
 """Versions that one durable change has room for: progress between two durable changes counts in the low bits, so a
@@ -47,8 +52,9 @@ class QuerySpec:
     engine: str
     engine_type: str
     routing_reason: str
-    parameters: bytes = b""
-    """An encoded ParameterList of the contract; opaque to the server, read inside the worker."""
+    parameters: bytes | None = b""
+    """An encoded ParameterList of the contract; opaque to the server, read inside the worker. None when they are not in
+    memory: the store has them until the query ends."""
     catalog: str = ""
     schema: str = ""
     session_settings: Mapping[str, str] = field(default_factory=dict)
@@ -68,6 +74,8 @@ class QuerySpec:
 
     def fingerprint(self) -> str:
         """Hash of everything that makes this request another request; labels and waiting do not."""
+        if self.parameters is None:
+            raise ValueError("a request without its parameters has no fingerprint")
         parts = [
             self.sql,
             self.parameters.hex(),
@@ -85,13 +93,30 @@ class QuerySpec:
         ]
         return hashlib.sha256(json.dumps(parts).encode()).hexdigest()
 
+    def record_bytes(self) -> int:
+        """About what the record of this request takes in the store while the query runs."""
+        texts = [self.sql, self.catalog, self.schema]
+        for pairs in (self.labels, self.session_settings):
+            texts += [*pairs, *pairs.values()]
+        return RECORD_BYTES + len(self.parameters or b"") + sum(len(text.encode("utf-8", "replace")) for text in texts)
+
+    def without_parameters(self) -> "QuerySpec":
+        """The same request without its parameters in memory."""
+        return replace(self, parameters=None) if self.parameters else self
+
+    def for_reference(self) -> "QuerySpec":
+        """What of a request is asked for once its query has ended: no parameters, and of the SQL the beginning."""
+        if self.parameters or len(self.sql) > SQL_CHARACTERS_KEPT:
+            return replace(self, parameters=None, sql=self.sql[:SQL_CHARACTERS_KEPT])
+        return self
+
     def query_hash(self) -> str:
         """Hash of the SQL with white space folded; equal for queries that differ in white space or parameters only."""
         return hashlib.sha256(" ".join(self.sql.split()).encode()).hexdigest()[:32]
 
     def sql_preview(self) -> str:
         """The first characters of the SQL on one line, for people."""
-        folded = " ".join(self.sql[: PREVIEW_CHARACTERS * 4].split())
+        folded = " ".join(self.sql[:SQL_CHARACTERS_KEPT].split())
         return folded if len(folded) <= PREVIEW_CHARACTERS else folded[: PREVIEW_CHARACTERS - 1] + "…"
 
 
@@ -128,6 +153,8 @@ class Query:
     expire_us: int | None = None
     cancel_us: int | None = None
     cancel_reason: str = ""
+    record_bytes: int = 0
+    """What the record counts for in its tenant's share of the store."""
 
     @property
     def is_final(self) -> bool:

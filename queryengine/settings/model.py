@@ -233,13 +233,20 @@ class StreamSettings(Group):
 
 
 class RecordSettings(Group):
-    """How long the service remembers."""
+    """How long the service remembers queries, and how many."""
 
     keep_seconds: float = Field(
         default=7 * DAY_SECONDS,
         gt=0,
         description="Time an ended query is remembered once its result is gone.",
     )
+    tenant_bytes_max: int = Field(
+        default=GIB,
+        ge=MIB,
+        description="Records of one tenant, about 1.5 KiB for a short query; until a query ends, its parameters count, "
+        "too. From 80 % on, the oldest that ended more than an hour ago are forgotten early; then Submit is refused.",
+    )
+    bytes_max: int = Field(default=8 * GIB, ge=MIB, description="Records of all tenants, with the same consequences.")
 
 
 class LogSettings(Group):

@@ -18,6 +18,9 @@ BUSY_TIMEOUT_MS: Final = 2000
 
 WAL_BYTES_KEPT: Final = 64 << 20
 
+COMPACT_BYTES_MAX: Final = 1 << 30
+"""A file of an earlier version with more in use than this stays as it is: its unused pages are used again."""
+
 
 class StoreUnusable(Exception):  # noqa: N818 - Named for what it says; it ends the start.
     """The file cannot be used as the record of queries. The message names it and says why."""
@@ -62,6 +65,7 @@ class Files:
             self._lock = FileLock(path)
         except OSError as cause:
             raise StoreUnusable(f"{path} cannot be used: {cause}") from cause
+        self._names = (str(path), f"{path}-wal")
         self.reserve = Reserve(path)
         self.writing = _engine(path, pool_size=1)
         sa.event.listen(self.writing, "begin", _begin_immediate)
@@ -69,6 +73,7 @@ class Files:
         sa.event.listen(self.reading, "connect", _read_only)
         try:
             _migrate(self.writing)
+            _compact(self.writing, path)
         except sa.exc.DBAPIError as cause:
             self.close()
             raise StoreUnusable(f"{path} cannot be used: {cause.orig}") from cause
@@ -79,6 +84,14 @@ class Files:
             self.close()
             raise
         self.reserve.take()
+
+    def size_bytes(self) -> int:
+        """Of the database and of its log. Raises OSError."""
+        size = 0
+        for name in self._names:
+            with contextlib.suppress(FileNotFoundError):
+                size += os.stat(name).st_size  # noqa: PTH116 - A Path takes as long as the call.
+        return size
 
     def close(self) -> None:
         """Idempotent."""
@@ -105,6 +118,8 @@ def _configure(connection: Any, _record: object) -> None:
     connection.isolation_level = None
     with contextlib.closing(connection.cursor()) as cursor:
         cursor.execute(f"PRAGMA busy_timeout = {BUSY_TIMEOUT_MS}")
+        # Before anything else is in the file: pages that are not used any more can be given back to the disk.
+        cursor.execute("PRAGMA auto_vacuum = INCREMENTAL")
         cursor.execute("PRAGMA journal_mode = WAL")
         # FULL: an acknowledged write survives the loss of power, at one fdatasync per commit.
         cursor.execute("PRAGMA synchronous = FULL")
@@ -118,6 +133,24 @@ def _read_only(connection: Any, _record: object) -> None:
 
 def _begin_immediate(connection: sa.Connection) -> None:
     connection.exec_driver_sql("BEGIN IMMEDIATE")
+
+
+def _compact(engine: sa.Engine, path: Path) -> None:
+    """Make a file of an earlier version one that can give pages back, if that is little work and the disk has room."""
+    with engine.connect() as connection:
+        cursor = connection.connection.cursor()
+
+        def pragma(name: str) -> int:
+            (value,) = cursor.execute(f"PRAGMA {name}").fetchone()
+            return int(value)
+
+        if pragma("auto_vacuum"):
+            return
+        used_bytes = (pragma("page_count") - pragma("freelist_count")) * pragma("page_size")
+        stats = os.statvfs(path.parent)
+        if used_bytes < COMPACT_BYTES_MAX and 3 * used_bytes < stats.f_bavail * stats.f_frsize:
+            cursor.execute("PRAGMA auto_vacuum = INCREMENTAL")
+            cursor.execute("VACUUM")
 
 
 def _migrate(engine: sa.Engine) -> None:

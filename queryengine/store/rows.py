@@ -21,7 +21,7 @@ ASKED: Final = (
     "query_hash",
     "submit_us",
 )
-"""Columns that Submit writes and nothing changes."""
+"""Columns that Submit writes. Nothing changes them, but for the parameters, which go when the query has ended."""
 
 BECAME: Final = (
     "state",
@@ -44,10 +44,11 @@ BECAME: Final = (
     "cancel_reason",
     "engine_query_id",
     "engine_query_url",
+    "record_bytes",
 )
-"""Columns that tell what became of the query."""
+"""Columns that say what became of the query."""
 
-CHANGEABLE: Final = frozenset(BECAME) - {"state", "version", "attempt"}
+CHANGEABLE: Final = frozenset(BECAME) - {"state", "version", "attempt", "record_bytes"}
 """What a caller may set: the state moves by an event, the attempt by a claim, the version by every change."""
 
 # ASCII only, so that a NUL or a lone surrogate in a message cannot fail a write.
@@ -86,7 +87,9 @@ def to_columns(changes: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def to_query(row: Sequence[Any]) -> Query:
-    """The query in a row of the columns ASKED + BECAME."""
+    """The query in a row of the columns ASKED + BECAME. NULL as parameters means that they were left in the
+    store.
+    """
     tenant, query_id, subject, engine, labels, spec, parameters, fingerprint, query_hash, submit_us = row[:_FIRST_FACT]
     asked = json.loads(spec)
     asked["on_limit"] = LimitAction(asked["on_limit"])
@@ -104,9 +107,7 @@ def to_query(row: Sequence[Any]) -> Query:
 
 
 def with_facts(query: Query, row: Sequence[Any]) -> Query:
-    """The same query with what became of it from a row of the columns BECAME; what was asked cannot have
-    changed.
-    """
+    """The same query with what became of it, from a row of the columns BECAME; the request cannot have changed."""
     return query.but(**_facts(row))
 
 

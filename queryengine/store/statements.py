@@ -10,15 +10,32 @@ from typing import Any, Final
 import sqlalchemy as sa
 from sqlalchemy.dialects import sqlite
 
-from queryengine.domain.lifecycle import TRANSITIONS, Event, QueryState, ResultState, sources
-from queryengine.domain.query import VERSION_STEP
+from queryengine.domain.lifecycle import FINAL, TRANSITIONS, Event, QueryState, ResultState, sources
+from queryengine.domain.query import SQL_CHARACTERS_KEPT, VERSION_STEP
 from queryengine.store.rows import ASKED, BECAME
-from queryengine.store.tables import HAS_ROWS, QUERIES, SERVER
+from queryengine.store.tables import HAS_ROWS, QUERIES, SERVER, USAGE
 
 _Q: Final = QUERIES.c
-_ALL: Final = tuple(_Q[name] for name in ASKED + BECAME)
+_READ: Final[Mapping[str, sa.ColumnElement[Any]]] = {
+    **{name: _Q[name] for name in ASKED + BECAME},
+    # They may be large, so they are read on their own.
+    "parameters": sa.case((sa.func.length(_Q.parameters) == 0, _Q.parameters)),
+}
+_ALL: Final = tuple(_READ.values())
 _FACTS: Final = tuple(_Q[name] for name in BECAME)
 _DIALECT: Final = sqlite.dialect(paramstyle="qmark")
+_LONG_SPEC_BYTES: Final = 4096
+_BRIEF: Final = sa.case(
+    # Of a long text, a listing has the beginning. JSON is taken apart for those alone.
+    (
+        sa.func.length(_Q.spec) > _LONG_SPEC_BYTES,
+        sa.func.json_set(
+            _Q.spec, "$.sql", sa.func.substr(sa.func.json_extract(_Q.spec, "$.sql"), 1, SQL_CHARACTERS_KEPT)
+        ),
+    ),
+    else_=_Q.spec,
+)
+_LISTED: Final = tuple({**_READ, "spec": _BRIEF}.values())
 _NEXT_VERSION: Final = (_Q.version // VERSION_STEP + 1) * VERSION_STEP
 
 _FORGET: Final[Mapping[Event, Mapping[str, Any]]] = {
@@ -64,6 +81,7 @@ def _same_query() -> tuple[sa.ColumnElement[bool], ...]:
 
 INSERT: Final = Prepared(sqlite.insert(QUERIES).on_conflict_do_nothing(), names=ASKED + BECAME)
 GET: Final = Prepared(sa.select(*_ALL).where(*_same_query()))
+PARAMETERS: Final = Prepared(sa.select(_Q.parameters).where(*_same_query()))
 RECOVER: Final = Prepared(sa.update(QUERIES).where(_Q.end_us.is_(None)).values(version=_NEXT_VERSION).returning(*_ALL))
 EXPIRING: Final = Prepared(
     sa.select(*_ALL)
@@ -79,7 +97,8 @@ EXECUTION_TIMES: Final = Prepared(
     .limit(_bind("count"))
 )
 DELETE_ENDED: Final = Prepared(
-    sa.delete(QUERIES).where(
+    sa.delete(QUERIES)
+    .where(
         sa.literal_column("rowid").in_(
             sa.select(sa.literal_column("rowid"))
             .select_from(QUERIES)
@@ -88,7 +107,22 @@ DELETE_ENDED: Final = Prepared(
             .limit(_bind("count"))
         )
     )
+    .returning(_Q.tenant, _Q.record_bytes)
 )
+DELETE_OLDEST_OF: Final = Prepared(
+    sa.delete(QUERIES)
+    .where(
+        sa.literal_column("rowid").in_(
+            sa.select(sa.literal_column("rowid"))
+            .select_from(QUERIES)
+            .where(_Q.tenant == _bind("tenant"), _Q.end_us < _bind("ended_before_us"), sa.text(f"NOT {HAS_ROWS}"))
+            .order_by(_Q.submit_us)
+            .limit(_bind("count"))
+        )
+    )
+    .returning(_Q.tenant, _Q.record_bytes)
+)
+USED: Final = Prepared(sa.select(USAGE.c.tenant, USAGE.c.bytes))
 MOVE_IN: Final = Prepared(
     sqlite.insert(SERVER)
     .values(id=1, owner=_bind("owner"), beats=0)
@@ -101,7 +135,8 @@ BEAT: Final = Prepared(sa.update(SERVER).values(beats=SERVER.c.beats + 1))
 def advance(event: Event, seen: QueryState, names: frozenset[str]) -> Prepared:
     """Compare-and-set for an event, from the state the caller saw and, once it runs, from the attempt it saw.
 
-    Bind key_tenant, key_query_id, key_attempt and the changed columns.
+    Bind key_tenant, key_query_id, key_attempt and the changed columns, and failure_bytes for an event that ends the
+    query: with its end, its parameters go, and it counts for less.
     """
     where = [*_same_query(), _Q.state.in_(sorted(sources(event))), _Q.state == seen]
     if seen is not QueryState.QUEUED:
@@ -113,6 +148,9 @@ def advance(event: Event, seen: QueryState, names: frozenset[str]) -> Prepared:
     values |= {"state": TRANSITIONS[seen, event], "version": _NEXT_VERSION}
     if event is Event.CLAIM:
         values["attempt"] = _Q.attempt + 1
+    if TRANSITIONS[seen, event] in FINAL:
+        left = _Q.record_bytes - sa.func.length(_Q.parameters) + _bind("failure_bytes")
+        values |= {"parameters": b"", "record_bytes": sa.func.max(0, left)}
     return Prepared(sa.update(QUERIES).where(*where).values(values).returning(*_FACTS))
 
 
@@ -148,8 +186,10 @@ def listing(
     before: tuple[int, str] | None,
     limit: int,
 ) -> sa.Select[Any]:
-    """Newest first; `before` is the (submit_us, query_id) of the last one that was seen."""
-    select = sa.select(*_ALL).where(_Q.tenant == tenant)
+    """Newest first, with the beginning of their SQL; `before` is the (submit_us, query_id) of the last one that was
+    seen.
+    """
+    select = sa.select(*_LISTED).where(_Q.tenant == tenant)
     if states := list(states):
         select = select.where(_Q.state.in_(states))
     if engine:

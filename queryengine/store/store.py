@@ -22,10 +22,15 @@ from queryengine.domain.query import Query
 from queryengine.store import statements
 from queryengine.store.files import Files, StoreUnusable
 from queryengine.store.rows import to_columns, to_query, to_row, with_facts
+from queryengine.store.usage import Usage
 from queryengine.store.writer import Writer, unavailable
 
 READ_THREADS: Final = 2
 HEALTHY_SECONDS: Final = 5.0
+VACUUM_PAGES: Final = 500
+"""Given back in one write."""
+UNUSED_PAGES_KEPT: Final = 1024
+"""4 MiB, for what is written next."""
 
 _NO_LABELS: Final[Mapping[str, str]] = MappingProxyType({})
 
@@ -35,8 +40,9 @@ T = TypeVar("T")
 class Store:
     """The record of queries in one SQLite file."""
 
-    def __init__(self, files: Files, readers: ThreadPoolExecutor) -> None:
+    def __init__(self, files: Files, readers: ThreadPoolExecutor, usage: Usage) -> None:
         """Use `open`."""
+        self.usage = usage
         self._files = files
         self._readers = readers
         self._writer = Writer(files.writing, files.reserve)
@@ -52,10 +58,11 @@ class Store:
         loop = asyncio.get_running_loop()
         try:
             files = await loop.run_in_executor(readers, lambda: Files(path, read_connections=READ_THREADS))
+            usage = await loop.run_in_executor(readers, _usage, files)
         except BaseException:
             readers.shutdown(wait=False)
             raise
-        store = cls(files, readers)
+        store = cls(files, readers, usage)
         try:
             await store._writer.write(lambda connection: statements.MOVE_IN.run(connection, {"owner": owner}).rowcount)
         except QueryEngineError as cause:
@@ -87,6 +94,7 @@ class Store:
 
         existing = await self._writer.write(insert)
         if existing is None:
+            self.usage.add(query.tenant, query.record_bytes)
             return query, False
         if existing.fingerprint != query.fingerprint:
             raise error(
@@ -97,7 +105,16 @@ class Store:
         return existing, True
 
     async def get(self, tenant: str, query_id: str) -> Query | None:
+        """The query, without its parameters."""
         return await self._read(lambda connection: _get(connection, tenant, query_id))
+
+    async def parameters(self, tenant: str, query_id: str) -> bytes:
+        """The parameters of a query, which are empty once it has ended. Raises QUERY_NOT_FOUND."""
+        values = {"key_tenant": tenant, "key_query_id": query_id}
+        found = await self._read(lambda connection: statements.PARAMETERS.run(connection, values).scalar_one_or_none())
+        if found is None:
+            raise error(Reason.QUERY_NOT_FOUND, "no such query")
+        return bytes(found)
 
     async def advance(
         self, query: Query, event: Event, *, changes: Mapping[str, Any] | None = None, may_linger: bool = False
@@ -107,7 +124,8 @@ class Store:
         Fires only when the event is legal in `query.state`, the query is still in that state and, once it
         runs, still in `query.attempt`; ORPHAN, moreover, only while no page is published. Returns whether it
         fired, and the query as it is now: being late is a normal answer. CLAIM adds one to the attempt,
-        ORPHAN clears owner and start_us, FAIL and CANCEL make the result NONE. Raises QUERY_NOT_FOUND when
+        ORPHAN clears owner and start_us, FAIL and CANCEL make the result NONE; with the end of a query its parameters
+        go. Raises QUERY_NOT_FOUND when
         there is none, ValueError for a change that is not a plain fact, and IntegrityError when the row would
         contradict itself (such as an end without a time).
 
@@ -118,6 +136,7 @@ class Store:
         if query.state not in sources(event):
             return False, await self._require(query)
         prepared = statements.advance(event, query.state, frozenset(columns))
+        columns["failure_bytes"] = len(columns.get("failure") or "")
         return await self._compare_and_set(prepared, query, columns, may_linger=may_linger)
 
     async def update(
@@ -180,8 +199,29 @@ class Store:
 
         Keeps those with rows on disk, which have a record that says whose they are.
         """
-        values = {"ended_before_us": end_us, "count": limit}
-        return await self._writer.write(lambda connection: statements.DELETE_ENDED.run(connection, values).rowcount)
+        return await self._delete(statements.DELETE_ENDED, {"ended_before_us": end_us, "count": limit})
+
+    async def delete_oldest_of(self, tenant: str, end_us: int, limit: int) -> int:
+        """As delete_ended_before, of one tenant, those first that were submitted first."""
+        values = {"tenant": tenant, "ended_before_us": end_us, "count": limit}
+        return await self._delete(statements.DELETE_OLDEST_OF, values)
+
+    async def _delete(self, prepared: statements.Prepared, values: Mapping[str, Any]) -> int:
+        gone = await self._writer.write(lambda connection: prepared.run(connection, values).all())
+        for row in gone:
+            self.usage.add(row.tenant, -row.record_bytes)
+        return len(gone)
+
+    async def give_back_pages(self) -> bool:
+        """Hand some unused pages of the file back to the disk; False when few are left, which are kept for what comes.
+
+        They go in small steps, between which others write.
+        """
+        return await self._writer.write(_vacuum)
+
+    def file_bytes(self) -> int:
+        """What the files of the database take on the disk. Raises OSError when they cannot be looked at."""
+        return self._files.size_bytes()
 
     async def healthy(self) -> bool:
         """Whether a write became durable within 5 s."""
@@ -225,6 +265,8 @@ class Store:
             return False, _get(connection, query.tenant, query.query_id)
 
         fired, now = await self._writer.write(change, may_linger=may_linger)
+        if fired and now is not None and now.record_bytes != query.record_bytes:
+            self.usage.add(query.tenant, now.record_bytes - query.record_bytes)
         return fired, _found(now)
 
     async def _require(self, query: Query) -> Query:
@@ -243,6 +285,20 @@ class Store:
                 raise unavailable(cause) from cause
 
         return await asyncio.get_running_loop().run_in_executor(self._readers, read)
+
+
+def _usage(files: Files) -> Usage:
+    with files.reading.connect() as connection:
+        return Usage([(row.tenant, row.bytes) for row in statements.USED.run(connection, {})])
+
+
+def _vacuum(connection: sa.Connection) -> bool:
+    unused: int = connection.exec_driver_sql("PRAGMA freelist_count").scalar_one()
+    pages = min(VACUUM_PAGES, unused - UNUSED_PAGES_KEPT)
+    for _ in range(pages):
+        # One at a time: the driver steps through a statement without rows just once.
+        connection.exec_driver_sql("PRAGMA incremental_vacuum(1)")
+    return unused - pages > UNUSED_PAGES_KEPT
 
 
 def _get(connection: sa.Connection, tenant: str, query_id: str) -> Query | None:

@@ -58,6 +58,7 @@ QUERIES: Final = sa.Table(
     sa.Column("cancel_reason", sa.Text, nullable=False),
     sa.Column("engine_query_id", sa.Text, nullable=False, server_default=""),
     sa.Column("engine_query_url", sa.Text, nullable=False, server_default=""),
+    sa.Column("record_bytes", sa.BigInteger, nullable=False, server_default="0"),
     sa.CheckConstraint(_one_of("state", QueryState), name="state_is_known"),
     sa.CheckConstraint(_one_of("result_state", ResultState), name="result_state_is_known"),
     sa.CheckConstraint(f"truncation IS NULL OR {_one_of('truncation', Truncation)}", name="truncation_is_known"),
@@ -89,6 +90,30 @@ QUERIES: Final = sa.Table(
     sa.Index("queries_by_expiry", "expire_us", sqlite_where=sa.text(HAS_ROWS)),
     sa.Index("queries_alive", "submit_us", sqlite_where=sa.text("end_us IS NULL")),
 )
+
+USAGE: Final = sa.Table(
+    "usage",
+    METADATA,
+    # What the records of a tenant count for. Triggers keep it, so that nobody has to add up the queries.
+    sa.Column("tenant", sa.Text, primary_key=True),
+    sa.Column("bytes", sa.BigInteger, nullable=False),
+)
+
+_ADD: Final = (
+    "INSERT INTO usage (tenant, bytes) VALUES (NEW.tenant, NEW.record_bytes)"
+    " ON CONFLICT (tenant) DO UPDATE SET bytes = bytes + excluded.bytes"
+)
+_TAKE: Final = "UPDATE usage SET bytes = bytes - OLD.record_bytes WHERE tenant = OLD.tenant"
+_CHANGE: Final = "UPDATE usage SET bytes = bytes + NEW.record_bytes - OLD.record_bytes WHERE tenant = NEW.tenant"
+_CHANGED: Final = "AFTER UPDATE OF record_bytes ON queries WHEN NEW.record_bytes <> OLD.record_bytes"
+
+
+@sa.event.listens_for(METADATA, "after_create")
+def _create_triggers(_: sa.MetaData, connection: sa.Connection, **_options: object) -> None:
+    connection.exec_driver_sql(f"CREATE TRIGGER usage_grows AFTER INSERT ON queries BEGIN {_ADD}; END")
+    connection.exec_driver_sql(f"CREATE TRIGGER usage_shrinks AFTER DELETE ON queries BEGIN {_TAKE}; END")
+    connection.exec_driver_sql(f"CREATE TRIGGER usage_changes {_CHANGED} BEGIN {_CHANGE}; END")
+
 
 SERVER: Final = sa.Table(
     "server",

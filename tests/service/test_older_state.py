@@ -23,11 +23,11 @@ ENGINES = {"scripted": {"type": "scripted", "workers": 1}}
 SERVED, ECHOED, FELL, RAN, WAITED = (f"00000000-0000-4000-8000-{number:012}" for number in range(1, 6))
 
 
-class ThatDay(SystemClock):
-    """The day on which the state was written."""
+class ThatMinute(SystemClock):
+    """The minute after the state was written."""
 
     def now_us(self) -> int:
-        return int(datetime(2026, 11, 28, 12, tzinfo=UTC).timestamp() * 1e6)
+        return int(datetime(2026, 11, 28, 9, 13, tzinfo=UTC).timestamp() * 1e6)
 
 
 @pytest.fixture
@@ -45,7 +45,7 @@ def folder(state: Path, query_id: str) -> Path:
 async def test_results_are_read_and_unfinished_queries_end(state: Path) -> None:
     first = segment_path(folder(state, SERVED), 0)
     assert first.read_bytes().startswith(MAGIC_1)
-    async with served(state, clock=ThatDay(), engines=ENGINES) as (_, api):
+    async with served(state, clock=ThatMinute(), engines=ENGINES) as (_, api):
         reading = await api.read(SERVED)
         assert len(reading.pages) > 10
         assert reading.table()["n"].to_pylist() == list(range(400))
@@ -69,7 +69,7 @@ async def test_a_result_of_the_old_format_is_that_of_its_record(state: Path) -> 
     """Its segments name no place, so rows and bytes are compared with what the record says of them."""
     shutil.rmtree(folder(state, SERVED))
     shutil.copytree(folder(state, ECHOED), folder(state, ECHOED).parents[1] / SERVED / "1")
-    async with served(state, clock=ThatDay(), engines=ENGINES) as (_, api):
+    async with served(state, clock=ThatMinute(), engines=ENGINES) as (_, api):
         assert (await refused(api.stream(SERVED))).reason == "RESULT_LOST"
         assert (await refused(api.fetch(SERVED, offset=0))).reason == "RESULT_LOST"
         new = await api.script("rows 3", query_id=SERVED.replace("8000", "9000"), wait_timeout=WAIT)
