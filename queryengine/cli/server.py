@@ -42,7 +42,9 @@ def check(config: Annotated[Path, typer.Argument(metavar="FILE", help="Settings,
 
 
 def _check_options(loaded: "Settings") -> None:
-    """The options of each engine, which only its adapter can judge. Raises SettingsError, a line for each mistake."""
+    """The options of each engine and what they name on this machine, which only its adapter can judge. Raises
+    SettingsError, a line for each mistake.
+    """
     from queryengine.domain.errors import QueryEngineError
     from queryengine.engines.registry import engine_class
     from queryengine.settings import SettingsError
@@ -51,7 +53,9 @@ def _check_options(loaded: "Settings") -> None:
     for name, engine in loaded.engines.items():
         key = ("engines", name, "options")
         try:
-            traits = engine_class(engine.type).traits(engine.options)
+            adapter = engine_class(engine.type)
+            traits = adapter.traits(engine.options)
+            mistakes += [f"{loaded.origin(*key)}: engines.{name}: {each}" for each in adapter.problems(engine.options)]
             key = ("engines", name, "slots_per_worker")
             traits.check_slots(engine.slots_per_worker)
         except QueryEngineError as cause:

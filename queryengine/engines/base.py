@@ -6,7 +6,7 @@ here is a test in tests/contract/test_engine_contract.py, which runs over every 
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Any, ClassVar, Final, Self
@@ -173,6 +173,13 @@ class Engine(ABC):
     @abstractmethod
     def traits(cls, options: Mapping[str, Any]) -> EngineTraits:
         """What an engine with these options can do. No I/O. Raises ValueError that names the key of a wrong option."""
+
+    @classmethod
+    def problems(cls, options: Mapping[str, Any]) -> Sequence[str]:  # noqa: ARG003 - most engines are elsewhere
+        """What the options name that this machine does not have, or that cannot be used as it is: a line each. Looks at
+        names on the disk, not at data. Raises ValueError as `traits` does.
+        """
+        return ()
 
     @classmethod
     @abstractmethod

@@ -98,7 +98,8 @@ class StateSettings(Group):
     @field_validator("directory")
     @classmethod
     def _expand(cls, value: Path) -> Path:
-        return value.expanduser()
+        # Absolute, as a worker may leave the directory that the server was started in.
+        return value.expanduser().absolute()
 
     @property
     def database(self) -> Path:

@@ -133,14 +133,6 @@ def test_a_folder_shows_files_and_folders_as_views(start, tmp_path: Path) -> Non
     assert rows == [{"n": 24, "year": 2024}]
 
 
-def test_two_files_of_one_name_are_refused(tmp_path: Path) -> None:
-    (tmp_path / "a.csv").write_text("x\n1\n")
-    with duckdb.connect() as connection:
-        connection.execute(f"COPY (SELECT 1 AS x) TO '{tmp_path}/a.parquet'")
-    with pytest.raises(QueryEngineError, match="both be the view 'a'"):
-        DuckDBEngine("test", {"directory": str(tmp_path)})
-
-
 def test_catalog_and_schema_say_where_names_are_looked_up(start) -> None:
     engine = start(
         init_sql=[

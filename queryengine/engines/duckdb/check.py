@@ -123,6 +123,12 @@ class StatementCheck:
             raise _name_not_allowed("function", min(found), why)
 
 
+def explained_statement(sql: str) -> str:
+    """What an EXPLAIN explains; any other text as it is."""
+    explain = _EXPLAIN.match(sql)
+    return sql[explain.end() :] if explain is not None else sql
+
+
 @cache
 def default_check(allow_functions: tuple[str, ...] = ()) -> StatementCheck:
     """The check of a process that has no engine. Made once: a DuckDB takes some 10 ms to start."""

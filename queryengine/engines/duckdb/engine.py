@@ -24,10 +24,12 @@ from queryengine.engines.duckdb.setup import (
     SESSION_SETTINGS,
     DuckDBOptions,
     open_instance,
+    problems,
     remove_spill,
 )
 from queryengine.engines.duckdb.text import identifier, literal
 from queryengine.engines.duckdb.types import Convert, canonical, plan, type_name
+from queryengine.engines.duckdb.views import FolderViews
 from queryengine.engines.executions import OpenExecutions
 from queryengine.engines.interrupting import Interruptible
 from queryengine.engines.session_settings import check_settings
@@ -60,12 +62,17 @@ class DuckDBEngine(Engine):
         )
 
     @classmethod
+    def problems(cls, options: Mapping[str, Any]) -> list[str]:
+        return problems(DuckDBOptions.parse(options))
+
+    @classmethod
     def check(cls, sql: str, options: Mapping[str, Any]) -> None:
         default_check(tuple(options.get("allow_functions", ()))).check(sql)
 
     def __init__(self, name: str, options: Mapping[str, Any]) -> None:
         self.options = DuckDBOptions.parse(options)
-        self.sessions = Sessions(lambda: open_instance(name, self.options))
+        self.views = FolderViews(name, self.options.directory) if self.options.directory else None
+        self.sessions = Sessions(lambda: open_instance(name, self.options, self.views))
         self._check = StatementCheck(self.options.allow_functions, self.sessions.instance)
         self.executions: OpenExecutions[DuckDBExecution] = OpenExecutions()
         self.placeholders = lru_cache(_REMEMBERED_MAX)(self._placeholders)
@@ -82,6 +89,8 @@ class DuckDBEngine(Engine):
 
     def close(self) -> None:
         self.executions.close()
+        if self.views is not None:
+            self.views.close()
         self.sessions.close()
         self._check.close()
         remove_spill(self.options)
@@ -111,13 +120,27 @@ class DuckDBExecution(Execution):
         with self._translated(), self._calls.call():
             parameters = bind(self._statement.parameters, self._engine.placeholders(self._statement.sql))
             self._cursor = cursor = self._engine.sessions.take(self._statement.tenant, self._milliseconds)
+            if self._engine.views is not None:
+                self._engine.views.refresh()
+                self._engine.views.check_names(self._statement.sql)
             self._prepare(cursor)
             try:
-                relation = cursor.sql(self._statement.sql, params=parameters)
+                relation = self._bound(cursor, parameters)
             except duckdb.Error as cause:
                 raise self._located(cursor, parameters, cause) from cause
             self._reader = self._read(cursor, relation)
         return self._schema
+
+    def _bound(self, cursor: duckdb.DuckDBPyConnection, parameters: Any) -> duckdb.DuckDBPyRelation:
+        """The statement with its names resolved; once more when files have changed since the folder was looked at."""
+        try:
+            return cursor.sql(self._statement.sql, params=parameters)
+        except duckdb.Error:
+            views = self._engine.views
+            if views is None or self._calls.stopped or not views.refresh(now=True):
+                raise
+            self._begin_again(cursor)
+            return cursor.sql(self._statement.sql, params=parameters)
 
     def batches(self) -> Iterator[pa.RecordBatch]:
         while True:
@@ -177,7 +200,12 @@ class DuckDBExecution(Execution):
         except QueryEngineError:
             raise
         except Exception as cause:
-            raise translated(cause, self._statement.sql) from cause
+            raise self._failure(cause) from cause
+
+    def _failure(self, cause: Exception, *, skipped: int = 0) -> QueryEngineError:
+        views = self._engine.views
+        about_file = views.explain(told(cause)) if views is not None else None
+        return about_file or translated(cause, self._statement.sql, skipped=skipped)
 
     def _prepare(self, cursor: duckdb.DuckDBPyConnection) -> None:
         """Everything a user may set, and the transaction that cannot write."""
@@ -246,11 +274,15 @@ class DuckDBExecution(Execution):
         if told(cause).offset is None and not self._calls.stopped:
             prefix = "EXPLAIN "
             try:
-                cursor.execute("ROLLBACK")
-                cursor.execute(_READ_ONLY)
+                self._begin_again(cursor)
                 cursor.execute(prefix + sql, parameters)
             except duckdb.Error as again:
                 facts = told(again)
                 if facts.offset is not None and facts.kind == told(cause).kind:
-                    return translated(again, sql, skipped=len(prefix))
-        return translated(cause, sql)
+                    return self._failure(again, skipped=len(prefix))
+        return self._failure(cause)
+
+    def _begin_again(self, cursor: duckdb.DuckDBPyConnection) -> None:
+        """A new transaction for the same statement: the former one has failed, or does not see the newest views."""
+        cursor.execute("ROLLBACK")
+        cursor.execute(_READ_ONLY)

@@ -12,37 +12,74 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 import duckdb
+import pyarrow as pa
 
 from queryengine.domain.errors import QueryEngineError, Reason, error
 from queryengine.engines.sqltext import position_of_byte
 
-_ERRORS: Final[Mapping[str, Reason]] = {
+_REASONS: Final[Mapping[str, Reason]] = {
     "Binder": Reason.STATEMENT_REJECTED,
     "Catalog": Reason.STATEMENT_REJECTED,
+    "Connection": Reason.ENGINE_ERROR,
     "Constraint": Reason.STATEMENT_REJECTED,
     "Conversion": Reason.STATEMENT_REJECTED,
+    "Data Corruption": Reason.ENGINE_ERROR,
     "Decimal": Reason.STATEMENT_REJECTED,
     "Dependency": Reason.STATEMENT_REJECTED,
     "Divide by Zero": Reason.STATEMENT_REJECTED,
+    "Executor": Reason.ENGINE_ERROR,
     "Expression": Reason.STATEMENT_REJECTED,
+    "Extension Autoloading": Reason.STATEMENT_REJECTED,
+    "FATAL": Reason.ENGINE_ERROR,
+    "HTTP": Reason.ENGINE_ERROR,
+    "INTERNAL": Reason.ENGINE_ERROR,
+    "INTERRUPT": Reason.QUERY_CANCELLED,
+    "IO": Reason.ENGINE_ERROR,
+    "Index": Reason.ENGINE_ERROR,
+    "Invalid Configuration": Reason.STATEMENT_REJECTED,
     "Invalid Input": Reason.STATEMENT_REJECTED,
     "Invalid type": Reason.STATEMENT_REJECTED,
     "Invalid": Reason.STATEMENT_REJECTED,
     "Mismatch Type": Reason.STATEMENT_REJECTED,
+    "Missing Extension": Reason.STATEMENT_REJECTED,
     "Not implemented": Reason.STATEMENT_REJECTED,
+    "NullPointer": Reason.ENGINE_ERROR,
+    "Object Size": Reason.STATEMENT_REJECTED,
+    "Optimizer": Reason.ENGINE_ERROR,
     "Out of Memory": Reason.OUT_OF_MEMORY,
     "Out of Range": Reason.STATEMENT_REJECTED,
     "Parameter Not Allowed": Reason.STATEMENT_REJECTED,
     "Parameter Not Resolved": Reason.STATEMENT_REJECTED,
     "Parser": Reason.SYNTAX_ERROR,
     "Permission": Reason.STATEMENT_NOT_ALLOWED,
+    "Planner": Reason.ENGINE_ERROR,
+    "Resource In Use": Reason.ENGINE_ERROR,
+    "Scheduler": Reason.ENGINE_ERROR,
     "Sequence": Reason.STATEMENT_REJECTED,
+    "Serialization": Reason.ENGINE_ERROR,
     "Settings": Reason.STATEMENT_REJECTED,
+    "Stat": Reason.ENGINE_ERROR,
     "Syntax": Reason.SYNTAX_ERROR,
+    "TransactionContext": Reason.ENGINE_ERROR,
+    "Unknown Type": Reason.STATEMENT_REJECTED,
 }
-"""By the first words of the message. What is not listed is the engine's own trouble: ENGINE_ERROR."""
+"""DuckDB's exception types, all of them, by the first words of a message. A type that is not here comes from a newer
+DuckDB: ENGINE_ERROR.
+"""
 
+_INTERNAL: Final = frozenset({"FATAL", "INTERNAL"})
 _TOO_DEEP: Final = "Max expression depth limit"
+_ARROW_TOO_DEEP: Final = "Recursion level in ArrowSchema"
+ARROW_LEVELS_MAX: Final = 64
+
+_DETAILS: Final = re.compile(
+    r"\n+(?:Possible (?:[Ss]olutions?|fixes)|Stack Trace|This error signals|Please try installing|Install it first|"
+    r"Try (?:increasing|setting|reinstalling)|If you are trying to read|Database is launched|This limit was set by|"
+    r"LINE \d+: |\* SET ).*",
+    re.DOTALL,
+)
+"""What follows the message proper: advice on settings that nobody may change here, and a stack trace with paths."""
+_ADVICE: Final = re.compile(r"(?<=[.!]) Use SET \w+=\S+ [^.\n]*\.")
 
 _KIND: Final = re.compile(r"([A-Za-z ]+?) Error: (.*)", re.DOTALL)
 
@@ -53,8 +90,11 @@ class Told:
 
     kind: str
     message: str
+    """Without advice that a user of the service cannot follow, and without stack traces."""
     offset: int | None
     """Byte in the SQL text; None when it told no place."""
+    full: str = ""
+    """The message with everything that DuckDB adds. Not for users."""
 
 
 def told(cause: BaseException) -> Told:
@@ -63,12 +103,17 @@ def told(cause: BaseException) -> Told:
     kind, rest = match.groups() if match is not None else ("", text)
     details = _json(rest)
     if details is None:
-        return Told(kind, text.partition("\n\nLINE ")[0], None)
+        return Told(kind, _shortened(text), None, text)
     # Some come as JSON alone, which then tells the kind.
     kind = kind or str(details.get("exception_type", ""))
     position = details.get("position")
     offset = int(position) if position is not None else None
-    return Told(kind, f"{kind} Error: {details['exception_message']}", offset)
+    full = f"{kind} Error: {details['exception_message']}"
+    return Told(kind, _shortened(full), offset, full)
+
+
+def _shortened(message: str) -> str:
+    return _ADVICE.sub("", _DETAILS.sub("", message)).rstrip()
 
 
 def translated(cause: BaseException, sql: str, *, skipped: int = 0) -> QueryEngineError:
@@ -80,12 +125,17 @@ def translated(cause: BaseException, sql: str, *, skipped: int = 0) -> QueryEngi
         return cause
     if isinstance(cause, MemoryError):
         return error(Reason.OUT_OF_MEMORY, "the query needs more memory than its worker may use")
+    if isinstance(cause, pa.ArrowInvalid) and _ARROW_TOO_DEEP in str(cause):
+        message = f"a column of the result is nested more than {ARROW_LEVELS_MAX} levels deep"
+        return error(Reason.STATEMENT_REJECTED, message)
     if not isinstance(cause, duckdb.Error | OSError):
         return error(Reason.ENGINE_ERROR, f"{type(cause).__name__}: {cause}")
     facts = told(cause)
     if _TOO_DEEP in facts.message:
         # DuckDB would have a setting changed, which nobody may.
         return error(Reason.STATEMENT_TOO_COMPLEX, "the statement is nested too deeply")
+    if facts.kind in _INTERNAL:
+        return error(Reason.ENGINE_ERROR, f"an error within DuckDB itself ended the query: {facts.message}")
     position = position_of_byte(sql, facts.offset - skipped) if facts.offset is not None else None
     return error(_reason(facts), facts.message, position=position)
 
@@ -96,7 +146,7 @@ def _reason(facts: Told) -> Reason:
         return Reason.QUERY_TIMEOUT if timed_out else Reason.QUERY_CANCELLED
     if facts.kind == "TransactionContext" and "read-only mode" in facts.message:
         return Reason.STATEMENT_NOT_ALLOWED
-    return _ERRORS.get(facts.kind, Reason.ENGINE_ERROR)
+    return _REASONS.get(facts.kind, Reason.ENGINE_ERROR)
 
 
 def _json(text: str) -> dict[str, Any] | None:

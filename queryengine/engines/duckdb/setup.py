@@ -14,8 +14,10 @@ from typing import Any, Final
 
 import duckdb
 
-from queryengine.domain.errors import Reason, error
-from queryengine.engines.duckdb.text import identifier, literal
+from queryengine.domain.errors import QueryEngineError, Reason, error
+from queryengine.engines.duckdb.folder import shown, sources
+from queryengine.engines.duckdb.text import literal
+from queryengine.engines.duckdb.views import FolderViews
 
 SESSION_SETTINGS: Final = ("TimeZone", "default_null_order", "default_order")
 
@@ -35,8 +37,8 @@ may run.
 """
 
 _TEXTS: Final = ("path", "directory", "memory_limit", "temp_directory")
+_PLACES: Final = ("path", "temp_directory")
 _LISTS: Final = {"init_sql": "SQL statements", "allow_functions": "names of functions"}
-_READERS: Final = {".parquet": "read_parquet", ".csv": "read_csv"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,9 +50,8 @@ class DuckDBOptions:
     path: str = ""
     """A database file, opened read-only."""
     directory: str = ""
-    """Absolute path of a folder. Each .parquet or .csv file in it is a view named by its stem, and each
-    folder in it a view named like the folder over all Parquet files below it. Looked at once, when a worker
-    starts.
+    """Absolute path of a folder. Each data file in it is a view named by its stem, and each folder in it a view named
+    like the folder over all Parquet files below it, as folder.py has it.
     """
     init_sql: tuple[str, ...] = ()
     """Run at the start of each worker, before the lock-down; not with path, which is read-only."""
@@ -79,6 +80,11 @@ class DuckDBOptions:
         wrong = [key for key in _TEXTS if not isinstance(values.get(key, ""), str)]
         if wrong:
             raise ValueError(f"option {wrong[0]!r} must be text")
+        for key in _PLACES:
+            if values.get(key):
+                # A worker leaves the directory that it was started in. And an absolute path is a file or folder,
+                # whatever prefixes DuckDB knows.
+                values[key] = str(Path(values[key]).expanduser().absolute())
         parsed = cls(**values)
         if type(parsed.threads) is not int or parsed.threads < 1:
             raise ValueError(f"option 'threads' must be a whole number from 1, not {parsed.threads!r}")
@@ -105,8 +111,34 @@ def _overlap(one: str, other: str) -> bool:
     return here.is_relative_to(there) or there.is_relative_to(here)
 
 
-def open_instance(name: str, options: DuckDBOptions) -> duckdb.DuckDBPyConnection:
-    """Raises QueryEngineError ENGINE_UNAVAILABLE with the cause."""
+def problems(options: DuckDBOptions) -> list[str]:
+    """What the options name and is not there; and what in the folder cannot be read, as far as names and links say."""
+    found = _missing(options)
+    if options.directory and not found:
+        try:
+            listed = sources(Path(options.directory))
+        except OSError as cause:
+            return [f"option 'directory': {options.directory} cannot be read: {cause.strerror}"]
+        found = [f"view {shown(each.view)} cannot be read: {each.problem}" for each in listed.values() if each.problem]
+    return found
+
+
+def _missing(options: DuckDBOptions) -> list[str]:
+    missing = []
+    if options.path and not Path(options.path).is_file():
+        missing.append(f"option 'path': there is no file {options.path}")
+    if options.directory and not Path(options.directory).is_dir():
+        missing.append(f"option 'directory': there is no folder {options.directory}")
+    spill = Path(options.temp_directory)
+    if options.temp_directory and spill.exists() and not spill.is_dir():
+        missing.append(f"option 'temp_directory': {options.temp_directory} is not a folder")
+    return missing
+
+
+def open_instance(name: str, options: DuckDBOptions, views: FolderViews | None) -> duckdb.DuckDBPyConnection:
+    """An instance, with the views over its folder. Raises QueryEngineError ENGINE_UNAVAILABLE with the cause."""
+    if missing := _missing(options):
+        raise _cannot_start(name, "; ".join(missing))
     instance = None
     try:
         spill = _spill_directory(options.temp_directory)
@@ -115,15 +147,18 @@ def open_instance(name: str, options: DuckDBOptions) -> duckdb.DuckDBPyConnectio
         )
         for sql in options.init_sql:
             instance.execute(sql)
-        if options.directory:
-            _create_views(instance, Path(options.directory))
-        _lock_down(instance, options)
+        if views is not None:
+            views.attach(instance)
+        _lock_down(instance, views)
     except (duckdb.Error, OSError, ValueError) as cause:
         if instance is not None:
             instance.close()
-        message = f"DuckDB engine {name!r} cannot start: {cause}"
-        raise error(Reason.ENGINE_UNAVAILABLE, message, engine=name) from cause
+        raise _cannot_start(name, cause) from cause
     return instance
+
+
+def _cannot_start(name: str, cause: object) -> QueryEngineError:
+    return error(Reason.ENGINE_UNAVAILABLE, f"DuckDB engine {name!r} cannot start: {cause}", engine=name)
 
 
 def _config(options: DuckDBOptions, spill: str) -> dict[str, str | bool | int | float | list[str]]:
@@ -138,31 +173,14 @@ def _config(options: DuckDBOptions, spill: str) -> dict[str, str | bool | int | 
     }
 
 
-def _lock_down(instance: duckdb.DuckDBPyConnection, options: DuckDBOptions) -> None:
-    if options.directory:
-        instance.execute(f"SET allowed_directories = [{literal(options.directory)}]")
+def _lock_down(instance: duckdb.DuckDBPyConnection, views: FolderViews | None) -> None:
+    if views is not None:
+        instance.execute(f"SET allowed_directories = [{literal(str(views.root))}]")
     instance.execute("SET enable_external_access = false")
     # From here on errors tell their place in the SQL; those before are for people.
     instance.execute("SET GLOBAL errors_as_json = true")
     instance.execute(f"SET allowed_configs = [{', '.join(map(literal, CONFIGS_AFTER_LOCK))}]")
     instance.execute("SET lock_configuration = true")
-
-
-def _create_views(instance: duckdb.DuckDBPyConnection, directory: Path) -> None:
-    found: dict[str, Path] = {}
-    for entry in sorted(directory.iterdir()):
-        if entry.suffix in _READERS and entry.is_file():
-            source = f"{_READERS[entry.suffix]}({literal(str(entry))})"
-            view = entry.stem
-        elif entry.is_dir() and any(entry.rglob("*.parquet")):
-            source = f"read_parquet({literal(str(entry / '**' / '*.parquet'))})"
-            view = entry.name
-        else:
-            continue
-        if view in found:
-            raise ValueError(f"{found[view]} and {entry} would both be the view {view!r}")
-        found[view] = entry
-        instance.execute(f"CREATE VIEW {identifier(view)} AS FROM {source}")
 
 
 def _spill_directory(parent: str) -> str:

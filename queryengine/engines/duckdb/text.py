@@ -9,3 +9,10 @@ def identifier(name: str) -> str:
 def literal(text: str) -> str:
     """Text, quoted."""
     return "'" + text.replace("'", "''") + "'"
+
+
+def file_pattern(path: str) -> str:
+    """A relative path as a reader function takes it: what would be a wildcard, or the start of an address or of a home
+    directory, stands for itself.
+    """
+    return "./" + "".join(f"[{character}]" if character in "*?[" else character for character in path)
