@@ -1,7 +1,8 @@
 """What each column of PostgreSQL becomes in Arrow, and what the server or we do to it on the way.
 
 The driver brings most types as they are. Of the others the server is asked for text or JSON; numeric comes as text and
-is parsed here; and what the driver would bring wrong, such as an infinite date, is refused with the column's name.
+is parsed here, in less time than the driver takes; and what would come wrong, such as an infinite date, is refused with
+the column's name.
 """
 
 import re
@@ -22,6 +23,8 @@ UNCONSTRAINED: Final = pa.decimal256(76, 38)
 
 _DIGITS_MAX: Final = 76
 _DIGITS128_MAX: Final = 38
+_DECIMAL_TEXT_MAX: Final = _DIGITS_MAX + 2
+"""Characters of a decimal that Arrow can hold: its digits, a sign and a point."""
 
 _NAMES: Final[Mapping[str, str]] = MappingProxyType(
     {
@@ -76,8 +79,9 @@ class Plan:
             return None
         names = [f"c{number}" for number in range(len(self.columns))]
         wanted = [column.expression.format(name) for name, column in zip(names, self.columns, strict=True)]
-        # The driver flattens arrays of several dimensions without a word; their number comes along, to be checked.
-        wanted += [f"pg_catalog.array_ndims({name})" for name in self._arrays(names)]
+        # Arrow's lists have one dimension and no lower bound. The driver drops both, so they come along to be checked.
+        for function in ("array_ndims({})", "array_lower({}, 1)"):
+            wanted += [f"pg_catalog.{function.format(name)}" for name in self._arrays(names)]
         before = f"SELECT {', '.join(wanted)} FROM ("  # noqa: S608 - our own names and expressions
         return before, f"\n) AS queryengine ({', '.join(names)})"
 
@@ -86,11 +90,13 @@ class Plan:
 
     def apply(self, batch: pa.RecordBatch, schema: pa.Schema) -> pa.RecordBatch:
         """Raises STATEMENT_REJECTED for a value that has no place in its column's type."""
-        dimensions = iter(batch.columns[len(self.columns) :])
+        of_arrays = batch.columns[len(self.columns) :]
+        count = len(of_arrays) // 2
+        shapes = iter(zip(of_arrays[:count], of_arrays[count:], strict=True))
         arrays = []
         for column, array in zip(self.columns, batch.columns, strict=False):
-            if column.is_array and (pc.max(next(dimensions)).as_py() or 0) > 1:
-                raise _misfit(column.field.name, "an array of several dimensions", "to_json()")
+            if column.is_array:
+                _check_shape(column.field.name, *next(shapes))
             try:
                 arrays.append(array if column.convert is None else column.convert(array))
             except (pa.ArrowInvalid, OverflowError) as cause:
@@ -122,7 +128,9 @@ def _column(field: pa.Field, name_of_type: Callable[[int], str]) -> Column:
         return column(element.type, element.expression, element.convert)
     if pa.types.is_struct(inner):
         return column(element.type, element.expression, None)
-    expression = "{}" if element.expression == "{}" else "{}::text[]"
+    inside = "{0}" if element.expression == "{}" else "{0}::text[]"
+    # The driver fails at most of the other lower bounds, with words that name no column.
+    expression = f"CASE WHEN pg_catalog.array_lower({{0}}, 1) <> 1 THEN NULL ELSE {inside} END"
     target = pa.list_(element.type)
     convert = None if element.convert is None else _over_elements(element.convert, target)
     return column(target, expression, convert, is_array=True)
@@ -140,7 +148,7 @@ class _Element:
 def _element(internal: str, arrow: pa.DataType, typmod: int) -> _Element:
     if internal == "numeric":
         kind = _decimal(typmod)
-        return _Element(kind, convert=lambda array: pc.cast(_storage(array), kind))
+        return _Element(kind, "{}::text", lambda array: _parsed(array, kind))
     if internal == "oid":
         # The driver takes it as signed.
         return _Element(pa.uint32(), convert=lambda array: array.view(pa.uint32()))
@@ -187,8 +195,20 @@ def _digits(typmod: int) -> tuple[int, int]:
     return packed >> 16 & 0xFFFF, ((packed & 0x7FF) ^ 1024) - 1024
 
 
-def _storage(array: pa.Array) -> pa.Array:
-    return array.storage if isinstance(array, pa.ExtensionArray) else array
+def _parsed(array: pa.Array, kind: pa.DataType) -> pa.Array:
+    """Decimals of their texts. Raises ArrowInvalid when the type cannot hold one exactly."""
+    try:
+        return _cast(array, kind)
+    except pa.ArrowInvalid:
+        # Zeros at the end count as digits, of which round(1.5, 300) has 299.
+        return _cast(pc.replace_substring_regex(array, r"(\.[0-9]*?)0+$", r"\1"), kind)
+
+
+def _cast(texts: pa.Array, kind: pa.DataType) -> pa.Array:
+    # Arrow refuses what does not fit up to some 225 digits; beyond, it wraps around without a word.
+    if (pc.max(pc.binary_length(texts)).as_py() or 0) > _DECIMAL_TEXT_MAX:
+        raise pa.ArrowInvalid(f"a numeric of more than {_DIGITS_MAX} digits")
+    return pc.cast(texts, kind)
 
 
 def _within(array: pa.Array, number: pa.DataType, lowest: int | None, highest: int | None) -> pa.Array:
@@ -199,6 +219,14 @@ def _within(array: pa.Array, number: pa.DataType, lowest: int | None, highest: i
     if (lowest is not None and found["min"] < lowest) or (highest is not None and found["max"] > highest):
         raise pa.ArrowInvalid("infinity, or a value out of the range of its Arrow type")
     return array
+
+
+def _check_shape(name: str, dimensions: pa.Array, lower: pa.Array) -> None:
+    if (pc.max(dimensions).as_py() or 0) > 1:
+        raise _misfit(name, "an array of several dimensions", "to_json()")
+    bounds = pc.min_max(lower).as_py()
+    if bounds["min"] not in {None, 1} or bounds["max"] not in {None, 1}:
+        raise _misfit(name, "an array that does not begin at 1", "to_json()")
 
 
 def _over_elements(convert: Convert, target: pa.DataType) -> Convert:
