@@ -1,11 +1,8 @@
 """Statements with other words in place of their placeholders, and where each part stands in the text of the user."""
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from itertools import pairwise
 from typing import NamedTuple, Self
-
-import sqlglot
 
 from queryengine.domain.errors import Position
 from queryengine.engines.reading import Placeholder, Query
@@ -66,25 +63,6 @@ class Template:
     pieces: tuple[tuple[str, int], ...]
     names: tuple[str, ...]
     """The placeholder behind each piece but the last."""
-
-    @classmethod
-    def cut(cls, sql: str, dialect: str, placeholders: Collection[str]) -> Self:
-        """`dialect` is sqlglot's name; `placeholders` are the names of `:name`, or the numbers of `$1`."""
-        tokens = sqlglot.tokenize(sql, read=dialect)
-        while tokens and tokens[-1].token_type.name == "SEMICOLON":
-            tokens.pop()
-        pieces, names, start = [], [], 0
-        for sign, word in pairwise(tokens):
-            is_sign = sign.token_type.name in {"COLON", "PARAMETER"}
-            # `a[1:n]` is a slice: the colon of a placeholder follows no word.
-            follows = sql[sign.start - 1 : sign.start] if sign.start else ""
-            is_slice = sign.token_type.name == "COLON" and (follows.isalnum() or follows in {"_", '"', "]", ")"})
-            if is_sign and not is_slice and word.start == sign.end + 1 and word.text in placeholders:
-                pieces.append((sql[start : sign.start], start))
-                names.append(word.text)
-                start = word.end + 1
-        end = tokens[-1].end + 1 if tokens else len(sql)
-        return cls((*pieces, (sql[start:end], start)), tuple(names))
 
     @classmethod
     def of(cls, query: Query, placeholders: Sequence[Placeholder]) -> Self:

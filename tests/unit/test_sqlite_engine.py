@@ -10,9 +10,14 @@ import pyarrow as pa
 import pytest
 
 from queryengine.codec.values import BoundParameter
-from queryengine.domain.errors import Failure, QueryEngineError, Reason
+from queryengine.domain.errors import Failure, Position, QueryEngineError, Reason
 from queryengine.engines.base import Statement
+from queryengine.engines.lexicons import SQLITE
+from queryengine.engines.reading import Query
+from queryengine.engines.sqlalchemy.dialect import CheckedText
 from queryengine.engines.sqlalchemy.engine import SQLAlchemyEngine
+from queryengine.engines.sqlalchemy.sqlite import SQLiteDialect
+from queryengine.engines.sqltemplate import Template
 
 
 @pytest.fixture
@@ -112,11 +117,9 @@ def test_what_is_not_allowed_is_named(engine: SQLAlchemyEngine) -> None:
 def test_a_write_that_the_check_misses_is_refused_by_sqlite(
     engine: SQLAlchemyEngine, path: Path, sql: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from queryengine.engines.sqlalchemy import rows as module
-
-    query = module.check_text("SELECT 1", "sqlite")
+    query = Query(sql, SQLITE.tokens(sql))
     before = path.read_bytes()
-    monkeypatch.setattr(module, "check_text", lambda *_: query)
+    monkeypatch.setattr(SQLiteDialect, "check", lambda *_: CheckedText(Template.of(query, []), frozenset()))
     assert failure(engine, sql).reason is Reason.STATEMENT_NOT_ALLOWED
     assert path.read_bytes() == before
 
@@ -220,10 +223,21 @@ def test_batches_of_wide_rows_have_few(engine: SQLAlchemyEngine, expression: str
     assert max(size for _, size in found) < 70_000_000
 
 
-def test_a_syntax_error_is_told_in_words() -> None:
-    with pytest.raises(QueryEngineError) as caught:
-        SQLAlchemyEngine.check("SELEC * FROM t", {"url": "sqlite:////data/x.db"})
-    assert (caught.value.failure.reason, caught.value.failure.message) == (
-        Reason.SYNTAX_ERROR,
-        "syntax error near 'FROM'",
-    )
+@pytest.mark.parametrize(
+    ("sql", "words", "place"),
+    [
+        ("SELEC * FROM t", "a query begins with SELECT, TABLE, VALUES, WITH, and not with 'SELEC'", (1, 1)),
+        ("SELECT i FRM t x", 'near "t": syntax error', (1, 14)),
+        ("SELECT 'FROM' AS \"FROM\",\n\t'\U0001f600' FROM FROM t", 'near "FROM": syntax error', (2, 11)),
+        ("SELECT ?1, ?1 ?1", 'near "?1": syntax error', (1, 15)),
+        ("TABLE t", 'near "TABLE": syntax error', (1, 1)),
+        ("SELECT 1 +", "incomplete input", (1, 11)),
+    ],
+)
+def test_a_syntax_error_is_told_with_its_place(
+    engine: SQLAlchemyEngine, sql: str, words: str, place: tuple[int, int]
+) -> None:
+    found = failure(engine, sql, parameters=(BoundParameter("", 1),) if "?" in sql else ())
+    assert found.reason is Reason.SYNTAX_ERROR
+    assert found.message == words
+    assert found.position == Position(*place)

@@ -1,32 +1,41 @@
-"""Placeholders are found where they are and nowhere else, and every place leads back to the text of the user."""
+"""Placeholders are filled where they are and nowhere else, and every place leads back to the text of the user."""
 
 import pytest
 
 from queryengine.domain.errors import Position
+from queryengine.engines.lexicons import POSTGRESQL
+from queryengine.engines.placeholders import by_colon, by_number
+from queryengine.engines.reading import Query
 from queryengine.engines.sqltemplate import Template
 
 
+def template(sql: str) -> Template:
+    query = Query.read(sql, POSTGRESQL)
+    return Template.of(query, by_colon(query) or by_number(query))
+
+
 @pytest.mark.parametrize(
-    ("sql", "names", "expected"),
+    ("sql", "expected"),
     [
-        ("SELECT :a, :limit::int", ["a", "limit"], "SELECT <a>, <limit>::int"),
-        ("SELECT $1, $2, $1", ["1", "2"], "SELECT <1>, <2>, <1>"),
-        ("SELECT ':a', \":a\", $$:a$$, E'\\':a' /* :a /* :a */ */, x::a", ["a"], None),
-        ("SELECT v[1:a], v[x:a], v[(1):a], :a", ["a"], "SELECT v[1:a], v[x:a], v[(1):a], <a>"),
-        ("SELECT v[:a:3]", ["a"], "SELECT v[<a>:3]"),
-        ("SELECT 1 ; -- :a", ["a"], "SELECT 1"),
-        ("SELECT 1;;", [], "SELECT 1"),
-        ("SELECT :a -- more", ["a"], "SELECT <a>"),
+        ("SELECT :a, :limit::int", "SELECT <a>, <limit>::int"),
+        ("SELECT $1, $2, $1", "SELECT <1>, <2>, <1>"),
+        ("SELECT ':a', \":a\", $$:a$$, E'\\':a' /* :a /* :a */ */, x::a", None),
+        ("SELECT v[1:a], v[x:a], v[(1):a], :a", "SELECT v[1:a], v[x:a], v[(1):a], <a>"),
+        ("SELECT v[:a:3]", "SELECT v[<a>:3]"),
+        ("/* :a */ SELECT 1 ; -- :a", "SELECT 1"),
+        ("SELECT 1;;", "SELECT 1"),
+        ("SELECT :a -- more", "SELECT <a>"),
     ],
 )
-def test_placeholders(sql: str, names: list[str], expected: str | None) -> None:
-    text = Template.cut(sql, "postgres", names).filled({name: f"<{name}>" for name in names})
+def test_placeholders(sql: str, expected: str | None) -> None:
+    found = template(sql)
+    text = found.filled({name: f"<{name}>" for name in found.names})
     assert text.sql == (sql if expected is None else expected)
 
 
 def test_a_place_is_that_of_the_user() -> None:
     sql = "SELECT :a,\n  nope"
-    text = Template.cut(sql, "postgres", ["a"]).filled({"a": "(something longer)"}).within("COPY (", ")")
+    text = template(sql).filled({"a": "(something longer)"}).within("COPY (", ")")
     assert text.position(sql, text.sql.index("nope")) == Position(2, 3)
     assert text.position(sql, text.sql.index("something")) == Position(1, 8)
     assert text.placeholder(text.sql.index("something")) == "a"

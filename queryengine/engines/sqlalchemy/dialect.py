@@ -6,17 +6,30 @@ stopped nor lock it down.
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import sqlalchemy as sa
 
 from queryengine.codec.values import BoundParameter
-from queryengine.domain.errors import Reason
+from queryengine.domain.errors import QueryEngineError, Reason, error
 from queryengine.engines.base import EngineTraits
 from queryengine.engines.sqlalchemy.columns import Column
-from queryengine.engines.sqlcheck import CheckedQuery
+from queryengine.engines.sqltemplate import Template
 
 Rows = Sequence[tuple[Any, ...]]
+
+
+@dataclass(frozen=True, slots=True)
+class CheckedText:
+    """One query that reads."""
+
+    template: Template
+    """Its text, cut at the placeholders."""
+    placeholders: frozenset[str]
+    """Their names; "1", "2", … when they are positional."""
+    casts: tuple[str, ...] = ()
+    """For each item of the select list the type that it is cast to; empty for another kind of item."""
 
 
 class Dialect(ABC):
@@ -24,7 +37,6 @@ class Dialect(ABC):
 
     product: str
     """The database's name for people."""
-    sqlglot_name: str
     probe: str
     """A query that fails when the database cannot be read."""
     traits: EngineTraits
@@ -34,11 +46,17 @@ class Dialect(ABC):
         """Raises ValueError when the URL cannot be used, without its password in the text."""
 
     @abstractmethod
+    def check(self, sql: str) -> CheckedText:
+        """Raises SYNTAX_ERROR with position, NOT_ONE_STATEMENT, STATEMENT_NOT_ALLOWED, STATEMENT_TOO_COMPLEX,
+        PARAMETER_MISMATCH.
+        """
+
+    @abstractmethod
     def database(self, url: sa.URL, connect_args: Mapping[str, Any]) -> sa.Engine:
         """SQLAlchemy's engine for it: a connection of its own for every execution. Does not connect."""
 
     @abstractmethod
-    def prepare(self, connection: sa.Connection, query: CheckedQuery, timeout_seconds: float) -> tuple[str, ...]:
+    def prepare(self, connection: sa.Connection, query: CheckedText, timeout_seconds: float) -> tuple[str, ...]:
         """Make the connection refuse whatever does not read, and stop a query at its deadline.
 
         Returns the types of the result's columns by name, as far as the database tells them before the
@@ -47,7 +65,7 @@ class Dialect(ABC):
 
     @abstractmethod
     def execute(
-        self, connection: sa.Connection, sql: str, parameters: Sequence[BoundParameter]
+        self, connection: sa.Connection, query: CheckedText, parameters: Sequence[BoundParameter]
     ) -> sa.CursorResult[Any]:
         """Run with a cursor that streams. Raises PARAMETER_MISMATCH for a value that the database has no
         type for.
@@ -73,3 +91,8 @@ class Dialect(ABC):
     @abstractmethod
     def reason(self, cause: BaseException) -> Reason:
         """The reason for an exception of the driver; QUERY_TIMEOUT for the end by the deadline."""
+
+    def failure(self, connection: sa.Connection | None, sql: str, cause: BaseException) -> QueryEngineError:  # noqa: ARG002
+        """The failure for an exception of the driver, while the statement `sql` ran."""
+        state = str(getattr(cause, "sqlstate", None) or getattr(cause, "pgcode", None) or "")
+        return error(self.reason(cause), str(cause), sql_state=state)

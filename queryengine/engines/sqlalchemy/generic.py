@@ -6,14 +6,16 @@ asks the database afterwards, so a worker runs one query at a time and is killed
 
 import datetime as dt
 import uuid
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import suppress
 from decimal import Decimal
+from itertools import pairwise
 from types import MappingProxyType, NoneType
 from typing import Any, Final
 
 import pyarrow as pa
 import sqlalchemy as sa
+import sqlglot
 from sqlalchemy.pool import NullPool
 from sqlglot.dialects.dialect import Dialect as SqlglotDialect
 
@@ -22,8 +24,8 @@ from queryengine.domain.errors import Reason, error
 from queryengine.engines.base import EngineTraits
 from queryengine.engines.parameters import name_of
 from queryengine.engines.sqlalchemy.columns import EXACT, Column
-from queryengine.engines.sqlalchemy.dialect import Dialect, Rows
-from queryengine.engines.sqlcheck import CheckedQuery
+from queryengine.engines.sqlalchemy.dialect import CheckedText, Dialect, Rows
+from queryengine.engines.sqlcheck import check_text
 from queryengine.engines.sqlstates import QUERY_CANCELED, reason_of_state
 from queryengine.engines.sqltemplate import Template
 
@@ -90,7 +92,7 @@ class GenericDialect(Dialect):
         self._driver: Any = found.dbapi
         self.product = backend
         name = _SQLGLOT.get(backend, backend)
-        self.sqlglot_name = name if name in SqlglotDialect.classes else ""
+        self._parser = name if name in SqlglotDialect.classes else ""
         self.probe = _PROBES.get(backend, "SELECT 1")
         streams = bool(found.supports_server_side_cursors)
         self.traits = EngineTraits(named_parameters=True, streams=streams, back_pressure=streams, embedded=True)
@@ -98,19 +100,23 @@ class GenericDialect(Dialect):
     def check_url(self, url: sa.URL) -> None:
         """What is wrong with the rest of an URL only its driver knows, when it connects."""
 
+    def check(self, sql: str) -> CheckedText:
+        found = check_text(sql, self._parser)
+        return CheckedText(_cut(sql, self._parser, found.placeholders), found.placeholders)
+
     def database(self, url: sa.URL, connect_args: Mapping[str, Any]) -> sa.Engine:
         return sa.create_engine(url, connect_args=dict(connect_args), poolclass=NullPool, hide_parameters=True)
 
-    def prepare(self, connection: sa.Connection, query: CheckedQuery, timeout_seconds: float) -> tuple[str, ...]:  # noqa: ARG002
+    def prepare(self, connection: sa.Connection, query: CheckedText, timeout_seconds: float) -> tuple[str, ...]:  # noqa: ARG002
         for sql in _READ_ONLY.get(self._backend, ()):
             connection.exec_driver_sql(sql.format(milliseconds=max(1, int(timeout_seconds * 1000))))
         return ()
 
     def execute(
-        self, connection: sa.Connection, sql: str, parameters: Sequence[BoundParameter]
+        self, connection: sa.Connection, query: CheckedText, parameters: Sequence[BoundParameter]
     ) -> sa.CursorResult[Any]:
         values = {each.name: _bind(each, name_of(each, number)) for number, each in enumerate(parameters, 1)}
-        template = Template.cut(sql, self.sqlglot_name, values)
+        template = query.template
         # To SQLAlchemy a colon begins a parameter also inside of literals, unless a backslash stands before it.
         text = "".join(
             piece.replace(":", "\\:") + (f":{name}" if name else "")
@@ -149,6 +155,26 @@ class GenericDialect(Dialect):
         if isinstance(cause, driver.InterfaceError | driver.InternalError):
             return Reason.ENGINE_ERROR
         return Reason.STATEMENT_REJECTED if isinstance(cause, driver.Error) else Reason.ENGINE_ERROR
+
+
+def _cut(sql: str, parser: str, placeholders: Collection[str]) -> Template:
+    """The text at its placeholders of the form `:name`."""
+    tokens = sqlglot.tokenize(sql, read=parser)
+    while tokens and tokens[-1].token_type.name == "SEMICOLON":
+        tokens.pop()
+    pieces: list[tuple[str, int]] = []
+    names: list[str] = []
+    start = 0
+    for colon, word in pairwise(tokens):
+        # `a[1:n]` is a slice: the colon of a placeholder follows no word.
+        before = sql[colon.start - 1 : colon.start] if colon.start else ""
+        is_free = not before.isalnum() and before not in {"_", '"', "]", ")"}
+        if colon.token_type.name == "COLON" and is_free and word.start == colon.end + 1 and word.text in placeholders:
+            pieces.append((sql[start : colon.start], start))
+            names.append(word.text)
+            start = word.end + 1
+    end = tokens[-1].end + 1 if tokens else len(sql)
+    return Template((*pieces, (sql[start:end], start)), tuple(names))
 
 
 def _column(name: str, values: Sequence[Any]) -> Column:

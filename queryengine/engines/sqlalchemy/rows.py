@@ -21,7 +21,6 @@ from queryengine.engines.sqlalchemy.columns import BatchReader, Column
 from queryengine.engines.sqlalchemy.dialect import Dialect, Rows
 from queryengine.engines.sqlalchemy.generic import GenericDialect
 from queryengine.engines.sqlalchemy.sqlite import SQLiteDialect
-from queryengine.engines.sqlcheck import check_text
 
 _OPTIONS: Final = ("url", "connect_args")
 
@@ -37,7 +36,7 @@ class RowsEngine(Engine):
     @classmethod
     def check(cls, sql: str, options: Mapping[str, Any]) -> None:
         _, dialect = _target(options)
-        check_text(sql, dialect.sqlglot_name)
+        dialect.check(sql)
 
     def __init__(self, name: str, options: Mapping[str, Any]) -> None:
         url, self.dialect = _target(options)
@@ -86,11 +85,11 @@ class RowsExecution(Execution):
         with self._translated(), self._calls.call():
             statement = self._statement
             _refuse_what_traits_deny(statement, self._dialect.traits)
-            query = check_text(statement.sql, self._dialect.sqlglot_name)
+            query = self._dialect.check(statement.sql)
             check_names(statement.parameters, query.placeholders)
             self._connection = connection = self._engine.connect()
             declared = self._dialect.prepare(connection, query, statement.execution_timeout_seconds)
-            self._result = result = self._dialect.execute(connection, statement.sql, statement.parameters)
+            self._result = result = self._dialect.execute(connection, query, statement.parameters)
             self._rows = BatchReader(self._dialect.fetch(result))
             self._first = self._rows.fetch()
             self._columns = self._dialect.columns(result, declared, self._first)
@@ -146,8 +145,7 @@ class RowsExecution(Execution):
         except Exception as cause:
             # SQLAlchemy's own text repeats statement and parameters; the driver's says what is wrong.
             original = getattr(cause, "orig", None) or cause
-            state = str(getattr(original, "sqlstate", None) or getattr(original, "pgcode", None) or "")
-            raise error(self._dialect.reason(original), str(original), sql_state=state) from cause
+            raise self._dialect.failure(self._connection, self._statement.sql, original) from cause
 
 
 def _target(options: Mapping[str, Any]) -> tuple[sa.URL, Dialect]:

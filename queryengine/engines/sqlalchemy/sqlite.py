@@ -19,12 +19,14 @@ import sqlalchemy as sa
 from sqlalchemy.pool import NullPool
 
 from queryengine.codec.values import BoundParameter
-from queryengine.domain.errors import Reason, error
+from queryengine.domain.errors import QueryEngineError, Reason, error
 from queryengine.engines.base import EngineTraits
 from queryengine.engines.parameters import name_of
+from queryengine.engines.sqlalchemy.authorizer import Authorizer
 from queryengine.engines.sqlalchemy.columns import Column
-from queryengine.engines.sqlalchemy.dialect import Dialect, Rows
-from queryengine.engines.sqlcheck import CheckedQuery
+from queryengine.engines.sqlalchemy.dialect import CheckedText, Dialect, Rows
+from queryengine.engines.sqlalchemy.sqlite_check import check
+from queryengine.engines.sqlalchemy.sqlite_places import place_of
 
 VALUE_BYTES_MAX: Final = 64 << 20
 """Longest value. SQLite hears an interrupt only between steps, so one step must not work for long."""
@@ -32,10 +34,7 @@ VALUE_BYTES_MAX: Final = 64 << 20
 STEPS_PER_LOOK: Final = 10_000
 """Steps of SQLite's machine between two looks at the deadline; below a millisecond of work."""
 
-_READING: Final = frozenset(
-    {sqlite3.SQLITE_SELECT, sqlite3.SQLITE_READ, sqlite3.SQLITE_FUNCTION, sqlite3.SQLITE_RECURSIVE}
-)
-_FORBIDDEN_FUNCTIONS: Final = frozenset({"load_extension", "readfile", "writefile", "edit", "fts3_tokenizer"})
+_TOO_COMPLEX: Final = ("parser stack overflow", "Expression tree is too large", "too many terms", "too many columns")
 _INTEGERS: Final = range(-(2**63), 2**63)
 
 REASONS: Final[Mapping[int, Reason]] = MappingProxyType(
@@ -99,7 +98,6 @@ nothing.
 
 class SQLiteDialect(Dialect):
     product = "SQLite"
-    sqlglot_name = "sqlite"
     probe = "SELECT count(*) FROM sqlite_master"
     traits = EngineTraits(
         named_parameters=True,
@@ -117,6 +115,9 @@ class SQLiteDialect(Dialect):
         if not url.database or url.database == ":memory:" or url.query:
             raise ValueError("option 'url' must name a database file and nothing else, as in sqlite:////data/x.db")
 
+    def check(self, sql: str) -> CheckedText:
+        return check(sql)
+
     def database(self, url: sa.URL, connect_args: Mapping[str, Any]) -> sa.Engine:
         location = f"file:{quote(str(Path(url.database or '').absolute()))}?mode=ro"
 
@@ -128,24 +129,26 @@ class SQLiteDialect(Dialect):
 
         return sa.create_engine("sqlite://", creator=connect, poolclass=NullPool, hide_parameters=True)
 
-    def prepare(self, connection: sa.Connection, query: CheckedQuery, timeout_seconds: float) -> tuple[str, ...]:
+    def prepare(self, connection: sa.Connection, query: CheckedText, timeout_seconds: float) -> tuple[str, ...]:
         driver = _driver(connection)
         driver.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, VALUE_BYTES_MAX)
         driver.setlimit(sqlite3.SQLITE_LIMIT_ATTACHED, 0)
         deadline = time.monotonic() + timeout_seconds
         driver.set_progress_handler(lambda: time.monotonic() > deadline, STEPS_PER_LOOK)
         declared = _declared(driver, query)
-        driver.set_authorizer(_authorize)
+        connection.info[Authorizer] = authorizer = Authorizer()
+        driver.set_authorizer(authorizer)
         return declared
 
     def execute(
-        self, connection: sa.Connection, sql: str, parameters: Sequence[BoundParameter]
+        self, connection: sa.Connection, query: CheckedText, parameters: Sequence[BoundParameter]
     ) -> sa.CursorResult[Any]:
         values = {
             name_of(each, number): _bind(each, name_of(each, number)) for number, each in enumerate(parameters, 1)
         }
-        named = any(each.name for each in parameters)
-        return connection.exec_driver_sql(sql, values if named else tuple(values.values()))
+        # Each by its name, also where it is a number: the driver takes a mapping for all of them alike.
+        text = query.template.filled({name: f":{name}" if parameters[0].name else f"?{name}" for name in values})
+        return connection.exec_driver_sql(text.sql, values)
 
     def columns(self, result: sa.CursorResult[Any], declared: tuple[str, ...], first: Rows) -> tuple[Column, ...]:
         names = [each[0] for each in result.cursor.description] if result.cursor is not None else []
@@ -159,12 +162,29 @@ class SQLiteDialect(Dialect):
         with suppress(sqlite3.ProgrammingError, sa.exc.SQLAlchemyError):
             _driver(connection).interrupt()
 
+    def failure(self, connection: sa.Connection | None, sql: str, cause: BaseException) -> QueryEngineError:
+        reason = self.reason(cause)
+        if connection is None or not isinstance(cause, sqlite3.Error):
+            return error(reason, str(cause))
+        authorizer = connection.info.get(Authorizer)
+        if reason is Reason.STATEMENT_NOT_ALLOWED and authorizer is not None and authorizer.refused:
+            return error(reason, f"{authorizer.refused} is not allowed; only one query that reads")
+        place = None
+        if reason is Reason.SYNTAX_ERROR:
+            place = place_of(sql, cause, lambda text: _driver(connection).execute(f"EXPLAIN {text}").close())
+        return error(reason, str(cause), position=place)
+
     def reason(self, cause: BaseException) -> Reason:
         if not isinstance(cause, sqlite3.Error):
             return Reason.ENGINE_ERROR
         text = str(cause)
-        if "not authorized" in text or "prohibited" in text:
+        if "not authorized" in text or "authorization denied" in text or "prohibited" in text:
             return Reason.STATEMENT_NOT_ALLOWED
+        if text.startswith("fts5: "):
+            # The text of a search is a value of the statement.
+            return Reason.STATEMENT_REJECTED
+        if any(words in text for words in _TOO_COMPLEX):
+            return Reason.STATEMENT_TOO_COMPLEX
         if "syntax error" in text or "unrecognized token" in text or "incomplete input" in text:
             return Reason.SYNTAX_ERROR
         code = getattr(cause, "sqlite_errorcode", None)
@@ -180,17 +200,12 @@ def _driver(connection: sa.Connection) -> sqlite3.Connection:
     return driver
 
 
-def _authorize(action: int, _first: str | None, second: str | None, *_: str | None) -> int:
-    if action not in _READING or (action == sqlite3.SQLITE_FUNCTION and second in _FORBIDDEN_FUNCTIONS):
-        return sqlite3.SQLITE_DENY
-    return sqlite3.SQLITE_OK
-
-
-def _declared(driver: sqlite3.Connection, query: CheckedQuery) -> tuple[str, ...]:
+def _declared(driver: sqlite3.Connection, query: CheckedText) -> tuple[str, ...]:
     """Declared types of the result's columns. SQLite tells those of a view without running it."""
+    bare = query.template.filled(dict.fromkeys(query.placeholders, "NULL")).sql
     try:
         driver.execute("PRAGMA temp_store = MEMORY")
-        driver.execute(f"CREATE TEMP VIEW queryengine_columns AS {query.without_placeholders}")
+        driver.execute(f"CREATE TEMP VIEW queryengine_columns AS {bare}")
         try:
             told = driver.execute("PRAGMA temp.table_info(queryengine_columns)").fetchall()
         finally:
