@@ -16,7 +16,7 @@ from queryengine.codec.values import BoundParameter
 from queryengine.domain.errors import Failure, QueryEngineError, Reason
 from queryengine.engines.base import Execution, Progress, Statement
 from queryengine.engines.duckdb.engine import DuckDBEngine
-from queryengine.engines.duckdb.errors import told
+from queryengine.engines.duckdb.errors import facts_of
 from queryengine.engines.duckdb.parameters import type_of
 from queryengine.engines.duckdb.types import ROWS_MAX, ROWS_MIN, plan
 
@@ -52,7 +52,7 @@ def failure(engine: DuckDBEngine, sql: str, **fields) -> Failure:
 
 def test_an_error_that_comes_as_json_alone_is_told_in_words() -> None:
     cause = duckdb.Error('{"exception_type":"Invalid Configuration","exception_message":"already registered"}')
-    facts = told(cause)
+    facts = facts_of(cause)
     assert (facts.kind, facts.message) == ("Invalid Configuration", "Invalid Configuration Error: already registered")
 
 

@@ -17,7 +17,7 @@ import pyarrow as pa
 from queryengine.domain.errors import QueryEngineError, Reason, error
 from queryengine.engines.base import Engine, EngineTraits, Execution, Progress, Statement
 from queryengine.engines.duckdb.check import StatementCheck, default_check
-from queryengine.engines.duckdb.errors import told, translated
+from queryengine.engines.duckdb.errors import INTERNAL, facts_of, translated
 from queryengine.engines.duckdb.parameters import bind
 from queryengine.engines.duckdb.sessions import Sessions
 from queryengine.engines.duckdb.setup import (
@@ -204,7 +204,10 @@ class DuckDBExecution(Execution):
 
     def _failure(self, cause: Exception, *, skipped: int = 0) -> QueryEngineError:
         views = self._engine.views
-        about_file = views.explain(told(cause)) if views is not None else None
+        facts = facts_of(cause)
+        if facts.kind in INTERNAL:
+            self._engine.sessions.suspect()
+        about_file = views.explain(facts) if views is not None else None
         return about_file or translated(cause, self._statement.sql, skipped=skipped)
 
     def _prepare(self, cursor: duckdb.DuckDBPyConnection) -> None:
@@ -271,14 +274,14 @@ class DuckDBExecution(Execution):
         tells it.
         """
         sql = self._statement.sql
-        if told(cause).offset is None and not self._calls.stopped:
+        if facts_of(cause).offset is None and not self._calls.stopped:
             prefix = "EXPLAIN "
             try:
                 self._begin_again(cursor)
                 cursor.execute(prefix + sql, parameters)
             except duckdb.Error as again:
-                facts = told(again)
-                if facts.offset is not None and facts.kind == told(cause).kind:
+                facts = facts_of(again)
+                if facts.offset is not None and facts.kind == facts_of(cause).kind:
                     return self._failure(again, skipped=len(prefix))
         return self._failure(cause)
 

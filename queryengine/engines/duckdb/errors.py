@@ -67,53 +67,57 @@ _REASONS: Final[Mapping[str, Reason]] = {
 DuckDB: ENGINE_ERROR.
 """
 
-_INTERNAL: Final = frozenset({"FATAL", "INTERNAL"})
+INTERNAL: Final = frozenset({"FATAL", "INTERNAL"})
+"""The types of an error that is DuckDB's own, after which an instance may not be usable any more."""
 _TOO_DEEP: Final = "Max expression depth limit"
 _ARROW_TOO_DEEP: Final = "Recursion level in ArrowSchema"
 ARROW_LEVELS_MAX: Final = 64
 
 _DETAILS: Final = re.compile(
-    r"\n+(?:Possible (?:[Ss]olutions?|fixes)|Stack Trace|This error signals|Please try installing|Install it first|"
+    r"\n+ ?(?:Possible (?:[Ss]olutions?|fixes)|Stack Trace|This error signals|Please try installing|Install it first|"
     r"Try (?:increasing|setting|reinstalling)|If you are trying to read|Database is launched|This limit was set by|"
-    r"LINE \d+: |\* SET ).*",
+    r"Consider explicitly|To enable temporary|LINE \d+: |\* (?:SET|PRAGMA|Consider) ).*",
     re.DOTALL,
 )
 """What follows the message proper: advice on settings that nobody may change here, and a stack trace with paths."""
-_ADVICE: Final = re.compile(r"(?<=[.!]) Use SET \w+=\S+ [^.\n]*\.")
-
+_ADVICE: Final = re.compile(r"(?<=[.!]) (?:Use SET \w+=\S+ [^.\n]*\.|DuckDB may still be able to scan this file.*)")
+_SOURCE: Final = re.compile(r' in file "[^"]*" on line \d+')
+_DECODER: Final = json.JSONDecoder()
 _KIND: Final = re.compile(r"([A-Za-z ]+?) Error: (.*)", re.DOTALL)
 
 
 @dataclass(frozen=True, slots=True)
-class Told:
-    """What DuckDB told about an error."""
+class ErrorFacts:
+    """What DuckDB says about an error."""
 
     kind: str
     message: str
     """Without advice that a user of the service cannot follow, and without stack traces."""
     offset: int | None
-    """Byte in the SQL text; None when it told no place."""
+    """Byte in the SQL text; None when it gives no place."""
     full: str = ""
     """The message with everything that DuckDB adds. Not for users."""
 
 
-def told(cause: BaseException) -> Told:
+def facts_of(cause: BaseException) -> ErrorFacts:
     text = str(cause)
     match = _KIND.match(text)
     kind, rest = match.groups() if match is not None else ("", text)
     details = _json(rest)
     if details is None:
-        return Told(kind, _shortened(text), None, text)
-    # Some come as JSON alone, which then tells the kind.
+        return ErrorFacts(kind, _shortened(text), None, text)
+    # Some come as JSON alone, which then has the kind.
     kind = kind or str(details.get("exception_type", ""))
     position = details.get("position")
     offset = int(position) if position is not None else None
     full = f"{kind} Error: {details['exception_message']}"
-    return Told(kind, _shortened(full), offset, full)
+    return ErrorFacts(kind, _shortened(full), offset, full)
 
 
 def _shortened(message: str) -> str:
-    return _ADVICE.sub("", _DETAILS.sub("", message)).rstrip()
+    for part in (_DETAILS, _ADVICE, _SOURCE):
+        message = part.sub("", message)
+    return message.rstrip()
 
 
 def translated(cause: BaseException, sql: str, *, skipped: int = 0) -> QueryEngineError:
@@ -130,17 +134,17 @@ def translated(cause: BaseException, sql: str, *, skipped: int = 0) -> QueryEngi
         return error(Reason.STATEMENT_REJECTED, message)
     if not isinstance(cause, duckdb.Error | OSError):
         return error(Reason.ENGINE_ERROR, f"{type(cause).__name__}: {cause}")
-    facts = told(cause)
+    facts = facts_of(cause)
     if _TOO_DEEP in facts.message:
         # DuckDB would have a setting changed, which nobody may.
         return error(Reason.STATEMENT_TOO_COMPLEX, "the statement is nested too deeply")
-    if facts.kind in _INTERNAL:
+    if facts.kind in INTERNAL:
         return error(Reason.ENGINE_ERROR, f"an error within DuckDB itself ended the query: {facts.message}")
     position = position_of_byte(sql, facts.offset - skipped) if facts.offset is not None else None
     return error(_reason(facts), facts.message, position=position)
 
 
-def _reason(facts: Told) -> Reason:
+def _reason(facts: ErrorFacts) -> Reason:
     if facts.kind == "INTERRUPT":
         timed_out = "maximum execution time" in facts.message
         return Reason.QUERY_TIMEOUT if timed_out else Reason.QUERY_CANCELLED
@@ -153,7 +157,8 @@ def _json(text: str) -> dict[str, Any] | None:
     if not text.startswith("{"):
         return None
     try:
-        details = json.loads(text)
+        # More may follow it, such as a plea to report an internal error.
+        details, _ = _DECODER.raw_decode(text)
     except ValueError:
         return None
     return details if isinstance(details, dict) and "exception_message" in details else None

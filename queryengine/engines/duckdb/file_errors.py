@@ -3,7 +3,7 @@
 import re
 from typing import Final
 
-from queryengine.engines.duckdb.errors import Told
+from queryengine.engines.duckdb.errors import ErrorFacts
 from queryengine.engines.duckdb.folder import shown
 
 _MISSING: Final = re.compile(r"Catalog Error: Table with name (.+?) does not exist!(?:\nDid you mean .*)?", re.DOTALL)
@@ -27,13 +27,13 @@ _GUESSED: Final = ("auto-detected", "JSON transform error")
 _GUESS: Final = "DuckDB chose the types of the columns by the first 20,480 lines; a Parquet file states them"
 
 
-def missing_table(facts: Told) -> str | None:
+def missing_table(facts: ErrorFacts) -> str | None:
     """The name of the table that a statement asks for and DuckDB does not have."""
     match = _MISSING.fullmatch(facts.message)
     return match[1] if match is not None else None
 
 
-def named_file(facts: Told) -> str | None:
+def named_file(facts: ErrorFacts) -> str | None:
     """The relative path of the file that an error is about; a pattern where DuckDB writes the pattern."""
     for mention in _MENTIONS:
         if (match := mention.search(facts.full)) is not None:
@@ -41,7 +41,7 @@ def named_file(facts: Told) -> str | None:
     return None
 
 
-def explained(facts: Told, path: str) -> str:
+def explained(facts: ErrorFacts, path: str) -> str:
     """What is wrong with the file at this path."""
     for part, meaning in _EXPLANATIONS:
         if part in facts.full:

@@ -60,6 +60,7 @@ class Sessions:
         self._lock = threading.Lock()
         self._tenant: str | None = None
         """Whom the instance served last."""
+        self._is_suspect = False
         self._spare: Session | None = None
         self._usual_milliseconds = 0
 
@@ -68,9 +69,10 @@ class Sessions:
         instance had to be replaced.
         """
         with self._lock:
-            if tenant != self._tenant and self._tenant is not None:
+            if self._is_suspect or (tenant != self._tenant and self._tenant is not None):
                 self._hand_over()
             self._tenant = tenant
+            self._is_suspect = False
             spare, self._spare = self._spare, None
             self._usual_milliseconds = milliseconds
             if spare is None or spare.tenant not in (None, tenant):
@@ -89,6 +91,14 @@ class Sessions:
             cursor.close()
         else:
             self._keep(Session(cursor, milliseconds, tenant))
+
+    def suspect(self) -> None:
+        """Look at the instance before the next session, and replace it when it cannot be used. After an error that is
+        DuckDB's own it may refuse every statement.
+        """
+        with self._lock:
+            self._is_suspect = True
+            self._drop_spare()
 
     def prepare(self) -> None:
         """Set a session up ahead. Never raises."""
@@ -127,7 +137,7 @@ class Sessions:
         """Make sure that the next tenant finds the instance as it was opened."""
         if self._witness.sees_no_change():
             return
-        logger.error("a statement changed what the sessions of its DuckDB instance share; the instance is replaced")
+        logger.error("a DuckDB instance is not as it was opened; it is replaced")
         self._drop_spare()
         self._witness.close()
         self.instance.close()

@@ -18,7 +18,7 @@ import duckdb
 
 from queryengine.domain.errors import QueryEngineError, Reason, error
 from queryengine.engines.duckdb.columns import Columns, conflict
-from queryengine.engines.duckdb.errors import Told, told
+from queryengine.engines.duckdb.errors import ErrorFacts, facts_of
 from queryengine.engines.duckdb.file_errors import explained, missing_table, named_file
 from queryengine.engines.duckdb.file_names import TablePath, UnreadableStatementError, file_names
 from queryengine.engines.duckdb.folder import File, Source, key_of, shown, sources
@@ -109,7 +109,7 @@ class FolderViews:
         views = {(*_HOME, key) for key in self._sources if key not in self._problems}
         return any(table[-1] == name and set(home) <= set(table[:-1]) for table in self._tables | views)
 
-    def explain(self, facts: Told) -> QueryEngineError | None:
+    def explain(self, facts: ErrorFacts) -> QueryEngineError | None:
         """The failure for an error of DuckDB that is about a source of the folder; None when it is about something
         else.
         """
@@ -188,7 +188,7 @@ class FolderViews:
                 union_by_name = len(set(columns.values())) > 1
             self._cursor.execute(_create_view(source, union_by_name=union_by_name))
         except duckdb.Error as cause:
-            facts = told(cause)
+            facts = facts_of(cause)
             return explained(facts, named_file(facts) or source.entry)
         return ""
 
