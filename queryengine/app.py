@@ -29,6 +29,7 @@ from queryengine.core.estimates import Estimates
 from queryengine.core.fetching import Fetching
 from queryengine.core.indexes import Indexes
 from queryengine.core.janitor import Janitor
+from queryengine.core.lifetimes import Lifetimes
 from queryengine.core.live import LiveQuery, Stop
 from queryengine.core.queries import Queries
 from queryengine.core.quota import RecordQuota, SpoolMeter
@@ -66,6 +67,7 @@ class Service:
     def __init__(self, settings: Settings, clock: Clock | None = None) -> None:
         self.settings = settings
         self._clock = clock or SystemClock()
+        self._lifetimes = Lifetimes(self._clock, keep_records_us=int(settings.records.keep_seconds * 1e6))
         self._metrics = Metrics(settings.engines, __version__)
         self._tasks: set[asyncio.Task[None]] = set()
         self._disk = ThreadPoolExecutor(DISK_THREADS, thread_name_prefix="disk")
@@ -105,7 +107,7 @@ class Service:
             message = f"state.directory: its folder {settings.state.spool} cannot be made: {cause.strerror}"
             raise StoreUnusable(message) from cause
         self._measure(store)
-        self._registry = Registry(store, self._metrics)
+        self._registry = Registry(store, self._metrics, self._lifetimes)
         estimates = Estimates(await store.execution_times())
         self._dispatcher = Dispatcher(
             engines=list(configs),
@@ -144,6 +146,7 @@ class Service:
             meter=self._meter,
             records=self._records,
             clock=clock,
+            lifetimes=self._lifetimes,
             metrics=self._metrics,
             spawn=self._spawn,
             remove_result=self._remove_result,
@@ -161,7 +164,7 @@ class Service:
             engines=configs,
             disk=self._disk,
             sweep_seconds=SWEEP_SECONDS,
-            keep_records_us=int(settings.records.keep_seconds * 1e6),
+            lifetimes=self._lifetimes,
         )
         return configs
 
@@ -191,7 +194,7 @@ class Service:
 
     async def _listen(self) -> None:
         settings = self.settings
-        indexes = Indexes(self._spool, self._disk, self._queries.lose)
+        indexes = Indexes(self._spool, self._disk, self._lifetimes, self._queries.lose)
         cutting = Cutting(self.sandboxes.cuts)
         schemas = Schemas(self._disk)
         self._streams = Streams(

@@ -59,7 +59,7 @@ def status(live: LiveQuery, now_us: int) -> query_pb2.QueryStatus:
         query_id=query.query_id,
         version=live.version,
         state=QUERY_STATES[query.state],
-        result_state=RESULT_STATES[query.result_state],
+        result_state=RESULT_STATES[query.result_state_at(now_us)],
         engine=spec.engine,
         engine_type=spec.engine_type,
         routing_reason=spec.routing_reason,

@@ -10,7 +10,6 @@ from queryengine.codec.page import page_of_event
 from queryengine.core.cutting import Cutting
 from queryengine.core.indexes import Indexes
 from queryengine.core.live import LiveQuery
-from queryengine.core.queries import unreadable
 from queryengine.core.schemas import Schemas
 from queryengine.core.streaming import past_end, restarted
 from queryengine.domain.errors import QueryEngineError, Reason, error
@@ -206,7 +205,7 @@ class Fetching:
     async def _readable_index(self, live: LiveQuery) -> PageIndex:
         index = await self._indexes.of(live)
         if index is None:
-            raise unreadable(live.query)
+            raise self._indexes.unreadable(live)
         return index
 
     async def _one_page(

@@ -6,10 +6,10 @@ from concurrent.futures import Executor
 from contextlib import asynccontextmanager
 from typing import Final
 
+from queryengine.core.lifetimes import Lifetimes
 from queryengine.core.live import LiveQuery
-from queryengine.core.queries import unreadable
 from queryengine.domain.errors import QueryEngineError, Reason
-from queryengine.domain.lifecycle import HOLDS_ROWS, ResultState
+from queryengine.domain.lifecycle import ResultState
 from queryengine.domain.query import Query
 from queryengine.results.index import PageIndex
 from queryengine.results.spool import Spool
@@ -24,25 +24,36 @@ class Indexes:
     `lose` is called for a query whose stored rows turn out to be missing or damaged.
     """
 
-    def __init__(self, spool: Spool, disk: Executor, lose: Callable[[LiveQuery], Awaitable[None]]) -> None:
+    def __init__(
+        self, spool: Spool, disk: Executor, lifetimes: Lifetimes, lose: Callable[[LiveQuery], Awaitable[None]]
+    ) -> None:
         self._spool = spool
+        self._lifetimes = lifetimes
         self._disk = disk
         self._lose = lose
 
     async def of(self, live: LiveQuery) -> PageIndex | None:
         """None when no attempt has begun, or when its rows cannot be read any more."""
-        if live.index is None and live.query.result_state in HOLDS_ROWS:
+        if live.index is None and self.holds_rows(live):
             loop = asyncio.get_running_loop()
             attempt = live.query.attempt
             index = await loop.run_in_executor(self._disk, self._spool.index, *live.key, attempt)
             if not _is_of(live.query, index):
                 index = PageIndex(index.directory, attempt)
             # Meanwhile another reader may have found it, or a client may have released the rows.
-            if live.index is None and live.query.result_state in HOLDS_ROWS:
+            if live.index is None and self.holds_rows(live):
                 live.index = index
-        if live.query.result_state in (ResultState.RELEASED, ResultState.EXPIRED):
+        if self._lifetimes.result_state(live.query) in (ResultState.RELEASED, ResultState.EXPIRED):
             return None
         return live.index
+
+    def holds_rows(self, live: LiveQuery) -> bool:
+        """Whether rows of an ended query can be read now: all of them, or what is left."""
+        return self._lifetimes.holds_rows(live.query)
+
+    def unreadable(self, live: LiveQuery) -> QueryEngineError:
+        """Why rows of an ended query cannot be read now."""
+        return self._lifetimes.unreadable(live.query)
 
     @asynccontextmanager
     async def reading(self, live: LiveQuery) -> AsyncIterator[None]:
@@ -56,10 +67,11 @@ class Indexes:
                 raise
             if live.index is None and not live.is_final:
                 await live.wait_until_final(END_SECONDS)
-            if live.query.result_state is ResultState.READY:
+            state = self._lifetimes.result_state(live.query)
+            if state is ResultState.READY:
                 await self._lose(live)
-            elif live.is_final and live.query.result_state is not ResultState.LOST:
-                raise unreadable(live.query) from cause
+            elif live.is_final and state is not ResultState.LOST:
+                raise self.unreadable(live) from cause
             raise
 
 

@@ -10,6 +10,7 @@ from collections.abc import Callable, Collection
 from concurrent.futures import Executor
 from typing import Final, TypeVar
 
+from queryengine.core.lifetimes import Lifetimes
 from queryengine.core.live import LiveQuery, Stop, cancelled
 from queryengine.core.queries import Queries
 from queryengine.core.quota import RecordQuota, SpoolMeter
@@ -55,7 +56,7 @@ class Janitor:
         engines: Collection[str],
         disk: Executor,
         sweep_seconds: float,
-        keep_records_us: int,
+        lifetimes: Lifetimes,
     ) -> None:
         self._store = store
         self._spool = spool
@@ -68,7 +69,7 @@ class Janitor:
         self._engines = engines
         self._disk = disk
         self._sweep_seconds = sweep_seconds
-        self._keep_records_us = keep_records_us
+        self._lifetimes = lifetimes
 
     async def recover(self) -> None:
         """Give every query that a former process left unfinished a state that will end."""
@@ -126,7 +127,7 @@ class Janitor:
             for query in expired:
                 await self._expire(query)
         await self._remove_strays(now_us - STRAY_US)
-        while await self._store.delete_ended_before(now_us - self._keep_records_us, BATCH) == BATCH:
+        while await self._store.delete_ended_before(self._lifetimes.forgotten_before_us(), BATCH) == BATCH:
             continue
         await self._forget_early(now_us - REMEMBERED_US)
         while await self._store.give_back_pages():
@@ -175,12 +176,15 @@ class Janitor:
         return Event.FAIL, {"end_us": now_us, "failure": failure}
 
     async def _expire(self, query: Query) -> None:
+        live = self._registry.in_memory(query.tenant, query.query_id)
+        if live is not None and self._lifetimes.holds_rows(live.query):
+            # Extended since the store was asked.
+            return
         fired, expired = await self._store.update(
             query,
             changes={"result_state": ResultState.EXPIRED},
             where_result_state=HOLDS_ROWS,
         )
-        live = self._registry.in_memory(query.tenant, query.query_id)
         if live is not None:
             live.take(expired)
             live.index = None

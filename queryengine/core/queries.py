@@ -5,11 +5,11 @@ import logging
 import uuid
 from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from typing import Any, Final
 
 from queryengine.core.checks import Checks
 from queryengine.core.dispatcher import Dispatcher, WaitingPlace
+from queryengine.core.lifetimes import Lifetimes
 from queryengine.core.live import Key, LiveQuery, Stop, cancelled
 from queryengine.core.quota import RecordQuota, SpoolMeter
 from queryengine.core.registry import Registry
@@ -53,6 +53,7 @@ class Queries:
         meter: SpoolMeter,
         records: RecordQuota,
         clock: Clock,
+        lifetimes: Lifetimes,
         metrics: Metrics,
         spawn: Callable[[Coroutine[Any, Any, None], str], asyncio.Task[None]],
         remove_result: Callable[[Query], Awaitable[None]],
@@ -66,6 +67,7 @@ class Queries:
         self._meter = meter
         self._records = records
         self._clock = clock
+        self._lifetimes = lifetimes
         self._metrics = metrics
         self._spawn = spawn
         self._remove_result = remove_result
@@ -119,7 +121,7 @@ class Queries:
         """Free the rows of an ended query. Raises RESULT_NOT_READY while it runs. Idempotent."""
         if not live.is_final:
             raise error(Reason.RESULT_NOT_READY, "the query has not ended; cancel it instead")
-        if live.query.result_state in HOLDS_ROWS:
+        if self._lifetimes.holds_rows(live.query):
             fired, query = await self._store.update(
                 live.query,
                 changes={"result_state": ResultState.RELEASED, "expire_us": self._clock.now_us()},
@@ -155,14 +157,14 @@ class Queries:
         if not now_us < until_us <= now_us + EXTEND_MAX_US:
             message = "extend_to must be later than now and at most 7 days away"
             raise error(Reason.INVALID_FIELD, message, field="extend_to")
-        if live.query.result_state is not ResultState.READY:
-            raise unreadable(live.query)
+        if self._lifetimes.result_state(live.query) is not ResultState.READY:
+            raise self._lifetimes.unreadable(live.query)
         fired, query = await self._store.update(
             live.query, changes={"expire_us": until_us}, where_result_state=(ResultState.READY,)
         )
         live.take(query)
         if not fired:
-            raise unreadable(query) if query.is_final else _not_recorded()
+            raise self._lifetimes.unreadable(query) if query.is_final else _not_recorded()
         return live
 
     async def list(
@@ -177,7 +179,13 @@ class Queries:
     ) -> list[LiveQuery]:
         """Queries newest first, from `before` (submit time and id of the last one seen) on."""
         found = await self._store.list(
-            tenant, states=tuple(states), labels=labels, engine=engine, before=before, limit=limit
+            tenant,
+            states=tuple(states),
+            labels=labels,
+            engine=engine,
+            before=before,
+            ended_since_us=self._lifetimes.forgotten_before_us(),
+            limit=limit,
         )
         listed = []
         for query in found:
@@ -366,19 +374,3 @@ def _waited_out(query: Query, why_down: str) -> Failure:
         return Failure(Reason.ENGINE_UNAVAILABLE, message, {"engine": query.spec.engine})
     message = f"the query waited longer than {seconds}"
     return Failure(Reason.QUEUE_TIMEOUT, message, {"timeout_ms": str(timeout_ms)})
-
-
-def unreadable(query: Query) -> QueryEngineError:
-    """Why the rows of an ended query cannot be read: its own failure, or what became of the rows."""
-    match query.result_state:
-        case ResultState.RELEASED:
-            return error(Reason.RESULT_RELEASED, "the rows were released; submit the query again")
-        case ResultState.EXPIRED:
-            expired = datetime.fromtimestamp((query.expire_us or 0) / 1e6, UTC).isoformat()
-            return error(Reason.RESULT_EXPIRED, "the rows have expired; submit the query again", expire_time=expired)
-        case ResultState.LOST:
-            return error(Reason.RESULT_LOST, "the rows are lost; submit the query again")
-        case ResultState.NONE | ResultState.PARTIAL | ResultState.READY:
-            if query.failure is not None:
-                return QueryEngineError(query.failure)
-            return error(Reason.RESULT_NOT_READY, "the query has not ended")

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Final
 
+from queryengine.core.lifetimes import Lifetimes
 from queryengine.core.live import Key, LiveQuery
 from queryengine.domain.errors import QueryEngineError, Reason, error
 from queryengine.domain.query import Query
@@ -23,8 +24,9 @@ def not_found() -> QueryEngineError:
 class Registry:
     """Finds the one LiveQuery of a query."""
 
-    def __init__(self, store: Store, metrics: Metrics) -> None:
+    def __init__(self, store: Store, metrics: Metrics, lifetimes: Lifetimes) -> None:
         self._store = store
+        self._lifetimes = lifetimes
         self._metrics = metrics
         self._active: dict[Key, LiveQuery] = {}
         self._ended: OrderedDict[Key, LiveQuery] = OrderedDict()
@@ -73,7 +75,12 @@ class Registry:
 
     def in_memory(self, tenant: str, query_id: str) -> LiveQuery | None:
         key = (tenant, query_id)
-        return self._active.get(key) or self._ended.get(key)
+        live = self._active.get(key) or self._ended.get(key)
+        if live is not None and self._lifetimes.is_forgotten(live.query):
+            # However often it was asked for meanwhile.
+            del self._ended[key]
+            return None
+        return live
 
     async def find(self, tenant: str, query_id: str) -> LiveQuery:
         """The query, from memory or from the store. Raises QUERY_NOT_FOUND."""
@@ -89,6 +96,6 @@ class Registry:
             if key in self._undecided or self.in_memory(tenant, query_id) is not None:
                 # A Submit came meanwhile.
                 continue
-            if query is None:
+            if query is None or self._lifetimes.is_forgotten(query):
                 raise not_found()
             return self.add(query)

@@ -18,10 +18,9 @@ from queryengine.codec.page import event_prefix, page_prefix
 from queryengine.core.cutting import Cutting
 from queryengine.core.indexes import Indexes
 from queryengine.core.live import LiveQuery
-from queryengine.core.queries import unreadable
 from queryengine.core.schemas import Schemas
 from queryengine.domain.errors import QueryEngineError, Reason, error
-from queryengine.domain.lifecycle import HOLDS_ROWS, QueryState
+from queryengine.domain.lifecycle import QueryState
 from queryengine.results.index import PageIndex
 from queryengine.results.reader import PageReader
 from queryengine.results.segment import PageEntry, ResultTotals
@@ -223,13 +222,23 @@ class Streams:
                 if sent_pages or told.is_due(live):
                     continue
                 if live.is_final:
-                    yield _ending(live, index, row)
+                    yield self._ending(live, index, row)
                     return
                 if (reason := self._rotation(started, sent_bytes)) is not None:
                     yield Rotated(row, attempt, reason)
                     return
                 if not await self._changed(live, told, started, request.heartbeat_seconds):
                     yield Beat()
+
+    def _ending(self, live: LiveQuery, index: PageIndex | None, row: int) -> Finished:
+        """The end of a stream whose rows are all sent. Raises what ends it otherwise."""
+        if live.query.state is not QueryState.COMPLETED or not self._indexes.holds_rows(live):
+            raise self._indexes.unreadable(live)
+        if index is None or index.totals is None:
+            raise error(Reason.RESULT_LOST, "stored rows are missing; submit the query again")
+        if row > index.totals.rows:
+            raise past_end(index.totals.rows)
+        return Finished(index.totals, index.attempt)
 
     async def _messages(
         self, live: LiveQuery, index: PageIndex, reader: PageReader, number: int, row: int, *, as_rows: bool
@@ -330,17 +339,6 @@ def restarted(attempt: int) -> QueryEngineError:
 def past_end(total_rows: int) -> QueryEngineError:
     message = f"the result has {total_rows} rows; the row asked for is past its end"
     return error(Reason.ROW_PAST_END, message, total_rows=total_rows)
-
-
-def _ending(live: LiveQuery, index: PageIndex | None, row: int) -> Finished:
-    """The end of a stream whose rows are all sent. Raises what ends it otherwise."""
-    if live.query.state is not QueryState.COMPLETED or live.query.result_state not in HOLDS_ROWS:
-        raise unreadable(live.query)
-    if index is None or index.totals is None:
-        raise error(Reason.RESULT_LOST, "stored rows are missing; submit the query again")
-    if row > index.totals.rows:
-        raise past_end(index.totals.rows)
-    return Finished(index.totals, index.attempt)
 
 
 def _now() -> float:

@@ -8,7 +8,7 @@ from enum import StrEnum
 from typing import Any, Final
 
 from queryengine.domain.errors import Failure
-from queryengine.domain.lifecycle import FINAL, QueryState, ResultState
+from queryengine.domain.lifecycle import FINAL, HOLDS_ROWS, QueryState, ResultState
 
 PREVIEW_CHARACTERS: Final = 200
 SQL_CHARACTERS_KEPT: Final = 4 * PREVIEW_CHARACTERS
@@ -159,6 +159,12 @@ class Query:
     @property
     def is_final(self) -> bool:
         return self.state in FINAL
+
+    def result_state_at(self, now_us: int) -> ResultState:
+        """What can be read of the result at a moment: rows are expired from expire_us on, removed or not."""
+        if self.expire_us is not None and self.expire_us <= now_us and self.result_state in HOLDS_ROWS:
+            return ResultState.EXPIRED
+        return self.result_state
 
     def but(self, **facts: Any) -> "Query":
         """The same query with some facts changed. Raises TypeError for what is no field.

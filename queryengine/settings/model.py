@@ -239,7 +239,7 @@ class RecordSettings(Group):
     keep_seconds: float = Field(
         default=7 * DAY_SECONDS,
         gt=0,
-        description="Time an ended query is remembered once its result is gone.",
+        description="Time from its end for which a query is remembered; longer while its result is kept.",
     )
     tenant_bytes_max: int = Field(
         default=GIB,

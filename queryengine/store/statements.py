@@ -184,10 +184,11 @@ def listing(
     labels: Mapping[str, str],
     engine: str,
     before: tuple[int, str] | None,
+    ended_since_us: int,
     limit: int,
 ) -> sa.Select[Any]:
     """Newest first, with the beginning of their SQL; `before` is the (submit_us, query_id) of the last one that was
-    seen.
+    seen. Of those that ended before `ended_since_us` only the ones that have rows on disk.
     """
     select = sa.select(*_LISTED).where(_Q.tenant == tenant)
     if states := list(states):
@@ -198,6 +199,9 @@ def listing(
         # json_each and not a JSON path: a key may hold any character, quotes included.
         pair = sa.func.json_each(_Q.labels).table_valued("key", "value")
         select = select.where(sa.exists().where(pair.c.key == key, pair.c.value == value).correlate(QUERIES))
+    if ended_since_us:
+        remembered = sa.or_(_Q.end_us.is_(None), _Q.end_us >= ended_since_us, sa.text(HAS_ROWS))
+        select = select.where(remembered)
     if before is not None:
         select = select.where(sa.tuple_(_Q.submit_us, _Q.query_id) < before)
     return select.order_by(_Q.submit_us.desc(), _Q.query_id.desc()).limit(limit)

@@ -240,12 +240,21 @@ class Store:
         labels: Mapping[str, str] = _NO_LABELS,
         engine: str = "",
         before: tuple[int, str] | None = None,
+        ended_since_us: int = 0,
         limit: int,
     ) -> list[Query]:
-        """Newest first by (submit_us, query_id), those strictly before `before`, that match all that is
-        given.
+        """Newest first by (submit_us, query_id), those strictly before `before`, that match all that is given. Of those
+        that ended before `ended_since_us` only the ones that have rows on disk.
         """
-        select = statements.listing(tenant, states=states, labels=labels, engine=engine, before=before, limit=limit)
+        select = statements.listing(
+            tenant,
+            states=states,
+            labels=labels,
+            engine=engine,
+            before=before,
+            ended_since_us=ended_since_us,
+            limit=limit,
+        )
         return await self._read(lambda connection: [to_query(row) for row in connection.execute(select)])
 
     async def _compare_and_set(
