@@ -20,8 +20,8 @@ _OPERATORS: Final = frozenset(
 def by_colon(query: Query) -> list[Placeholder]:
     """Those of the form `:name`, with any name that begins with a letter, words of SQL included.
 
-    Other uses of a colon are told by what stands before it. It is no placeholder when it follows a name, a value or a
-    bracket without a blank, as in the path `v:a` and the slice `x[1:n]`; and inside of square brackets also with one.
+    Other uses of a colon are known by what stands before it: a value, a closing bracket, or a name without a blank, as
+    in the path `v:a` and the slice `x[1:n]`. Inside of square brackets the name may have a blank behind it.
     """
     found: list[Placeholder] = []
     opened: list[str] = []
@@ -67,12 +67,13 @@ def names(placeholders: Sequence[Placeholder]) -> frozenset[str]:
 
 
 def _is_other_colon(former: Token | None, colon: Token, *, is_in_slice: bool) -> bool:
-    if former is None or (former.end < colon.start and not is_in_slice):
+    if former is None:
         return False
-    if former.kind is Kind.WORD:
-        # What stands right before it is no operator, whatever it is called: `x:a`.
-        return former.end == colon.start or former.text.upper() not in _OPERATORS
-    return former.kind in _OPERAND_ENDS or former.text in {")", "]", ":"}
+    if former.kind is not Kind.WORD:
+        # Two values never stand side by side.
+        return former.kind in _OPERAND_ENDS or former.text in {")", "]"}
+    # What stands right before it is no operator, whatever it is called: `x:a`.
+    return former.end == colon.start or (is_in_slice and former.text.upper() not in _OPERATORS)
 
 
 def _outside_patterns(tokens: Sequence[Token]) -> Iterator[Token]:

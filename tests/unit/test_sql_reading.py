@@ -107,7 +107,7 @@ def test_a_query_is_read_whatever_its_names(engine: str, sql: str) -> None:
         ("postgresql", "SELECT v[:a:3], v[1 + :b], v[CASE WHEN true THEN :c END]", ["a", "b", "c"]),
         ("postgresql", "SELECT f(x := :a), date :b", ["a", "b"]),
         ("spark", "SELECT v:a.b::int, v:c[0], :d", ["d"]),
-        ("trino", "SELECT json_object('a' : :b), json_object(KEY 'c' VALUE :d)", ["b", "d"]),
+        ("trino", "SELECT json_object('a' : :b, 'k':c, 'k' :c), json_object(KEY 'c' VALUE :d)", ["b", "d"]),
     ],
 )
 def test_named_placeholders(engine: str, sql: str, expected: list[str]) -> None:

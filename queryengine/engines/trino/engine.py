@@ -16,15 +16,17 @@ from queryengine.domain.errors import QueryEngineError, Reason, error
 from queryengine.engines.base import Engine, EngineTraits, Execution, Progress, Statement
 from queryengine.engines.executions import OpenExecutions
 from queryengine.engines.interrupting import Interruptible, cancelled
+from queryengine.engines.placeholders import names
 from queryengine.engines.session_settings import check_settings
 from queryengine.engines.trino.errors import failed, unanswered
+from queryengine.engines.trino.guard import check_home
 from queryengine.engines.trino.heart import Heart
 from queryengine.engines.trino.http import Patience, Refused, TrinoHttp, Unreachable
 from queryengine.engines.trino.options import DEADLINE, TrinoOptions, is_header_text
 from queryengine.engines.trino.pages import Columns, batches_of
 from queryengine.engines.trino.parameters import literals
 from queryengine.engines.trino.query import ENCODINGS, Page, QueryFailed, TrinoQuery
-from queryengine.engines.trino.text import checked, text_to_send
+from queryengine.engines.trino.text import check, text_to_send
 
 PROBE_SECONDS: Final = 3.0
 
@@ -51,7 +53,7 @@ class TrinoEngine(Engine):
 
     @classmethod
     def check(cls, sql: str, options: Mapping[str, Any]) -> None:  # noqa: ARG003 - no option changes it
-        checked(sql)
+        check(sql)
 
     def __init__(self, name: str, options: Mapping[str, Any]) -> None:
         self.name = name
@@ -152,9 +154,10 @@ class TrinoExecution(Execution):
     def start(self) -> pa.Schema:
         with self._translated(), self._calls.call():
             statement = self._statement
-            query = checked(statement.sql)
-            values = literals(statement.parameters, query.placeholders)
-            text = text_to_send(statement.sql, query, values)
+            check_home(statement.catalog, statement.schema)
+            query, placeholders = check(statement.sql)
+            values = literals(statement.parameters, names(placeholders))
+            text = text_to_send(query, placeholders, values)
             self._skipped = text.skipped
             self._query = running = TrinoQuery(self._engine.http, self._engine.headers(statement))
             self._page = running.submit(text.sql)

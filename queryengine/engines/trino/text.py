@@ -2,20 +2,20 @@
 
 Trino takes no parameters beside a statement: a statement with placeholders travels as a text inside EXECUTE IMMEDIATE,
 and its values as literals behind it. User text is never mixed with values.
+
+Nothing in Trino refuses a write for us. Its grammar does: behind the words that a query begins with, and behind a
+parenthesis, it has nothing but queries, and a request holds one statement.
 """
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from itertools import pairwise
 from typing import Final
 
-import sqlglot
-from sqlglot.tokens import Token, TokenType
+from queryengine.engines.lexicons import TRINO
+from queryengine.engines.placeholders import by_colon, by_question_mark, of_one_kind
+from queryengine.engines.reading import Placeholder, Query
+from queryengine.engines.trino.guard import check_names_in
 
-from queryengine.domain.errors import QueryEngineError, Reason, error
-from queryengine.engines.sqlcheck import CheckedQuery, check_text
-
-DIALECT: Final = "trino"
 PREFIX: Final = "EXECUTE IMMEDIATE "
 
 
@@ -27,70 +27,31 @@ class Text:
     skipped: int
 
 
-def checked(sql: str) -> CheckedQuery:
-    """As check_text: one query that reads, in Trino's dialect."""
-    return check_text(sql, DIALECT)
+def check(sql: str) -> tuple[Query, list[Placeholder]]:
+    """The query and its placeholders.
 
-
-def text_to_send(sql: str, query: CheckedQuery, literals: Mapping[str, str]) -> Text:
-    """The statement with these literals, by name or number, for its placeholders. Raises UNSUPPORTED when a placeholder
-    stands where it cannot be told from other uses of a colon.
+    Raises SYNTAX_ERROR with position, NOT_ONE_STATEMENT, STATEMENT_NOT_ALLOWED, PARAMETER_MISMATCH.
     """
-    tokens = sqlglot.tokenize(sql, read=DIALECT)
-    sql, tokens = _without_semicolon(sql, tokens)
-    if not literals:
+    query = Query.read(sql, TRINO)
+    check_names_in(query)
+    return query, of_one_kind(by_colon(query), by_question_mark(query))
+
+
+def text_to_send(query: Query, placeholders: Sequence[Placeholder], literals: Mapping[str, str]) -> Text:
+    """The statement with these literals, by name or number, for its placeholders."""
+    # Blanks keep the place of everything else, and line breaks its line.
+    pieces = ["".join(each if each == "\n" else " " for each in query.sql[: query.start])]
+    end = query.start
+    for each in placeholders:
+        pieces += [query.sql[end : each.start], "?".ljust(each.end - each.start)]
+        end = each.end
+    sql = "".join([*pieces, query.sql[end : query.end]])
+    if not placeholders:
         return Text(sql, 0)
-    names = [str(number) for number in range(1, len(literals) + 1)]
-    if query.placeholders != frozenset(names):
-        sql, names = _positional(sql, tokens, query.placeholders)
-    using = ", ".join(literals[name] for name in names)
+    using = ", ".join(literals[each.name] for each in placeholders)
     return Text(f"{PREFIX}{quoted(sql)} USING {using}", len(PREFIX) + 1)
 
 
 def quoted(text: str) -> str:
     """A string literal. Trino knows no escape in it but the doubled quote."""
     return "'" + text.replace("'", "''") + "'"
-
-
-def _without_semicolon(sql: str, tokens: Sequence[Token]) -> tuple[str, Sequence[Token]]:
-    """Without the semicolons around the statement, and what comments stand beyond them: Trino takes none."""
-    inner = [number for number, each in enumerate(tokens) if each.token_type is not TokenType.SEMICOLON]
-    first, behind = inner[0], inner[-1] + 1
-    end = tokens[behind].start if behind < len(tokens) else len(sql)
-    blank = tokens[first - 1].end + 1 if first else 0
-    # Blanks keep the place of everything else, and line breaks its line.
-    lead = "".join(each if each == "\n" else " " for each in sql[:blank])
-    return lead + sql[blank:end], tokens[first:behind]
-
-
-def _positional(sql: str, tokens: Sequence[Token], names: frozenset[str]) -> tuple[str, list[str]]:
-    """The text with a question mark for each named placeholder, everything else in its place, and their names in
-    order.
-    """
-    found: list[str] = []
-    pieces: list[str] = []
-    end = 0
-    for colon, word in pairwise(tokens):
-        is_placeholder = colon.token_type is TokenType.COLON and word.start == colon.end + 1 and word.text in names
-        if is_placeholder:
-            found.append(word.text)
-            # Blanks keep the columns that Trino reports.
-            pieces += [sql[end : colon.start], "?", " " * (word.end - colon.start)]
-            end = word.end + 1
-    positional = "".join([*pieces, sql[end:]])
-    expected = frozenset(str(number) for number in range(1, len(found) + 1))
-    if set(found) != names or _placeholders(positional) != expected:
-        raise error(
-            Reason.UNSUPPORTED,
-            "a named parameter stands beside another use of a colon; put parameters in parentheses or use ?",
-            feature="parameters",
-        )
-    return positional, found
-
-
-def _placeholders(sql: str) -> frozenset[str] | None:
-    """None for a text that does not parse."""
-    try:
-        return checked(sql).placeholders
-    except QueryEngineError:
-        return None

@@ -1,0 +1,50 @@
+"""Keeps tenants from seeing each other's statements on a Trino cluster, where all of them may be one user, and from
+sending a text past Trino to a source.
+"""
+
+from collections.abc import Iterator, Sequence
+from typing import Final
+
+from queryengine.domain.errors import QueryEngineError, Reason, error
+from queryengine.engines.lexicons import TRINO
+from queryengine.engines.lexing import Kind, Token
+from queryengine.engines.reading import Query
+from queryengine.engines.sqltext import position_of_character
+
+_SYSTEM: Final = "system"
+_HARMLESS: Final = frozenset({"builtin", "information_schema", "jdbc", "metadata"})
+"""What of the catalog `system` describes tables and functions. `runtime` lists what runs; and where `system` is a
+schema of another catalog, its functions `query` and `raw_query` hand a text to the source, where it may write.
+"""
+
+
+def check_home(catalog: str, schema: str) -> None:
+    """Raises STATEMENT_NOT_ALLOWED for a catalog or schema in which every name would have to be judged."""
+    for feature, name in (("catalog", catalog), ("schema", schema)):
+        if name.lower() == _SYSTEM:
+            message = f"the {feature} 'system' is not allowed; name its tables in full, as in system.metadata.catalogs"
+            raise error(Reason.STATEMENT_NOT_ALLOWED, message, statement_type="SELECT")
+
+
+def check_names_in(query: Query) -> None:
+    """Raises STATEMENT_NOT_ALLOWED, with its place, for a name that is refused."""
+    for first, second, token in _pairs(query.tokens):
+        if first == _SYSTEM and second not in _HARMLESS:
+            raise _refused(query.sql, token, second)
+
+
+def _pairs(tokens: Sequence[Token]) -> Iterator[tuple[str, str, Token]]:
+    """Names with a point between them, as Trino reads them."""
+    for name, point, following in zip(tokens, tokens[1:], tokens[2:], strict=False):
+        if point.is_sign(".") and _is_name(name) and _is_name(following):
+            yield TRINO.name(name).lower(), TRINO.name(following).lower(), name
+
+
+def _is_name(token: Token) -> bool:
+    return token.kind is Kind.WORD or token.kind is Kind.QUOTED
+
+
+def _refused(sql: str, token: Token, name: str) -> QueryEngineError:
+    message = f"system.{name} is not allowed: it reaches beyond the tenant's own data"
+    place = position_of_character(sql, token.start)
+    return error(Reason.STATEMENT_NOT_ALLOWED, message, statement_type="SELECT", position=place)
