@@ -20,7 +20,7 @@ _WRITING: Final = {"INSERT": "INTO", "MERGE": "INTO", "DELETE": "FROM", "UPDATE"
 """What writes inside of WITH, and the word that it needs beside it."""
 # fmt: off
 _STATEMENTS: Final = frozenset({
-    "ABORT", "ALTER", "ANALYSE", "ANALYZE", "ASSUME", "ATTACH", "BACKUP", "BEGIN", "CACHE", "CALL", "CHECK",
+    "ABORT", "ADD", "ALTER", "ANALYSE", "ANALYZE", "ASSUME", "ATTACH", "BACKUP", "BEGIN", "CACHE", "CALL", "CHECK",
     "CHECKPOINT", "CLEAR", "CLOSE", "CLUSTER", "COMMENT", "COMMIT", "COPY", "CREATE", "DEALLOCATE", "DECLARE",
     "DELETE", "DENY", "DESC", "DESCRIBE", "DETACH", "DISCARD", "DO", "DROP", "END", "EXCHANGE", "EXECUTE", "EXISTS",
     "EXPLAIN", "EXPORT", "FETCH", "FROM", "GRANT", "IMPORT", "INSERT", "KILL", "LIST", "LISTEN", "LOAD", "LOCK",

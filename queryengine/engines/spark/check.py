@@ -1,24 +1,40 @@
-"""What Spark may be asked: one query that reads. Spark itself has no lock to put behind this, so it is strict.
+"""What Spark may be asked: one query that reads. Spark has no mode that only reads, so the text is checked strictly.
 
-Besides the statement as such, it refuses what reaches out of a query: Java by name, files by path, scripts, and names
-that are made at run time.
+The grammar is Spark's alone: it gets the text inside of `SELECT * FROM (…)`, where nothing but a query can stand. What
+a query can do beyond reading tables is refused here: Java by name, files by path, scripts, and names made at run time.
 """
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
+from types import MappingProxyType
 from typing import Final
 
-from sqlglot import exp, parse_one
-from sqlglot.dialects import Spark
-from sqlglot.errors import SqlglotError
-from sqlglot.tokens import Token, TokenType
-
-from queryengine.domain.errors import Position, QueryEngineError, Reason, error
-from queryengine.engines.sqlcheck import check_text
+from queryengine.domain.errors import QueryEngineError, Reason, error
+from queryengine.engines.lexicons import SPARK
+from queryengine.engines.lexing import Kind, Token
+from queryengine.engines.placeholders import by_colon, by_question_mark, names, of_one_kind
+from queryengine.engines.reading import READING, Query
 from queryengine.engines.sqltext import position_of_character
 
-_JAVA: Final = frozenset({"reflect", "java_method", "try_reflect"})
-_MADE_NAMES: Final = "identifier"
+_BEGINS: Final = READING | {"FROM"}
+_DEPTH_MAX: Final = 200
+"""Of brackets and CASE. Spark's parser takes seconds and more memory than its stack has for what is nested deeper."""
+_ANY: Final = -1
+_REFUSED: Final[Mapping[str, tuple[int, str]]] = MappingProxyType(
+    {
+        **dict.fromkeys(("reflect", "java_method", "try_reflect"), (_ANY, "which calls Java by name")),
+        **dict.fromkeys(("from_protobuf", "to_protobuf"), (_ANY, "which reads files by path")),
+        "python_worker_logs": (_ANY, "which shows what others have logged"),
+        "identifier": (_ANY, "which makes names at run time"),
+        "from_xml": (2, "with options, which may name files and addresses"),
+        "from_avro": (2, "with options, which may name files and addresses"),
+        "schema_of_xml": (1, "with options, which may name files and addresses"),
+        "schema_of_avro": (1, "with options, which may name files and addresses"),
+    }
+)
+"""Functions, and how many arguments they may have."""
+_TABLE_BEHIND: Final = ("FROM", "JOIN", "TABLE")
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,35 +42,74 @@ class CheckedText:
     placeholders: frozenset[str]
     """Their names; "1", "2", … when they are positional."""
     query: str
-    """The text without what ends a statement, so that it can stand in parentheses."""
+    """The text without what stands around the statement, so that it can stand in parentheses. Each of its characters is
+    where it was."""
 
 
 def check(sql: str) -> CheckedText:
     """Raises SYNTAX_ERROR with position, NOT_ONE_STATEMENT, STATEMENT_NOT_ALLOWED, STATEMENT_TOO_COMPLEX."""
-    checked = check_text(sql, "spark")
-    tokens = Spark().tokenize(sql)
-    for token, following in pairwise(tokens):
-        _check_pair(sql, token, following)
-    try:
-        for table in parse_one(sql, read="spark").find_all(exp.Table):
-            if "/" in table.name:
-                raise _refused("a path in place of a table", None)
-    except SqlglotError as cause:
-        raise error(Reason.SYNTAX_ERROR, str(cause)) from cause
-    ends = [token.start for token in tokens if token.token_type is TokenType.SEMICOLON]
-    return CheckedText(checked.placeholders, sql[: ends[0]] if ends else sql)
+    query = Query.read(sql, SPARK, _BEGINS)
+    _check_depth(query)
+    for number, (token, following) in enumerate(pairwise(query.tokens)):
+        if following.is_sign("("):
+            _check_function(query, number)
+        if token.is_word("USING") and (following.kind is Kind.STRING or following.text in {":", "?"}):
+            raise _refused(query, token, "a script")
+        if token.is_word(*_TABLE_BEHIND):
+            _check_table(query, number + 1)
+    used = of_one_kind(by_colon(query), by_question_mark(query))
+    lead = "".join(each if each == "\n" else " " for each in sql[: query.start])
+    return CheckedText(names(used), lead + sql[query.start : query.end])
 
 
-def _check_pair(sql: str, token: Token, following: Token) -> None:
-    word = token.text.lower()
-    if following.token_type is TokenType.L_PAREN and word in _JAVA:
-        raise _refused(f"the function {word}", position_of_character(sql, token.start))
-    if following.token_type is TokenType.L_PAREN and word == _MADE_NAMES:
-        raise _refused("IDENTIFIER(…)", position_of_character(sql, token.start))
-    if word == "using" and following.token_type in (TokenType.STRING, TokenType.RAW_STRING):
-        raise _refused("a script", position_of_character(sql, token.start))
+def _check_depth(query: Query) -> None:
+    depth = 0
+    for token in query.tokens:
+        if token.kind is Kind.SIGN:
+            depth += (token.text in "([{") - (token.text in ")]}")
+        elif token.is_word("CASE", "END"):
+            depth += 1 if token.is_word("CASE") else -1
+        if depth > _DEPTH_MAX:
+            message = f"the statement is nested more than {_DEPTH_MAX} levels deep"
+            place = position_of_character(query.sql, token.start)
+            raise error(Reason.STATEMENT_TOO_COMPLEX, message, position=place)
 
 
-def _refused(what: str, position: Position | None) -> QueryEngineError:
+def _check_function(query: Query, number: int) -> None:
+    """The token there stands before a bracket."""
+    token = query.tokens[number]
+    # With a setting of the server a name may stand in double quotes.
+    name = token.text[1:-1] if token.kind is Kind.STRING else SPARK.name(token)
+    maximum, why = _REFUSED.get(name.lower(), (_ANY, ""))
+    if why and (maximum == _ANY or _arguments(query.tokens[number + 1 :]) > maximum):
+        raise _refused(query, token, f"the function {name.lower()} {why}")
+
+
+def _arguments(tokens: Sequence[Token]) -> int:
+    """Of a call; at least 1. The tokens begin with its bracket."""
+    depth, count = 0, 1
+    for token in tokens:
+        if token.kind is Kind.SIGN:
+            depth += (token.text in "([{") - (token.text in ")]}")
+            count += token.text == "," and depth == 1
+        if not depth:
+            break
+    return count
+
+
+def _check_table(query: Query, number: int) -> None:
+    """A name in several parts, with a path as the last of them, or a path without quotes. Spark itself refuses all of
+    them, in words that help less.
+    """
+    for token in query.tokens[number:]:
+        if token.kind in (Kind.WORD, Kind.QUOTED):
+            if "/" in token.text:
+                raise _refused(query, token, "a path in place of a table")
+        elif not token.is_sign("."):
+            return
+
+
+def _refused(query: Query, token: Token, what: str) -> QueryEngineError:
     message = f"{what} is not allowed; only one query that reads tables"
-    return error(Reason.STATEMENT_NOT_ALLOWED, message, statement_type="SELECT", position=position)
+    place = position_of_character(query.sql, token.start)
+    return error(Reason.STATEMENT_NOT_ALLOWED, message, statement_type="SELECT", position=place)

@@ -63,6 +63,9 @@ def translated(cause: Exception, sql: str, session: Session | None = None, *, sk
     if not isinstance(cause, grpc.RpcError):
         return error(Reason.ENGINE_ERROR, f"{type(cause).__name__}: {cause}")
     told = _told(cause, session)
+    if cause.code() is grpc.StatusCode.UNKNOWN and not told.message:
+        # Its parser or its analyzer has run out of stack, and left the call without a word.
+        return error(Reason.STATEMENT_TOO_COMPLEX, "Spark cannot process the statement; it may be nested too deeply")
     reason = _reason(cause.code(), told)
     place = _place(told, sql, skipped) if reason in (Reason.SYNTAX_ERROR, Reason.STATEMENT_REJECTED) else None
     return error(reason, _words(told.message) or str(cause.code()), sql_state=told.sql_state, position=place)
