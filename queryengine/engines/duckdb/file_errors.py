@@ -19,6 +19,7 @@ _EXPLANATIONS: Final = (
     ("too small to be a Parquet file", "{path} is not a whole Parquet file"),
     ("not utf-8 encoded", "{path} is not encoded as UTF-8"),
     ("Error when sniffing file", "{path} does not look like delimited text"),
+    ("cannot join incompatible paths", "DuckDB cannot read {path} beside a name that begins with a backslash"),
     ("No files found", "{path} is not there any more"),
 )
 """What a part of a message means, where the rest of it is of no use to a user of the service."""

@@ -202,9 +202,14 @@ def _check_name(relative: str) -> None:
             relative.encode()
         except UnicodeEncodeError as cause:
             raise _UnreadableError(f"{shown(relative)} is not a name in UTF-8") from cause
+    has_backslash = "\\" in relative
     if any(special in relative for special in "*?["):
         # Of a pattern DuckDB takes the start for that of an address, and a backslash for a slash.
-        if relative.startswith(("~", "file:")) or "\\" in relative:
-            raise _UnreadableError(f"{shown(relative)}: {_AWKWARD}")
-    elif relative.startswith("~/") or any("\\" in part and "=" in part for part in PurePath(relative).parent.parts):
+        is_awkward = has_backslash or relative.startswith(("~", "file:"))
+    else:
+        folders = PurePath(relative).parent.parts
+        is_awkward = relative.startswith(("~/", "~\\")) or (
+            has_backslash and any("\\" in folder and "=" in folder for folder in folders)
+        )
+    if is_awkward:
         raise _UnreadableError(f"{shown(relative)}: {_AWKWARD}")

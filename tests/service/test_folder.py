@@ -1,0 +1,63 @@
+"""A server over a folder of files, through worker processes: what is bad fails alone, and what changes is seen."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from queryengine.client import AsyncClient, QueryFailed
+from tests.support import serving
+
+EVERY_NAME = ("good", "star*", "sales[2024]", "what?", "new\nline", "quo'te")
+
+
+def engines(folder: Path) -> dict[str, Any]:
+    return {"lake": {"type": "duckdb", "workers": 2, "options": {"directory": str(folder), "threads": 1}}}
+
+
+async def value(client: AsyncClient, sql: str) -> Any:
+    handle = await client.submit(sql)
+    table = await handle.result().to_arrow()
+    return table.column(0)[0].as_py()
+
+
+async def test_bad_files_and_links_fail_alone_and_changes_are_seen(tmp_path: Path) -> None:
+    folder = tmp_path / "k=v [lake]"
+    folder.mkdir()
+    for name in EVERY_NAME:
+        (folder / f"{name}.csv").write_text(f"v\n{name[0]}{len(name)}\n")
+    (folder / "bad.parquet").write_bytes(b"PAR1 half")
+    (folder / "Orders.csv").write_text("v\n1\n")
+    (folder / "orders.tsv").write_text("v\n2\n")
+    (tmp_path / "secret.csv").write_text("v\nhunter2\n")
+    (folder / "raw").symlink_to(tmp_path)
+    (folder / "link.csv").symlink_to(tmp_path / "secret.csv")
+    async with (
+        serving(tmp_path / "state", engines=engines(folder)) as service,
+        AsyncClient(service.address) as client,
+    ):
+        for name in EVERY_NAME:
+            assert await value(client, f'FROM "{name}"') == f"{name[0]}{len(name)}"
+        words = {
+            "FROM bad": "bad.parquet is not a whole Parquet file",
+            "FROM orders": "Orders.csv and orders.tsv would both be the view",
+            "FROM raw": "raw is a link to a place outside the folder",
+            "FROM link": "link.csv is a link to a place outside the folder",
+            "FROM 'raw/secret.csv'": "there is no view raw/secret.csv",
+            "FROM read_text('raw/../secret.csv')": "read_text",
+            f"FROM read_blob('{folder}/raw/../proc/self/environ')": "read_blob",
+        }
+        for sql, part in words.items():
+            with pytest.raises(QueryFailed, match=part) as caught:
+                await value(client, sql)
+            assert str(tmp_path) not in str(caught.value)
+        # Twice each, so that both workers come by.
+        for number in range(4):
+            (folder / "changing.csv").write_text(f"v\nx{number}\n")
+            assert await value(client, "FROM changing") == f"x{number}"
+        (folder / "bad.parquet").rename(folder / "bad.csv")
+        (folder / "bad.csv").write_text("v\nmended\n")
+        (folder / "orders.tsv").unlink()
+        for _ in range(2):
+            assert await value(client, "FROM bad") == "mended"
+            assert await value(client, "FROM orders") == 1
