@@ -1,7 +1,8 @@
 """Rows as JSON that loses nothing: what JSON cannot say exactly is a string.
 
 Integers stay numbers of any size; decimals are strings of all their digits; NaN and infinities the strings
-"NaN", "Infinity" and "-Infinity"; dates and times ISO 8601, to the nanosecond where the column has them;
+"NaN", "Infinity" and "-Infinity"; dates and times ISO 8601, to the nanosecond where the column has them, years
+beyond 9999 and before 0 with all their digits and sign, and "infinity" and "-infinity" where an engine has those;
 durations strings of seconds; bytes base64; intervals objects of months, days and nanoseconds; a map a list of
 [key, value] pairs.
 """
@@ -16,6 +17,7 @@ from typing import Any
 
 import pyarrow as pa
 
+from queryengine.cli import temporal
 from queryengine.codec.rows import PER_SECOND, list_parts
 from queryengine.codec.types import is_json, is_list, is_octets, is_uuid
 
@@ -116,15 +118,6 @@ def _interval(value: Any) -> dict[str, int]:
     return {"months": value.months, "days": value.days, "nanoseconds": value.nanoseconds}
 
 
-def _moments(array: pa.Array) -> list[str | None]:
-    texts = array.cast(pa.string()).to_pylist()
-    return [None if each is None else each.replace(" ", "T", 1) for each in texts]
-
-
-def _times(array: pa.Array) -> list[str | None]:
-    return array.cast(pa.string()).to_pylist()  # type: ignore[no-any-return]
-
-
 def _durations(array: pa.Array) -> list[str | None]:
     per_second = PER_SECOND[array.type.unit]
     digits = len(str(per_second)) - 1
@@ -144,9 +137,9 @@ _CONVERTERS: tuple[tuple[Callable[[pa.DataType], bool], Callable[[pa.Array], lis
     (type_tests.is_floating, _each(_float)),
     (type_tests.is_decimal, _each(_decimal)),
     (is_octets, _each(_octets)),
-    (type_tests.is_timestamp, _moments),
-    (type_tests.is_date, _times),
-    (type_tests.is_time, _times),
+    (type_tests.is_timestamp, temporal.moments),
+    (type_tests.is_date, temporal.dates),
+    (type_tests.is_time, temporal.times),
     (type_tests.is_duration, _durations),
     (type_tests.is_interval, _each(_interval)),
 )

@@ -19,13 +19,15 @@ from queryengine.cli import jsontext
 from queryengine.cli.failures import ExitCode, ended
 from queryengine.cli.options import Format
 from queryengine.cli.visible import visible
-from queryengine.codec.types import is_text
 
 TABLE_ROWS = 40
 """Rows that a table for people shows."""
 
 WIDE = 1_000_000
 """Columns of a terminal that is none: nothing is cut for a reader who can scroll."""
+
+PLAIN_SCALE = 6
+"""Digits behind the point up to which Arrow writes a small decimal without an exponent."""
 
 NUMBERS = (pa.types.is_integer, pa.types.is_floating, pa.types.is_decimal)
 
@@ -194,9 +196,19 @@ def writer_to(
 
 
 def write_all(writer: Writer, schema: pa.Schema, batches: Iterable[pa.RecordBatch]) -> None:
-    writer.begin(schema)
-    for batch in batches:
-        writer.write(batch)
+    with refused_rows():
+        writer.begin(schema)
+        for batch in batches:
+            writer.write(batch)
+
+
+@contextmanager
+def refused_rows() -> Iterator[None]:
+    """Around what hands rows to a writer: those that its format cannot hold end the command, as a message."""
+    try:
+        yield
+    except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
+        raise ended(f"the format cannot hold these rows: {error}; try --format arrow or json") from error
 
 
 def _writer(sink: BinaryIO, format: Format, table_rows: int) -> Writer:  # noqa: A002 - as the option is called
@@ -214,14 +226,16 @@ def _writer(sink: BinaryIO, format: Format, table_rows: int) -> Writer:  # noqa:
 
 
 def _csv_type(arrow: pa.DataType) -> pa.DataType:
+    """The type that Arrow writes a column of this type from; text where Arrow has no form, or not that of JSON."""
     types = pa.types
     is_plain = (
         types.is_integer(arrow)
         or types.is_boolean(arrow)
         or types.is_float32(arrow)
         or types.is_float64(arrow)
-        or types.is_decimal128(arrow)
-        or is_text(arrow)
+        or (types.is_decimal128(arrow) and 0 <= arrow.scale <= PLAIN_SCALE)
+        or types.is_string(arrow)
+        or types.is_large_string(arrow)
     )
     return arrow if is_plain else pa.string()
 

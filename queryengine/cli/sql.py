@@ -7,7 +7,6 @@ from contextlib import contextmanager
 from typing import Annotated
 
 import grpc
-import pyarrow as pa
 import typer
 from rich.console import Console
 
@@ -16,7 +15,7 @@ from queryengine.cli.failures import ExitCode, ended, error_console, reported
 from queryengine.cli.hints import command
 from queryengine.cli.interrupt import interrupted_by
 from queryengine.cli.options import DEFAULT_SERVER, DEFAULT_TENANT, Format, Output, Server, Tenant, User
-from queryengine.cli.output import TableWriter, Writer, writer_to
+from queryengine.cli.output import TableWriter, Writer, refused_rows, writer_to
 from queryengine.cli.progress import Progress, count_text
 from queryengine.client import (
     Client,
@@ -122,15 +121,12 @@ def _check_output(format: Format, output: object) -> None:  # noqa: A002 - as th
 
 
 def _copy(result: QueryResult, writer: Writer, shown: Progress) -> None:
-    try:
-        with interrupted_by(result.close):
-            writer.begin(result.schema)
-            for batch in result:
-                writer.write(batch)
-                if isinstance(writer, TableWriter) and writer.is_full:
-                    break
-    except pa.ArrowNotImplementedError as error:
-        raise ended(f"the format cannot hold these columns: {error}; try --format arrow") from error
+    with refused_rows(), interrupted_by(result.close):
+        writer.begin(result.schema)
+        for batch in result:
+            writer.write(batch)
+            if isinstance(writer, TableWriter) and writer.is_full:
+                break
     if result.end is None:
         # The rest stays on the server, but whether the query goes well matters.
         status = result.status

@@ -17,6 +17,7 @@ from queryengine.client.calls import Call, Parameters, SubmitOptions
 from queryengine.client.channel import DEFAULT_TARGET, STREAM_SECONDS, Connection, path
 from queryengine.client.errors import QueryEngineClientError, rpc_failure
 from queryengine.client.model import CancelOutcome, EngineInfo, QueryList, QueryStatus, ResultPage
+from queryengine.client.pylist import python_rows
 from queryengine.client.result import OnStatus, ResultState
 from queryengine.client.stream import WatchReader
 from queryengine.client.sync import INLINE_WAIT_SECONDS
@@ -212,8 +213,7 @@ class AsyncQueryResult(ResultState):
         return table.to_pandas(**options)
 
     async def to_pylist(self) -> list[dict[str, Any]]:
-        table = await self.to_arrow()
-        return table.to_pylist()  # type: ignore[no-any-return]
+        return python_rows(await self.to_arrow())
 
     async def cancel(self, *, reason: str = "", wait: float = 0.0) -> CancelOutcome:
         return await self.handle.cancel(reason=reason, wait=wait)

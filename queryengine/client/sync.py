@@ -15,6 +15,7 @@ from queryengine.client.calls import Call, Parameters, SubmitOptions
 from queryengine.client.channel import DEFAULT_TARGET, STREAM_SECONDS, Connection, path
 from queryengine.client.errors import QueryEngineClientError, rpc_failure
 from queryengine.client.model import CancelOutcome, EngineInfo, QueryList, QueryStatus, ResultPage
+from queryengine.client.pylist import python_rows
 from queryengine.client.result import OnStatus, ResultState
 from queryengine.client.stream import WatchReader
 from queryengine.domain.lifecycle import QueryState
@@ -265,8 +266,11 @@ class QueryResult(ResultState):
         return self.to_arrow().to_pandas(**options)
 
     def to_pylist(self) -> list[dict[str, Any]]:
-        """All rows not read yet, as dicts; of two columns with one name the later stays."""
-        return self.to_arrow().to_pylist()  # type: ignore[no-any-return]
+        """All rows not read yet, as dicts; of two columns with one name the later stays.
+
+        Raises OverflowError that names row and column of a value that Python's types cannot hold, such as infinity.
+        """
+        return python_rows(self.to_arrow())
 
     def cancel(self, *, reason: str = "", wait: float = 0.0) -> CancelOutcome:
         """Cancel the query; rows on their way may still come, then reading raises QueryCancelled."""

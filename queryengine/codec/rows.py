@@ -13,6 +13,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from google.protobuf.message import DecodeError
 
+from queryengine.codec.infinity import INT64_MAX, infinite_count
 from queryengine.codec.types import DECIMAL256_DIGITS, is_json, is_list, is_octets, is_text, is_uuid
 from queryengine.v1 import result_pb2, value_pb2
 from queryengine.v1.value_pb2 import Value
@@ -270,8 +271,13 @@ def _time_nanos(array: pa.Array) -> list[int | None]:
 def _timestamps(array: pa.Array) -> list[dict[str, int] | None]:
     per_second = PER_SECOND[array.type.unit]
     factor = NANOS // per_second
+    infinite = infinite_count(array.type)
     return [
-        None if value is None else {"seconds": value // per_second, "nanos": value % per_second * factor}
+        None
+        if value is None
+        else {"seconds": value // per_second, "nanos": value % per_second * factor}
+        if not infinite or -infinite < value < infinite
+        else {"seconds": value}
         for value in _integers(array)
     ]
 
@@ -320,6 +326,18 @@ def _times(nanos: list[int | None], arrow: pa.DataType) -> list[int | None]:
     return [None if value is None else _whole(value, factor) for value in nanos]
 
 
+def _moments(parts: list[Any], arrow: pa.DataType) -> list[int | None]:
+    """As _counts, and the infinities."""
+    infinite = infinite_count(arrow)
+    ends = [None if part is None or abs(part.seconds) != INT64_MAX else part.seconds for part in parts]
+    if not any(ends):
+        return _counts(parts, arrow)
+    if not infinite:
+        raise ValueError("a timestamp in nanoseconds holds no infinity")
+    finite = _counts([None if end else part for part, end in zip(parts, ends, strict=True)], arrow)
+    return [end or count for end, count in zip(ends, finite, strict=True)]
+
+
 def _counts(parts: list[Any], arrow: pa.DataType) -> list[int | None]:
     """Seconds and nanoseconds as a count of the type's unit."""
     factor = NANOS // PER_SECOND[arrow.unit]
@@ -363,7 +381,7 @@ _PARSERS: Final[
     (type_tests.is_floating, "double_value", None),
     (is_text, "string_value", None),
     (type_tests.is_boolean, "bool_value", None),
-    (type_tests.is_timestamp, "timestamp_value", _counts),
+    (type_tests.is_timestamp, "timestamp_value", _moments),
     (type_tests.is_date32, "date_days", None),
     (type_tests.is_unsigned_integer, "uint_value", None),
     (is_octets, "bytes_value", None),

@@ -12,6 +12,8 @@ from typing import Any, Final
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from queryengine.codec.infinity import INT64_MAX
+from queryengine.domain.errors import Reason, error
 from queryengine.engines.duckdb.text import identifier
 from queryengine.engines.wide_integers import WIDE_INTEGER, wide_integers
 
@@ -88,6 +90,8 @@ def canonical(arrow_type: pa.DataType) -> tuple[pa.DataType, Convert | None]:
     if isinstance(arrow_type, pa.OpaqueType) and arrow_type.type_name in _LIMBS:
         high = _LIMBS[arrow_type.type_name]
         return WIDE_INTEGER, lambda array: wide_integers(array.storage, high)
+    if pa.types.is_timestamp(arrow_type) and arrow_type.unit == "ns":
+        return arrow_type, _finite
     if pa.types.is_list(arrow_type) or pa.types.is_fixed_size_list(arrow_type):
         return _canonical_list(arrow_type)
     if pa.types.is_struct(arrow_type):
@@ -141,6 +145,14 @@ def _guessed_bytes(duckdb_type: Any) -> int:
     if duckdb_type.id in _DOCUMENTS or str(duckdb_type) == "JSON":
         return DOCUMENT_BYTES
     return TEXT_BYTES if duckdb_type.id == "varchar" else 16
+
+
+def _finite(array: pa.Array) -> pa.Array:
+    """Raises STATEMENT_REJECTED for infinity: other engines have a moment of the year 2262 in its place."""
+    if pc.any(pc.equal(pc.abs(array.view(pa.int64())), INT64_MAX)).as_py():
+        message = "infinity as a TIMESTAMP_NS has no place in the result; select it as a TIMESTAMP"
+        raise error(Reason.STATEMENT_REJECTED, message)
+    return array
 
 
 def _canonical_list(arrow_type: pa.DataType) -> tuple[pa.DataType, Convert | None]:
