@@ -234,6 +234,20 @@ def test_a_parameter_is_bound_and_never_in_the_text(server: PostgreSQLServer, en
     assert "hunter2" not in row[0]
 
 
+@pytest.mark.parametrize("kind", [None, pa.list_(pa.null())])
+@pytest.mark.parametrize("values", [[], [None]])
+@pytest.mark.parametrize("column", ["1", "'x'", "DATE '2024-01-01'", "1.5", "'{1}'::int[]", "'{}'::jsonb"])
+def test_a_list_without_elements_is_of_the_type_that_its_place_asks_for(
+    engine: SQLAlchemyEngine, column: str, values: list[None], kind: pa.DataType | None
+) -> None:
+    parameters = (BoundParameter("l", values, kind),)
+    if not column.endswith("[]"):
+        sql = f"SELECT {column} AS c WHERE {column} = ANY(:l) OR :l <> :l"
+        assert run(engine, sql, parameters=parameters).num_rows == 0
+    table = run(engine, "SELECT :l AS l, cardinality(:l) AS n", parameters=parameters)
+    assert [each[0].as_py() for each in table.columns] == [values, len(values)]
+
+
 @pytest.mark.parametrize(
     ("sql", "line", "column", "state"),
     [

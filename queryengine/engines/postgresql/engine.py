@@ -298,20 +298,14 @@ class PostgreSQLExecution(Execution):
         if not parameters:
             self._sent = text = template.filled({})
             return text, session.describe(text.sql)
-        numbers = {name: f"${number}" for number, name in enumerate(parameters, 1)}
-        types = ", ".join(each.type for each in parameters.values())
-        self._sent = template.filled(numbers).within(f"PREPARE {APPLICATION} ({types}) AS ")
-        # The server settles types and names of columns, as it would for parameters that it binds.
-        session.query(self._sent.sql)
+        types = self._settled(session, template, parameters)
         nulls = ", ".join("NULL" for _ in parameters)
         described = session.describe(f"EXECUTE {APPLICATION} ({nulls})")
-        sql = "SELECT parameter_types::text[] AS types FROM pg_catalog.pg_prepared_statements WHERE name = $1"
-        [row] = session.query(sql, [APPLICATION])
         replacements, bound = {}, []
-        for (name, parameter), kind in zip(parameters.items(), row["types"], strict=True):
+        for number, ((name, parameter), kind) in enumerate(zip(parameters.items(), types, strict=True), 1):
             read = "NULL"
             if parameter.text is not None:
-                setting = f"{APPLICATION}.p{numbers[name][1:]}"
+                setting = f"{APPLICATION}.p{number}"
                 bound += [setting, parameter.text]
                 read = f"pg_catalog.current_setting('{setting}')"
             replacements[name] = f"({read}::{kind})"
@@ -319,6 +313,34 @@ class PostgreSQLExecution(Execution):
             calls = [f"pg_catalog.set_config(${n}, ${n + 1}, true)" for n in range(1, len(bound), 2)]
             session.query(f"SELECT {', '.join(calls)}", bound)
         return template.filled(replacements), described
+
+    def _settled(self, session: Session, template: Template, parameters: Mapping[str, Rendered]) -> list[str]:
+        """The types of the parameters. A list without elements is what its place asks for, else one of text."""
+        lists = {name: Rendered("text[]", each.text) for name, each in parameters.items() if each.is_list}
+        if not lists:
+            return self._prepare(session, template, parameters)
+        session.query(f"SAVEPOINT {APPLICATION}")
+        try:
+            types = self._prepare(session, template, parameters)
+        except adbc.Error:
+            session.query(f"ROLLBACK TO {APPLICATION}")
+        else:
+            pairs = zip(parameters.values(), types, strict=True)
+            if all(kind.endswith("[]") for each, kind in pairs if each.is_list):
+                return types
+            session.query(f"DEALLOCATE {APPLICATION}")
+        return self._prepare(session, template, {**parameters, **lists})
+
+    def _prepare(self, session: Session, template: Template, parameters: Mapping[str, Rendered]) -> list[str]:
+        """The types that the server settles, with the names of columns, as it would for parameters that it binds."""
+        numbers = {name: f"${number}" for number, name in enumerate(parameters, 1)}
+        types = ", ".join(each.type for each in parameters.values())
+        self._sent = template.filled(numbers).within(f"PREPARE {APPLICATION} ({types}) AS ")
+        session.query(self._sent.sql)
+        sql = "SELECT parameter_types::text[] AS types FROM pg_catalog.pg_prepared_statements WHERE name = $1"
+        [row] = session.query(sql, [APPLICATION])
+        found: list[str] = row["types"]
+        return found
 
 
 def _name_of_type(session: Session, oid: int) -> str:

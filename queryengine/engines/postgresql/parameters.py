@@ -28,6 +28,8 @@ class Rendered:
 
     type: str
     text: str | None
+    is_list: bool = False
+    """A list whose elements tell no type. Where the server finds no array in its place either, it is one of text."""
 
 
 def render(parameter: BoundParameter, name: str) -> Rendered:
@@ -35,7 +37,10 @@ def render(parameter: BoundParameter, name: str) -> Rendered:
     value = parameter.value
     try:
         kind = UNKNOWN if value is None and parameter.type is None else _type_of(value, parameter.type)
-        return Rendered(kind, None if value is None else _text(value))
+        text = None if value is None else _text(value)
+        if kind.startswith(f"{UNKNOWN}["):
+            return Rendered(UNKNOWN, text, is_list=True)
+        return Rendered(kind, text)
     except ValueError as cause:
         raise _mismatch(name, str(cause)) from cause
 
@@ -55,8 +60,8 @@ def _type_of(value: Any, declared: pa.DataType | None) -> str:
             kinds = {"numeric" if "numeric" in kinds else "bigint"}
         if len(kinds) > 1:
             raise ValueError("a list with values of several types")
-        kind = next(iter(kinds), UNKNOWN)
-        return f"{'text' if kind == UNKNOWN else kind}[]"
+        # Texts are a list of text; an empty list, or one of NULLs, is what its place asks for.
+        return f"{'text' if kinds == {UNKNOWN} else next(iter(kinds), UNKNOWN)}[]"
     for python, kind in _BY_PYTHON:
         if isinstance(value, python):
             return kind
