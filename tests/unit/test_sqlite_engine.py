@@ -1,7 +1,9 @@
 """What is SQLite's own: read-only files, types that are told late, and URLs that keep their secrets."""
 
 import datetime as dt
+import math
 import sqlite3
+import threading
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
@@ -16,6 +18,7 @@ from queryengine.engines.lexicons import SQLITE
 from queryengine.engines.reading import Query
 from queryengine.engines.sqlalchemy.dialect import CheckedText
 from queryengine.engines.sqlalchemy.engine import SQLAlchemyEngine
+from queryengine.engines.sqlalchemy.patience import PatientConnection
 from queryengine.engines.sqlalchemy.sqlite import SQLiteDialect
 from queryengine.engines.sqltemplate import Template
 
@@ -241,3 +244,109 @@ def test_a_syntax_error_is_told_with_its_place(
     assert found.reason is Reason.SYNTAX_ERROR
     assert found.message == words
     assert found.position == Position(*place)
+
+
+# ---- a writer's lock
+
+
+@pytest.fixture
+def writer(path: Path) -> Iterator[sqlite3.Connection]:
+    """Another connection that holds the file for itself alone."""
+    connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
+    yield connection
+    connection.close()
+
+
+class Waits:
+    """Calls back when a reader begins to wait for a lock."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.begun = threading.Event()
+        self.then = lambda: None
+        wait = PatientConnection._wait
+
+        def waiting(connection: PatientConnection) -> bool:
+            self.begun.set()
+            self.then()
+            return wait(connection)
+
+        monkeypatch.setattr(PatientConnection, "_wait", waiting)
+
+
+@pytest.fixture
+def waits(monkeypatch: pytest.MonkeyPatch) -> Waits:
+    return Waits(monkeypatch)
+
+
+def test_a_locked_database_times_out_with_the_query(path: Path, writer: sqlite3.Connection, waits: Waits) -> None:
+    engine = SQLAlchemyEngine("lite", {"url": url(path), "connect_args": {"timeout": 3600}})
+    writer.execute("BEGIN EXCLUSIVE")
+    told = failure(engine, "SELECT i FROM t", execution_timeout_seconds=0.2)
+    assert told.reason is Reason.QUERY_TIMEOUT
+    assert "locked" in told.message
+    assert waits.begun.is_set()
+    engine.close()
+
+
+def test_a_locked_database_is_unavailable_when_the_wait_for_its_lock_is_over(
+    path: Path, writer: sqlite3.Connection, waits: Waits
+) -> None:
+    engine = SQLAlchemyEngine("lite", {"url": url(path), "connect_args": {"timeout": 0.1}})
+    writer.execute("BEGIN EXCLUSIVE")
+    told = failure(engine, "SELECT i FROM t", execution_timeout_seconds=3600)
+    assert (told.reason, told.message) == (Reason.ENGINE_UNAVAILABLE, "database is locked")
+    engine.close()
+
+
+def test_a_query_goes_on_when_the_writer_has_done(
+    engine: SQLAlchemyEngine, writer: sqlite3.Connection, waits: Waits
+) -> None:
+    writer.execute("BEGIN EXCLUSIVE")
+    writer.execute("UPDATE t SET i = 7")
+    waits.then = lambda: writer.in_transaction and writer.execute("COMMIT")
+    assert run(engine, "SELECT i FROM t").to_pylist() == [{"i": 7}]
+    assert waits.begun.is_set()
+
+
+def test_a_query_that_waits_for_a_lock_is_cancelled(path: Path, writer: sqlite3.Connection, waits: Waits) -> None:
+    engine = SQLAlchemyEngine("lite", {"url": url(path), "connect_args": {"timeout": 3600}})
+    writer.execute("BEGIN EXCLUSIVE")
+    execution = engine.open(Statement(sql="SELECT i FROM t", query_id="q", execution_timeout_seconds=3600))
+    failures: list[Failure] = []
+
+    def work() -> None:
+        try:
+            execution.start()
+        except QueryEngineError as cause:
+            failures.append(cause.failure)
+
+    thread = threading.Thread(target=work)
+    thread.start()
+    assert waits.begun.wait(30)
+    execution.cancel()
+    thread.join(30)
+    assert [each.reason for each in failures] == [Reason.QUERY_CANCELLED]
+    engine.close()
+
+
+@pytest.mark.parametrize(
+    ("value", "kind"),
+    [
+        (math.nan, None),
+        (math.nan, pa.float32()),
+        (pa.scalar(2**31 - 1, pa.int32()).cast(pa.date32()), pa.date32()),
+        (pa.scalar(2**62, pa.timestamp("s")), pa.timestamp("s")),
+        (pa.scalar(1, pa.timestamp("ns")), pa.timestamp("ns")),
+        (dt.timedelta(seconds=1), None),
+        (2**63, None),
+        ([float("nan")], pa.list_(pa.float64())),
+    ],
+    ids=lambda each: type(each).__name__,
+)
+def test_what_sqlite_would_change_is_refused_without_its_value(
+    engine: SQLAlchemyEngine, value: object, kind: pa.DataType | None
+) -> None:
+    told = failure(engine, "SELECT :a", parameters=(BoundParameter("a", value, kind),))
+    assert told.reason is Reason.PARAMETER_MISMATCH
+    assert told.metadata == {"parameter": "a"}
+    assert "9223372036854775808" not in told.message

@@ -2,6 +2,7 @@
 reading.
 """
 
+import math
 import sqlite3
 import time
 import uuid
@@ -25,6 +26,7 @@ from queryengine.engines.parameters import name_of
 from queryengine.engines.sqlalchemy.authorizer import Authorizer
 from queryengine.engines.sqlalchemy.columns import Column
 from queryengine.engines.sqlalchemy.dialect import CheckedText, Dialect, Rows
+from queryengine.engines.sqlalchemy.patience import PatientConnection
 from queryengine.engines.sqlalchemy.sqlite_check import check
 from queryengine.engines.sqlalchemy.sqlite_places import place_of
 
@@ -124,8 +126,7 @@ class SQLiteDialect(Dialect):
         def connect() -> sqlite3.Connection:
             # Whoever cancels does so from another thread.
             arguments = {**connect_args, "uri": True, "check_same_thread": False}
-            connection: sqlite3.Connection = sqlite3.connect(location, **arguments)
-            return connection
+            return PatientConnection(location, **arguments)
 
         return sa.create_engine("sqlite://", creator=connect, poolclass=NullPool, hide_parameters=True)
 
@@ -133,7 +134,7 @@ class SQLiteDialect(Dialect):
         driver = _driver(connection)
         driver.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, VALUE_BYTES_MAX)
         driver.setlimit(sqlite3.SQLITE_LIMIT_ATTACHED, 0)
-        deadline = time.monotonic() + timeout_seconds
+        driver.deadline = deadline = time.monotonic() + timeout_seconds
         driver.set_progress_handler(lambda: time.monotonic() > deadline, STEPS_PER_LOOK)
         declared = _declared(driver, query)
         connection.info[Authorizer] = authorizer = Authorizer()
@@ -194,9 +195,9 @@ class SQLiteDialect(Dialect):
         return REASONS.get(code & 0xFF, Reason.ENGINE_ERROR)
 
 
-def _driver(connection: sa.Connection) -> sqlite3.Connection:
+def _driver(connection: sa.Connection) -> PatientConnection:
     driver = connection.connection.driver_connection
-    assert isinstance(driver, sqlite3.Connection)
+    assert isinstance(driver, PatientConnection)
     return driver
 
 
@@ -239,6 +240,9 @@ def _bind(parameter: BoundParameter, name: str) -> Any:
     """A value as SQLite stores it; dates and times as the ISO text that its functions take."""
     value = parameter.value
     match value:
+        case float() if math.isnan(value):
+            # SQLite keeps a NaN as NULL.
+            why = "no NaN"
         case None | str() | bytes() | float() | bool():
             return value
         case int() if value in _INTEGERS:
@@ -249,6 +253,8 @@ def _bind(parameter: BoundParameter, name: str) -> Any:
             return value.isoformat()
         case uuid.UUID():
             return str(value)
+        case int():
+            why = "whole numbers of 64 bits, and the value has more"
         case _:
-            message = f"parameter {name}: SQLite has no type for {type(value).__name__} {value!r}"
-            raise error(Reason.PARAMETER_MISMATCH, message, parameter=name)
+            why = f"no {'time of this precision or range' if isinstance(value, pa.Scalar) else type(value).__name__}"
+    raise error(Reason.PARAMETER_MISMATCH, f"parameter {name}: SQLite holds {why}", parameter=name)
