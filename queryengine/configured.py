@@ -27,6 +27,8 @@ def engine_config(settings: Settings, name: str) -> EngineConfig:
         slots_per_worker=engine.slots_per_worker,
         memory_limit_mib=engine.memory_limit_mib,
         probe_seconds=engine.probe_seconds,
+        spool=str(settings.state.spool.absolute()),
+        confine=engine.confine,
     )
 
 
@@ -34,6 +36,7 @@ def sandboxes(settings: Settings, engines: Mapping[str, Mapping[str, Any]]) -> S
     return Sandboxes(
         engines,
         settings.log.style,
+        spool=str(settings.state.spool.absolute()),
         check_workers=settings.sandbox.check_workers,
         cut_workers=settings.sandbox.cut_workers,
         tenant_waiting=settings.limits.tenant_waiting_calls,

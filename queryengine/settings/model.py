@@ -142,6 +142,10 @@ class EngineSettings(Group):
         le=3600,
         description="Between two looks whether an engine elsewhere answers; while it does not, its queries wait.",
     )
+    confine: bool = Field(
+        default=True,
+        description="Whether workers of an embedded engine give up files, sockets and variables that it does not need.",
+    )
     options: Mapping[str, Any] = Field(
         default_factory=dict,
         description="Settings of this kind of engine; see docs/engines.md.",

@@ -23,6 +23,7 @@ from queryengine.engines.base import Engine, Execution, Progress
 from queryengine.engines.registry import engine_class
 from queryengine.results.segment import PageEntry
 from queryengine.results.writer import ResultWriter, fresh_directory
+from queryengine.workers.confinement import Confinement
 from queryengine.workers.orders import RunOrder
 from queryengine.workers.protocol import Frame, encode
 
@@ -50,12 +51,13 @@ Item: TypeAlias = pa.Schema | pa.RecordBatch | Exception | _End
 class EngineRole:
     """Holds the engine and its running executions; `handle` is called for each frame, from one thread."""
 
-    def __init__(self, connection: socket.socket, header: dict[str, Any]) -> None:
+    def __init__(self, connection: socket.socket, header: dict[str, Any], confinement: Confinement) -> None:
         self._connection = connection
         self._sending = threading.Lock()
         self._running: dict[str, Run] = {}
         self._engine: Engine | None = None
         self._confirms_cancel = False
+        self._confinement = confinement
         self._threads = ThreadPoolExecutor(THREADS_MAX, thread_name_prefix="run")
         try:
             adapter = engine_class(header["engine_type"])
@@ -63,7 +65,9 @@ class EngineRole:
             traits = adapter.traits(header["options"])
             self._confirms_cancel = traits.cancel_confirmed
             version = shortened(self._engine.version(), NAME_BYTES_MAX)
-            self.send(encode({"type": "ready", "version": version, "embedded": traits.embedded}))
+            confinement.give_up_calls()
+            ready = {"version": version, "embedded": traits.embedded, "confinement": confinement.holds}
+            self.send(encode({"type": "ready", **ready}))
             self._engine.prepare()
         except QueryEngineError as cause:
             self._send_unusable(cause.failure)
@@ -74,6 +78,9 @@ class EngineRole:
     def handle(self, frame: Frame) -> None:
         if frame.type == "run" and self._engine is not None:
             order = RunOrder.decode(frame)
+            if self._confinement.is_outdated:
+                self._retire(order)
+                return
             run = self._running[order.execution] = Run(self, self._engine, order, self._confirms_cancel)
             self._threads.submit(run.pull)
             self._threads.submit(run.store)
@@ -83,6 +90,13 @@ class EngineRole:
             run_or_none = self._running.get(frame.header["execution"])
             if run_or_none is not None:
                 self._threads.submit(run_or_none.cancel)
+
+    def _retire(self, order: RunOrder) -> None:
+        """Have this process replaced, which cannot read what its successor can. The query waits for that one."""
+        message = "what the engine reads was replaced, so its worker starts again; the query was not begun"
+        failure = Failure(Reason.ENGINE_UNAVAILABLE, message)
+        header = {"type": "failed", "execution": order.execution, "failure": failure.to_json(), "confirmed": True}
+        self.send(encode({**header, "retires": True}))
 
     def send(self, frames: bytes) -> None:
         """Send frames, whole, from any thread. Does nothing when the server is gone: the main loop sees that too."""

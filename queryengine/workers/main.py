@@ -1,4 +1,4 @@
-"""A worker process: bounds itself, takes a role, answers frames until the server is gone.
+"""A worker process: bounds and confines itself, takes a role, answers frames until the server is gone.
 
 Started as `python -m queryengine.workers.main FD PARENT_PID`, never forked, because the server holds threads and gRPC.
 """
@@ -12,7 +12,9 @@ import socket
 import sys
 from typing import Any, Final
 
+from queryengine.engines.reach import Reach
 from queryengine.telemetry.logs import LogStyle, set_up_logging
+from queryengine.workers.confinement import Confinement
 from queryengine.workers.protocol import Frame, receive_frame
 
 PR_SET_PDEATHSIG: Final = 1
@@ -36,10 +38,14 @@ def main() -> None:
 
 def _serve(connection: socket.socket, first: Frame) -> None:
     if first.type == "engine":
+        confinement = Confinement.of_engine(first.header)
+        # Imported now, as drivers start threads, which would not be confined if they ran already.
         from queryengine.workers.executing import EngineRole
 
-        role: Any = EngineRole(connection, first.header)
+        role: Any = EngineRole(connection, first.header, confinement)
     else:
+        confinement = Confinement(Reach(), read=first.header.get("spool", ""))
+        confinement.give_up_calls()
         from queryengine.workers.sandbox_role import SandboxRole
 
         role = SandboxRole(connection, first.header)

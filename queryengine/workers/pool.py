@@ -12,6 +12,7 @@ from typing import Any, Final
 
 from queryengine.domain.errors import Failure, Reason
 from queryengine.engines.base import Progress
+from queryengine.engines.reach import reach
 from queryengine.results.segment import PageEntry, ResultTotals
 from queryengine.telemetry.logs import LogStyle
 from queryengine.workers.events import Ended, Failed, Lost, PagePublished, Progressed, RunEvent, SchemaKnown
@@ -39,6 +40,14 @@ class EngineConfig:
     slots_per_worker: int
     memory_limit_mib: int
     probe_seconds: float
+    spool: str
+    """Where its workers store results."""
+    confine: bool = True
+
+    @property
+    def is_confined(self) -> bool:
+        """Whether its workers give up what their engine does not need."""
+        return self.confine and reach(self.type, self.options) is not None
 
     def role(self) -> dict[str, Any]:
         return {
@@ -47,6 +56,8 @@ class EngineConfig:
             "engine_type": self.type,
             "options": dict(self.options),
             "memory_limit_mib": self.memory_limit_mib,
+            "spool": self.spool,
+            "confine": self.is_confined,
         }
 
 
@@ -109,8 +120,11 @@ class _Seat:
         changed: Callable[[str], None],
         restarted: Callable[[str], None],
         log: LogStyle,
+        *,
+        is_first: bool,
     ) -> None:
         self._config = config
+        self._is_first = is_first
         self._log = log
         self._changed = changed
         self._restarted = restarted
@@ -125,6 +139,8 @@ class _Seat:
         self._unusable: Failure | None = None
         """Why the last process did not get as far as to take executions."""
         self.version = ""
+        self._confinement: list[str] = []
+        """What the last process has given up, for people."""
 
     @property
     def free(self) -> int:
@@ -204,6 +220,7 @@ class _Seat:
                 self._unusable = Failure.from_json(first.header["failure"])
                 return self._unusable.message
             self.version = first.header["version"]
+            self._say_confinement(first.header["confinement"])
             self._unusable = None
             self._process = process
             self._changed(self._config.name)
@@ -238,6 +255,12 @@ class _Seat:
             with suppress(asyncio.CancelledError):
                 await watch
 
+    def _say_confinement(self, holds: list[str]) -> None:
+        """Once, unless it changes. The first worker speaks for all of its engine, as one kernel runs them."""
+        if holds and holds != self._confinement and self._is_first:
+            logger.info("workers of engine %s are confined: %s", self._config.name, "; ".join(holds))
+        self._confinement = holds
+
     def _on_health_changed(self) -> None:
         failure = self.failure
         if failure is None:
@@ -268,7 +291,8 @@ class _Seat:
             case "failed":
                 failure = Failure.from_json(header["failure"])
                 # What ran out of memory may not get it back: the allocator keeps what it has, in pieces.
-                self._retiring = self._retiring or failure.reason is Reason.OUT_OF_MEMORY
+                out_of_memory = failure.reason is Reason.OUT_OF_MEMORY
+                self._retiring = self._retiring or out_of_memory or header.get("retires", False)
                 if failure.reason is Reason.ENGINE_UNAVAILABLE and self._health is not None:
                     self._health.doubt(failure)
                 self._finish(run, Failed(failure, header["confirmed"]))
@@ -323,7 +347,10 @@ class WorkerPool:
     ) -> None:
         self._configs = {config.name: config for config in configs}
         self._seats = {
-            config.name: [_Seat(config, changed, restarted, log) for _ in range(config.workers)] for config in configs
+            config.name: [
+                _Seat(config, changed, restarted, log, is_first=number == 0) for number in range(config.workers)
+            ]
+            for config in configs
         }
         self._keepers: list[asyncio.Task[None]] = []
 

@@ -10,6 +10,7 @@ from dataclasses import asdict
 from typing import Any, Final
 
 from queryengine.telemetry.logs import LogStyle
+from queryengine.workers.confinement import environment
 from queryengine.workers.protocol import Frame, encode, read_frame
 
 FRAME_BUFFER_BYTES: Final = 4 << 20
@@ -53,7 +54,7 @@ class WorkerProcess:
                     str(os.getpid()),
                     pass_fds=[theirs.fileno()],
                     stdin=asyncio.subprocess.DEVNULL,
-                    env={**os.environ, **_ENVIRONMENT},
+                    env={**environment(os.environ, confined=role.get("confine", True)), **_ENVIRONMENT},
                 )
             try:
                 reader, writer = await asyncio.open_connection(sock=ours, limit=FRAME_BUFFER_BYTES)

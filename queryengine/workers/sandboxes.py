@@ -19,15 +19,16 @@ class Sandboxes:
         engines: Mapping[str, Mapping[str, Any]],
         log: LogStyle,
         *,
+        spool: str,
         check_workers: int,
         cut_workers: int,
         tenant_waiting: int,
         tenant_waiting_bytes: int,
     ) -> None:
-        """`engines` maps a configured name to its `type` and `options`."""
+        """`engines` maps a configured name to its `type` and `options`; `spool` is where results are stored."""
 
-        def pool(engines: Mapping[str, Mapping[str, Any]], processes: int) -> SandboxPool:
-            role = {"type": "sandbox", "engines": engines, "memory_limit_mib": MEMORY_LIMIT_MIB}
+        def pool(engines: Mapping[str, Mapping[str, Any]], processes: int, reads: str = "") -> SandboxPool:
+            role = {"type": "sandbox", "engines": engines, "memory_limit_mib": MEMORY_LIMIT_MIB, "spool": reads}
             # One process is always left to others, where there are two.
             limits = TurnLimits(
                 places=processes,
@@ -40,7 +41,7 @@ class Sandboxes:
         self.quick_checks = pool(engines, -(-check_workers // 2))
         self.thorough_checks = pool(engines, check_workers // 2)
         # What cuts needs no engine.
-        self.cuts = pool({}, cut_workers)
+        self.cuts = pool({}, cut_workers, spool)
         self._pools = (self.quick_checks, self.thorough_checks, self.cuts)
 
     async def start(self) -> None:

@@ -25,7 +25,6 @@ from queryengine.engines.duckdb.setup import (
     DuckDBOptions,
     open_instance,
     problems,
-    remove_spill,
 )
 from queryengine.engines.duckdb.text import identifier, literal
 from queryengine.engines.duckdb.types import Convert, canonical, plan, type_name
@@ -33,6 +32,7 @@ from queryengine.engines.duckdb.views import FolderViews
 from queryengine.engines.executions import OpenExecutions
 from queryengine.engines.interrupting import Interruptible
 from queryengine.engines.session_settings import check_settings
+from queryengine.engines.spill import remove_spill
 
 _READ_ONLY: Final = "BEGIN TRANSACTION READ ONLY"
 _SCANNED: Final = re.compile(r'"(total_rows_scanned|total_bytes_read)": *(\d+)')
@@ -93,7 +93,7 @@ class DuckDBEngine(Engine):
             self.views.close()
         self.sessions.close()
         self._check.close()
-        remove_spill(self.options)
+        remove_spill(self.options.temp_directory)
 
     def _placeholders(self, sql: str) -> frozenset[str]:
         # Once more in this process: only its instance knows the functions of extensions.

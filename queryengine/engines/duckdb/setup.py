@@ -4,10 +4,7 @@ Once `open_instance` returns, SQL reads what the options name and nothing else: 
 extensions, no variables of this process, and no setting that loosens this.
 """
 
-import os
-import shutil
 from collections.abc import Mapping
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -18,6 +15,7 @@ from queryengine.domain.errors import QueryEngineError, Reason, error
 from queryengine.engines.duckdb.folder import shown, sources
 from queryengine.engines.duckdb.text import literal
 from queryengine.engines.duckdb.views import FolderViews
+from queryengine.engines.spill import spill_folder
 
 SESSION_SETTINGS: Final = ("TimeZone", "default_null_order", "default_order")
 
@@ -38,7 +36,7 @@ may run.
 
 _TEXTS: Final = ("path", "directory", "memory_limit", "temp_directory")
 _PLACES: Final = ("path", "temp_directory")
-_LISTS: Final = {"init_sql": "SQL statements", "allow_functions": "names of functions"}
+_LISTS: Final = {"init_sql": "SQL statements", "init_paths": "absolute paths", "allow_functions": "names of functions"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,6 +53,8 @@ class DuckDBOptions:
     """
     init_sql: tuple[str, ...] = ()
     """Run at the start of each worker, before the lock-down; not with path, which is read-only."""
+    init_paths: tuple[str, ...] = ()
+    """Absolute paths of what init_sql reads beside the directory: files, folders, databases that it attaches."""
     allow_functions: tuple[str, ...] = ()
     """Functions that statements may call beside those of functions.py, such as those of an extension that init_sql
     loads.
@@ -94,6 +94,10 @@ class DuckDBOptions:
             )
         if parsed.directory and not Path(parsed.directory).is_absolute():
             raise ValueError(f"option 'directory' must be an absolute path, not {parsed.directory!r}")
+        if parsed.init_paths and not parsed.init_sql:
+            raise ValueError("option 'init_paths' is for 'init_sql', which is missing")
+        if wrong := [path for path in parsed.init_paths if not Path(path).is_absolute()]:
+            raise ValueError(f"option 'init_paths' must be a list of absolute paths, not {wrong[0]!r}")
         if parsed.directory and parsed.temp_directory and _overlap(parsed.directory, parsed.temp_directory):
             raise ValueError("options 'directory', which is read, and 'temp_directory' must not lie in one another")
         return parsed
@@ -141,7 +145,7 @@ def open_instance(name: str, options: DuckDBOptions, views: FolderViews | None) 
         raise _cannot_start(name, "; ".join(missing))
     instance = None
     try:
-        spill = _spill_directory(options.temp_directory)
+        spill = spill_folder(options.temp_directory)
         instance = duckdb.connect(
             options.path or ":memory:", read_only=bool(options.path), config=_config(options, spill)
         )
@@ -181,33 +185,3 @@ def _lock_down(instance: duckdb.DuckDBPyConnection, views: FolderViews | None) -
     instance.execute("SET GLOBAL errors_as_json = true")
     instance.execute(f"SET allowed_configs = [{', '.join(map(literal, CONFIGS_AFTER_LOCK))}]")
     instance.execute("SET lock_configuration = true")
-
-
-def _spill_directory(parent: str) -> str:
-    """A folder for this process. Those of workers that are gone, as after a kill, are removed."""
-    if not parent:
-        return ""
-    for left in Path(parent).glob("duckdb-worker-*"):
-        pid = left.name.rpartition("-")[2]
-        if pid.isdigit() and not _is_running(int(pid)):
-            shutil.rmtree(left, ignore_errors=True)
-    own = Path(parent) / f"duckdb-worker-{os.getpid()}"
-    own.mkdir(mode=0o700, parents=True, exist_ok=True)
-    return str(own)
-
-
-def _is_running(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        return True
-    return True
-
-
-def remove_spill(options: DuckDBOptions) -> None:
-    """Remove what `open_instance` made for spilling. Never raises."""
-    if options.temp_directory:
-        with suppress(OSError):
-            shutil.rmtree(Path(options.temp_directory) / f"duckdb-worker-{os.getpid()}")
