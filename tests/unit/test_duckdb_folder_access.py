@@ -149,6 +149,16 @@ def test_what_only_looks_like_a_file_is_no_file(lake: Path, open_lake) -> None:
         assert value is None or next(iter(row.values())) == value, sql
 
 
+@pytest.mark.usefixtures("still")
+def test_a_new_view_with_the_name_of_a_file_is_seen(lake: Path, open_lake) -> None:
+    engine = open_lake()
+    parquet(lake / "a.csv.parquet", v=[1])
+    assert run(engine, 'FROM "a.csv"') == [{"v": 1}]
+    (lake / "b.csv.parquet").write_bytes(b"half")
+    told = failure(engine, 'FROM "b.csv"')
+    assert told.message.startswith("view b.csv cannot be read: b.csv.parquet is not a whole Parquet file")
+
+
 FORMATS = """
     arrow arrows avro bin csv csv2 dat db db3 ddb delta duckdb feather fgb geojson geojsonl geojsons gpkg hdf ipc json
     json5 jsonl kml lance log mdb ndjson orc parq parquet pq psv shp sqlite sqlite3 ssv tab tbl text tsv txt vortex wal

@@ -15,9 +15,9 @@ _MENTIONS: Final = (
 """Where DuckDB names the file that a message is about."""
 
 _EXPLANATIONS: Final = (
-    ("No magic bytes", "{path} is not a whole Parquet file"),
-    ("too small to be a Parquet file", "{path} is not a whole Parquet file"),
-    ("not utf-8 encoded", "{path} is not encoded as UTF-8"),
+    ("No magic bytes", "{path} is not a whole Parquet file; perhaps it is still being written"),
+    ("too small to be a Parquet file", "{path} is not a whole Parquet file; perhaps it is still being written"),
+    ("not utf-8 encoded", "{path} is not encoded as UTF-8; save it as UTF-8, or as Parquet"),
     ("Error when sniffing file", "{path} does not look like delimited text"),
     ("cannot join incompatible paths", "DuckDB cannot read {path} beside a name that begins with a backslash"),
     ("No files found", "{path} is not there any more"),

@@ -88,15 +88,20 @@ class FolderViews:
                 raise error(Reason.ENGINE_UNAVAILABLE, message, engine=self._engine) from cause
 
     def check_names(self, sql: str) -> None:
-        """Refuse a statement that names a file in place of a view. Raises STATEMENT_NOT_ALLOWED."""
+        """Refuse a statement that names a file in place of a view. Raises STATEMENT_NOT_ALLOWED, and STATEMENT_REJECTED
+        with the reason for a view that cannot be read.
+        """
         try:
             names = self._file_names(sql)
         except UnreadableStatementError as cause:
             why = "a PIVOT without an IN list must hold no such name, not even in a text; add an IN list"
             raise _no_way(f"{cause} could be a file, which is read through its view only: {why}") from cause
         for path in names:
-            if not self._has(path):
-                raise _no_way(f"there is no view {shown('.'.join(path))}; files are read through their views only")
+            if self._has(path) or (self.refresh(now=True) and self._has(path)):
+                continue
+            raise self._problem_with(path[-1]) or _no_way(
+                f"there is no view {shown('.'.join(path))}; files are read through their views only"
+            )
 
     def _find_file_names(self, sql: str) -> frozenset[TablePath]:
         with self._lock:
@@ -114,9 +119,7 @@ class FolderViews:
         else.
         """
         if (name := missing_table(facts)) is not None:
-            source = self._sources.get(key_of(name))
-            problem = self._problems.get(key_of(name))
-            return _unreadable(source, problem) if source is not None and problem is not None else None
+            return self._problem_with(name)
         path = named_file(facts)
         if path is None:
             return None
@@ -124,6 +127,10 @@ class FolderViews:
             if any(path in {file.path, file_pattern(file.path).removeprefix("./")} for file in source.files):
                 return _unreadable(source, explained(facts, path))
         return None
+
+    def _problem_with(self, view: str) -> QueryEngineError | None:
+        source, problem = self._sources.get(key_of(view)), self._problems.get(key_of(view))
+        return _unreadable(source, problem) if source is not None and problem is not None else None
 
     def close(self) -> None:
         """Let go of the instance and of the folder. Idempotent."""
@@ -144,10 +151,12 @@ class FolderViews:
         # Again each time: a folder that was replaced by another one of its name is another directory.
         os.chdir(self.root)
         found = sources(self.root)
-        former, self._sources = self._sources, found
+        former = self._sources
         changed = [key for key in former.keys() | found.keys() if former.get(key) != found.get(key)]
         for key in changed:
             self._follow(key, former.get(key), found.get(key))
+        # Only now: what a failure has left undone is done by the next look.
+        self._sources = found
         if changed:
             present = {file for source in found.values() if source.is_tree for file in source.files}
             self._columns = {file: columns for file, columns in self._columns.items() if file in present}
