@@ -15,6 +15,7 @@ from queryengine.configured import (
     MESSAGE_BYTES_MAX,
     checks,
     engine_config,
+    flight_limits,
     record_limits,
     request_limits,
     result_limits,
@@ -27,6 +28,7 @@ from queryengine.core.dispatcher import Dispatcher
 from queryengine.core.engines import Engines
 from queryengine.core.estimates import Estimates
 from queryengine.core.fetching import Fetching
+from queryengine.core.flight import Flight
 from queryengine.core.indexes import Indexes
 from queryengine.core.janitor import Janitor
 from queryengine.core.lifetimes import Lifetimes
@@ -195,7 +197,8 @@ class Service:
     async def _listen(self) -> None:
         settings = self.settings
         indexes = Indexes(self._spool, self._disk, self._lifetimes, self._queries.lose)
-        cutting = Cutting(self.sandboxes.cuts)
+        flight = Flight(flight_limits(settings))
+        cutting = Cutting(self.sandboxes.cuts, flight, settings.state.cuts, self._disk)
         schemas = Schemas(self._disk)
         self._streams = Streams(
             cutting=cutting,
@@ -229,6 +232,7 @@ class Service:
             servicer,
             self._metrics,
             request_bytes_max=settings.limits.request_bytes,
+            stalled_seconds=settings.streams.stalled_seconds,
             with_reflection=settings.server.reflection,
         )
         self._health = Health()

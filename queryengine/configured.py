@@ -5,6 +5,7 @@ from typing import Any, Final
 
 from queryengine.api.requests import RequestLimits
 from queryengine.core.checks import Checks
+from queryengine.core.flight import FlightLimits
 from queryengine.core.quota import RecordLimits, SpoolLimits
 from queryengine.core.streaming import StreamLimits
 from queryengine.domain.query import QuerySpec
@@ -80,6 +81,16 @@ def result_limits(settings: Settings, spec: QuerySpec) -> ResultLimits:
         on_limit=spec.on_limit,
         bytes_max=results.query_bytes_max,
         sync_segments=results.sync == "all",
+    )
+
+
+def flight_limits(settings: Settings) -> FlightLimits:
+    streams = settings.streams
+    return FlightLimits(
+        bytes_max=streams.decoded_bytes_max,
+        tenant_bytes_max=streams.tenant_decoded_bytes_max,
+        tenant_waiting=settings.limits.tenant_waiting_calls,
+        wait_seconds=streams.decoded_wait_seconds,
     )
 
 

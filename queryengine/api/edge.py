@@ -14,6 +14,7 @@ from grpc.aio import ServicerContext
 from queryengine.api.fitting import within_reply
 from queryengine.api.requests import invalid
 from queryengine.api.servicer import Caller
+from queryengine.api.stall import Stall, stalled_failure
 from queryengine.api.status import abort
 from queryengine.domain.errors import Code, Failure, QueryEngineError, Reason, error
 from queryengine.telemetry.metrics import OK
@@ -23,6 +24,8 @@ logger = logging.getLogger(__name__)
 TENANT_KEY: Final = "x-tenant-id"
 SUBJECT_KEY: Final = "x-user-id"
 DEFAULT_TENANT: Final = "default"
+LEAVE_SECONDS: Final = 1.0
+"""Time for the status of a stream whose reader stalled to be handed over for sending."""
 NAME_CHARACTERS_MAX: Final = 128
 
 Reply = Message | bytes
@@ -60,19 +63,27 @@ def streaming(
     request_type: type[Message],
     request_bytes_max: int,
     count: Count,
+    stalled_seconds: float,
 ) -> Callable[[bytes, Context], Awaitable[None]]:
-    """A handler for an RPC with a stream of replies. A client that leaves ends it; that is no error of ours."""
+    """A handler for an RPC with a stream of replies. A client that leaves ends it; that is no error of ours. One that
+    takes nothing of a message for `stalled_seconds` gets READER_STALLED when it reads on.
+    """
 
     async def handle(raw: bytes, context: Context) -> None:
         items: AsyncIterator[Reply] | None = None
+        stall = Stall(stalled_seconds)
         try:
             items = method(_parse(raw, request_type, request_bytes_max), _caller(context))
             async for item in items:
+                stall.begin()
                 await context.write(within_reply(encode(item)))
+                stall.end()
             count(OK)
         except QueryEngineError as cause:
             await _refuse(context, cause.failure, count)
         except asyncio.CancelledError:
+            if stall.happened:
+                await _leave_behind(context, stalled_failure(stalled_seconds), count)
             count(Code.CANCELLED.name)
             raise
         except Exception as cause:
@@ -82,6 +93,7 @@ def streaming(
                 raise asyncio.CancelledError from cause
             await _refuse(context, _incident(request_type, cause).failure, count)
         finally:
+            stall.close()
             if items is not None:
                 await items.aclose()  # type: ignore[attr-defined]
 
@@ -97,6 +109,18 @@ async def _refuse(context: Context, failure: Failure, count: Count) -> NoReturn:
     # Counted first: who is told of the end finds it counted.
     count(failure.code.name)
     await abort(context, failure)
+
+
+async def _leave_behind(context: Context, failure: Failure, count: Count) -> NoReturn:
+    """End a call whose client does not read: the status is there when it does, and nothing waits for it here."""
+    task = asyncio.current_task()
+    if task is not None:
+        task.uncancel()
+    try:
+        async with asyncio.timeout(LEAVE_SECONDS):
+            await _refuse(context, failure, count)
+    except TimeoutError as cause:
+        raise asyncio.CancelledError from cause
 
 
 def _parse(raw: bytes, request_type: type[Message], request_bytes_max: int) -> Message:

@@ -42,7 +42,14 @@ class PortTaken(Exception):  # noqa: N818 - Named for what it says; it ends the 
     """An address cannot be listened on; the message names it."""
 
 
-def make_server(servicer: Servicer, metrics: Metrics, *, request_bytes_max: int, with_reflection: bool) -> Server:
+def make_server(
+    servicer: Servicer,
+    metrics: Metrics,
+    *,
+    request_bytes_max: int,
+    stalled_seconds: float,
+    with_reflection: bool,
+) -> Server:
     """The service, not bound to a port yet."""
     options = (*OPTIONS, ("grpc.max_receive_message_length", request_bytes_max + TRANSPORT_SLACK_BYTES))
     server = grpc.aio.server(options=options)
@@ -53,7 +60,7 @@ def make_server(servicer: Servicer, metrics: Metrics, *, request_bytes_max: int,
         count = metrics.requests_of(method.name)
         if method.server_streaming:
             handlers[method.name] = grpc.unary_stream_rpc_method_handler(
-                edge.streaming(behaviour, request_type, request_bytes_max, count)
+                edge.streaming(behaviour, request_type, request_bytes_max, count, stalled_seconds)
             )
         else:
             handlers[method.name] = grpc.unary_unary_rpc_method_handler(

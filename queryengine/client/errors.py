@@ -110,7 +110,10 @@ CLASSES: Final[Mapping[str, type[QueryEngineClientError]]] = {
         ),
         LimitReached,
     ),
-    **dict.fromkeys((Reason.SERVER_DRAINING, Reason.STORE_UNAVAILABLE, Reason.SANDBOX_UNAVAILABLE), ServiceUnavailable),
+    **dict.fromkeys(
+        (Reason.SERVER_DRAINING, Reason.STORE_UNAVAILABLE, Reason.SANDBOX_UNAVAILABLE, Reason.READER_STALLED),
+        ServiceUnavailable,
+    ),
 }
 """Of a reason: its class. Every other reason is a QueryFailed."""
 
@@ -130,6 +133,7 @@ PASSING_REASONS: Final = frozenset(
         Reason.SERVER_DRAINING,
         Reason.STORE_UNAVAILABLE,
         Reason.SANDBOX_UNAVAILABLE,
+        Reason.READER_STALLED,
         Reason.TENANT_STREAM_LIMIT,
         Reason.TENANT_BUSY,
     }

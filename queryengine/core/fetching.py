@@ -141,9 +141,6 @@ class Fetching:
                 # So many fit in a message: the last ones are asked for.
                 start, limit = until - page.row_count, page.row_count
                 page = await self._one_page(tenant, index, start, limit, room, as_rows=as_rows)
-            if len(page.payload) > room:
-                message = "this row and its columns do not fit in one message; read it with StreamResults"
-                raise error(Reason.ROW_TOO_LARGE, message, limit=room)
         elif total_rows is None:
             raise _not_ready(index.rows)
         elif start > 0:
@@ -191,7 +188,12 @@ class Fetching:
                 if whole and pages:
                     break
                 limit = min(entry.end_row, self._inline_rows) - row
-                page = await self._one_page(live.query.tenant, index, row, limit, max(left, 1), as_rows=as_rows)
+                try:
+                    page = await self._one_page(live.query.tenant, index, row, limit, max(left, 1), as_rows=as_rows)
+                except QueryEngineError as cause:
+                    if cause.failure.reason is Reason.ROW_TOO_LARGE:
+                        break
+                    raise
                 message = page.message()
                 if len(message) > left:
                     break
@@ -220,9 +222,9 @@ class Fetching:
             row_limit=row_limit,
             bytes_max=bytes_max,
             as_rows=as_rows,
-            one_page=True,
         )
-        return (await self._cutting.cut(tenant, order))[0]
+        async with self._cutting.page(tenant, order) as page:
+            return page
 
 
 def _too_wide(schema_bytes: int, limit: int) -> QueryEngineError:

@@ -246,21 +246,27 @@ class Streams:
         """One stored page, from a row on, as messages that fit."""
         entry = index[number]
         while row < entry.end_row and (as_rows or row > entry.start_row):
-            # What is cut waits here for the reader, so in a crowd it is as little as a chunk.
-            row_limit = max(1, entry.row_count * self._part_bytes() // max(1, entry.payload_length))
+            # What is cut waits here for the reader, so in a crowd it is as little as a chunk, of large rows, too.
+            part_bytes = self._part_bytes()
+            row_limit = max(1, entry.row_count * part_bytes // max(1, entry.payload_length))
             order = CutOrder(
                 directory=index.directory,
                 entries=(entry,),
                 start_row=row,
                 row_limit=min(row_limit, entry.end_row - row),
-                bytes_max=self._limits.message_bytes_max,
+                bytes_max=part_bytes,
                 as_rows=as_rows,
-                one_page=False,
             )
-            for page in await self._cutting.cut(live.query.tenant, order):
-                row = page.start_row + page.row_count
-                for message in cut_messages(page, self._limits):
-                    yield message
+            async with self._cutting.page_or_row(live.query.tenant, order) as found:
+                if isinstance(found, CutPage):
+                    row = found.start_row + found.row_count
+                    yield event_prefix(found.prefix(), len(found.payload)) + found.payload
+                    continue
+                row = found.page.start_row + 1
+                chunk, count = 0, found.part_count(part_bytes)
+                async for part in found.parts(part_bytes):
+                    yield _chunk_message(found.page, part, chunk, count, is_arrow=found.page.is_arrow)
+                    chunk += 1
         if row >= entry.end_row:
             return
         part_bytes = self._part_bytes()
@@ -304,17 +310,6 @@ class Streams:
         left = min(started + self._limits.rotate_seconds - _now(), told.wait_seconds(live))
         changed = await live.pulse.wait(min(heartbeat_seconds, max(0.0, left)))
         return changed or left <= heartbeat_seconds
-
-
-def cut_messages(page: CutPage, limits: StreamLimits) -> Iterator[bytes]:
-    """A page made on request as messages that fit."""
-    if len(page.payload) <= limits.message_bytes_max:
-        yield event_prefix(page.prefix(), len(page.payload)) + page.payload
-        return
-    count = -(-len(page.payload) // limits.message_bytes_max)
-    for chunk in range(count):
-        part = page.payload[chunk * limits.message_bytes_max : (chunk + 1) * limits.message_bytes_max]
-        yield _chunk_message(page, part, chunk, count, is_arrow=page.is_arrow)
 
 
 def _chunk_message(page: PageEntry | CutPage, part: bytes, chunk: int, count: int, *, is_arrow: bool = True) -> bytes:

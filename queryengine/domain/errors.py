@@ -52,6 +52,7 @@ class Reason(StrEnum):
     TENANT_STREAM_LIMIT = "TENANT_STREAM_LIMIT"
     SPOOL_FULL = "SPOOL_FULL"
     RECORDS_FULL = "RECORDS_FULL"
+    READER_STALLED = "READER_STALLED"
     RESULT_LIMIT = "RESULT_LIMIT"
     ROW_TOO_LARGE = "ROW_TOO_LARGE"
     OUT_OF_MEMORY = "OUT_OF_MEMORY"
@@ -94,6 +95,7 @@ CODES: Final[Mapping[Reason, Code]] = MappingProxyType(
         Reason.TENANT_STREAM_LIMIT: Code.RESOURCE_EXHAUSTED,
         Reason.SPOOL_FULL: Code.RESOURCE_EXHAUSTED,
         Reason.RECORDS_FULL: Code.RESOURCE_EXHAUSTED,
+        Reason.READER_STALLED: Code.UNAVAILABLE,
         Reason.RESULT_LIMIT: Code.RESOURCE_EXHAUSTED,
         Reason.ROW_TOO_LARGE: Code.RESOURCE_EXHAUSTED,
         Reason.OUT_OF_MEMORY: Code.RESOURCE_EXHAUSTED,
@@ -125,6 +127,7 @@ RETRYABLE: Final = frozenset(
         Reason.TENANT_STREAM_LIMIT,
         Reason.SPOOL_FULL,
         Reason.RECORDS_FULL,
+        Reason.READER_STALLED,
         Reason.QUEUE_TIMEOUT,
         Reason.RESULT_NOT_READY,
         Reason.RESULT_LOST,

@@ -1,11 +1,12 @@
 """Cuts stored pages into other pages: from any row, of any size, as Arrow or as typed rows.
 
 The slow way of reading, for random access, for a resume inside a page, and for clients without Arrow. It decodes and
-encodes, so it runs in a sandbox worker and never in the server.
+encodes, so it runs in a sandbox worker and never in the server. What it hands over fits in a message; a row that does
+not is refused, or written to a file, from which the server sends it in parts.
 """
 
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -19,6 +20,10 @@ from queryengine.results.segment import PageEntry, segment_path, unread
 
 ROWS_PER_TYPED_PAGE: Final = 20_000
 """Typed rows are encoded at most this many at a time, to bound what one request holds."""
+FILE_ROOM_BYTES: Final = 64 << 20
+"""Left free on the disk beside a row that is written to a file."""
+TYPED_GROWTH: Final = 4
+"""Typed rows take up to about so many times the bytes of their Arrow page."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +35,8 @@ class CutPage:
     crc32c: int
     payload: bytes
     is_arrow: bool
+    in_file_bytes: int = 0
+    """Size of a payload that is in the file of the order; `payload` is empty then."""
 
     def message(self) -> bytes:
         """The encoded Page."""
@@ -48,7 +55,7 @@ class CutPage:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CutOrder:
-    """Which rows to cut, and how. A single row may pass bytes_max."""
+    """Which rows to cut, and how."""
 
     directory: Path
     entries: tuple[PageEntry, ...]
@@ -57,8 +64,15 @@ class CutOrder:
     row_limit: int
     bytes_max: int
     as_rows: bool
-    one_page: bool
-    """Stop after the first page, even if rows are left."""
+    file: Path | None = None
+    """Where the payload goes when a single row passes bytes_max; an empty file that is there. None refuses the row."""
+
+    @property
+    def held_bytes(self) -> int:
+        """About what the page takes in memory."""
+        rows = max(1, sum(entry.row_count for entry in self.entries))
+        stored = sum(entry.payload_length for entry in self.entries) * min(1.0, self.row_limit / rows)
+        return min(self.bytes_max, int(TYPED_GROWTH * stored))
 
     def to_json(self) -> dict[str, Any]:
         return {
@@ -68,7 +82,7 @@ class CutOrder:
             "row_limit": self.row_limit,
             "bytes_max": self.bytes_max,
             "as_rows": self.as_rows,
-            "one_page": self.one_page,
+            "file": str(self.file) if self.file is not None else None,
         }
 
     @classmethod
@@ -76,20 +90,51 @@ class CutOrder:
         fields = dict(data)
         fields["directory"] = Path(data["directory"])
         fields["entries"] = tuple(PageEntry(*entry) for entry in data["entries"])
+        fields["file"] = Path(data["file"]) if data["file"] is not None else None
         return cls(**fields)
 
 
-def cut(order: CutOrder) -> Iterator[CutPage]:
-    """The rows asked for as pages, in order. Raises RESULT_LOST when stored pages are missing or damaged."""
-    batches = _joined(order) if order.one_page else _stored_batches(order)
-    for start_row, batch in batches:
-        for page in _encoded(start_row, batch, order):
-            yield page
-            if order.one_page:
-                return
+def cut(order: CutOrder) -> CutPage:
+    """As many of the rows asked for as fit in one page, from the first on. Raises RESULT_LOST when stored pages are
+    missing or damaged, ROW_TOO_LARGE for a first row that does not fit, and STORE_UNAVAILABLE when the disk has no room
+    for it.
+    """
+    start_row, batch = _joined(order)
+    rows = min(batch.num_rows, ROWS_PER_TYPED_PAGE) if order.as_rows else batch.num_rows
+    while True:
+        part = batch.slice(0, rows)
+        payload = encode_rows(part) if order.as_rows else _arrow_payload(part)
+        if len(payload) <= order.bytes_max:
+            return CutPage(start_row, rows, checksum(payload), payload, not order.as_rows)
+        if rows == 1:
+            break
+        rows = max(1, min(rows // 2, rows * order.bytes_max // len(payload)))
+    if order.file is None:
+        message = "this row does not fit in one message; read it with StreamResults"
+        raise error(Reason.ROW_TOO_LARGE, message, limit=order.bytes_max)
+    _write(order.file, payload)
+    return CutPage(start_row, 1, checksum(payload), b"", not order.as_rows, len(payload))
 
 
-def _joined(order: CutOrder) -> Iterator[tuple[int, pa.RecordBatch]]:
+def _write(path: Path, payload: bytes) -> None:
+    try:
+        # Without O_CREAT: when the reader has left, the file is gone, and nothing stays behind.
+        descriptor = os.open(path, os.O_WRONLY | os.O_CLOEXEC)
+        try:
+            stats = os.fstatvfs(descriptor)
+            if stats.f_bavail * stats.f_frsize < len(payload) + FILE_ROOM_BYTES:
+                raise error(Reason.STORE_UNAVAILABLE, "no room on the disk to decode this row; read it as Arrow")
+            left = memoryview(payload)
+            while left:
+                left = left[os.write(descriptor, left) :]
+        finally:
+            os.close(descriptor)
+    except OSError as cause:
+        message = f"this row cannot be decoded now: {cause.strerror}; try again, or read it as Arrow"
+        raise error(Reason.STORE_UNAVAILABLE, message, retry_after_seconds=1.0) from cause
+
+
+def _joined(order: CutOrder) -> tuple[int, pa.RecordBatch]:
     found = []
     size = 0
     for start_row, batch in _stored_batches(order):
@@ -97,8 +142,7 @@ def _joined(order: CutOrder) -> Iterator[tuple[int, pa.RecordBatch]]:
         size += batch.nbytes
         if size > order.bytes_max:
             break
-    if found:
-        yield found[0][0], pa.concat_batches([batch for _, batch in found])
+    return found[0][0], pa.concat_batches([batch for _, batch in found])
 
 
 def _stored_batches(order: CutOrder) -> Iterator[tuple[int, pa.RecordBatch]]:
@@ -122,21 +166,6 @@ def _decode(directory: Path, entry: PageEntry) -> pa.RecordBatch:
         raise error(Reason.RESULT_LOST, "stored rows are damaged; submit the query again")
     with pa.ipc.open_stream(payload) as stream:
         return stream.read_next_batch()
-
-
-def _encoded(start_row: int, batch: pa.RecordBatch, order: CutOrder) -> Iterable[CutPage]:
-    """The batch as pages of at most bytes_max: halved until the parts fit."""
-    if order.as_rows and batch.num_rows > ROWS_PER_TYPED_PAGE:
-        yield from _encoded(start_row, batch.slice(0, ROWS_PER_TYPED_PAGE), order)
-        yield from _encoded(start_row + ROWS_PER_TYPED_PAGE, batch.slice(ROWS_PER_TYPED_PAGE), order)
-        return
-    payload = encode_rows(batch) if order.as_rows else _arrow_payload(batch)
-    if len(payload) > order.bytes_max and batch.num_rows > 1:
-        half = batch.num_rows // 2
-        yield from _encoded(start_row, batch.slice(0, half), order)
-        yield from _encoded(start_row + half, batch.slice(half), order)
-        return
-    yield CutPage(start_row, batch.num_rows, checksum(payload), payload, not order.as_rows)
 
 
 def _arrow_payload(batch: pa.RecordBatch) -> bytes:

@@ -20,7 +20,7 @@ import google_crc32c
 import pyarrow as pa
 
 from queryengine.codec.page import event_prefix, page_prefix
-from queryengine.domain.errors import Reason, error
+from queryengine.domain.errors import QueryEngineError, Reason, error
 from queryengine.domain.query import Compression, LimitAction, Truncation
 from queryengine.results.segment import (
     PageEntry,
@@ -35,7 +35,7 @@ from queryengine.results.segment import (
 T = TypeVar("T")
 
 ROW_BYTES_MAX: Final = 256 << 20
-"""Largest page of a single row; a larger value fails the query."""
+"""Largest row, before compression and after; a larger one fails the query. Whoever reads it holds it uncompressed."""
 
 FIRST_PAGE_BYTES: Final = 64 << 10
 """Target of the very first page, so that a reader sees rows early."""
@@ -208,6 +208,8 @@ class ResultWriter:
     def _store(self, batch: pa.RecordBatch) -> None:
         if self._passed_bytes():
             return
+        if batch.num_rows == 1 and batch.nbytes > ROW_BYTES_MAX:
+            raise _row_too_large(self._rows)
         payload = self._encode(batch)
         # To cut helps against large rows only; a page that its schema makes large is sent in chunks.
         most = max(self._limits.page_bytes_max, 3 * SCHEMA_SHARE * self._schema_bytes)
@@ -218,8 +220,7 @@ class ResultWriter:
                 self._store(batch.slice(half))
             return
         if payload.length > ROW_BYTES_MAX:
-            message = f"row {self._rows} takes more than {ROW_BYTES_MAX} bytes"
-            raise error(Reason.ROW_TOO_LARGE, message, limit=ROW_BYTES_MAX)
+            raise _row_too_large(self._rows)
         crc = payload.checksum()
         inner = page_prefix(start_row=self._rows, row_count=batch.num_rows, crc32c=crc, payload_length=payload.length)
         prefix = event_prefix(inner, payload.length)
@@ -328,6 +329,10 @@ class _Parts:
         for part in self.parts:
             crc = google_crc32c.extend(crc, part)
         return crc
+
+
+def _row_too_large(row: int) -> QueryEngineError:
+    return error(Reason.ROW_TOO_LARGE, f"row {row} takes more than {ROW_BYTES_MAX} bytes", limit=ROW_BYTES_MAX)
 
 
 def _or_spool_full(call: Callable[[], T]) -> T:

@@ -109,6 +109,10 @@ class StateSettings(Group):
     def spool(self) -> Path:
         return self.directory / "spool"
 
+    @property
+    def cuts(self) -> Path:
+        return self.directory / "cuts"
+
 
 def _worker_count() -> int:
     return max(2, os.cpu_count() or 1)
@@ -235,6 +239,19 @@ class StreamSettings(Group):
         description="Streams that send whole pages; with more open, pages go in chunks to bound memory.",
     )
     chunk_bytes: int = Field(default=128 * KIB, ge=4 * KIB, le=3 * MIB, description="Size of such a chunk.")
+    decoded_bytes_max: int = Field(
+        default=64 * MIB,
+        ge=4 * MIB,
+        description="Memory for pages that were decoded for readers, as typed rows are, and are not sent yet; "
+        "further readers wait.",
+    )
+    tenant_decoded_bytes_max: int = Field(default=32 * MIB, ge=4 * MIB, description="Of one tenant.")
+    decoded_wait_seconds: float = Field(default=60, gt=0, description="Longest wait for that memory.")
+    stalled_seconds: float = Field(
+        default=300,
+        gt=0,
+        description="Time in which a reader takes nothing of a message and after which its stream ends, to be resumed.",
+    )
 
 
 class RecordSettings(Group):

@@ -92,15 +92,16 @@ class SandboxRole:
         self._send({"type": "traits", "traits": fields})
 
     def _cut(self, order: CutOrder) -> None:
-        for page in cut(order):
-            header = {
-                "type": "page",
-                "start_row": page.start_row,
-                "row_count": page.row_count,
-                "crc32c": page.crc32c,
-                "is_arrow": page.is_arrow,
-            }
-            self._send(header, page.payload)
+        page = cut(order)
+        header = {
+            "type": "page",
+            "start_row": page.start_row,
+            "row_count": page.row_count,
+            "crc32c": page.crc32c,
+            "is_arrow": page.is_arrow,
+            "in_file_bytes": page.in_file_bytes,
+        }
+        self._send(header, page.payload)
 
     def _send(self, header: dict[str, Any], blob: bytes = b"") -> None:
         # A frame is sent whole or not at all.

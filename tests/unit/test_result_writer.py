@@ -55,10 +55,9 @@ def numbers(directory: Path, pages: list[PageEntry]) -> list[int]:
         row_limit=rows,
         bytes_max=1 << 30,
         as_rows=False,
-        one_page=True,
     )
-    payload = cut(order)
-    return [n for page in payload for n in pa.ipc.open_stream(page.payload).read_all().column(0).to_pylist()]
+    found: list[int] = pa.ipc.open_stream(cut(order).payload).read_all().column(0).to_pylist()
+    return found
 
 
 @pytest.mark.parametrize("batch_rows", [1, 700, 7_000, 20_000, 100_000])
@@ -240,3 +239,19 @@ def test_a_page_of_more_pieces_than_one_call_writes_is_whole(tmp_path: Path) -> 
     assert checksum(payload) == page.crc32c
     assert columns * 8 * 2 > PARTS_MAX
     assert pa.ipc.open_stream(payload).read_next_batch().equals(wide)
+
+
+@pytest.mark.parametrize("compression", list(Compression))
+def test_a_row_is_too_large_by_what_it_takes_uncompressed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, compression: Compression
+) -> None:
+    monkeypatch.setattr("queryengine.results.writer.ROW_BYTES_MAX", 1 << 20)
+    schema = pa.schema([pa.field("s", pa.string())])
+    writer = ResultWriter(tmp_path, schema, limits(compression=compression), lambda _: None)
+    writer.write(pa.record_batch([["x" * ((1 << 20) - 1000)]], schema=schema))
+    writer.flush()
+    with pytest.raises(QueryEngineError) as caught:
+        # Larger than a page, so that it is stored at once.
+        writer.write(pa.record_batch([["x" * (1 << 20)]], schema=schema))
+    assert caught.value.failure.reason is Reason.ROW_TOO_LARGE
+    writer.close()

@@ -24,7 +24,7 @@ def streams() -> Streams:
         rotate_seconds=60, rotate_bytes=1 << 30, message_bytes_max=1 << 20, whole_page_streams=8, chunk_bytes=1 << 17
     )
     nothing: Any = None  # States need no pages.
-    return Streams(cutting=nothing, indexes=nothing, disk=nothing, limits=limits)
+    return Streams(cutting=nothing, indexes=nothing, schemas=nothing, disk=nothing, limits=limits)
 
 
 async def watch(live: LiveQuery, told: list[tuple[int, QueryState]]) -> None:
