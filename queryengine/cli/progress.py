@@ -1,6 +1,9 @@
-"""How far a query is, on standard error: a live line on a terminal, one line per change elsewhere."""
+"""How far a query is, on standard error: a live line on a terminal; elsewhere one line per change when asked for, and
+otherwise one when the query keeps its caller waiting.
+"""
 
 import sys
+import threading
 from types import TracebackType
 from typing import Self
 
@@ -11,21 +14,32 @@ from queryengine.cli.visible import visible
 from queryengine.client import QueryStatus
 from queryengine.domain.lifecycle import QueryState
 
+PATIENCE_SECONDS = 3.0
+"""Without rows for this long, a caller who sees no progress is given a line."""
+
 
 class Progress:
-    """Shows each status it is told. A context manager: leaving it clears the live line."""
+    """Shows each status it is given. A context manager: leaving it clears the live line."""
 
-    def __init__(self, *, is_shown: bool | None) -> None:
-        """None shows progress exactly when standard error is a terminal."""
+    def __init__(self, *, is_shown: bool | None, query_id: str) -> None:
+        """None shows progress exactly when standard error is a terminal, and elsewhere that the query waits."""
         self._is_live = sys.stderr.isatty()
         self._is_shown = self._is_live if is_shown is None else is_shown
+        self._query_id = query_id
         self._console = Console(stderr=True, highlight=False, soft_wrap=True)
         self._status: Status | None = None
+        shows_nothing = is_shown is None and not self._is_live
+        self._patience = threading.Timer(PATIENCE_SECONDS, self._run_out) if shows_nothing else None
+        self._has_run_out = False
+        self._newest: QueryStatus | None = None
+        self._said: QueryState | None = None
 
     def __enter__(self) -> Self:
         if self._is_shown and self._is_live:
             self._status = self._console.status("submitting")
             self._status.start()
+        if self._patience is not None:
+            self._patience.start()
         return self
 
     def __exit__(
@@ -34,6 +48,9 @@ class Progress:
         self.clear()
 
     def show(self, status: QueryStatus) -> None:
+        self._newest = status
+        if self._has_run_out and not status.is_final:
+            self._say_state()
         if self._status is not None:
             self._status.update(line(status))
         elif self._is_shown and not self._is_live:
@@ -43,8 +60,30 @@ class Progress:
         """A line of its own, above the live one, and also when no progress is shown."""
         self._console.print(text, markup=False)
 
+    def rows_come(self) -> None:
+        """Rows arrive: nobody is kept waiting. May be called for each batch."""
+        self._has_run_out = False
+        patience, self._patience = self._patience, None
+        if patience is not None:
+            patience.cancel()
+            patience.join()
+
+    def _run_out(self) -> None:
+        self._has_run_out = True
+        self._say_state()
+
+    def _say_state(self) -> None:
+        """A line for a state that was not said yet."""
+        status = self._newest
+        if status is None:
+            self.say(f"waiting: no answer to query {self._query_id} yet")
+        elif status.state is not self._said:
+            self._said = status.state
+            self.say(f"waiting: query {self._query_id} is {line(status)}")
+
     def clear(self) -> None:
         """Stop for good, so that other text may follow. Idempotent."""
+        self.rows_come()
         status, self._status = self._status, None
         if status is not None:
             status.stop()

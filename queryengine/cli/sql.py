@@ -80,7 +80,7 @@ def sql(
     chosen = SubmitOptions(query_id=str(uuid.uuid4()), engine=engine, row_limit=limit)
     if timeout:
         chosen["execution_timeout"] = options.seconds(timeout)
-    shown = Progress(is_shown=progress)
+    shown = Progress(is_shown=progress, query_id=chosen["query_id"])
     with reported(server, sql=text), options.client(server, tenant, user, say=shown.say) as client:
         if not wait:
             typer.echo(_submit(client, text, values, chosen).query_id)
@@ -124,6 +124,7 @@ def _copy(result: QueryResult, writer: Writer, shown: Progress) -> None:
     with refused_rows(), interrupted_by(result.close):
         writer.begin(result.schema)
         for batch in result:
+            shown.rows_come()
             writer.write(batch)
             if isinstance(writer, TableWriter) and writer.is_full:
                 break

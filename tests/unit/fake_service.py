@@ -58,6 +58,10 @@ class FakeService:
     def unary(self, method: str, request: Any, context: grpc.ServicerContext) -> Any:
         self._note(method, request, context)
         reply = self.replies[method].popleft()
+        if isinstance(reply, Hold):
+            reply.reached.set()
+            reply.open.wait()
+            reply = self.replies[method].popleft()
         if isinstance(reply, Refuse):
             refuse(context, reply)
         return reply

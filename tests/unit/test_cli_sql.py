@@ -7,7 +7,9 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Callable
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -29,6 +31,7 @@ from tests.unit.fake_service import (
     Hold,
     Refuse,
     end,
+    event,
     numbers,
     page,
     schema,
@@ -248,6 +251,100 @@ def test_no_wait_prints_the_id(run: Run, fake: FakeService) -> None:
 
     assert done.stdout.strip() == fake.requests["Submit"][0].query_id
     assert not fake.requests["StreamResults"]
+
+
+class Patience:
+    """Stands in for the timer of a command: its time runs out when a test says so."""
+
+    def __init__(self) -> None:
+        self.seconds = 0.0
+        self.run_out: Callable[[], None] = lambda: None
+        self.is_started = self.is_cancelled = False
+
+    def __call__(self, seconds: float, run_out: Callable[[], None]) -> "Patience":
+        self.seconds, self.run_out = seconds, run_out
+        return self
+
+    def start(self) -> None:
+        self.is_started = True
+
+    def cancel(self) -> None:
+        self.is_cancelled = True
+
+    def join(self) -> None:
+        """There is no thread."""
+
+    def fire(self) -> None:
+        """The time has passed."""
+        self.run_out()
+
+
+@pytest.fixture
+def patience(monkeypatch: pytest.MonkeyPatch) -> Patience:
+    patience = Patience()
+    monkeypatch.setattr("queryengine.cli.progress.threading.Timer", patience)
+    return patience
+
+
+@contextmanager
+def when_reached(hold: Hold, act: Callable[[], None]) -> Iterator[None]:
+    """Act once the server holds back what comes next, then let it go on."""
+
+    def wait_and_act() -> None:
+        if hold.reached.wait(WAIT):
+            act()
+        hold.open.set()
+
+    thread = threading.Thread(target=wait_and_act)
+    thread.start()
+    yield
+    thread.join()
+
+
+def test_a_query_that_waits_says_so_without_a_terminal(run: Run, fake: FakeService, patience: Patience) -> None:
+    place = {"queue_position": 2, "queue_depth": 3, "waiting_reason": "connection refused"}
+    queued = status("QUEUED", 1, progress=place, engine="duckdb")
+    fake.replies["Submit"].append(query_service_pb2.SubmitResponse(status=queued))
+    later = [event(status=status("QUEUED", 2, progress=place)), event(status=status("RUNNING", 3)), *whole(PAGES)[1:]]
+    fake.streams["StreamResults"].append([start(), hold := Hold(), *later])
+
+    with when_reached(hold, patience.fire):
+        done = run("sql", "SELECT n", "-f", "csv")
+
+    query_id = fake.requests["Submit"][0].query_id
+    assert (patience.seconds, patience.is_started, patience.is_cancelled) == (3.0, True, True)
+    assert done.exit_code == ExitCode.OK
+    waiting, running = done.stderr.splitlines()
+    place_said = "2 before it, 3 waiting for duckdb: connection refused"
+    assert waiting == f"waiting: query {query_id} is QUEUED, {place_said}"
+    assert running == f"waiting: query {query_id} is RUNNING"
+    assert len(done.stdout.splitlines()) == 19
+
+
+def test_a_server_that_does_not_answer_is_told(run: Run, fake: FakeService, patience: Patience) -> None:
+    fake.replies["Submit"].append(hold := Hold())
+    fake.replies["Submit"].append(ACCEPTED)
+    fake.streams["StreamResults"].append(whole(PAGES))
+
+    with when_reached(hold, patience.fire):
+        done = run("sql", "SELECT n", "-f", "csv")
+
+    assert done.stderr.startswith(f"waiting: no answer to query {fake.requests['Submit'][0].query_id} yet\n")
+
+
+def test_a_query_that_is_quick_says_nothing(run: Run, result: FakeService, patience: Patience) -> None:
+    done = run("sql", "SELECT n", "-f", "csv")
+
+    assert (done.stderr, patience.is_started, patience.is_cancelled) == ("", True, True)
+
+
+@pytest.mark.parametrize("option", ["--progress", "--no-progress"])
+def test_who_asks_for_progress_or_for_none_gets_no_other_line(
+    run: Run, result: FakeService, patience: Patience, option: str
+) -> None:
+    run("sql", "SELECT n", "-f", "csv", option)
+
+    assert not patience.is_started
 
 
 def test_progress_without_a_terminal_is_lines(run: Run, result: FakeService) -> None:
