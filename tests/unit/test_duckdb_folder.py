@@ -298,6 +298,17 @@ def test_types_that_conflict_are_refused_by_file_and_column(lake: Path, open_lak
     assert run(engine, "SELECT count(*) AS n FROM good") == [{"n": 1}]
 
 
+def test_columns_that_differ_in_case_only_need_files_that_are_alike(lake: Path, open_lake) -> None:
+    for number in (1, 2):
+        parquet(lake / "t" / f"{number}.parquet", a=[number], A=["x"])
+    engine = open_lake()
+    assert run(engine, "SELECT * FROM t ORDER BY a") == [{"a": 1, "A_1": "x"}, {"a": 2, "A_1": "x"}]
+    parquet(lake / "t" / "3.parquet", a=[3])
+    engine.close()
+    engine = open_lake()
+    assert "t/1.parquet has two columns whose names differ in case only" in failure(engine, "FROM t").message
+
+
 def test_columns_within_columns_are_none_of_the_table(lake: Path, open_lake) -> None:
     nested = {"s": [{"x": [{"y": 1}], "z": {"k": "v"}}], "m": pa.array([[("k", 1)]], pa.map_(pa.string(), pa.int64()))}
     parquet(lake / "t" / "1.parquet", **nested, z=[1])

@@ -18,12 +18,20 @@ _DECIMAL: Final = re.compile(r"DECIMAL\((\d+),(\d+)\)")
 _DECIMAL_DIGITS_MAX: Final = 38
 
 
+def is_mixed(columns: Mapping[str, Columns]) -> bool:
+    """Whether files, by path, differ in their columns."""
+    return len(set(columns.values())) > 1
+
+
 def conflict(columns: Mapping[str, Columns]) -> str:
-    """What keeps files, by path, from being one table: a column whose values no one type holds exactly. Empty when
-    nothing does.
+    """What keeps files, by path, from being one table: a column whose values no one type holds exactly, or that cannot
+    be told from another one by its name. Empty when nothing does, as when all files have the same columns.
     """
     seen: dict[str, tuple[str, str, str]] = {}
-    for path, each in columns.items():
+    for path, each in columns.items() if is_mixed(columns) else ():
+        keys = [key_of(name) for name, _ in each]
+        if len(set(keys)) < len(keys):
+            return f"{shown(path)} has two columns whose names differ in case only, and other files have other columns"
         for name, found in each:
             other_path, other_name, other = seen.setdefault(key_of(name), (path, name, found))
             union = _union(other, found)

@@ -17,7 +17,7 @@ from typing import Final
 import duckdb
 
 from queryengine.domain.errors import QueryEngineError, Reason, error
-from queryengine.engines.duckdb.columns import Columns, conflict
+from queryengine.engines.duckdb.columns import Columns, conflict, is_mixed
 from queryengine.engines.duckdb.errors import ErrorFacts, facts_of
 from queryengine.engines.duckdb.file_errors import explained, missing_table, named_file
 from queryengine.engines.duckdb.file_names import TablePath, UnreadableStatementError, file_names
@@ -194,7 +194,7 @@ class FolderViews:
                 columns = self._columns_of(source.files)
                 if problem := conflict(columns):
                     return problem
-                union_by_name = len(set(columns.values())) > 1
+                union_by_name = is_mixed(columns)
             self._cursor.execute(_create_view(source, union_by_name=union_by_name))
         except duckdb.Error as cause:
             facts = facts_of(cause)
