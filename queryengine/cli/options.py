@@ -32,7 +32,6 @@ ParameterValues: TypeAlias = dict[str, Any] | list[Any] | None
 DEFAULT_SERVER = DEFAULT_TARGET
 DEFAULT_TENANT = "default"
 
-NAMED = re.compile(r"([A-Za-z_][A-Za-z0-9_]*)=(.*)", re.DOTALL)
 DURATION = re.compile(r"(\d+(?:\.\d+)?)(s|m|h|d)?")
 UNIT_SECONDS = {None: 1, "s": 1, "m": 60, "h": 3600, "d": 86_400}
 
@@ -99,16 +98,16 @@ def parameters(texts: Sequence[str]) -> ParameterValues:
     """Named parameters from NAME=VALUE, positional ones from VALUE. Raises typer.BadParameter when they are
     mixed.
     """
-    matches = [NAMED.fullmatch(text) for text in texts]
     if not texts:
         return None
-    if not any(matches):
+    parts = [text.partition("=") for text in texts]
+    has_name = [bool(equals) and _is_name(name) for name, equals, _ in parts]
+    if not any(has_name):
         return [_literal(text) for text in texts]
     named: dict[str, Any] = {}
-    for text, match in zip(texts, matches, strict=True):
-        if match is None:
+    for text, is_named, (name, _, value) in zip(texts, has_name, parts, strict=True):
+        if not is_named:
             raise typer.BadParameter(f"{text!r} has no name; parameters are all NAME=VALUE or all VALUE")
-        name, value = match.groups()
         if name in named:
             raise typer.BadParameter(f"{name!r} is given twice")
         named[name] = _literal(value)
@@ -121,6 +120,13 @@ def seconds(text: str) -> float:
     if match is None:
         raise typer.BadParameter(f"{text!r} is not a duration such as 45s, 30m, 2h or 1d")
     return float(match[1]) * UNIT_SECONDS[match[2]]
+
+
+def _is_name(text: str) -> bool:
+    """Whether engines take it as the name of a placeholder: letters of any script, digits, _ and $, as in größe, and
+    SQLite's a::b.
+    """
+    return all(part.replace("$", "_").isidentifier() for part in text.split("::"))
 
 
 def _literal(text: str) -> Any:

@@ -80,3 +80,8 @@ async def test_infinity_in_nanoseconds_is_refused_by_name(api: Api, value: str) 
     status = (await api.submit(f"SELECT {value} AS x", wait_timeout=WAIT)).status
     assert (status.state, status.error.reason) == (FAILED, "STATEMENT_REJECTED")
     assert "TIMESTAMP_NS" in status.error.message
+
+
+async def test_a_parameter_of_the_command_line_may_have_any_letters(api: Api, service: Service) -> None:
+    words = ("sql", "SELECT $größe + 1 AS a, $größe || '' AS b", "-p", "größe=41", "-f", "json")
+    assert await run(api, service, *words) == (0, '{"a": 42, "b": "41"}\n', "")

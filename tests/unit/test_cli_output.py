@@ -9,6 +9,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.csv
 import pytest
+import typer
 from hypothesis import given
 
 from queryengine.cli import hints, jsontext, options
@@ -103,6 +104,18 @@ def test_parameters_read_as_json_or_as_text(text: str, value: Any) -> None:
     assert options.parameters([f"p={text}"]) == {"p": value}
     if text:
         assert options.parameters([text]) == [value]
+
+
+@pytest.mark.parametrize("name", ["größe", "gro\u0308ße", "размер", "大小", "select", "_a1", "a$b", "ns::a", "ª"])
+def test_a_parameter_has_a_name_of_any_script(name: str) -> None:
+    assert options.parameters([f"{name}=1", "b=x=y"]) == {name: 1, "b": "x=y"}
+
+
+@pytest.mark.parametrize("text", ["1=2", "a b=c", "=5", "a-b=1", "größe", "a::=1", "::a=1", "a.b=1", '"a"=1'])
+def test_what_has_no_name_before_the_sign_is_a_value(text: str) -> None:
+    assert options.parameters([text]) == [text]
+    with pytest.raises(typer.BadParameter, match="has no name"):
+        options.parameters([text, "b=1"])
 
 
 @pytest.mark.parametrize(("text", "seconds"), [("90", 90), ("45s", 45), ("1.5m", 90), ("2h", 7200), ("1d", 86_400)])
