@@ -122,9 +122,7 @@ class Service:
         log = settings.log.style
         self.pool = WorkerPool(list(configs.values()), self._dispatcher.pump, self._metrics.worker_restarted, log)
         self._dispatcher.attach(self.pool)
-        engines = {name: {"type": config.type, "options": dict(config.options)} for name, config in configs.items()}
-        self.sandboxes = sandboxes(settings, engines)
-        self._checks = checks(settings, self.sandboxes)
+        self._make_sandboxes(configs)
         self._runner = Runner(
             owner=self.owner,
             store=store,
@@ -170,6 +168,18 @@ class Service:
         )
         return configs
 
+    def _make_sandboxes(self, configs: dict[str, EngineConfig]) -> None:
+        """Make what checks statements and decodes stored rows."""
+        engines = {name: {"type": config.type, "options": dict(config.options)} for name, config in configs.items()}
+        self.sandboxes = sandboxes(self.settings, engines)
+        self._checks = checks(self.settings, self.sandboxes)
+        folder = self.settings.state.cuts
+        try:
+            self._cutting = Cutting(self.sandboxes.cuts, Flight(flight_limits(self.settings)), folder, self._disk)
+        except OSError as cause:
+            message = f"state.directory: its folder {folder} cannot be made: {cause.strerror}"
+            raise StoreUnusable(message) from cause
+
     def _measure(self, store: Store) -> None:
         """Make what knows how much room records and results take."""
         quota = self._records = RecordQuota(store.usage, record_limits(self.settings))
@@ -197,11 +207,9 @@ class Service:
     async def _listen(self) -> None:
         settings = self.settings
         indexes = Indexes(self._spool, self._disk, self._lifetimes, self._queries.lose)
-        flight = Flight(flight_limits(settings))
-        cutting = Cutting(self.sandboxes.cuts, flight, settings.state.cuts, self._disk)
         schemas = Schemas(self._disk)
         self._streams = Streams(
-            cutting=cutting,
+            cutting=self._cutting,
             indexes=indexes,
             schemas=schemas,
             disk=self._disk,
@@ -210,7 +218,7 @@ class Service:
         # First: an address that is taken is refused before gRPC holds any.
         self._listen_for_scrapes(settings.server.metrics_listen)
         fetching = Fetching(
-            cutting=cutting,
+            cutting=self._cutting,
             indexes=indexes,
             schemas=schemas,
             disk=self._disk,

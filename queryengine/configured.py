@@ -38,6 +38,7 @@ def sandboxes(settings: Settings, engines: Mapping[str, Mapping[str, Any]]) -> S
         engines,
         settings.log.style,
         spool=str(settings.state.spool.absolute()),
+        cuts=str(settings.state.cuts.absolute()),
         check_workers=settings.sandbox.check_workers,
         cut_workers=settings.sandbox.cut_workers,
         tenant_waiting=settings.limits.tenant_waiting_calls,

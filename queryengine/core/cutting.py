@@ -2,7 +2,6 @@
 
 import asyncio
 import os
-import shutil
 import uuid
 from collections.abc import AsyncIterator, Iterator
 from concurrent.futures import Executor
@@ -52,14 +51,16 @@ class Cutting:
 
     def __init__(self, pool: SandboxPool, flight: Flight, folder: Path, disk: Executor) -> None:
         """The folder is for rows that are too large to be held; what it has is left of a former process and removed.
-        Raises OSError when it cannot be made.
+        It must be there before the processes of the pool are, which may write to it alone. Raises OSError when it
+        cannot be made.
         """
         self._pool = pool
         self._flight = flight
         self._folder = folder
         self._disk = disk
-        shutil.rmtree(folder, ignore_errors=True)
-        folder.mkdir(mode=0o700, parents=True)
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        for left in folder.iterdir():
+            left.unlink()
 
     @asynccontextmanager
     async def page(self, tenant: str, order: CutOrder) -> AsyncIterator[CutPage]:

@@ -44,7 +44,7 @@ def _serve(connection: socket.socket, first: Frame) -> None:
 
         role: Any = EngineRole(connection, first.header, confinement)
     else:
-        confinement = Confinement(Reach(), read=first.header.get("spool", ""))
+        confinement = Confinement(Reach(), read=first.header.get("spool", ""), store=first.header.get("cuts", ""))
         confinement.give_up_calls()
         from queryengine.workers.sandbox_role import SandboxRole
 

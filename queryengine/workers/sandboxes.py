@@ -20,15 +20,18 @@ class Sandboxes:
         log: LogStyle,
         *,
         spool: str,
+        cuts: str,
         check_workers: int,
         cut_workers: int,
         tenant_waiting: int,
         tenant_waiting_bytes: int,
     ) -> None:
-        """`engines` maps a configured name to its `type` and `options`; `spool` is where results are stored."""
+        """`engines` maps a configured name to its `type` and `options`; `spool` is where results are stored, `cuts`
+        where rows go that are too large for a frame.
+        """
 
-        def pool(engines: Mapping[str, Mapping[str, Any]], processes: int, reads: str = "") -> SandboxPool:
-            role = {"type": "sandbox", "engines": engines, "memory_limit_mib": MEMORY_LIMIT_MIB, "spool": reads}
+        def pool(engines: Mapping[str, Mapping[str, Any]], processes: int, **folders: str) -> SandboxPool:
+            role = {"type": "sandbox", "engines": engines, "memory_limit_mib": MEMORY_LIMIT_MIB, **folders}
             # One process is always left to others, where there are two.
             limits = TurnLimits(
                 places=processes,
@@ -41,7 +44,7 @@ class Sandboxes:
         self.quick_checks = pool(engines, -(-check_workers // 2))
         self.thorough_checks = pool(engines, check_workers // 2)
         # What cuts needs no engine.
-        self.cuts = pool({}, cut_workers, spool)
+        self.cuts = pool({}, cut_workers, spool=spool, cuts=cuts)
         self._pools = (self.quick_checks, self.thorough_checks, self.cuts)
 
     async def start(self) -> None:

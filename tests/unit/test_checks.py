@@ -48,7 +48,14 @@ class Lanes:
 @asynccontextmanager
 async def lanes(*, cpu_seconds: float = 60.0) -> AsyncIterator[Lanes]:
     sandboxes = Sandboxes(
-        ENGINES, LogStyle(), spool="", check_workers=2, cut_workers=1, tenant_waiting=100, tenant_waiting_bytes=1 << 20
+        ENGINES,
+        LogStyle(),
+        spool="",
+        cuts="",
+        check_workers=2,
+        cut_workers=1,
+        tenant_waiting=100,
+        tenant_waiting_bytes=1 << 20,
     )
     try:
         await sandboxes.quick_checks.start()
