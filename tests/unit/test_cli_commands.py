@@ -319,6 +319,32 @@ def test_config_check_keeps_embedded_engines_to_one_slot(run: Run, tmp_path: Pat
     )
 
 
+OUTSIDE = "is a link to a place outside the folder, which is not followed"
+
+
+def test_config_check_looks_at_the_places_that_options_name(run: Run, tmp_path: Path) -> None:
+    lake = tmp_path / "lake"
+    lake.mkdir()
+    for name in ("Orders.csv", "orders.tsv", "good.csv"):
+        (lake / name).write_text("v\n1\n")
+    (lake / "raw").symlink_to("/etc")
+    settings = tmp_path / "settings.yaml"
+    options = [f"directory: {tmp_path}/none", f"path: {tmp_path}/none.db", f"directory: {lake}"]
+    engines = [f"  e{number}: {{type: duckdb, options: {{{each}}}}}\n" for number, each in enumerate(options)]
+    settings.write_text(f"engines:\n{''.join(engines)}")
+
+    found = run("config", "check", str(settings))
+
+    assert found.exit_code == ExitCode.USAGE
+    twice = "Orders.csv and orders.tsv would both be the view Orders; rename one of them"
+    assert found.stderr.removeprefix("error: ").splitlines() == [
+        f"{settings}:2: engines.e0: option 'directory': there is no folder {tmp_path}/none",
+        f"{settings}:3: engines.e1: option 'path': there is no file {tmp_path}/none.db",
+        f"{settings}:4: engines.e2: view Orders cannot be read: {twice}",
+        f"{settings}:4: engines.e2: view raw cannot be read: raw {OUTSIDE}",
+    ]
+
+
 def test_config_check_names_every_wrong_option_and_its_line(run: Run, tmp_path: Path) -> None:
     bad = tmp_path / "bad.yaml"
     engines = [f"  e{number}: {engine}\n" for number, engine in enumerate(OPTIONS)]

@@ -122,6 +122,16 @@ def test_an_internal_error_shows_no_stack_and_no_path(raw: str, words: str) -> N
         assert part not in failure.message
 
 
+@pytest.mark.parametrize("filler", ["\n", ' in file "', "\nPossible", "x", ". Use SET a=1 ", '{"'])
+def test_a_message_of_any_length_is_read_at_once(filler: str) -> None:
+    """A regular expression that goes back and forth over this would take minutes."""
+    text = filler * (8_000_000 // len(filler))
+    for raw in (f"Invalid Input Error: {text}", "Invalid Input Error: " + json.dumps({"exception_message": text})):
+        failure = translated(duckdb.Error(raw), "SELECT 1").failure
+        assert failure.reason is Reason.STATEMENT_REJECTED
+        assert len(failure.message) < 20_000
+
+
 ADVICE = {
     "Binder Error: Pivot column limit of 100000 exceeded. Use SET pivot_limit=X to increase the limit.": (
         "Binder Error: Pivot column limit of 100000 exceeded."

@@ -8,7 +8,7 @@ import pytest
 
 from queryengine.domain.errors import QueryEngineError, Reason
 from queryengine.engines.duckdb.engine import DuckDBEngine
-from queryengine.engines.duckdb.file_names import ENDINGS
+from queryengine.engines.duckdb.file_names import ENDINGS, file_names
 from tests.unit.lake import failure, parquet, run, tables
 
 # ---- links
@@ -147,6 +147,12 @@ def test_what_only_looks_like_a_file_is_no_file(lake: Path, open_lake) -> None:
     for sql, value in expected.items():
         (row,) = run(engine, sql)
         assert value is None or next(iter(row.values())) == value, sql
+
+
+@pytest.mark.parametrize("sql", ["SELECT " + "1.5, " * 20_000 + "2", "SELECT '" + "x" * 120_000 + ".csv'"])
+def test_a_long_text_is_looked_through_at_once(sql: str) -> None:
+    with duckdb.connect() as connection:
+        assert file_names(connection, sql) == frozenset()
 
 
 @pytest.mark.usefixtures("still")

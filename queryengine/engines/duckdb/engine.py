@@ -37,6 +37,8 @@ from queryengine.engines.spill import remove_spill
 _READ_ONLY: Final = "BEGIN TRANSACTION READ ONLY"
 _SCANNED: Final = re.compile(r'"(total_rows_scanned|total_bytes_read)": *(\d+)')
 """In a profile, which is JSON of many times this size. A quote in the SQL text that is in it too has a backslash."""
+_MAY_BE_OUTDATED: Final = frozenset({"Binder", "Catalog", "Conversion", "IO", "Invalid Input", "Not implemented"})
+"""The types of an error that a changed file can be the cause of."""
 _REMEMBERED_MAX: Final = 64
 
 
@@ -135,9 +137,9 @@ class DuckDBExecution(Execution):
         """The statement with its names resolved; once more when files have changed since the folder was looked at."""
         try:
             return cursor.sql(self._statement.sql, params=parameters)
-        except duckdb.Error:
+        except duckdb.Error as cause:
             views = self._engine.views
-            if views is None or self._calls.stopped or not views.refresh(now=True):
+            if views is None or facts_of(cause).kind not in _MAY_BE_OUTDATED or not views.refresh(now=True):
                 raise
             self._begin_again(cursor)
             return cursor.sql(self._statement.sql, params=parameters)

@@ -74,13 +74,15 @@ _ARROW_TOO_DEEP: Final = "Recursion level in ArrowSchema"
 ARROW_LEVELS_MAX: Final = 64
 
 _DETAILS: Final = re.compile(
-    r"\n+ ?(?:Possible (?:[Ss]olutions?|fixes)|Stack Trace|This error signals|Please try installing|Install it first|"
+    r"\n ?(?:Possible (?:[Ss]olutions?|fixes)|Stack Trace|This error signals|Please try installing|Install it first|"
     r"Try (?:increasing|setting|reinstalling)|If you are trying to read|Database is launched|This limit was set by|"
     r"Consider explicitly|To enable temporary|LINE \d+: |\* (?:SET|PRAGMA|Consider) ).*",
     re.DOTALL,
 )
 """What follows the message proper: advice on settings that nobody may change here, and a stack trace with paths."""
 _ADVICE: Final = re.compile(r"(?<=[.!]) (?:Use SET \w+=\S+ [^.\n]*\.|DuckDB may still be able to scan this file.*)")
+_PART_MAX: Final = 8192
+"""Characters of a message that are looked at, at its start and at its end: what stands between is data of a user."""
 _SOURCE: Final = re.compile(r' in file "[^"]*" on line \d+')
 _DECODER: Final = json.JSONDecoder()
 _KIND: Final = re.compile(r"([A-Za-z ]+?) Error: (.*)", re.DOTALL)
@@ -105,13 +107,18 @@ def facts_of(cause: BaseException) -> ErrorFacts:
     kind, rest = match.groups() if match is not None else ("", text)
     details = _json(rest)
     if details is None:
-        return ErrorFacts(kind, _shortened(text), None, text)
+        full = _bounded(text)
+        return ErrorFacts(kind, _shortened(full), None, full)
     # Some come as JSON alone, which then has the kind.
     kind = kind or str(details.get("exception_type", ""))
     position = details.get("position")
     offset = int(position) if position is not None else None
-    full = f"{kind} Error: {details['exception_message']}"
+    full = _bounded(f"{kind} Error: {details['exception_message']}")
     return ErrorFacts(kind, _shortened(full), offset, full)
+
+
+def _bounded(text: str) -> str:
+    return text if len(text) <= 2 * _PART_MAX else f"{text[:_PART_MAX]} ... {text[-_PART_MAX:]}"
 
 
 def _shortened(message: str) -> str:

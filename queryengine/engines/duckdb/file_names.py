@@ -22,8 +22,8 @@ ENDINGS: Final = frozenset(
 
 _ENDING: Final = rf"\.(?:{'|'.join(sorted(ENDINGS, key=len, reverse=True))})"
 _FILE: Final = re.compile(rf"{_ENDING}(?:\.gz|\.zst)?$|{_ENDING}\?", re.IGNORECASE)
-_SUSPECT: Final = re.compile(rf"\..*?(?:{'|'.join(ENDINGS)})", re.IGNORECASE | re.DOTALL)
-_ANYWHERE: Final = re.compile(rf"\w*{_ENDING}", re.IGNORECASE)
+_WORD: Final = re.compile("|".join(ENDINGS), re.IGNORECASE)
+_ANYWHERE: Final = re.compile(rf"\w{{0,64}}{_ENDING}", re.IGNORECASE)
 _QUOTES: Final = re.compile("[\"'`]")
 _TREE: Final = "SELECT json_serialize_sql(?, skip_null := true, skip_empty := true, skip_default := true)"
 
@@ -37,7 +37,8 @@ def file_names(parser: duckdb.DuckDBPyConnection, sql: str) -> frozenset[TablePa
 
     Raises UnreadableStatementError for a PIVOT without an IN list that has such a name anywhere.
     """
-    if not _SUSPECT.search(sql):
+    dot = sql.find(".")
+    if dot < 0 or not _WORD.search(sql, dot):
         return frozenset()
     row = parser.execute(_TREE, [explained_statement(sql)]).fetchone()
     assert row is not None, "it is one row for any text"
