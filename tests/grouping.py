@@ -16,7 +16,7 @@ SERVERS: Final = ("spark", "trino", "clickhouse", "postgresql")
 SAME_SERVER: Final = {"generic": "postgresql"}
 """Cases of the contract suite that use the server of another one."""
 
-OWN_SERVER: Final = ("test_trino_faults", "test_trino_spooling")
+OWN_SERVER: Final = ("test_spark_faults", "test_trino_faults", "test_trino_spooling")
 """Files of an engine that start a server of their own."""
 
 SLOW_FOLDERS: Final = ("engines", "faults", "service")

@@ -1,11 +1,8 @@
-"""What is special to Spark: sessions, bounds, staged results, and servers that vanish."""
+"""What is special to Spark: sessions, bounds, staged results and cancel."""
 
 import json
-import os
-import signal
 import subprocess
 import sys
-import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -27,7 +24,6 @@ from queryengine.engines.spark.client import Session, proto
 from queryengine.engines.spark.engine import SparkEngine
 from queryengine.engines.spark.staging import Staging
 from queryengine.engines.spark.sweeping import Sweeper
-from tests.servers.cache import cache_folder
 from tests.servers.server import shared
 from tests.servers.spark import SparkServer
 
@@ -57,22 +53,6 @@ def opened(server: SparkServer) -> Iterator[Callable[..., SparkEngine]]:
     yield make
     for engine in engines:
         engine.close()
-
-
-@pytest.fixture
-def own_server() -> Iterator[SparkServer]:
-    """A server that a test may kill or stop."""
-    shared(SparkServer)
-    server = SparkServer(token="hunter2")
-    server.folder = Path(tempfile.mkdtemp(prefix="spark-own-", dir=cache_folder() / "run"))
-    try:
-        server.start()
-        yield server
-    finally:
-        for process in server.processes:
-            if process.poll() is None:
-                process.send_signal(signal.SIGCONT)
-        server.stop()
 
 
 def read(engine: SparkEngine, sql: str, **fields: Any) -> pa.Table:
@@ -407,77 +387,6 @@ def test_a_worker_that_dies_leaves_nothing_for_long(server: SparkServer, tmp_pat
         child.wait()
     # Four seconds of streaming and fifteen of waiting for its return, as the server is configured.
     assert becomes(lambda: not active_tasks(server), 60.0)
-
-
-# ---- servers that are not there
-
-
-def test_nobody_listens() -> None:
-    before = time.monotonic()
-    options = {"url": "sc://127.0.0.1:1", "connect_timeout_seconds": 0.5}
-    failure = failure_of(lambda: SparkEngine("mine", options))
-    assert failure.reason is Reason.ENGINE_UNAVAILABLE
-    assert failure.metadata == {"engine": "mine"}
-    # Far from the ten seconds that it would wait otherwise.
-    assert time.monotonic() - before < 9.0
-
-
-def reading(engine: SparkEngine, sql: str) -> tuple[threading.Thread, list[Any], threading.Event]:
-    """A thread that reads until it fails; what failed; and whether it has begun."""
-    failures: list[Any] = []
-    begun = threading.Event()
-
-    def run() -> None:
-        def read_all() -> None:
-            with engine.open(Statement(sql=sql, query_id="q")) as execution:
-                execution.start()
-                for _ in execution.batches():
-                    begun.set()
-
-        failures.append(failure_of(read_all))
-
-    thread = threading.Thread(target=run)
-    thread.start()
-    return thread, failures, begun
-
-
-@pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGSTOP])
-def test_a_server_that_is_killed_or_hangs_is_told(own_server: SparkServer, how: signal.Signals) -> None:
-    for token in ("hunter3", ""):
-        failure = failure_of(lambda token=token: SparkEngine("mine", {**own_server.options(), "token": token}))
-        assert failure.reason is Reason.ENGINE_UNAVAILABLE
-        assert "credentials" in failure.message
-        assert "hunter" not in f"{failure}"
-    engine = SparkEngine("mine", own_server.options())
-    try:
-        thread, failures, begun = reading(engine, SLOW_ROWS)
-        assert begun.wait(60)
-        os.kill(own_server.processes[0].pid, how)
-        before = time.monotonic()
-        thread.join(60)
-        assert not thread.is_alive()
-        assert time.monotonic() - before < 45.0
-        assert failures[0].reason is Reason.ENGINE_UNAVAILABLE
-        assert failure_of(engine.probe).reason is Reason.ENGINE_UNAVAILABLE
-    finally:
-        engine.close()
-
-
-def test_a_server_that_was_started_again_has_the_guards_of_every_session(own_server: SparkServer) -> None:
-    engine = SparkEngine("mine", {**own_server.options(), "keep_sessions": True})
-    try:
-        sql = "SELECT '${env:PATH}' AS v"
-        read(engine, sql)
-        used = engine.sessions.take("another kind", {})
-        own_server.stop()
-        own_server.folder.mkdir()
-        own_server.start()
-        engine.connection.wait(30.0)
-        with pytest.raises(grpc.RpcError, match="INVALID_HANDLE"):
-            used.schema_call(proto.Relation(sql=proto.SQL(query="SELECT 1")), time.monotonic() + 60.0).result()
-        assert read(engine, sql).to_pylist() == [{"v": "${env:PATH}"}]
-    finally:
-        engine.close()
 
 
 # ---- options
