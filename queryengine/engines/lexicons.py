@@ -41,8 +41,9 @@ def _unescaped(text: str) -> str:
     return re.sub(r"\\(.)", r"\1", _plain(text), flags=re.DOTALL)
 
 
-# An E string goes on behind a line break, with the same escapes.
-_CONTINUED: Final = rf"[eE]{_ESCAPED}(?:[ \t\f\v]*[\n\r](?:[ \t\n\r\f\v]|--[^\n\r]*[\n\r])*+{_ESCAPED})*"
+# An E string goes on behind a line break, with the same escapes, whatever comments stand around the break.
+_BREAK: Final = r"(?:[ \t\f\v]|--[^\n\r]*)*+[\n\r](?:[ \t\n\r\f\v]|--[^\n\r]*[\n\r])*+"
+_CONTINUED: Final = rf"[eE]{_ESCAPED}(?:{_BREAK}{_ESCAPED})*(?!{_BREAK}')"
 _TAG: Final = rf"\$(?:[A-Za-z_{_HIGH}][A-Za-z0-9_{_HIGH}]*)?\$"
 _DOLLARS: Final = r"\$[A-Za-z0-9_]*\$"
 
@@ -56,7 +57,7 @@ POSTGRESQL: Final = Lexer(
             rf"|(?P<tag>{_TAG}).*?(?P=tag)"
         ),
         quoted=rf"(?:[uU]&)?{_DOUBLE}",
-        opening=rf"['\"]|{_TAG}",
+        opening=rf"(?:[eEbBxXnN]|[uU]&)?['\"]|{_TAG}",
         word=rf"[A-Za-z_{_HIGH}][A-Za-z0-9_${_HIGH}]*",
         mark=r"\$[0-9]+",
         sign="::|:=",
@@ -69,9 +70,9 @@ CLICKHOUSE: Final = Lexer(
         space=r"[ \t\n\r\f\v\u0085\u00a0\u1680\u180e\u2000-\u200d\u2028\u2029\u202f\u205f\u2060\u3000\ufeff]+",
         line_comment=r"(?:--|//|\#[ !])[^\n]*",
         is_nested=True,
-        string=rf"[xXbB]'[^']*'|{_ESCAPED}|\u2018[^\u2019]*\u2019|(?P<tag>{_DOLLARS}).*?(?P=tag)",
+        string=rf"[xX]'[0-9a-fA-F]*'|[bB]'[01]*'|{_ESCAPED}|\u2018[^\u2019]*\u2019|(?P<tag>{_DOLLARS}).*?(?P=tag)",
         quoted=r'"(?:[^"\\]|\\.|"")*+"|`(?:[^`\\]|\\.|``)*+`|\u201c[^\u201d]*\u201d',
-        opening=rf"['\"`\u2018\u201c]|{_DOLLARS}",
+        opening=rf"[xXbB]?'|[\"`\u2018\u201c]|{_DOLLARS}",
         word=r"[A-Za-z_$][A-Za-z0-9_$]*",
         mark="",
         sign=r"::|\.:|->",
@@ -85,9 +86,9 @@ SQLITE: Final = Lexer(
         # A comment may be left open.
         line_comment=r"--[^\n]*|/\*(?:(?!\*/).)++\Z",
         is_nested=False,
-        string=rf"[xX]?{_DOUBLED}",
+        string=rf"[xX]'[0-9a-fA-F]*'|{_DOUBLED}",
         quoted=rf"{_DOUBLE}|{_BACKTICK}|\[[^\]]*\]",
-        opening=r"['\"`\[]",
+        opening=r"[xX]?'|[\"`\[]",
         word=rf"[A-Za-z_{_HIGH}][A-Za-z0-9_${_HIGH}]*",
         mark=rf"\?[0-9]*|[:@$\#](?:[A-Za-z0-9_${_HIGH}]|::)+(?:\([^\s)]*\))?",
         sign="",

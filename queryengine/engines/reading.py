@@ -16,6 +16,8 @@ from queryengine.engines.sqltext import position_of_character
 
 READING: Final = frozenset({"SELECT", "WITH", "VALUES", "TABLE"})
 """What a query of standard SQL begins with, beside parentheses."""
+DEPTH_MAX: Final = 400
+"""Of brackets in each other. Parsers of engines take far longer for deeper ones, or overflow."""
 _WRITING: Final = {"INSERT": "INTO", "MERGE": "INTO", "DELETE": "FROM", "UPDATE": "SET"}
 """What writes inside of WITH, and the word that it needs beside it."""
 # fmt: off
@@ -56,7 +58,7 @@ class Query:
     def read(cls, sql: str, lexer: Lexer, begins: Collection[str] = READING) -> Self:
         """`begins` are the words that a query begins with, in upper case.
 
-        Raises SYNTAX_ERROR with position, NOT_ONE_STATEMENT, STATEMENT_NOT_ALLOWED.
+        Raises SYNTAX_ERROR with position, NOT_ONE_STATEMENT, STATEMENT_NOT_ALLOWED, STATEMENT_TOO_COMPLEX.
         """
         statements = [each for each in _statements(lexer.tokens(sql)) if each]
         if len(statements) != 1:
@@ -115,6 +117,9 @@ def _check_brackets(sql: str, tokens: Sequence[Token]) -> None:
             continue
         if token.text in _BRACKETS.values():
             opened.append(token)
+            if len(opened) > DEPTH_MAX:
+                message = f"the statement is nested too deeply; brackets may be nested {DEPTH_MAX} times"
+                raise error(Reason.STATEMENT_TOO_COMPLEX, message, position=position_of_character(sql, token.start))
         elif token.text in _BRACKETS and (not opened or opened.pop().text != _BRACKETS[token.text]):
             raise _unbalanced(sql, token)
     if opened:
@@ -126,28 +131,38 @@ def _unbalanced(sql: str, token: Token) -> QueryEngineError:
     return error(Reason.SYNTAX_ERROR, message, position=position_of_character(sql, token.start))
 
 
+@dataclass(slots=True)
+class _Level:
+    """What stands between a pair of parentheses, or outside of all."""
+
+    has_with: bool = False
+    """A WITH began here, and the statement behind its parts has not."""
+    write: Token | None = None
+    """The word that would be a write if the word that it needs followed."""
+
+
 def _writes(tokens: Sequence[Token]) -> Iterator[Token]:
     """The words for writes in WITH and behind it, as far as they cannot be names."""
-    depth = 0
-    has_with = {0} if tokens[0].is_word("WITH") else set()
+    levels = [_Level(has_with=tokens[0].is_word("WITH"))]
     for number, (former, token) in enumerate(pairwise(tokens), 1):
         if former.is_sign("("):
-            depth += 1
-            has_with.discard(depth)
+            levels.append(_Level())
         elif former.is_sign(")"):
-            depth -= 1
+            levels.pop()
         if token.kind is not Kind.WORD:
             continue
-        word = token.text.upper()
-        if word == "WITH" and former.is_sign("("):
-            has_with.add(depth)
+        word, level = token.text.upper(), levels[-1]
+        if level.write is not None and word == _WRITING[level.write.text.upper()]:
+            yield level.write
+        elif word == "WITH" and former.is_sign("("):
+            level.has_with = True
         elif word in READING and former.is_sign(")"):
-            has_with.discard(depth)
-        elif word in _WRITING and _begins(tokens, number, depth in has_with) and _has(tokens[number:], _WRITING[word]):
-            yield token
+            level.has_with = False
+        elif word in _WRITING and _begins(tokens, number, is_behind_with=level.has_with):
+            level.write = token
 
 
-def _begins(tokens: Sequence[Token], number: int, is_behind_with: bool) -> bool:
+def _begins(tokens: Sequence[Token], number: int, *, is_behind_with: bool) -> bool:
     """Whether a statement may begin here: after `AS (`, or after the last part of a WITH."""
     if tokens[number - 1].is_sign(")"):
         return is_behind_with
@@ -155,15 +170,3 @@ def _begins(tokens: Sequence[Token], number: int, is_behind_with: bool) -> bool:
         return False
     before = [each for each in tokens[max(0, number - 4) : number - 1] if not each.is_word("NOT", "MATERIALIZED")]
     return bool(before) and before[-1].is_word("AS")
-
-
-def _has(tokens: Sequence[Token], word: str) -> bool:
-    """Whether a word follows before the bracket closes."""
-    depth = 0
-    for token in tokens:
-        depth += token.is_sign("(") - token.is_sign(")")
-        if depth < 0:
-            return False
-        if not depth and token.is_word(word):
-            return True
-    return False

@@ -110,6 +110,7 @@ SQLITE = EngineCase(
         ("REPLACE INTO t VALUES (1)", Reason.STATEMENT_NOT_ALLOWED),
         ("VACUUM INTO 'x'", Reason.STATEMENT_NOT_ALLOWED),
         ("EXPLAIN SELECT 1", Reason.STATEMENT_NOT_ALLOWED),
+        ("SELECT " + "(" * 3000 + "1" + ")" * 3000, Reason.STATEMENT_TOO_COMPLEX),
         ("SELECT :a, ?", Reason.PARAMETER_MISMATCH),
     ),
     accepted=COMMON_ACCEPTED,

@@ -41,6 +41,9 @@ def translated(cause: BaseException, sent: Text | None = None, sql: str = "") ->
     offset = _offset_of(cause)
     if sent is not None and offset is not None:
         position = sent.position(sql, offset)
+        if message.startswith("memory exhausted"):
+            # Its parser's own, for what is nested too deeply.
+            reason = Reason.STATEMENT_TOO_COMPLEX
         if reason is Reason.SYNTAX_ERROR and (name := sent.placeholder(offset)):
             message = _NO_PLACE.format(name=f"${name}" if name.isdigit() else f":{name}")
     return error(reason, message, sql_state=state, position=position)

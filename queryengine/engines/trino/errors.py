@@ -21,6 +21,8 @@ def failed(cause: QueryFailed, *, skipped: int = 0) -> QueryEngineError:
     reason = reason_of(account.get("errorName", ""), account.get("errorType", ""))
     position = _position(account.get("errorLocation"), reason, skipped)
     message = str(cause)
+    if "stack overflow while parsing" in message:
+        reason = Reason.STATEMENT_TOO_COMPLEX
     if position is not None:
         message = _PLACE.sub("", message, count=1)
     return error(reason, message, sql_state=account.get("sqlState") or "", position=position)
