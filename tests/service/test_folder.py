@@ -61,3 +61,24 @@ async def test_bad_files_and_links_fail_alone_and_changes_are_seen(tmp_path: Pat
         for _ in range(2):
             assert await value(client, "FROM bad") == "mended"
             assert await value(client, "FROM orders") == 1
+
+
+async def test_a_folder_that_is_replaced_or_a_link_that_leads_elsewhere_is_seen(tmp_path: Path) -> None:
+    for number in (1, 2, 3):
+        (tmp_path / f"v{number}").mkdir()
+        (tmp_path / f"v{number}" / "t.csv").write_text(f"v\n{number}\n")
+    current = tmp_path / "current"
+    current.symlink_to("v1")
+    async with (
+        serving(tmp_path / "state", engines=engines(current)) as service,
+        AsyncClient(service.address) as client,
+    ):
+        assert await value(client, "FROM t") == 1
+        (tmp_path / "next").symlink_to("v2")
+        (tmp_path / "next").rename(current)
+        for _ in range(4):
+            assert await value(client, "FROM t") == 2
+        (tmp_path / "v2").rename(tmp_path / "former")
+        (tmp_path / "v3").rename(tmp_path / "v2")
+        for _ in range(4):
+            assert await value(client, "FROM t") == 3

@@ -223,3 +223,15 @@ def test_a_closed_engine_leaves_the_process_where_it_was(lake: Path, tmp_path: P
     engine.close()
     engine.close()
     assert Path.cwd() == before
+
+
+def test_a_new_instance_has_the_same_views(lake: Path, open_lake) -> None:
+    (lake / "a.csv").write_text("v\n1\n")
+    (lake / "bad.csv").write_bytes(b"")
+    engine = open_lake()
+    assert run(engine, "FROM a") == [{"v": 1}]
+    engine.sessions.instance.close()
+    engine.sessions.suspect()
+    (lake / "b.csv").write_text("v\n2\n")
+    assert run(engine, "SELECT a.v, b.v AS w FROM a JOIN b ON a.v + 1 = b.v") == [{"v": 1, "w": 2}]
+    assert "bad.csv is empty" in failure(engine, "FROM bad").message
