@@ -10,6 +10,7 @@ import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, Final
 
 import psutil
@@ -22,6 +23,7 @@ KEEP_MEMORY: Final = {
     "MALLOC_TOP_PAD_": str(64 << 20),
 }
 STOP_SECONDS: Final = 20
+UNLIMITED: Final = MappingProxyType({"tenant_running": 1000, "tenant_queued": 10_000, "tenant_streams": 1000})
 
 
 class Program:
@@ -48,6 +50,12 @@ class Program:
                 return found[1]
         self._errors.seek(0)
         raise RuntimeError(f"{self._process.args!r} ended with code {self._process.wait()}: {self._errors.read()}")
+
+    def go(self, pattern: str) -> str:
+        """Send an empty line and read as `line` does."""
+        assert self._process.stdin is not None
+        print(file=self._process.stdin, flush=True)
+        return self.line(pattern)
 
     def ask(self, **question: Any) -> dict[str, Any]:
         """Send one JSON line, return the one that comes back."""
@@ -95,7 +103,9 @@ def program(module: str, *arguments: str, environment: Mapping[str, str] | None 
 
 
 @contextmanager
-def server(options: Mapping[str, Any] | None = None) -> Iterator[tuple[Program, str]]:
+def server(
+    options: Mapping[str, Any] | None = None, *, limits: Mapping[str, Any] = UNLIMITED
+) -> Iterator[tuple[Program, str]]:
     """A queryengine server with one DuckDB engine, all defaults but its limits per tenant; yields its address."""
     with tempfile.TemporaryDirectory(prefix="queryengine-bench-") as folder:
         settings = {
@@ -107,7 +117,7 @@ def server(options: Mapping[str, Any] | None = None) -> Iterator[tuple[Program, 
             },
             "state": {"directory": str(Path(folder) / "state")},
             "engines": {"duckdb": {"type": "duckdb", "options": dict(options or {})}},
-            "limits": {"tenant_running": 1000, "tenant_queued": 10_000, "tenant_streams": 1000},
+            "limits": dict(limits),
             "log": {"level": "warning"},
         }
         # JSON is YAML.

@@ -13,6 +13,7 @@ from queryengine.api.server import Health, bind, make_server
 from queryengine.api.servicer import Servicer
 from queryengine.configured import (
     MESSAGE_BYTES_MAX,
+    call_turns,
     checks,
     engine_config,
     flight_limits,
@@ -239,6 +240,7 @@ class Service:
         self._server = make_server(
             servicer,
             self._metrics,
+            call_turns(settings),
             request_bytes_max=settings.limits.request_bytes,
             stalled_seconds=settings.streams.stalled_seconds,
             with_reflection=settings.server.reflection,

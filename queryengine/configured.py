@@ -9,11 +9,14 @@ from queryengine.core.flight import FlightLimits
 from queryengine.core.quota import RecordLimits, SpoolLimits
 from queryengine.core.streaming import StreamLimits
 from queryengine.domain.query import QuerySpec
+from queryengine.domain.turns import TurnLimits, Turns
 from queryengine.results.writer import ResultLimits
 from queryengine.settings import Settings
 from queryengine.workers.pool import EngineConfig
 from queryengine.workers.sandboxes import Sandboxes
 
+CALLS_AT_WORK: Final = 16
+TENANT_CALLS_AT_WORK: Final = 8
 MESSAGE_BYTES_MAX: Final = 3_500 << 10
 """gRPC clients accept 4 MiB unless they are configured otherwise."""
 
@@ -44,6 +47,17 @@ def sandboxes(settings: Settings, engines: Mapping[str, Mapping[str, Any]]) -> S
         tenant_waiting=settings.limits.tenant_waiting_calls,
         tenant_waiting_bytes=settings.limits.tenant_waiting_bytes,
     )
+
+
+def call_turns(settings: Settings) -> Turns:
+    limits = TurnLimits(
+        places=CALLS_AT_WORK,
+        tenant_places=TENANT_CALLS_AT_WORK,
+        tenant_waiting=settings.limits.tenant_waiting_calls,
+        # Requests are not read before their turn.
+        tenant_waiting_bytes=0,
+    )
+    return Turns(limits)
 
 
 def checks(settings: Settings, sandboxes: Sandboxes) -> Checks:

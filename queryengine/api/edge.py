@@ -5,7 +5,7 @@ Nothing else catches.
 import asyncio
 import logging
 import secrets
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from typing import Any, Final, NoReturn
 
 from google.protobuf.message import DecodeError, Message
@@ -30,6 +30,7 @@ NAME_CHARACTERS_MAX: Final = 128
 
 Reply = Message | bytes
 Context = ServicerContext[Any, Any]
+Metadata = Iterable[tuple[str, str | bytes]] | None
 Count = Callable[[str], None]
 """Takes note of a call that ended, by the name of its status."""
 
@@ -39,19 +40,19 @@ def unary(
     request_type: type[Message],
     request_bytes_max: int,
     count: Count,
-) -> Callable[[bytes, Context], Awaitable[bytes]]:
+) -> Callable[[Caller, bytes, Context], Awaitable[bytes]]:
     """A handler for an RPC with one reply."""
 
-    async def handle(raw: bytes, context: Context) -> bytes:
+    async def handle(caller: Caller, raw: bytes, context: Context) -> bytes:
         try:
-            reply = within_reply(encode(await method(_parse(raw, request_type, request_bytes_max), _caller(context))))
+            reply = within_reply(encode(await method(_parse(raw, request_type, request_bytes_max), caller)))
         except QueryEngineError as cause:
-            await _refuse(context, cause.failure, count)
+            await refuse(context, cause.failure, count)
         except asyncio.CancelledError:
             count(Code.CANCELLED.name)
             raise
         except Exception as cause:
-            await _refuse(context, _incident(request_type, cause).failure, count)
+            await refuse(context, _incident(request_type, cause).failure, count)
         count(OK)
         return reply
 
@@ -64,23 +65,23 @@ def streaming(
     request_bytes_max: int,
     count: Count,
     stalled_seconds: float,
-) -> Callable[[bytes, Context], Awaitable[None]]:
+) -> Callable[[Caller, bytes, Context], Awaitable[None]]:
     """A handler for an RPC with a stream of replies. A client that leaves ends it; that is no error of ours. One that
     takes nothing of a message for `stalled_seconds` gets READER_STALLED when it reads on.
     """
 
-    async def handle(raw: bytes, context: Context) -> None:
+    async def handle(caller: Caller, raw: bytes, context: Context) -> None:
         items: AsyncIterator[Reply] | None = None
         stall = Stall(stalled_seconds)
         try:
-            items = method(_parse(raw, request_type, request_bytes_max), _caller(context))
+            items = method(_parse(raw, request_type, request_bytes_max), caller)
             async for item in items:
                 stall.begin()
                 await context.write(within_reply(encode(item)))
                 stall.end()
             count(OK)
         except QueryEngineError as cause:
-            await _refuse(context, cause.failure, count)
+            await refuse(context, cause.failure, count)
         except asyncio.CancelledError:
             if stall.happened:
                 await _leave_behind(context, stalled_failure(stalled_seconds), count)
@@ -91,7 +92,7 @@ def streaming(
                 count(Code.CANCELLED.name)
                 # What grpc itself makes of a client that leaves, and ends without a word in the log.
                 raise asyncio.CancelledError from cause
-            await _refuse(context, _incident(request_type, cause).failure, count)
+            await refuse(context, _incident(request_type, cause).failure, count)
         finally:
             stall.close()
             if items is not None:
@@ -105,7 +106,8 @@ def encode(reply: Reply) -> bytes:
     return reply if isinstance(reply, bytes) else reply.SerializeToString()
 
 
-async def _refuse(context: Context, failure: Failure, count: Count) -> NoReturn:
+async def refuse(context: Context, failure: Failure, count: Count) -> NoReturn:
+    """End a call with a failure, and count it."""
     # Counted first: who is told of the end finds it counted.
     count(failure.code.name)
     await abort(context, failure)
@@ -118,7 +120,7 @@ async def _leave_behind(context: Context, failure: Failure, count: Count) -> NoR
         task.uncancel()
     try:
         async with asyncio.timeout(LEAVE_SECONDS):
-            await _refuse(context, failure, count)
+            await refuse(context, failure, count)
     except TimeoutError as cause:
         raise asyncio.CancelledError from cause
 
@@ -137,15 +139,16 @@ def _parse(raw: bytes, request_type: type[Message], request_bytes_max: int) -> M
         raise invalid("request", f"is not a {request_type.DESCRIPTOR.full_name}") from cause
 
 
-def _caller(context: Context) -> Caller:
-    return Caller(_name(context, TENANT_KEY) or DEFAULT_TENANT, _name(context, SUBJECT_KEY))
+def names(metadata: Metadata) -> tuple[str, str]:
+    """Tenant and subject of a caller. Raises INVALID_FIELD."""
+    return _name(metadata, TENANT_KEY) or DEFAULT_TENANT, _name(metadata, SUBJECT_KEY)
 
 
-def _name(context: Context, key: str) -> str:
+def _name(metadata: Metadata, key: str) -> str:
     """What the metadata says under a key; empty without it. Twice is refused: a proxy may have added its own to what a
     client made up, and nobody knows which of them counts.
     """
-    values = [str(value) for each, value in context.invocation_metadata() or () if each == key]
+    values = [str(value) for each, value in metadata or () if each == key]
     if len(values) > 1:
         raise invalid(key, f"must be sent once, not {len(values)} times")
     value = values[0] if values else ""

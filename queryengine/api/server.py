@@ -1,6 +1,6 @@
 """The gRPC servers: the service itself, and health on a port of its own that no load on the first can block."""
 
-from typing import Any, Final
+from typing import Final
 
 import grpc
 from grpc.aio import Server
@@ -8,18 +8,24 @@ from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
 
 from queryengine.api import edge
+from queryengine.api.admission import Admission, Handle, Method
 from queryengine.api.servicer import Servicer
+from queryengine.domain.turns import Turns
 from queryengine.telemetry.metrics import Metrics
 from queryengine.v1 import query_service_pb2 as pb
 
 SERVICE: Final = pb.DESCRIPTOR.services_by_name["QueryService"].full_name
+CONNECTION_CALLS: Final = 128
+"""Calls open on one connection; gRPC clients keep further ones back, in their order. Calls are accepted in the order of
+their arrival whoever sent them, which is the only wait that turns of tenants do not shorten.
+"""
 TRANSPORT_SLACK_BYTES: Final = 1 << 20
 """Requests this much over the limit still get our own error; gRPC cuts off what is larger."""
 
 # Why each: two servers on one port would share it silently without so_reuseport=0; keepalive needs ping_timeout to
-# act at all; without max_pending_requests a burst of calls is dropped at random, and a low
-# max_concurrent_streams refuses one that comes on one connection; connections end after a while so that clients find
-# new servers.
+# act at all; without max_pending_requests a burst of calls is dropped at random; what passes max_concurrent_streams
+# waits in the client, unless overload_protection resets streams at random below it; connections end after a while so
+# that clients find new servers; with bdp_probe clients may send far ahead of what is read.
 OPTIONS: Final = (
     ("grpc.so_reuseport", 0),
     ("grpc.max_send_message_length", 5 << 20),
@@ -32,7 +38,9 @@ OPTIONS: Final = (
     ("grpc.max_connection_age_ms", 600_000),
     ("grpc.max_connection_age_grace_ms", 300_000),
     ("grpc.max_connection_idle_ms", 900_000),
-    ("grpc.max_concurrent_streams", 20_000),
+    ("grpc.max_concurrent_streams", CONNECTION_CALLS),
+    ("grpc.http.overload_protection", 0),
+    ("grpc.http2.bdp_probe", 0),
     ("grpc.server.max_pending_requests", 20_000),
     ("grpc.server.max_pending_requests_hard_limit", 40_000),
 )
@@ -45,6 +53,7 @@ class PortTaken(Exception):  # noqa: N818 - Named for what it says; it ends the 
 def make_server(
     servicer: Servicer,
     metrics: Metrics,
+    turns: Turns,
     *,
     request_bytes_max: int,
     stalled_seconds: float,
@@ -52,21 +61,18 @@ def make_server(
 ) -> Server:
     """The service, not bound to a port yet."""
     options = (*OPTIONS, ("grpc.max_receive_message_length", request_bytes_max + TRANSPORT_SLACK_BYTES))
-    server = grpc.aio.server(options=options)
-    handlers: dict[str, Any] = {}
+    methods: dict[str, Method] = {}
     for method in pb.DESCRIPTOR.services_by_name["QueryService"].methods:
         request_type = getattr(pb, method.input_type.name)
         behaviour = getattr(servicer, method.name)
         count = metrics.requests_of(method.name)
-        if method.server_streaming:
-            handlers[method.name] = grpc.unary_stream_rpc_method_handler(
-                edge.streaming(behaviour, request_type, request_bytes_max, count, stalled_seconds)
-            )
-        else:
-            handlers[method.name] = grpc.unary_unary_rpc_method_handler(
-                edge.unary(behaviour, request_type, request_bytes_max, count)
-            )
-    server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler(SERVICE, handlers),))
+        handle: Handle = (
+            edge.streaming(behaviour, request_type, request_bytes_max, count, stalled_seconds)
+            if method.server_streaming
+            else edge.unary(behaviour, request_type, request_bytes_max, count)
+        )
+        methods[f"/{SERVICE}/{method.name}"] = Method(handle=handle, is_streaming=method.server_streaming, count=count)
+    server = grpc.aio.server(interceptors=(Admission(turns, methods),), options=options)
     if with_reflection:
         reflection.enable_server_reflection((SERVICE, reflection.SERVICE_NAME), server)
     return server

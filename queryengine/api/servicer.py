@@ -3,7 +3,7 @@
 import base64
 import binascii
 from collections import Counter
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Final
@@ -44,6 +44,7 @@ from queryengine.core.streaming import (
     Started,
     Streams,
 )
+from queryengine.core.submission import Submission
 from queryengine.domain.clock import Clock
 from queryengine.domain.errors import Reason, error
 from queryengine.domain.lifecycle import QueryState
@@ -59,6 +60,8 @@ class Caller:
 
     tenant: str
     subject: str
+    leave_turn: Callable[[], None]
+    """To be called before the call waits, so that the next one is let in. Idempotent."""
 
 
 class Servicer:
@@ -92,9 +95,17 @@ class Servicer:
         choice = self._engines.choose(request.engine)
         spec = to_spec(request, EngineChoice(*choice), self._limits)
         self._engines.require(choice[0], spec)
-        live, existing = await self._queries.submit(caller.tenant, caller.subject, submitted_id(request.query_id), spec)
+        asked = Submission(
+            tenant=caller.tenant,
+            subject=caller.subject,
+            query_id=submitted_id(request.query_id),
+            spec=spec,
+            leave_turn=caller.leave_turn,
+        )
+        live, existing = await self._queries.submit(asked)
         inline: InlineRows | None = None
         if wait:
+            caller.leave_turn()
             live.join()
             try:
                 await live.wait_until_final(wait)
@@ -108,6 +119,7 @@ class Servicer:
         wait = wait_seconds(request, self._limits)
         live = await self._find(caller, request.query_id)
         if wait and not live.is_final:
+            caller.leave_turn()
             await live.wait_for_version(request.after_version, wait)
         return pb.GetStatusResponse(status=convert.status(live, self._clock.now_us()))
 
@@ -117,6 +129,7 @@ class Servicer:
         read = to_read(request, self._limits)
         live = await self._find(caller, request.query_id)
         format_value = result_pb2.PAGE_FORMAT_ROWS if read.as_rows else result_pb2.PAGE_FORMAT_ARROW
+        caller.leave_turn()
         with self._one_stream(caller):
             async for item in self._streams.read(live, read):
                 if isinstance(item, PageMessage):
@@ -133,6 +146,7 @@ class Servicer:
         live = await self._find(caller, request.query_id)
         outcome = await self._queries.cancel(live, reason)
         if wait:
+            caller.leave_turn()
             await live.wait_until_final(wait)
         if outcome.ended_before or live.query.state in (QueryState.COMPLETED, QueryState.FAILED):
             result = pb.CANCEL_RESULT_ALREADY_ENDED
@@ -151,6 +165,7 @@ class Servicer:
     ) -> AsyncIterator[pb.WatchStatusResponse]:
         heartbeat = heartbeat_seconds(request, self._limits)
         live = await self._find(caller, request.query_id)
+        caller.leave_turn()
         with self._one_stream(caller):
             async for item in self._streams.watch(live, request.after_version, heartbeat):
                 if isinstance(item, Changed):
@@ -164,6 +179,7 @@ class Servicer:
         cursor = to_cursor(request)
         rows = as_rows(request.format, "format")
         live = await self._find(caller, request.query_id)
+        caller.leave_turn()
         fetched = await self._fetching.fetch(live, cursor, as_rows=rows)
         response = pb.FetchPageResponse(
             next_page_token=fetched.next_cursor.token() if fetched.next_cursor else "",

@@ -40,16 +40,19 @@ class Checks:
         self._slow_tenants: OrderedDict[str, float] = OrderedDict()
         """Until when a tenant's texts wait behind those of others."""
 
+    def has_passed(self, engine: str, sql: str) -> bool:
+        """Whether the text is known to pass: a check depends on the text alone, and services repeat theirs."""
+        if (engine, sql) not in self._passed:
+            return False
+        self._passed.move_to_end((engine, sql))
+        return True
+
     async def check(self, tenant: str, engine: str, sql: str, *, size_bytes: int) -> None:
         """Return when the text may run. `size_bytes` is what the caller holds in memory meanwhile.
 
         Raises what Engine.check raises; STATEMENT_TOO_COMPLEX when it takes too much time or memory; TENANT_BUSY when
         too many checks of the tenant wait; SANDBOX_UNAVAILABLE when it could not be checked.
         """
-        # A check depends on the text alone, and services repeat their statements.
-        if (engine, sql) in self._passed:
-            self._passed.move_to_end((engine, sql))
-            return
         order = {"type": "check", "engine": engine, "sql": sql}
         last = self._waits_for_others(tenant)
         try:

@@ -14,6 +14,7 @@ from queryengine.core.live import Key, LiveQuery, Stop, cancelled
 from queryengine.core.quota import RecordQuota, SpoolMeter
 from queryengine.core.registry import Registry
 from queryengine.core.runner import Runner
+from queryengine.core.submission import Submission
 from queryengine.domain.clock import Clock
 from queryengine.domain.errors import Failure, QueryEngineError, Reason, error
 from queryengine.domain.lifecycle import HOLDS_ROWS, Event, QueryState, ResultState
@@ -76,25 +77,30 @@ class Queries:
         self._submitting: dict[Key, asyncio.Future[tuple[LiveQuery, bool]]] = {}
         self._draining = False
 
-    async def submit(self, tenant: str, subject: str, query_id: str, spec: QuerySpec) -> tuple[LiveQuery, bool]:
-        """The query, durable, and whether it was there before. Safe to repeat and to leave at any moment.
+    async def submit(self, asked: Submission) -> tuple[LiveQuery, bool]:
+        """The query, durable, and whether it was there before. Safe to repeat and to leave at any moment: one whose
+        caller leaves before its record is begun leaves nothing.
 
         Raises QUERY_ID_REUSED, SPOOL_FULL, RECORDS_FULL, TENANT_QUEUE_FULL, SERVER_DRAINING, what Engine.check raises,
         and STORE_UNAVAILABLE when nothing could be written.
         """
-        query_id = query_id or str(uuid.uuid4())
-        key = (tenant, query_id)
+        asked.query_id = asked.query_id or str(uuid.uuid4())
+        key = (asked.tenant, asked.query_id)
         while key in self._submitting:
             await asyncio.wait([self._submitting[key]])
-        found = self._registry.in_memory(tenant, query_id)
+        found = self._registry.in_memory(*key)
         if found is not None:
-            return _same(found, spec), True
-        # From here on the caller may leave: what was begun is finished, and the query id finds it. No second Submit of
-        # the id gets past the mark meanwhile.
-        accepting = asyncio.ensure_future(self._accept(tenant, subject, query_id, spec))
+            return _same(found, asked.spec), True
+        # No second Submit of the id gets past the mark meanwhile.
+        accepting = asyncio.ensure_future(self._accept(asked))
         self._submitting[key] = accepting
         accepting.add_done_callback(lambda _: self._accepted(key))
-        return await asyncio.shield(accepting)
+        try:
+            return await asyncio.shield(accepting)
+        except asyncio.CancelledError:
+            if not asked.is_recorded:
+                accepting.cancel()
+            raise
 
     async def cancel(self, live: LiveQuery, reason: str) -> CancelOutcome:
         """Ask for the end of a query; it has ended on return only if it was waiting. Idempotent.
@@ -215,19 +221,20 @@ class Queries:
             # Looked at here, as the caller who would have got it may be gone.
             accepting.exception()
 
-    async def _accept(self, tenant: str, subject: str, query_id: str, spec: QuerySpec) -> tuple[LiveQuery, bool]:
+    async def _accept(self, asked: Submission) -> tuple[LiveQuery, bool]:
         """The query of an id that is not in memory: an old one from the store, or a new one.
 
         The store tells whether an id is old when it is asked to write it, so most ids are not looked up before. One
         that has rows is, as a new run would begin by removing them; and one that would be refused as new.
         """
+        tenant, query_id, spec = asked.tenant, asked.query_id, asked.spec
         if self._has_rows(tenant, query_id):
             stored = await self._store.get(tenant, query_id)
             if stored is not None:
                 return _same(self._registry.add(stored), spec), True
         try:
             with self._records.reserved(tenant, spec.record_bytes()):
-                return await self._accept_new(tenant, subject, query_id, spec)
+                return await self._accept_new(asked)
         except QueryEngineError as refusal:
             if refusal.failure.reason in (Reason.QUERY_ID_REUSED, Reason.STORE_UNAVAILABLE):
                 raise
@@ -236,17 +243,22 @@ class Queries:
                 raise
             return _same(self._registry.add(stored), spec), True
 
-    async def _accept_new(self, tenant: str, subject: str, query_id: str, spec: QuerySpec) -> tuple[LiveQuery, bool]:
+    async def _accept_new(self, asked: Submission) -> tuple[LiveQuery, bool]:
         """Check the statement, make the query durable and set it going; when the store has its id, the stored one."""
         if self._draining:
             message = "the server is shutting down; send this to another one, or again in a moment"
             raise error(Reason.SERVER_DRAINING, message, retry_after_seconds=1.0)
+        tenant, spec = asked.tenant, asked.spec
         self._meter.admit(tenant)
-        await self._checks.check(tenant, spec.engine, spec.sql, size_bytes=len(spec.sql) + len(spec.parameters or b""))
+        if not self._checks.has_passed(spec.engine, spec.sql):
+            asked.leave_turn()
+            await self._checks.check(tenant, spec.engine, spec.sql, size_bytes=spec.record_bytes())
+        asked.is_recorded = True
+        asked.leave_turn()
         query = Query(
             tenant=tenant,
-            subject=subject,
-            query_id=query_id,
+            subject=asked.subject,
+            query_id=asked.query_id,
             spec=spec,
             fingerprint=spec.fingerprint(),
             query_hash=spec.query_hash(),
@@ -261,7 +273,7 @@ class Queries:
         if not is_old:
             self._metrics.submitted(spec.engine)
             if spec.cancel_on_disconnect:
-                self._spawn(self._cancel_unread(live), f"disconnect-{query_id}")
+                self._spawn(self._cancel_unread(live), f"disconnect-{query.query_id}")
         return live, is_old
 
     async def _accept_running(self, query: Query, slot: Slot) -> tuple[LiveQuery, bool]:

@@ -22,7 +22,7 @@ class LimitSettings(Group):
         default=60, ge=0, description="Longest wait inside Submit, GetStatus and Cancel."
     )
     tenant_waiting_calls: int = Field(
-        default=1000,
+        default=2000,
         ge=1,
         description="Calls of one tenant that wait for their turn, or for a process that checks or decodes; "
         "more are refused.",
