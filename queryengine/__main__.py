@@ -15,6 +15,8 @@ def run() -> None:
         signal.signal(signal.SIGINT, lambda *_: os._exit(INTERRUPTED))
     # Every process that we start is another program at once: gRPC has nothing to do at a fork, and would only log that.
     os.environ.setdefault("GRPC_ENABLE_FORK_SUPPORT", "false")
+    # Its own lines come beside ours, and any caller can cause them by a wrong header: they are for who looks into gRPC.
+    os.environ.setdefault("GRPC_VERBOSITY", "NONE")
     from queryengine.cli.main import app
 
     signal.signal(signal.SIGINT, usual)

@@ -152,8 +152,9 @@ def _name(metadata: Metadata, key: str) -> str:
     if len(values) > 1:
         raise invalid(key, f"must be sent once, not {len(values)} times")
     value = values[0] if values else ""
-    if len(value) > NAME_CHARACTERS_MAX or not value.isprintable():
-        raise invalid(key, f"must be at most {NAME_CHARACTERS_MAX} printable characters")
+    # HTTP allows ASCII alone here, and gRPC reads bytes that are not UTF-8 as Latin-1: two tenants could have one name.
+    if len(value) > NAME_CHARACTERS_MAX or not value.isascii() or not value.isprintable():
+        raise invalid(key, f"must be at most {NAME_CHARACTERS_MAX} printable ASCII characters")
     return value
 
 

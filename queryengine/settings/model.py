@@ -279,8 +279,8 @@ class LogSettings(Group):
     )
     format: Literal["text", "json"] = Field(
         default="text",
-        description="Lines for people, or one JSON object per line. gRPC's own rare lines stay as they are; "
-        "GRPC_VERBOSITY=NONE in the environment keeps them out.",
+        description="Lines for people, or one JSON object per line. gRPC's own lines, which have "
+        "another form, are off; GRPC_VERBOSITY=ERROR in the environment brings them.",
     )
 
     @property

@@ -5,7 +5,10 @@ The server and every worker process write to one standard error, so each sets it
 
 import json
 import logging
+import math
 import sys
+import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Any, Final
@@ -15,6 +18,7 @@ from queryengine.domain.texts import shortened
 logger = logging.getLogger(__name__)
 
 MESSAGE_BYTES_MAX: Final = 16 << 10
+HEADER_LINE_SECONDS: Final = 60.0
 TRACEBACK_BYTES_MAX: Final = 64 << 10
 """With the message of an exception, which may be an engine's own of any length; it comes last."""
 
@@ -57,6 +61,32 @@ class TextFormatter(logging.Formatter):
         return shortened(super().formatException(ei), TRACEBACK_BYTES_MAX)
 
 
+class HeaderLines(logging.Filter):
+    """What gRPC logs of a header whose bytes are not text: in one line, and at most once a minute, since any caller can
+    send such headers. Everything else of that logger passes.
+    """
+
+    def __init__(self, now: Callable[[], float] = time.monotonic) -> None:
+        super().__init__()
+        self._now = now
+        self._next = -math.inf
+        self._held_back = 0
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        cause = record.exc_info[1] if record.exc_info else None
+        if not isinstance(cause, UnicodeDecodeError):
+            return True
+        if self._now() < self._next:
+            self._held_back += 1
+            return False
+        more = f"; {self._held_back} more like it since the last such line" if self._held_back else ""
+        record.msg, record.args = f"a call has a header whose bytes are not text: {cause.object!r:.200}{more}", ()
+        record.levelno, record.levelname = logging.WARNING, "WARNING"
+        record.exc_info = record.exc_text = None
+        self._next, self._held_back = self._now() + HEADER_LINE_SECONDS, 0
+        return True
+
+
 def set_up_logging(style: LogStyle) -> None:
     """Send the log to standard error. To be called once, by the entry point of a process."""
     handler = logging.StreamHandler(sys.stderr)
@@ -66,6 +96,7 @@ def set_up_logging(style: LogStyle) -> None:
     root.setLevel(style.level.upper())
     if style.as_json:
         sys.excepthook = _log_uncaught
+    logging.getLogger("grpc._cython.cygrpc").filters[:] = [HeaderLines()]
     # Migrations tell every step they look at; only trouble is news.
     logging.getLogger("alembic").setLevel(logging.WARNING)
 
