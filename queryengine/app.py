@@ -330,10 +330,10 @@ class Service:
         """What each engine can do. An engine that cannot be used does not keep the others from being served."""
         traits: dict[str, EngineTraits | Failure] = {}
         mistakes = []
-        for name in self.settings.engines:
+        for name, engine in self.settings.engines.items():
             try:
-                traits[name] = found = await self._checks.traits(name)
-                found.check_slots(self.settings.engines[name].slots_per_worker)
+                traits[name] = found = await self._checks.traits(name, engine.type, engine.options)
+                found.check_slots(engine.slots_per_worker)
             except QueryEngineError as cause:
                 if cause.failure.reason is Reason.INVALID_FIELD:
                     mistakes.append(self._mistake(name, "options", cause.failure.message))
@@ -342,6 +342,7 @@ class Service:
                 traits[name] = cause.failure
             except ValueError as cause:
                 mistakes.append(self._mistake(name, "slots_per_worker", str(cause)))
+        await self.sandboxes.inspections.close()
         if mistakes:
             raise SettingsError("\n".join(mistakes))
         return traits

@@ -64,6 +64,7 @@ def checks(settings: Settings, sandboxes: Sandboxes) -> Checks:
     return Checks(
         quick=sandboxes.quick_checks,
         thorough=sandboxes.thorough_checks,
+        inspections=sandboxes.inspections,
         cpu_seconds=settings.limits.check_timeout_seconds,
     )
 

@@ -7,7 +7,8 @@ to the thorough lane and gets the whole limit there. So a thousand bombs never w
 import asyncio
 import logging
 from collections import OrderedDict
-from typing import Final
+from collections.abc import Mapping
+from typing import Any, Final
 
 from queryengine.domain.errors import Failure, QueryEngineError, Reason, error
 from queryengine.engines.base import EngineTraits
@@ -32,7 +33,10 @@ RETRY_SECONDS: Final = 1.0
 class Checks:
     """Raises what an engine has against a text. Texts that passed are remembered while they are short."""
 
-    def __init__(self, *, quick: SandboxPool, thorough: SandboxPool, cpu_seconds: float) -> None:
+    def __init__(
+        self, *, quick: SandboxPool, thorough: SandboxPool, inspections: SandboxPool, cpu_seconds: float
+    ) -> None:
+        self._inspections = inspections
         self._quick = quick
         self._thorough = thorough
         self._cpu_seconds = cpu_seconds
@@ -68,12 +72,13 @@ class Checks:
             if len(self._passed) > REMEMBERED_MAX:
                 self._passed.popitem(last=False)
 
-    async def traits(self, engine: str) -> EngineTraits:
+    async def traits(self, engine: str, engine_type: str, options: Mapping[str, Any]) -> EngineTraits:
         """What a configured engine can do. Raises ENGINE_UNAVAILABLE when its driver is missing, INVALID_FIELD when an
         option is wrong.
         """
+        order = {"type": "traits", "engine_type": engine_type, "options": dict(options)}
         try:
-            frames = await self._quick.request("", {"type": "traits", "engine": engine}, cpu_seconds=TRAITS_SECONDS)
+            frames = await self._inspections.request("", order, cpu_seconds=TRAITS_SECONDS)
         except (LimitExceeded, ProcessLost) as cause:
             message = f"engine {engine!r} cannot be inspected: {cause}"
             raise error(Reason.ENGINE_UNAVAILABLE, message, engine=engine) from cause

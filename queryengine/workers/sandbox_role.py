@@ -50,7 +50,7 @@ class SandboxRole:
                 engine = self._engines[frame.header["engine"]]
                 engine_class(engine["type"]).check(frame.header["sql"], engine["options"])
             elif frame.type == "traits":
-                self._traits(frame.header["engine"])
+                self._traits(frame.header)
             elif frame.type == "cut":
                 self._cut(CutOrder.from_json(frame.header["order"]))
         except ValueError as cause:
@@ -85,9 +85,8 @@ class SandboxRole:
             with suppress(QueryEngineError, ValueError):
                 engine_class(engine["type"]).check("SELECT 1", engine["options"])
 
-    def _traits(self, name: str) -> None:
-        engine = self._engines[name]
-        traits = engine_class(engine["type"]).traits(engine["options"])
+    def _traits(self, header: dict[str, Any]) -> None:
+        traits = engine_class(header["engine_type"]).traits(header["options"])
         fields = {field: getattr(traits, field) for field in traits.__dataclass_fields__}
         self._send({"type": "traits", "traits": fields})
 

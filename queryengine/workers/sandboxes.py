@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from queryengine.domain.turns import TurnLimits
+from queryengine.engines.checking import options_of_check
 from queryengine.telemetry.logs import LogStyle
 from queryengine.workers.sandbox_pool import SandboxPool
 
@@ -12,7 +13,9 @@ MEMORY_LIMIT_MIB: Final = 4096
 
 
 class Sandboxes:
-    """Three pools: checks of short texts, checks of long ones, and cuts. `close` must be called."""
+    """Four pools: checks of short texts, checks of long ones, cuts, and inspections of engines, whose process is given
+    secrets among their options: close that pool once they are done. `close` must be called.
+    """
 
     def __init__(
         self,
@@ -31,7 +34,8 @@ class Sandboxes:
         """
 
         def pool(engines: Mapping[str, Mapping[str, Any]], processes: int, **folders: str) -> SandboxPool:
-            role = {"type": "sandbox", "engines": engines, "memory_limit_mib": MEMORY_LIMIT_MIB, **folders}
+            known = {name: _of_check(engine) for name, engine in engines.items()}
+            role = {"type": "sandbox", "engines": known, "memory_limit_mib": MEMORY_LIMIT_MIB, **folders}
             # One process is always left to others, where there are two.
             limits = TurnLimits(
                 places=processes,
@@ -43,9 +47,10 @@ class Sandboxes:
 
         self.quick_checks = pool(engines, -(-check_workers // 2))
         self.thorough_checks = pool(engines, check_workers // 2)
-        # What cuts needs no engine.
+        # What cuts needs no engine, and what inspects one is given it with the request.
         self.cuts = pool({}, cut_workers, spool=spool, cuts=cuts)
-        self._pools = (self.quick_checks, self.thorough_checks, self.cuts)
+        self.inspections = pool({}, 1)
+        self._pools = (self.quick_checks, self.thorough_checks, self.cuts, self.inspections)
 
     async def start(self) -> None:
         """Start what the first calls need; further processes start when they are needed. Raises ProcessLost."""
@@ -58,3 +63,7 @@ class Sandboxes:
     async def close(self) -> None:
         """End all processes. Idempotent."""
         await asyncio.gather(*(pool.close() for pool in self._pools))
+
+
+def _of_check(engine: Mapping[str, Any]) -> dict[str, Any]:
+    return {"type": engine["type"], "options": options_of_check(engine["type"], engine["options"])}

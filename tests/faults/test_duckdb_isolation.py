@@ -46,6 +46,8 @@ async def test_nothing_of_one_tenant_is_visible_to_another(tmp_path: Path) -> No
                 outcome, answer = await answered(tenants[turn], sql)
                 outcomes[outcome] += 1
                 assert MARKS[1 - turn].encode() not in answer, (number, sql)
+                if outcome in ("WORKER_LOST", "INTERNAL_ERROR"):
+                    sys.stdout.write(f"\n{outcome}: {sql}\n")
                 if number % PROBE_EVERY < len(probes):
                     await probes[1 - turn].look(MARKS[turn])
         log = server.errors

@@ -4,6 +4,7 @@ import asyncio
 import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from typing import Any
 
 import psutil
 import pytest
@@ -30,7 +31,12 @@ class Lanes:
 
     def __init__(self, sandboxes: Sandboxes, cpu_seconds: float) -> None:
         self.sandboxes = sandboxes
-        self.checks = Checks(quick=sandboxes.quick_checks, thorough=sandboxes.thorough_checks, cpu_seconds=cpu_seconds)
+        self.checks = Checks(
+            quick=sandboxes.quick_checks,
+            thorough=sandboxes.thorough_checks,
+            inspections=sandboxes.inspections,
+            cpu_seconds=cpu_seconds,
+        )
 
     async def check(self, sql: str, *, tenant: str = "a", engine: str = "lite") -> None:
         await self.checks.check(tenant, engine, sql, size_bytes=len(sql))
@@ -43,6 +49,10 @@ class Lanes:
     def quick(self) -> psutil.Process:
         (pid,) = self.sandboxes.quick_checks.pids
         return psutil.Process(pid)
+
+
+def inspected(name: str) -> dict[str, Any]:
+    return {"engine_type": ENGINES[name]["type"], "options": ENGINES[name]["options"]}
 
 
 @asynccontextmanager
@@ -142,12 +152,12 @@ async def test_when_no_process_starts_the_text_may_be_sent_again(
 
 async def test_traits_name_a_wrong_option_and_a_process_that_does_not_start(monkeypatch: pytest.MonkeyPatch) -> None:
     async with lanes() as found:
-        assert (await found.checks.traits("lite")).sandbox
+        assert (await found.checks.traits("lite", **inspected("lite"))).sandbox
         with pytest.raises(QueryEngineError) as refusal:
-            await found.checks.traits("wrong")
+            await found.checks.traits("wrong", **inspected("wrong"))
         assert refusal.value.failure.reason is Reason.INVALID_FIELD
         monkeypatch.setattr(sys, "executable", "/bin/false")
         await found.sandboxes.close()
         with pytest.raises(QueryEngineError) as refusal:
-            await found.checks.traits("lite")
+            await found.checks.traits("lite", **inspected("lite"))
         assert refusal.value.failure.reason is Reason.ENGINE_UNAVAILABLE
