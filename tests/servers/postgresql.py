@@ -60,7 +60,6 @@ class PostgreSQLServer(Server):
         password = self.folder / "password"
         password.write_text(PASSWORD)
         password.chmod(0o644)
-        run_as = {} if who is None else {"user": who.pw_uid, "group": who.pw_gid, "extra_groups": []}
         arguments = [
             "-U",
             "owner",
@@ -72,7 +71,8 @@ class PostgreSQLServer(Server):
             "--locale=C",
             "--no-sync",
         ]
-        subprocess.run([found / "initdb", "-D", data, *arguments], check=True, capture_output=True, cwd="/", **run_as)
+        initdb = [str(found / "initdb"), "-D", str(data), *arguments]
+        subprocess.run([*run_as(who), *initdb], check=True, capture_output=True, cwd="/")
         settings = {
             "listen_addresses": "127.0.0.1",
             "unix_socket_directories": "",
@@ -80,7 +80,7 @@ class PostgreSQLServer(Server):
             "max_connections": "60",
         }
         options = [word for key, value in settings.items() for word in ("-c", f"{key}={value}")]
-        self.run([str(found / "postgres"), "-D", str(data), "-p", str(self.port), *options], cwd="/", **run_as)
+        self.run([*run_as(who), str(found / "postgres"), "-D", str(data), "-p", str(self.port), *options], cwd="/")
         self._wait()
 
     def stop(self) -> None:
@@ -158,6 +158,18 @@ def programs() -> Path | None:
         return found
     fetched = cache_folder() / packages_name(LOCK) / "pgserver" / "pginstall" / "bin"
     return fetched if (fetched / "postgres").exists() else None
+
+
+def run_as(who: pwd.struct_passwd | None) -> list[str]:
+    """What stands before a command so that it runs as this user.
+
+    The argument `user` of subprocess would fork this process with gRPC's handlers in it, which crash where gRPC has
+    threads; what is run without it is not forked but spawned.
+    """
+    if who is None:
+        return []
+    steps = f"os.setgroups([]); os.setgid({who.pw_gid}); os.setuid({who.pw_uid})"
+    return [sys.executable, "-I", "-S", "-c", f"import os, sys; {steps}; os.execv(sys.argv[1], sys.argv[1:])"]
 
 
 def unprivileged() -> pwd.struct_passwd | None:
