@@ -49,6 +49,11 @@ def pytest_collection_finish() -> None:
     gc.freeze()
 
 
+def pytest_unconfigure() -> None:
+    """What stays frozen is not collected at exit, and the library that binds DuckDB takes it for leaks of DuckDB."""
+    gc.unfreeze()
+
+
 @pytest.fixture(scope="session", autouse=True)
 def temporary_folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """The folder that `tempfile` uses in this process and in those that it starts."""
