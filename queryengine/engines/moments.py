@@ -15,6 +15,9 @@ _MICROSECOND: Final = dt.timedelta(microseconds=1)
 _BEFORE_EPOCH: Final = 719_162
 _AFTER_EPOCH: Final = 2_932_896
 """Days of the calendar from 0001-01-01 to 1970-01-01, and from there to 9999-12-31."""
+_FIRST_TEXT_DAY: Final = -12_687_428
+_LAST_TEXT_DAY: Final = 11_248_737
+"""-32767-01-01 and 32767-12-31."""
 
 
 def is_date(value: object) -> bool:
@@ -64,6 +67,12 @@ def nanos_of(value: dt.datetime | dt.time | dt.timedelta | pa.Scalar) -> int:
 def has_years(days: int) -> bool:
     """Whether the day lies in the years 1 to 9999, which have a text that every database reads."""
     return -_BEFORE_EPOCH <= days <= _AFTER_EPOCH
+
+
+def check_years(days: int) -> None:
+    """Raises ValueError for a day that Arrow writes no text for, such as those that stand for infinity."""
+    if not _FIRST_TEXT_DAY <= days <= _LAST_TEXT_DAY:
+        raise ValueError("it lies outside the years -32767 to 32767")
 
 
 def date_text(days: int) -> str:

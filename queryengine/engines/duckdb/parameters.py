@@ -6,12 +6,12 @@ from typing import Any, Final
 
 import duckdb
 import pyarrow as pa
-import pyarrow.compute as pc
 from duckdb.value.constant import Value
 
 from queryengine.codec.values import BoundParameter
 from queryengine.domain.errors import Reason, error
 from queryengine.engines.duckdb.text import identifier
+from queryengine.engines.duckdb.values import DIGITS_MAX, HUGEINT_MAX, WIDE_INTEGER, digits_of, plain
 from queryengine.engines.parameters import check_names, name_of
 
 _NAMES: Final[Mapping[pa.DataType, str]] = {
@@ -46,9 +46,6 @@ _NAMES: Final[Mapping[pa.DataType, str]] = {
     pa.json_(): "JSON",
 }
 
-DIGITS_MAX: Final = 38
-"""Of a DECIMAL; whole numbers beyond are HUGEINT or UHUGEINT."""
-
 
 def bind(parameters: Sequence[BoundParameter], expected: Collection[str]) -> list[Any] | dict[str, Any] | None:
     """What DuckDB takes as params, for a statement with placeholders of these names ("1", "2", … when
@@ -66,18 +63,32 @@ def bind(parameters: Sequence[BoundParameter], expected: Collection[str]) -> lis
 
 
 def _bound(name: str, parameter: BoundParameter) -> Any:
+    value, arrow_type = parameter.value, parameter.type
     try:
-        value = _plain(parameter.value, parameter.type)
-        arrow_type = parameter.type
-        if arrow_type is None and isinstance(parameter.value, pa.Scalar):
-            arrow_type = parameter.value.type
-        if arrow_type is None and isinstance(parameter.value, pa.MonthDayNano):
-            arrow_type = pa.month_day_nano_interval()
-        if arrow_type is None or value is None:
-            return value
-        return Value(value, duckdb.type(type_of(arrow_type)))
+        if arrow_type == WIDE_INTEGER and isinstance(value, int) and value > HUGEINT_MAX:
+            return Value(value, duckdb.type("UHUGEINT"))
+        if arrow_type is None:
+            arrow_type = _type_of_value(value)
+        bound = plain(value, arrow_type)
+        return bound if arrow_type is None or bound is None else Value(bound, duckdb.type(type_of(arrow_type)))
     except ValueError as cause:
         raise error(Reason.PARAMETER_MISMATCH, f"parameter {name}: {cause}", parameter=name) from cause
+
+
+def _type_of_value(value: Any) -> pa.DataType | None:
+    """Of a value that the client would bind wrong, or not at all, without one."""
+    match value:
+        case pa.Scalar():
+            return value.type
+        case pa.MonthDayNano():
+            return pa.month_day_nano_interval()
+        case Decimal():
+            digits, scale = digits_of(value), max(0, -int(value.as_tuple().exponent))
+            if digits > DIGITS_MAX:
+                raise ValueError(f"DuckDB's decimals have at most {DIGITS_MAX} digits")
+            return pa.decimal128(digits, scale)
+        case _:
+            return None
 
 
 def type_of(arrow_type: pa.DataType) -> str:
@@ -101,6 +112,8 @@ def _decimal(arrow_type: pa.DataType) -> str:
 
 
 def _members(arrow_type: pa.DataType) -> str:
+    if not arrow_type.num_fields:
+        raise ValueError("a STRUCT of DuckDB has at least one member")
     members = [f"{identifier(field.name)} {type_of(field.type)}" for field in arrow_type.fields]
     return f"STRUCT({', '.join(members)})"
 
@@ -114,53 +127,3 @@ _NESTED: Final[tuple[tuple[Callable[[pa.DataType], bool], Callable[[pa.DataType]
     (pa.types.is_struct, _members),
     (pa.types.is_map, lambda each: f"MAP({type_of(each.key_type)}, {type_of(each.item_type)})"),
 )
-
-
-def _plain(value: Any, arrow_type: pa.DataType | None) -> Any:
-    """A value that DuckDB's client takes: what Python has no type for goes as text that DuckDB casts
-    exactly.
-    """
-    match value:
-        case pa.Scalar():
-            return _scalar_text(value)
-        case Decimal() if arrow_type is None and _digits(value) > DIGITS_MAX:
-            # DuckDB's client would make it a DOUBLE.
-            raise ValueError(f"DuckDB's decimals have at most {DIGITS_MAX} digits")
-        case pa.MonthDayNano():
-            return f"{value.months} months {value.days} days {_whole_micros(value.nanoseconds)} microseconds"
-        case list() if arrow_type is not None and pa.types.is_map(arrow_type):
-            keys = [_plain(key, arrow_type.key_type) for key, _ in value]
-            return {"key": keys, "value": [_plain(item, arrow_type.item_type) for _, item in value]}
-        case list():
-            inner = arrow_type.value_type if arrow_type is not None else None
-            return [_plain(each, inner) for each in value]
-        case dict():
-            types = {field.name: field.type for field in arrow_type.fields} if arrow_type is not None else {}
-            return {name: _plain(each, types.get(name)) for name, each in value.items()}
-        case _:
-            return value
-
-
-def _digits(value: Decimal) -> int:
-    """How many a DECIMAL needs to hold it exactly, before and after the point together."""
-    _, digits, exponent = value.as_tuple()
-    assert isinstance(exponent, int), "neither infinite nor NaN: parameters are exact decimals"
-    return max(len(digits) + max(exponent, 0), -exponent)
-
-
-def _scalar_text(scalar: pa.Scalar) -> Any:
-    if not scalar.is_valid:
-        return None
-    if pa.types.is_duration(scalar.type):
-        nanos = scalar.cast(pa.int64()).as_py() * {"s": 10**9, "ms": 10**6, "us": 1000, "ns": 1}[scalar.type.unit]
-        return f"{_whole_micros(nanos)} microseconds"
-    if pa.types.is_temporal(scalar.type):
-        return pc.cast(scalar, pa.string()).as_py()
-    return scalar.as_py()
-
-
-def _whole_micros(nanos: int) -> int:
-    micros, rest = divmod(nanos, 1000)
-    if rest:
-        raise ValueError("DuckDB's intervals have no nanoseconds")
-    return micros

@@ -46,6 +46,11 @@ _DOCUMENTS: Final = {
     "bit",
     "bignum",
 }
+_CHECKED_INTERVAL: Final = (
+    "CASE WHEN abs(hour({0})) >= 2562047 "
+    "THEN error('an INTERVAL of more than 292 years in hours has no Arrow form; CAST it to VARCHAR') ELSE {0} END"
+)
+"""DuckDB multiplies microseconds to nanoseconds on their way to Arrow, and lets the product wrap around."""
 _LIMBS: Final = {"hugeint": pa.int64(), "uhugeint": pa.uint64()}
 
 Convert = Callable[[pa.Array], pa.Array]
@@ -56,7 +61,7 @@ class ColumnPlan:
     """How the columns of one result are read."""
 
     projection: str | None
-    """The select list that turns columns into text; None when no column needs it."""
+    """The select list that turns columns into text, or checks them; None when no column needs it."""
     lossless: bool
     """Whether DuckDB's lossless Arrow mode must be on."""
     batch_rows: int
@@ -64,12 +69,10 @@ class ColumnPlan:
 
 def plan(types: Sequence[Any]) -> ColumnPlan:
     """The plan for columns of these DuckDB types."""
-    casts = [_cast(each) for each in types]
+    expressions = [_expression(each) for each in types]
     projection = None
-    if any(casts):
-        projection = ", ".join(
-            f"CAST(#{number} AS {cast})" if cast else f"#{number}" for number, cast in enumerate(casts, 1)
-        )
+    if any(each != "{0}" for each in expressions):
+        projection = ", ".join(each.format(f"#{number}") for number, each in enumerate(expressions, 1))
     width = sum(_guessed_bytes(each) for each in types)
     # A batch that ends within a vector makes DuckDB copy both halves.
     shares = min(_SHARES, key=lambda share: abs(share - ROWS_MAX * width / BATCH_BYTES))
@@ -99,6 +102,15 @@ def canonical(arrow_type: pa.DataType) -> tuple[pa.DataType, Convert | None]:
     if pa.types.is_map(arrow_type):
         return _canonical_map(arrow_type)
     return arrow_type, None
+
+
+def _expression(duckdb_type: Any) -> str:
+    """What is selected of a column, over the placeholder {0}."""
+    if duckdb_type.id == "interval":
+        return _CHECKED_INTERVAL
+    cast = _cast(duckdb_type)
+    # A member may have braces in its name.
+    return "CAST({0} AS " + cast.replace("{", "{{").replace("}", "}}") + ")" if cast else "{0}"
 
 
 def _cast(duckdb_type: Any) -> str | None:

@@ -10,6 +10,7 @@ import pyarrow as pa
 
 from queryengine.codec.values import BoundParameter
 from queryengine.domain.errors import Reason, error
+from queryengine.engines.moments import DAY_NANOS, check_years, days_of, nanos_of
 from queryengine.engines.parameters import check_names, name_of
 from queryengine.engines.spark.client import Proto, proto
 from queryengine.engines.spark.types import proto_type
@@ -129,6 +130,7 @@ def _count(scalar: pa.Scalar, unit: str) -> int:
 
 
 def _date(literal: Proto, scalar: pa.Scalar, _: Proto) -> None:
+    check_years(days_of(scalar))
     literal.date = scalar.cast(pa.int32()).as_py()
 
 
@@ -139,6 +141,8 @@ def _time(literal: Proto, scalar: pa.Scalar, _: Proto) -> None:
 
 def _micros(name: str) -> Callable[[Proto, pa.Scalar, Proto], None]:
     def write(literal: Proto, scalar: pa.Scalar, _: Proto) -> None:
+        if pa.types.is_timestamp(scalar.type):
+            check_years(nanos_of(scalar) // DAY_NANOS)
         setattr(literal, name, _count(scalar, "us"))
 
     return write

@@ -13,6 +13,7 @@ import pyarrow.compute as pc
 
 from queryengine.codec.values import BoundParameter
 from queryengine.domain.errors import Reason, error
+from queryengine.engines.moments import DAY_NANOS, check_years, days_of, nanos_of
 from queryengine.engines.parameters import check_names, name_of
 from queryengine.engines.trino.text import quoted
 
@@ -155,6 +156,8 @@ def _scalar(scalar: pa.Scalar) -> str:
         return _seconds(scalar.cast(pa.int64()).as_py(), _UNITS[kind.unit][1])
     if not pa.types.is_temporal(kind) or pa.types.is_interval(kind):
         return plain(scalar.as_py())
+    if not pa.types.is_time(kind):
+        check_years(days_of(scalar) if pa.types.is_date(kind) else nanos_of(scalar) // DAY_NANOS)
     if pa.types.is_timestamp(kind) and kind.tz:
         # Text of an instant would be in its zone.
         instant = pc.cast(scalar.cast(pa.timestamp(kind.unit)), pa.string()).as_py()
@@ -202,6 +205,8 @@ def _seconds(count: int, per_second: int) -> str:
         raise ValueError("Trino's intervals have whole milliseconds")
     seconds, fraction = divmod(millis, 1000)
     days, seconds = divmod(seconds, 86_400)
+    if days >= 2**31:
+        raise ValueError("Trino reads intervals of fewer than 2^31 days")
     sign = "-" if count < 0 else ""
     return f"INTERVAL {sign}'{days} {seconds // 3600}:{seconds // 60 % 60}:{seconds % 60}.{fraction:03}' DAY TO SECOND"
 
