@@ -93,7 +93,12 @@ class Service:
         except OSError as cause:
             raise StoreUnusable(f"state.directory {state.directory} cannot be made: {cause.strerror}") from cause
         self.owner = str(uuid.uuid4())
-        self._store = await Store.open(state.database, owner=self.owner)
+        try:
+            self._spool = Spool(state.spool)
+        except OSError as cause:
+            message = f"state.directory: its folder {state.spool} cannot be made: {cause.strerror}"
+            raise StoreUnusable(message) from cause
+        self._store = await Store.open(state.database, owner=self.owner, results=self._spool)
         try:
             await self._begin(await self._build())
         except BaseException:
@@ -104,11 +109,6 @@ class Service:
         """Make the parts, of which nothing runs yet; returns the configured engines."""
         settings, clock, store = self.settings, self._clock, self._store
         configs = {name: engine_config(settings, name) for name in settings.engines}
-        try:
-            self._spool = Spool(settings.state.spool)
-        except OSError as cause:
-            message = f"state.directory: its folder {settings.state.spool} cannot be made: {cause.strerror}"
-            raise StoreUnusable(message) from cause
         self._measure(store)
         self._registry = Registry(store, self._metrics, self._lifetimes)
         estimates = Estimates(await store.execution_times())

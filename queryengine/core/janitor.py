@@ -127,6 +127,7 @@ class Janitor:
             for query in expired:
                 await self._expire(query)
         await self._remove_strays(now_us - STRAY_US)
+        await self._on_disk(lambda: self._spool.remove_empty(now_us - STRAY_US))
         while await self._store.delete_ended_before(self._lifetimes.forgotten_before_us(), BATCH) == BATCH:
             continue
         await self._forget_early(now_us - REMEMBERED_US)

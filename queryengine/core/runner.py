@@ -270,9 +270,17 @@ class Runner:
     async def advance(self, seen: Query, event: Event, changes: dict[str, Any]) -> tuple[bool, Query]:
         """As Store.advance, repeated until the store takes it: an outcome must not be lost to a full disk."""
         may_linger = event is Event.COMPLETE
+
+        async def make_room() -> None:
+            # Its own rows may be what leaves no room to write that they are to go.
+            if seen.state is QueryState.RUNNING and event is not Event.COMPLETE:
+                key = (seen.tenant, seen.query_id, seen.attempt)
+                await asyncio.get_running_loop().run_in_executor(self._disk, self._spool.shrink, *key)
+
         return await _insisting(
             lambda: self._store.advance(seen, event, changes=changes, may_linger=may_linger),
             f"query {seen.query_id}: {event} is not written yet",
+            make_room,
         )
 
     async def _parameters(self, query: Query) -> bytes:
@@ -300,14 +308,21 @@ def _engine_cancel(last: LastEvent) -> EngineCancel:
     return EngineCancel.CONFIRMED if last.confirmed else EngineCancel.SENT
 
 
-async def _insisting(call: Callable[[], Awaitable[T]], message: str) -> T:
-    """What a call of the store returns, repeated while it raises."""
+async def _nothing() -> None:
+    """Does nothing."""
+
+
+async def _insisting(
+    call: Callable[[], Awaitable[T]], message: str, between: Callable[[], Awaitable[None]] = _nothing
+) -> T:
+    """What a call of the store returns, repeated while it raises; `between` is called before each repetition."""
     tries = 0
     while True:
         try:
             return await call()
         except QueryEngineError as cause:
             logger.warning("%s: %s", message, cause)
+            await between()
             await asyncio.sleep(STORE_RETRY_SECONDS[min(tries, len(STORE_RETRY_SECONDS) - 1)])
             tries += 1
 

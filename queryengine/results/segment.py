@@ -30,6 +30,8 @@ MAGIC_1: Final = b"QES1"
 """Of the format before segments named their place."""
 _HEADER: Final = struct.Struct("<4sBxHIQIII")
 HEADER_BYTES: Final = _HEADER.size
+END_BYTES_MAX: Final = 1024
+"""More than an END record takes."""
 
 
 class RecordKind(IntEnum):
@@ -196,6 +198,27 @@ def load(directory: Path) -> StoredResult:
     if schema is None or (totals is not None and (totals.rows != next_row or totals.pages != len(pages))):
         totals = None
     return StoredResult(schema, tuple(pages), totals)
+
+
+def shrink(directory: Path) -> None:
+    """Cut an attempt without an END marker back to its first page. Raises OSError."""
+    segments = sorted(directory.glob("*.seg"))
+    if not segments or _ends(segments[-1]):
+        return
+    pages = load(directory).pages
+    if not pages:
+        return
+    for path in segments[pages[0].segment + 1 :]:
+        path.unlink()
+    os.truncate(segments[pages[0].segment], pages[0].offset + pages[0].length)
+
+
+def _ends(path: Path) -> bool:
+    """Whether the last bytes of a segment hold an END record, whatever came before."""
+    with path.open("rb") as file:
+        size = os.fstat(file.fileno()).st_size
+        tail = os.pread(file.fileno(), END_BYTES_MAX, max(0, size - END_BYTES_MAX))
+    return any(magic + bytes([RecordKind.END]) in tail for magic in (MAGIC, MAGIC_1))
 
 
 def _records(directory: Path) -> Iterator[tuple[RecordKind, PageEntry, bytes]]:

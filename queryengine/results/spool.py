@@ -4,12 +4,13 @@ import hashlib
 import os
 import shutil
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 
 from queryengine.results.index import PageIndex
-from queryengine.results.segment import StoredResult, load, unread
+from queryengine.results.segment import StoredResult, load, shrink, unread
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +79,31 @@ class Spool:
             for each in folder.iterdir():
                 if each.name != str(attempt):
                     shutil.rmtree(each, ignore_errors=True)
+
+    def holds_any(self) -> bool:
+        """Whether there is a folder of any query. Raises OSError."""
+        return any(query for tenant in self.root.iterdir() if tenant.is_dir() for query in tenant.iterdir())
+
+    def shrink_unfinished(self) -> None:
+        """Cut every result without an END marker back to its first page. It will never be whole, and what is left says
+        that rows of it were published.
+        """
+        for attempt in self.root.glob("*/*/*"):
+            with suppress(OSError):
+                shrink(attempt)
+
+    def shrink(self, tenant: str, query_id: str, attempt: int) -> None:
+        """As `shrink_unfinished`, for one attempt."""
+        with suppress(OSError):
+            shrink(self.directory(tenant, query_id, attempt))
+
+    def remove_empty(self, before_us: int) -> None:
+        """Remove the folders of tenants that have held nothing since a time."""
+        for tenant in self.root.iterdir():
+            # One that is not empty, or not a folder, stays.
+            with suppress(OSError):
+                if tenant.stat().st_mtime_ns // 1000 < before_us:
+                    tenant.rmdir()
 
     def walk(self) -> Iterator[SpooledQuery]:
         """Every query's folder, in no order."""

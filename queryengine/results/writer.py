@@ -66,7 +66,11 @@ def fresh_directory(directory: Path) -> None:
     def make() -> None:
         if directory.exists():
             shutil.rmtree(directory)
-        directory.mkdir(mode=0o700, parents=True)
+        try:
+            directory.mkdir(mode=0o700, parents=True)
+        except FileNotFoundError:
+            # The folder of the tenant, which was empty, was removed meanwhile.
+            directory.mkdir(mode=0o700, parents=True)
 
     _or_spool_full(make)
 

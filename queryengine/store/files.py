@@ -4,14 +4,14 @@ import contextlib
 import fcntl
 import os
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 import sqlalchemy as sa
 from alembic import command
 from alembic.config import Config
 from alembic.util import CommandError
 
-from queryengine.store.reserve import Reserve
+from queryengine.store.reserve import MARGIN_BYTES, RESERVE_BYTES, Reserve
 
 BUSY_TIMEOUT_MS: Final = 2000
 """Wait for a lock that another program (a backup, the sqlite3 shell) holds on the file."""
@@ -55,18 +55,42 @@ class FileLock:
             self._descriptor = -1
 
 
+class Results(Protocol):
+    """What the store asks of the results that lie beside it, before it opens."""
+
+    root: Path
+
+    def holds_any(self) -> bool:
+        """Whether there are results, so that there must be a record of them."""
+        ...
+
+    def shrink_unfinished(self) -> None:
+        """Make room on the disk by what can never be read as a whole result."""
+        ...
+
+
 class Files:
     """The open database: an engine of one writing connection, one of a few reading ones, the lock and the reserve."""
 
-    def __init__(self, path: Path, *, read_connections: int) -> None:
-        """Create or migrate. Blocks; raises StoreLocked or StoreUnusable, and then holds nothing."""
+    def __init__(self, path: Path, *, read_connections: int, results: Results | None = None) -> None:
+        """Create or migrate. Blocks; raises StoreLocked or StoreUnusable, and then holds nothing.
+
+        An empty or missing database beside results is refused, as their queries would be forgotten and they removed.
+        """
         try:
             path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
             self._lock = FileLock(path)
         except OSError as cause:
             raise StoreUnusable(f"{path} cannot be used: {cause}") from cause
         self._names = (str(path), f"{path}-wal")
+        self._path = path
         self.reserve = Reserve(path)
+        try:
+            _admit(path, self.reserve, results)
+        except BaseException:
+            self.reserve.give_up()
+            self._lock.release()
+            raise
         self.writing = _engine(path, pool_size=1)
         sa.event.listen(self.writing, "begin", _begin_immediate)
         self.reading = _engine(path, pool_size=read_connections)
@@ -83,7 +107,11 @@ class Files:
         except BaseException:
             self.close()
             raise
-        self.reserve.take()
+        self._identity = _identity(path)
+
+    def is_there(self) -> bool:
+        """Whether the path still names the file that is open. A write to another one would be forgotten."""
+        return _identity(self._path) == self._identity
 
     def size_bytes(self) -> int:
         """Of the database and of its log. Raises OSError."""
@@ -99,6 +127,33 @@ class Files:
         self.reading.dispose()
         self.writing.dispose()
         self._lock.release()
+
+
+def _identity(path: Path) -> tuple[int, int] | None:
+    try:
+        found = os.stat(path)  # noqa: PTH116 - Asked with every commit.
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino
+
+
+def _admit(path: Path, reserve: Reserve, results: Results | None) -> None:
+    """Refuse to begin where a record is missing, or where there is no room to keep one."""
+    is_new = not path.exists() or not path.stat().st_size
+    if is_new and results is not None and results.holds_any():
+        raise StoreUnusable(
+            f"{path} is missing or empty, but {results.root} holds results. Put the database back, or a backup of it;"
+            f" or remove {results.root} to begin without queries and results"
+        )
+    if reserve.take_first():
+        return
+    if results is not None:
+        results.shrink_unfinished()
+    if not reserve.take_first() and is_new:
+        least = (RESERVE_BYTES + MARGIN_BYTES) >> 20
+        raise StoreUnusable(
+            f"{path} cannot be kept: its disk has less than {least} MiB free; make room and start again"
+        )
 
 
 def _engine(path: Path, *, pool_size: int) -> sa.Engine:

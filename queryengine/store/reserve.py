@@ -13,7 +13,9 @@ from typing import Final
 RESERVE_BYTES: Final = 4 << 20
 """Some hundred changes of a record."""
 PLENTY_BYTES: Final = 4 * RESERVE_BYTES
-"""Must be free before the reserve is taken."""
+"""Must be free before the reserve is taken again."""
+MARGIN_BYTES: Final = 1 << 20
+"""Must be free beside it when a server starts, for what it writes then."""
 BLOCK_BYTES: Final = 512
 """What st_blocks counts in, on every file system."""
 
@@ -27,23 +29,34 @@ class Reserve:
 
     def take(self) -> None:
         """Hold the room, unless it is held or the disk has not plenty of it."""
+        self._take(PLENTY_BYTES)
+
+    def _take(self, free_bytes: int) -> bool:
+        """Whether the room is held, which it is not made to be where less than this is free."""
         if self._is_held:
-            return
+            return True
         with contextlib.suppress(FileNotFoundError):
             # Left by a server that was killed; the disk may be full by now.
             self._is_held = self._path.stat().st_blocks * BLOCK_BYTES >= RESERVE_BYTES
         if self._is_held:
-            return
+            return True
         with contextlib.suppress(OSError):
             stats = os.statvfs(self._path.parent)
-            if stats.f_bavail * stats.f_frsize < PLENTY_BYTES:
-                return
+            if stats.f_bavail * stats.f_frsize < free_bytes:
+                return False
             descriptor = os.open(self._path, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600)
             try:
                 os.posix_fallocate(descriptor, 0, RESERVE_BYTES)
                 self._is_held = True
             finally:
                 os.close(descriptor)
+        return self._is_held
+
+    def take_first(self) -> bool:
+        """Hold the room before anything else is written, also where there is not much more of it; False when the disk
+        has less.
+        """
+        return self._take(RESERVE_BYTES + MARGIN_BYTES)
 
     def give_up(self) -> bool:
         """Free the room; False when it was not held, so that there is no more of it."""

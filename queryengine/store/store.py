@@ -8,6 +8,7 @@ nothing of another one. All raise STORE_UNAVAILABLE, to be tried again, while th
 """
 
 import asyncio
+import logging
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -20,10 +21,12 @@ from queryengine.domain.errors import QueryEngineError, Reason, error
 from queryengine.domain.lifecycle import Event, QueryState, ResultState, sources
 from queryengine.domain.query import Query
 from queryengine.store import statements
-from queryengine.store.files import Files, StoreUnusable
+from queryengine.store.files import Files, Results, StoreUnusable
 from queryengine.store.rows import to_columns, to_query, to_row, with_facts
 from queryengine.store.usage import Usage
 from queryengine.store.writer import Writer, unavailable
+
+logger = logging.getLogger(__name__)
 
 READ_THREADS: Final = 2
 HEALTHY_SECONDS: Final = 5.0
@@ -45,19 +48,22 @@ class Store:
         self.usage = usage
         self._files = files
         self._readers = readers
-        self._writer = Writer(files.writing, files.reserve)
+        self._writer = Writer(files.writing, files.reserve, files.is_there)
+        self._is_healthy = True
         self._closed = False
 
     @classmethod
-    async def open(cls, path: Path, *, owner: str) -> "Store":
-        """Open the file, made or migrated as needed, for the server instance `owner`.
+    async def open(cls, path: Path, *, owner: str, results: Results | None = None) -> "Store":
+        """Open the file, made or migrated as needed, for the server instance `owner`; `results` lie beside it.
 
         Raises StoreLocked when another process has it, at once; StoreUnusable when it cannot be used.
         """
         readers = ThreadPoolExecutor(READ_THREADS, thread_name_prefix="queryengine-store-reader")
         loop = asyncio.get_running_loop()
         try:
-            files = await loop.run_in_executor(readers, lambda: Files(path, read_connections=READ_THREADS))
+            files = await loop.run_in_executor(
+                readers, lambda: Files(path, read_connections=READ_THREADS, results=results)
+            )
             usage = await loop.run_in_executor(readers, _usage, files)
         except BaseException:
             readers.shutdown(wait=False)
@@ -224,12 +230,17 @@ class Store:
         return self._files.size_bytes()
 
     async def healthy(self) -> bool:
-        """Whether a write became durable within 5 s."""
+        """Whether a write became durable within 5 s. Logs why not, once."""
         try:
             async with asyncio.timeout(HEALTHY_SECONDS):
                 await self._writer.write(lambda connection: statements.BEAT.run(connection, {}).rowcount)
-        except (TimeoutError, QueryEngineError):
+        except (TimeoutError, QueryEngineError) as cause:
+            if self._is_healthy:
+                reason = str(cause) or f"a write took longer than {HEALTHY_SECONDS:g} seconds"
+                logger.error("no query is accepted: %s", reason)  # noqa: TRY400 - The reason is the whole of it.
+            self._is_healthy = False
             return False
+        self._is_healthy = True
         return True
 
     async def list(

@@ -27,6 +27,7 @@ LINGER_SECONDS: Final = 0.02
 """How long a write that may linger is kept for another one to go with."""
 CAUGHT_UP_SECONDS: Final = 5.0
 RETRY_AFTER_SECONDS: Final = 1.0
+REMOVED: Final = "its file was removed or replaced while the server runs; put it back, or start the server again"
 
 T = TypeVar("T")
 
@@ -48,7 +49,9 @@ class _Outcome:
 class Writer:
     """The writing thread. Starts at once; its methods, but for `join`, are called from the event loop."""
 
-    def __init__(self, database: sa.Engine, reserve: Reserve) -> None:
+    def __init__(self, database: sa.Engine, reserve: Reserve, is_there: Callable[[], bool] = lambda: True) -> None:
+        """`is_there` says whether what is written would be found again; asked before each transaction."""
+        self._is_there = is_there
         self._connection = database.connect()
         self._reserve = reserve
         self._queue: queue.SimpleQueue[list[_Write] | None] = queue.SimpleQueue()
@@ -117,6 +120,8 @@ class Writer:
                 self._reserve.take()
 
     def _commit(self, connection: sa.Connection, batch: list[_Write]) -> list[_Outcome]:
+        if not self._is_there():
+            return _failed(batch, FileNotFoundError(REMOVED))
         try:
             return _committed(connection, batch)
         except Exception as cause:
