@@ -12,6 +12,7 @@ from queryengine.domain.errors import QueryEngineError, Reason
 from queryengine.engines.sqlalchemy.columns import BatchReader
 from queryengine.engines.sqlalchemy.engine import SQLAlchemyEngine
 from queryengine.engines.sqlalchemy.generic import _column
+from queryengine.engines.sqlalchemy.parsed import check
 
 
 @pytest.mark.parametrize(
@@ -89,3 +90,28 @@ def test_a_value_that_does_not_fit_later_is_refused(values: list[Any], later: li
 def test_values_without_a_type_are_refused_with_the_columns_name(values: list[Any]) -> None:
     with pytest.raises(QueryEngineError, match="'v'"):
         batch(values)
+
+
+@pytest.mark.parametrize(
+    ("dialect", "sql"),
+    [
+        ("mysql", "SELECT a FROM t WHERE WHERE b"),
+        ("mysql", "HANDLER t OPEN"),
+        ("postgres", "SELECT a FROM t ORDER BY a USING >"),
+        ("tsql", "SELECT a FROM t FOR SYSTEM_TIME NOWHERE ALL ("),
+    ],
+)
+def test_a_refusal_says_that_the_gateway_does_not_know_it(dialect: str, sql: str) -> None:
+    with pytest.raises(QueryEngineError) as caught:
+        check(sql, dialect)
+    failure = caught.value.failure
+    assert failure.reason is Reason.SYNTAX_ERROR
+    assert "the gateway's own parser, not the database" in failure.message
+    assert "<class" not in failure.message
+    assert failure.position is not None
+
+
+def test_placeholders_are_cut_out() -> None:
+    found = check("SELECT :a, ':b', x::int, v[1:a] -- :c", "postgres")
+    assert found.placeholders == {"a"}
+    assert found.template.filled({"a": "?"}).sql == "SELECT ?, ':b', x::int, v[1:a]"

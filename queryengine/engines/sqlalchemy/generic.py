@@ -6,16 +6,14 @@ asks the database afterwards, so a worker runs one query at a time and is killed
 
 import datetime as dt
 import uuid
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from decimal import Decimal
-from itertools import pairwise
 from types import MappingProxyType, NoneType
 from typing import Any, Final
 
 import pyarrow as pa
 import sqlalchemy as sa
-import sqlglot
 from sqlalchemy.pool import NullPool
 from sqlglot.dialects.dialect import Dialect as SqlglotDialect
 
@@ -25,9 +23,8 @@ from queryengine.engines.base import EngineTraits
 from queryengine.engines.parameters import name_of
 from queryengine.engines.sqlalchemy.columns import EXACT, Column
 from queryengine.engines.sqlalchemy.dialect import CheckedText, Dialect, Rows
-from queryengine.engines.sqlcheck import check_text
+from queryengine.engines.sqlalchemy.parsed import check
 from queryengine.engines.sqlstates import QUERY_CANCELED, reason_of_state
-from queryengine.engines.sqltemplate import Template
 
 ROWS_AHEAD: Final = 1000
 """What SQLAlchemy may hold of a result that it streams."""
@@ -101,8 +98,7 @@ class GenericDialect(Dialect):
         """What is wrong with the rest of an URL only its driver knows, when it connects."""
 
     def check(self, sql: str) -> CheckedText:
-        found = check_text(sql, self._parser)
-        return CheckedText(_cut(sql, self._parser, found.placeholders), found.placeholders)
+        return check(sql, self._parser)
 
     def database(self, url: sa.URL, connect_args: Mapping[str, Any]) -> sa.Engine:
         return sa.create_engine(url, connect_args=dict(connect_args), poolclass=NullPool, hide_parameters=True)
@@ -155,26 +151,6 @@ class GenericDialect(Dialect):
         if isinstance(cause, driver.InterfaceError | driver.InternalError):
             return Reason.ENGINE_ERROR
         return Reason.STATEMENT_REJECTED if isinstance(cause, driver.Error) else Reason.ENGINE_ERROR
-
-
-def _cut(sql: str, parser: str, placeholders: Collection[str]) -> Template:
-    """The text at its placeholders of the form `:name`."""
-    tokens = sqlglot.tokenize(sql, read=parser)
-    while tokens and tokens[-1].token_type.name == "SEMICOLON":
-        tokens.pop()
-    pieces: list[tuple[str, int]] = []
-    names: list[str] = []
-    start = 0
-    for colon, word in pairwise(tokens):
-        # `a[1:n]` is a slice: the colon of a placeholder follows no word.
-        before = sql[colon.start - 1 : colon.start] if colon.start else ""
-        is_free = not before.isalnum() and before not in {"_", '"', "]", ")"}
-        if colon.token_type.name == "COLON" and is_free and word.start == colon.end + 1 and word.text in placeholders:
-            pieces.append((sql[start : colon.start], start))
-            names.append(word.text)
-            start = word.end + 1
-    end = tokens[-1].end + 1 if tokens else len(sql)
-    return Template((*pieces, (sql[start:end], start)), tuple(names))
 
 
 def _column(name: str, values: Sequence[Any]) -> Column:

@@ -1,41 +1,42 @@
-"""What a SQLAlchemy engine runs: one statement that reads. Judged from the text alone, with sqlglot."""
+"""What a database runs of which no lexicon is here: one statement that reads, as far as sqlglot can read it.
+
+Such a database may have nothing else that refuses a write, so what sqlglot does not know is refused, and the refusal
+says whose knowledge ended.
+"""
 
 import logging
-from dataclasses import dataclass
+from collections.abc import Collection
+from itertools import pairwise
 from typing import Any, Final
 
 import sqlglot
 from sqlglot import exp
 from sqlglot.errors import ParseError, SqlglotError
 
-from queryengine.domain.errors import Position, Reason, error
+from queryengine.domain.errors import Position, QueryEngineError, Reason, error
+from queryengine.engines.sqlalchemy.dialect import CheckedText
+from queryengine.engines.sqltemplate import Template
 from queryengine.engines.sqltext import position_of_character
 
 _QUERIES: Final = (exp.Query, exp.Values)
 _WRITES: Final = (exp.DML, exp.DDL, exp.Command, exp.Into, exp.Lock)
 _COMMANDS: Final = frozenset({"CHECKPOINT", "CLUSTER", "DISCARD", "LISTEN", "MOVE", "NOTIFY", "REINDEX", "UNLISTEN"})
 """Statements that the parser takes for a word and its alias."""
+_UNKNOWN: Final = (
+    "the gateway's own parser, not the database, does not know this: {what}; write it otherwise, or make it a view "
+    "of the database"
+)
 
-# It tells about each statement it does not know; here that is a refusal, told to whoever sent it.
+# It logs each statement that it does not know; here that is a refusal, which whoever sent it gets.
 logging.getLogger("sqlglot").addFilter(lambda record: record.levelno > logging.WARNING)
 
 
-@dataclass(frozen=True, slots=True)
-class CheckedQuery:
-    """A query that reads, and what its text tells about parameters and columns."""
+def check(sql: str, dialect: str) -> CheckedText:
+    """`dialect` is sqlglot's name.
 
-    placeholders: frozenset[str]
-    """Their names; "1", "2", … when they are positional."""
-    casts: tuple[str, ...]
-    """For each item of the select list the type that it is cast to; empty for another kind of item."""
-    without_placeholders: str
-    """The query with NULL in place of each placeholder: the same columns."""
-    statement: Any
-    """The parsed statement, for what only one dialect asks of it."""
-
-
-def check_text(sql: str, dialect: str) -> CheckedQuery:
-    """Raises SYNTAX_ERROR with position, NOT_ONE_STATEMENT, STATEMENT_NOT_ALLOWED, STATEMENT_TOO_COMPLEX."""
+    Raises SYNTAX_ERROR with position, NOT_ONE_STATEMENT, STATEMENT_NOT_ALLOWED, STATEMENT_TOO_COMPLEX,
+    PARAMETER_MISMATCH.
+    """
     try:
         parsed = sqlglot.parse(sql, read=dialect, error_level=sqlglot.ErrorLevel.IMMEDIATE)
         statements = [each for each in parsed if each is not None and not isinstance(each, exp.Semicolon)]
@@ -47,23 +48,25 @@ def check_text(sql: str, dialect: str) -> CheckedQuery:
             if word in _COMMANDS:
                 raise _not_allowed(exp.Command(this=word))
             start = position_of_character(sql, len(sql) - len(sql.lstrip()))
-            raise error(Reason.SYNTAX_ERROR, "this is no statement", position=start)
-        return _checked(statements[0], dialect)
+            raise error(
+                Reason.SYNTAX_ERROR, _UNKNOWN.format(what=f"a statement that begins with {word}"), position=start
+            )
+        placeholders = _placeholders(statements[0])
+        return CheckedText(_cut(sql, dialect, placeholders), placeholders)
     except RecursionError as cause:
         raise error(Reason.STATEMENT_TOO_COMPLEX, "the statement is nested too deeply") from cause
     except ParseError as cause:
         facts = cause.errors[0] if cause.errors else {}
         raise error(Reason.SYNTAX_ERROR, _message(facts, cause), position=_position(facts)) from cause
     except SqlglotError as cause:
-        raise error(Reason.SYNTAX_ERROR, str(cause)) from cause
+        raise error(Reason.SYNTAX_ERROR, _UNKNOWN.format(what=cause)) from cause
 
 
-def _checked(statement: Any, dialect: str) -> CheckedQuery:
+def _placeholders(statement: Any) -> frozenset[str]:
+    """Their names; "1", "2", … when they are positional."""
     if not isinstance(statement, _QUERIES):
         raise _not_allowed(statement)
     named = set()
-    numbered = set()
-    """The numbers of `$1`."""
     positional = 0
     for node in statement.walk():
         if isinstance(node, _WRITES):
@@ -73,22 +76,32 @@ def _checked(statement: Any, dialect: str) -> CheckedQuery:
                 named.add(str(node.this))
             else:
                 positional += 1
-        if dialect == "postgres" and isinstance(node, exp.Parameter):
-            numbered.add(node.this.name)
-    if bool(named) + bool(numbered) + bool(positional) > 1:
+    if named and positional:
         raise error(Reason.PARAMETER_MISMATCH, "placeholders are all named or all positional")
-    selects = statement.selects if isinstance(statement, exp.Query) else []
-    casts = tuple(item.to.sql(dialect) if isinstance(item, exp.Cast) else "" for item in map(_unalias, selects))
-    bare = statement.transform(lambda node: exp.null() if isinstance(node, exp.Placeholder) else node)
-    placeholders = named or numbered or {str(number + 1) for number in range(positional)}
-    return CheckedQuery(frozenset(placeholders), casts, bare.sql(dialect), statement)
+    return frozenset(named or map(str, range(1, positional + 1)))
 
 
-def _unalias(item: Any) -> Any:
-    return item.this if isinstance(item, exp.Alias) else item
+def _cut(sql: str, dialect: str, placeholders: Collection[str]) -> Template:
+    """The text at its placeholders of the form `:name`."""
+    tokens = sqlglot.tokenize(sql, read=dialect)
+    while tokens and tokens[-1].token_type.name == "SEMICOLON":
+        tokens.pop()
+    pieces: list[tuple[str, int]] = []
+    names: list[str] = []
+    start = 0
+    for colon, word in pairwise(tokens):
+        # `a[1:n]` is a slice: the colon of a placeholder follows no word.
+        before = sql[colon.start - 1 : colon.start] if colon.start else ""
+        is_free = not before.isalnum() and before not in {"_", '"', "]", ")"}
+        if colon.token_type.name == "COLON" and is_free and word.start == colon.end + 1 and word.text in placeholders:
+            pieces.append((sql[start : colon.start], start))
+            names.append(word.text)
+            start = word.end + 1
+    end = tokens[-1].end + 1 if tokens else len(sql)
+    return Template((*pieces, (sql[start:end], start)), tuple(names))
 
 
-def _not_allowed(node: Any) -> Exception:
+def _not_allowed(node: Any) -> QueryEngineError:
     word = str(node.this).upper() if isinstance(node, exp.Command) else node.key.upper()
     message = f"{word} statements are not allowed; only one query that reads"
     return error(Reason.STATEMENT_NOT_ALLOWED, message, statement_type=word)
@@ -98,9 +111,9 @@ def _message(facts: dict[str, Any], cause: ParseError) -> str:
     found = facts.get("highlight")
     description = facts.get("description") or str(cause)
     if "<class" in description:
-        # What sqlglot says of its own classes tells a person nothing; the place does.
+        # What sqlglot says of its own classes means nothing to a person; the place does.
         description = "syntax error"
-    return f"{description} near {found!r}" if found else description
+    return _UNKNOWN.format(what=f"{description} near {found!r}" if found else description)
 
 
 def _position(facts: dict[str, Any]) -> Position | None:
