@@ -21,6 +21,7 @@ from queryengine.configured import (
     request_limits,
     result_limits,
     sandboxes,
+    shares,
     spool_limits,
     stream_limits,
 )
@@ -116,7 +117,7 @@ class Service:
             engines=list(configs),
             estimates=estimates,
             clock=clock,
-            tenant_running=settings.limits.tenant_running,
+            shares=shares(settings),
             tenant_queued=settings.limits.tenant_queued,
             start=self._start_run,
         )

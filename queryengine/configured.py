@@ -7,6 +7,7 @@ from queryengine.api.requests import RequestLimits
 from queryengine.core.checks import Checks
 from queryengine.core.flight import FlightLimits
 from queryengine.core.quota import RecordLimits, SpoolLimits
+from queryengine.core.shares import ShareLimits, Shares
 from queryengine.core.streaming import StreamLimits
 from queryengine.domain.query import QuerySpec
 from queryengine.domain.turns import TurnLimits, Turns
@@ -67,6 +68,15 @@ def checks(settings: Settings, sandboxes: Sandboxes) -> Checks:
         inspections=sandboxes.inspections,
         cpu_seconds=settings.limits.check_timeout_seconds,
     )
+
+
+def shares(settings: Settings) -> Shares:
+    limits = ShareLimits(
+        tenant_running=settings.limits.tenant_running,
+        tenant_slots_percent=settings.limits.tenant_slots_percent,
+        long_run_ms=int(settings.limits.long_run_seconds * 1000),
+    )
+    return Shares(settings.engines, limits)
 
 
 def spool_limits(settings: Settings) -> SpoolLimits:

@@ -5,6 +5,7 @@ All of it is plain state on the event loop, so a limit is exact: counted and cha
 
 import asyncio
 import heapq
+import logging
 from collections import Counter, deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -12,13 +13,19 @@ from typing import Final
 
 from queryengine.core.estimates import Estimates
 from queryengine.core.live import LiveQuery, QueuePlace
+from queryengine.core.shares import Shares
 from queryengine.domain.clock import Clock
 from queryengine.domain.errors import Reason, error
+from queryengine.domain.query import Query
 from queryengine.workers.pool import Slot, WorkerPool
 
 PLACES_SECONDS: Final = 0.2
 """Least time between two announcements of queue places."""
 RETRY_SECONDS: Final = 5.0
+HOLDERS_SECONDS: Final = 60.0
+"""Least time between two lines in the log about who holds the slots of an engine."""
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(order=True, slots=True)
@@ -47,18 +54,23 @@ class _EngineQueue:
         rank = (-live.query.spec.priority, self._arrivals)
         heapq.heappush(self._heaps[tenant], _Waiting(rank, live))
 
-    def has_next(self, may_run: Callable[[str], bool]) -> bool:
-        """Whether `pop` has a query to give."""
-        return any(may_run(tenant) for tenant in self._turns)
+    def next(self, may_run: Callable[[LiveQuery], bool]) -> LiveQuery | None:
+        """The first query that may run, of the first tenant that has one."""
+        for tenant in self._turns:
+            heap = self._heaps[tenant]
+            if may_run(heap[0].live):
+                return heap[0].live
+            found = min((waiting for waiting in heap if may_run(waiting.live)), default=None)
+            if found is not None:
+                return found.live
+        return None
 
-    def pop(self, may_run: Callable[[str], bool]) -> LiveQuery:
-        """The next query of the next tenant that may run one; that tenant then goes to the back."""
-        tenant = next(tenant for tenant in self._turns if may_run(tenant))
+    def pop(self, live: LiveQuery) -> None:
+        """Take out what `next` found; its tenant goes to the back."""
+        tenant = live.query.tenant
         self._turns.remove(tenant)
         self._turns.append(tenant)
-        live = heapq.heappop(self._heaps[tenant]).live
-        self._drop_if_empty(tenant)
-        return live
+        self.remove(live)
 
     def remove(self, live: LiveQuery) -> bool:
         heap = self._heaps.get(live.query.tenant, [])
@@ -101,17 +113,18 @@ class Dispatcher:
         engines: list[str],
         estimates: Estimates,
         clock: Clock,
-        tenant_running: int,
+        shares: Shares,
         tenant_queued: int,
         start: Callable[[LiveQuery, Slot], None],
     ) -> None:
         self._queues = {engine: _EngineQueue() for engine in engines}
         self._estimates = estimates
         self._clock = clock
-        self._tenant_running = tenant_running
+        self._shares = shares
         self._tenant_queued = tenant_queued
         self._start = start
-        self._running: Counter[str] = Counter()
+        self._held_logged: dict[str, float] = {}
+        """When it was logged last who holds the slots of an engine."""
         self._queued: Counter[str] = Counter()
         self._pool: WorkerPool | None = None
         self._announcing: set[str] = set()
@@ -121,16 +134,17 @@ class Dispatcher:
         """Name the pool that slots come from; it calls `pump` in turn, so one of the two has to come first."""
         self._pool = pool
 
-    def reserve(self, tenant: str, engine: str) -> Slot | WaitingPlace:
+    def reserve(self, query: Query) -> Slot | WaitingPlace:
         """A slot at once when one is free and nobody waits for it, else a place in the queue. Counted from here on:
         use it by running in it, by `enqueue`, or `give_back`.
 
         Raises TENANT_QUEUE_FULL when the tenant may not have another query wait.
         """
-        if not self._closed and not len(self._queues[engine]) and self._may_run(tenant) and self._pool:
+        tenant, engine = query.tenant, query.spec.engine
+        if not self._closed and not len(self._queues[engine]) and self._pool and self._may_run(query):
             slot = self._pool.take(engine)
             if slot is not None:
-                self._running[tenant] += 1
+                self._shares.begin(query, self._clock.now_us())
                 return slot
         if self._queued[tenant] >= self._tenant_queued:
             message = f"{self._tenant_queued} queries of this tenant are waiting already; try again later"
@@ -168,7 +182,7 @@ class Dispatcher:
 
     def finished(self, live: LiveQuery) -> None:
         """A run that `start` was called for is over."""
-        self._running[live.query.tenant] -= 1
+        self._shares.end(live.query)
         # The tenant may have waited for its own limit, at any engine.
         for engine in self._queues:
             self.pump(engine)
@@ -177,14 +191,13 @@ class Dispatcher:
         """Start what can start. Called whenever a slot or a limit may have come free."""
         queue = self._queues[engine]
         while not self._closed and self._pool is not None and len(queue):
-            if not queue.has_next(self._may_run):
+            live = queue.next(lambda waiting: self._may_run(waiting.query))
+            slot = self._pool.take(engine) if live is not None else None
+            if live is None or slot is None:
                 break
-            slot = self._pool.take(engine)
-            if slot is None:
-                break
-            live = queue.pop(self._may_run)
+            queue.pop(live)
             self._queued[live.query.tenant] -= 1
-            self._running[live.query.tenant] += 1
+            self._shares.begin(live.query, self._clock.now_us())
             self._start(live, slot)
         self._announce_soon(engine)
 
@@ -198,12 +211,16 @@ class Dispatcher:
         load = self._pool.load(engine)
         return "" if load.available else load.detail
 
+    def why_held(self, query: Query) -> str:
+        """Who has held the slots of a waiting query's engine for long, for its tenant; empty when nobody has."""
+        return self._shares.why_held(query.spec.engine, query.tenant, self._clock.now_us())
+
     def close(self) -> None:
         """Start nothing more; what waits stays durable."""
         self._closed = True
 
-    def _may_run(self, tenant: str) -> bool:
-        return self._running[tenant] < self._tenant_running
+    def _may_run(self, query: Query) -> bool:
+        return self._pool is not None and self._shares.may_run(query, self._pool.slots(query.spec.engine))
 
     def _announce_soon(self, engine: str) -> None:
         """Tell waiting queries their places, at most every PLACES_SECONDS."""
@@ -218,12 +235,25 @@ class Dispatcher:
 
     def _announce(self, engine: str) -> None:
         order = self._queues[engine].in_order()
-        slots = self._pool.load(engine).slots if self._pool else 1
+        slots = self._pool.slots(engine) if self._pool else 1
         now_us = self._clock.now_us()
-        reason = self.why_down(engine)
+        why_down = self.why_down(engine)
+        if order and not why_down:
+            self._log_holders(engine, len(order), now_us)
         for position, live in enumerate(order):
             wait_us = self._estimates.wait_us(engine, position, slots)
             # A guess that moves with the clock would be a change each time it is looked at; keep the first for a place.
             kept = live.place.estimated_start_us if live.place and live.place.position == position else None
             guess = kept or (None if wait_us is None else now_us + wait_us)
-            live.wait_at(QueuePlace(position, len(order), None if reason else guess, reason))
+            reason = why_down or self._shares.why_held(engine, live.query.tenant, now_us)
+            live.wait_at(QueuePlace(position, len(order), None if why_down else guess, reason))
+
+    def _log_holders(self, engine: str, waiting: int, now_us: int) -> None:
+        """Name every query that holds a slot for long while others wait, at most every HOLDERS_SECONDS."""
+        now = asyncio.get_running_loop().time()
+        if now < self._held_logged.get(engine, 0.0) + HOLDERS_SECONDS:
+            return
+        holders = self._shares.held_by(engine, now_us)
+        if holders:
+            self._held_logged[engine] = now
+            logger.warning("engine %s: %d queries wait, its slots are held by %s", engine, waiting, ", ".join(holders))

@@ -52,7 +52,7 @@ class QueuePlace:
     depth: int
     estimated_start_us: int | None
     reason: str
-    """Why the engine takes no query at present; empty when it does."""
+    """Why the engine takes no query at present, or who has held its slots for long; else empty."""
 
 
 class Pulse:

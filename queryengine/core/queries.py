@@ -265,7 +265,7 @@ class Queries:
             submit_us=self._clock.now_us(),
             record_bytes=spec.record_bytes(),
         )
-        place = self._dispatcher.reserve(tenant, spec.engine)
+        place = self._dispatcher.reserve(query)
         if isinstance(place, Slot):
             live, is_old = await self._accept_running(query, place)
         else:
@@ -344,7 +344,8 @@ class Queries:
                 await live.pulse.wait(left)
             elif self._dispatcher.remove(live):
                 why_down = self._dispatcher.why_down(live.query.spec.engine)
-                await self._end_waiting(live, Event.FAIL, _waited_out(live.query, why_down))
+                why_held = self._dispatcher.why_held(live.query)
+                await self._end_waiting(live, Event.FAIL, _waited_out(live.query, why_down, why_held))
             else:
                 return
 
@@ -377,12 +378,12 @@ def _not_recorded() -> QueryEngineError:
     return error(Reason.STORE_UNAVAILABLE, message, retry_after_seconds=RETRY_AFTER_SECONDS)
 
 
-def _waited_out(query: Query, why_down: str) -> Failure:
+def _waited_out(query: Query, why_down: str, why_held: str) -> Failure:
     """The failure of a query that waited for too long, for a slot or for an engine that is down."""
     timeout_ms = query.spec.queue_timeout_ms
     seconds = f"its queue_timeout of {timeout_ms / 1000:g} seconds"
     if why_down:
         message = f"engine {query.spec.engine!r} could not be used within {seconds}: {why_down}"
         return Failure(Reason.ENGINE_UNAVAILABLE, message, {"engine": query.spec.engine})
-    message = f"the query waited longer than {seconds}"
+    message = f"the query waited longer than {seconds}" + (f"; {why_held}" if why_held else "")
     return Failure(Reason.QUEUE_TIMEOUT, message, {"timeout_ms": str(timeout_ms)})

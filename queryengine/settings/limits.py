@@ -12,6 +12,18 @@ class LimitSettings(Group):
     sql_bytes: int = Field(default=128 * KIB, ge=1, description="Longest SQL text, as UTF-8.")
     parameters: int = Field(default=1000, ge=0, description="Most parameters of one statement.")
     tenant_running: int = Field(default=10, ge=1, description="Queries of one tenant that run at a time.")
+    tenant_slots_percent: int = Field(
+        default=100,
+        ge=1,
+        le=100,
+        description="Part of an engine's slots that one tenant may use, one at least, also while no other waits.",
+    )
+    long_run_seconds: float = Field(
+        default=1800,
+        gt=0,
+        description="A query whose execution timeout is longer is a long run: long runs leave one slot of each engine "
+        "to other queries, and those of one tenant take half of the slots at most.",
+    )
     tenant_queued: int = Field(default=100, ge=0, description="Queries of one tenant that wait; more are refused.")
     tenant_streams: int = Field(default=20, ge=1, description="Open StreamResults and WatchStatus calls of one tenant.")
     queue_timeout_seconds: float = Field(

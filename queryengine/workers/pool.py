@@ -374,13 +374,17 @@ class WorkerPool:
         best = max(self._seats[engine], key=lambda seat: seat.free)
         return best.take()
 
-    def load(self, engine: str) -> EngineLoad:
+    def slots(self, engine: str) -> int:
+        """Slots of an engine, as configured."""
         config = self._configs[engine]
+        return config.workers * config.slots_per_worker
+
+    def load(self, engine: str) -> EngineLoad:
         seats = self._seats[engine]
         up = [seat for seat in seats if seat.is_up]
         unusable = next((seat.failure.message for seat in seats if seat.failure is not None), "starting")
         return EngineLoad(
-            slots=config.workers * config.slots_per_worker,
+            slots=self.slots(engine),
             running=sum(seat.running for seat in seats),
             available=bool(up),
             detail=up[0].version if up else unusable,

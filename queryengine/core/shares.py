@@ -1,0 +1,106 @@
+"""Which part of an engine's slots one tenant may use, and who holds them. Decides, does nothing."""
+
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Final
+
+from queryengine.core.live import Key
+from queryengine.domain.query import Query
+
+HELD_SECONDS: Final = 60.0
+"""Time that the oldest run has lasted when a query that waits is told who holds the slots."""
+NAMED_MAX: Final = 3
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ShareLimits:
+    """The bounds on one tenant, and on long runs of all."""
+
+    tenant_running: int
+    """Queries of one tenant that run at a time, on all engines."""
+    tenant_slots_percent: int
+    """Part of an engine's slots that one tenant may use; it has one at least."""
+    long_run_ms: int
+    """A query that may run for longer is a long run."""
+
+    def tenant_slots(self, slots: int) -> int:
+        return max(1, slots * self.tenant_slots_percent // 100)
+
+    def all_long_runs(self, slots: int) -> int:
+        """One slot is left to queries that end soon, where there are two."""
+        return max(1, slots - 1)
+
+    def tenant_long_runs(self, slots: int) -> int:
+        return max(1, slots // 2)
+
+    def is_long(self, query: Query) -> bool:
+        return query.spec.execution_timeout_ms > self.long_run_ms
+
+
+@dataclass(frozen=True, slots=True)
+class _Run:
+    key: Key
+    start_us: int
+    is_long: bool
+
+
+class Shares:
+    """The queries that hold slots, from the moment that a slot is given to them."""
+
+    def __init__(self, engines: Iterable[str], limits: ShareLimits) -> None:
+        self._limits = limits
+        self._running: Counter[str] = Counter()
+        self._runs: dict[str, dict[Key, _Run]] = {engine: {} for engine in engines}
+
+    def may_run(self, query: Query, slots: int) -> bool:
+        """Whether a slot of its engine, which has so many, may be given to a query."""
+        limits, tenant = self._limits, query.tenant
+        if self._running[tenant] >= limits.tenant_running:
+            return False
+        runs = self._runs[query.spec.engine].values()
+        if sum(run.key[0] == tenant for run in runs) >= limits.tenant_slots(slots):
+            return False
+        if not limits.is_long(query):
+            return True
+        mine = sum(run.is_long and run.key[0] == tenant for run in runs)
+        return sum(run.is_long for run in runs) < limits.all_long_runs(slots) and mine < limits.tenant_long_runs(slots)
+
+    def begin(self, query: Query, now_us: int) -> None:
+        key = (query.tenant, query.query_id)
+        self._running[query.tenant] += 1
+        self._runs[query.spec.engine][key] = _Run(key, now_us, self._limits.is_long(query))
+
+    def end(self, query: Query) -> None:
+        self._running[query.tenant] -= 1
+        if not self._running[query.tenant]:
+            del self._running[query.tenant]
+        self._runs[query.spec.engine].pop((query.tenant, query.query_id), None)
+
+    def held_by(self, engine: str, now_us: int) -> list[str]:
+        """Every run on the engine, the oldest first, as the log names it; empty while all of them are young."""
+        runs = self._oldest_first(engine, now_us)
+        return [f"{tenant}/{query_id} since {_at(run.start_us)}" for run in runs for tenant, query_id in [run.key]]
+
+    def why_held(self, engine: str, tenant: str, now_us: int) -> str:
+        """Who holds the slots, for a query of the tenant that waits: its own queries by id, others by number. Empty
+        while all runs are young.
+        """
+        runs = self._oldest_first(engine, now_us)
+        if not runs:
+            return ""
+        mine = [run.key[1] for run in runs if run.key[0] == tenant]
+        text = f"{len(runs)} slots of engine {engine!r} are in use, the longest since {_at(runs[0].start_us)}"
+        if not mine:
+            return text
+        more = f" and {len(mine) - NAMED_MAX} more" if len(mine) > NAMED_MAX else ""
+        return f"{text}; {len(mine)} by queries of this tenant: {', '.join(mine[:NAMED_MAX])}{more}"
+
+    def _oldest_first(self, engine: str, now_us: int) -> list[_Run]:
+        runs = sorted(self._runs[engine].values(), key=lambda run: run.start_us)
+        return runs if runs and now_us - runs[0].start_us >= HELD_SECONDS * 1e6 else []
+
+
+def _at(us: int) -> str:
+    return datetime.fromtimestamp(us / 1e6, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")

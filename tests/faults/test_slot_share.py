@@ -1,0 +1,73 @@
+"""Long runs do not hold an engine against everybody, and who waits is told for whom."""
+
+import logging
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from queryengine.core import dispatcher, shares
+from tests.support import COMPLETED, FAILED, QUEUED, RUNNING, WAIT, Api, Gate, served, until
+
+pytestmark = pytest.mark.asyncio(loop_scope="session")
+
+DAY = {"execution_timeout": timedelta(hours=24)}
+
+
+async def test_two_runs_of_a_day_leave_a_slot_to_others(tmp_path: Path, gate: Gate) -> None:
+    async with served(tmp_path) as (service, api):
+        other = Api(api.channel, "other")
+        assert service.pool.slots("scripted") == 2
+        first = (await api.script(f"{gate.script}; rows 1", limits=DAY)).status.query_id
+        await api.reached(first, RUNNING)
+        second = (await api.script(f"{gate.script}; rows 1", limits=DAY)).status.query_id
+        # Neither of two tenants together.
+        third = (await other.script(f"{gate.script}; rows 1", limits=DAY)).status.query_id
+        assert (await other.script("rows 1", wait_timeout=WAIT)).status.state == COMPLETED
+        # Not even behind a long run of its own.
+        assert (await api.script("rows 1", wait_timeout=WAIT)).status.state == COMPLETED
+        assert [(await api.status(each)).state for each in (first, second)] == [RUNNING, QUEUED]
+        assert (await other.status(third)).state == QUEUED
+        gate.open()
+        for caller, query_id in ((api, first), (api, second), (other, third)):
+            assert (await caller.ended(query_id)).state == COMPLETED
+
+
+async def test_a_tenant_uses_its_configured_part_of_the_slots(tmp_path: Path, gate: Gate) -> None:
+    async with served(tmp_path, limits={"tenant_slots_percent": 50}) as (_, api):
+        other = Api(api.channel, "other")
+        first = (await api.script(f"{gate.script}; rows 1")).status.query_id
+        await api.reached(first, RUNNING)
+        second = (await api.script("rows 1")).status.query_id
+        assert (await other.script("rows 1", wait_timeout=WAIT)).status.state == COMPLETED
+        assert (await api.status(second)).state == QUEUED
+        gate.open()
+        assert (await api.ended(second)).state == COMPLETED
+
+
+async def test_who_holds_the_slots_is_named_to_its_own_tenant_and_in_the_log(
+    tmp_path: Path, gate: Gate, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(shares, "HELD_SECONDS", 0.0)
+    monkeypatch.setattr(dispatcher, "HOLDERS_SECONDS", 0.0)
+    caplog.set_level(logging.WARNING, dispatcher.__name__)
+    async with served(tmp_path) as (_, api):
+        other = Api(api.channel, "other")
+        held = [(await api.script(f"{gate.script}; rows 1")).status.query_id for _ in range(2)]
+        for query_id in held:
+            await api.reached(query_id, RUNNING)
+        mine = (await api.script("rows 1")).status.query_id
+        limits = {"queue_timeout": timedelta(milliseconds=1)}
+        theirs = (await other.script("rows 1", limits=limits, wait_timeout=WAIT)).status
+
+        async def reason() -> str:
+            return (await api.status(mine)).progress.waiting_reason
+
+        text = await until(reason)
+        assert all(query_id in text for query_id in held)
+        assert (theirs.state, theirs.error.reason) == (FAILED, "QUEUE_TIMEOUT")
+        assert "2 slots of engine 'scripted' are in use" in theirs.error.message
+        assert not any(query_id in theirs.error.message for query_id in held)
+        assert all(f"tenant/{query_id}" in caplog.text for query_id in held)
+        gate.open()
+        assert (await api.ended(mine)).state == COMPLETED

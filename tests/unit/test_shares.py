@@ -1,0 +1,111 @@
+"""Shares of an engine's slots: who may run beside whom, and who is named."""
+
+from typing import Any
+
+import pytest
+
+from queryengine.core.shares import HELD_SECONDS, ShareLimits, Shares
+from queryengine.domain.query import Query, QuerySpec
+
+HOUR_MS = 3_600_000
+NOW_US = 1_800_000_000_000_000
+
+
+def query(name: str, *, engine: str = "main", timeout_ms: int = 1000) -> Query:
+    """A query whose tenant is the first letter of its id; one with an `l` in it may run for a day."""
+    spec = QuerySpec(
+        sql="SELECT 1",
+        engine=engine,
+        engine_type="scripted",
+        routing_reason="",
+        queue_timeout_ms=1000,
+        execution_timeout_ms=24 * HOUR_MS if "l" in name else timeout_ms,
+        ttl_ms=1000,
+    )
+    return Query(tenant=name[0], subject="", query_id=name, spec=spec, fingerprint="", query_hash="", submit_us=NOW_US)
+
+
+def shares(**limits: Any) -> Shares:
+    given = {"tenant_running": 10, "tenant_slots_percent": 100, "long_run_ms": HOUR_MS, **limits}
+    return Shares(["main", "side"], ShareLimits(**given))
+
+
+@pytest.mark.parametrize(
+    ("slots", "running", "asks", "may"),
+    [
+        (2, "a1", "a2", True),
+        (2, "al1", "al2", False),
+        (2, "al1", "bl1", False),
+        (2, "al1", "a2", True),
+        (2, "a1", "al1", True),
+        (2, "a1", "bl1", True),
+        (1, "", "al1", True),
+        (4, "al1 al2", "al3", False),
+        (4, "al1 al2", "bl1", True),
+        (4, "al1 al2 bl1", "bl2", False),
+        (4, "al1 al2 bl1", "cl1", False),
+        (4, "al1 al2 bl1", "c1", True),
+        (64, "al1", "al2", True),
+    ],
+)
+def test_long_runs_leave_a_slot_to_others(slots: int, running: str, asks: str, may: bool) -> None:
+    found = shares()
+    for name in running.split():
+        found.begin(query(name), NOW_US)
+    assert found.may_run(query(asks), slots) is may
+
+
+@pytest.mark.parametrize(
+    ("percent", "slots", "running", "asks", "may"),
+    [
+        (50, 2, "a1", "a2", False),
+        (50, 2, "a1", "b1", True),
+        (50, 4, "a1", "a2", True),
+        (50, 4, "a1 a2", "a3", False),
+        (50, 1, "", "a1", True),
+        (1, 8, "", "a1", True),
+        (1, 8, "a1", "a2", False),
+        (99, 4, "a1 a2 a3", "a4", False),
+        (100, 4, "a1 a2 a3", "a4", True),
+    ],
+)
+def test_a_tenant_uses_its_part_of_an_engine(percent: int, slots: int, running: str, asks: str, may: bool) -> None:
+    found = shares(tenant_slots_percent=percent)
+    for name in running.split():
+        found.begin(query(name), NOW_US)
+    assert found.may_run(query(asks), slots) is may
+    # Of another engine it has as many.
+    assert found.may_run(query(asks, engine="side"), slots)
+
+
+def test_the_limit_of_running_queries_is_for_all_engines() -> None:
+    found = shares(tenant_running=2)
+    for name, engine in (("a1", "main"), ("a2", "side")):
+        found.begin(query(name, engine=engine), NOW_US)
+    assert not found.may_run(query("a3"), 8)
+    assert found.may_run(query("b1"), 8)
+    found.end(query("a2", engine="side"))
+    assert found.may_run(query("a3"), 8)
+
+
+def test_what_has_ended_is_forgotten() -> None:
+    found = shares()
+    found.begin(query("al1"), NOW_US)
+    found.end(query("al1"))
+    assert found.may_run(query("al2"), 2)
+    assert not found.held_by("main", NOW_US + 10**9)
+    assert not found._running
+
+
+def test_who_holds_the_slots_is_named_to_whom_it_concerns() -> None:
+    found = shares()
+    for number, name in enumerate(("b1", "a1", "a2", "a3", "a4")):
+        found.begin(query(name), NOW_US + number)
+    later = NOW_US + int(HELD_SECONDS * 1e6)
+    assert not found.why_held("main", "a", later - 1)
+    since = "5 slots of engine 'main' are in use, the longest since 2027-01-15T08:00:00Z"
+    assert found.why_held("main", "c", later) == since
+    assert found.why_held("main", "a", later) == f"{since}; 4 by queries of this tenant: a1, a2, a3 and 1 more"
+    assert found.why_held("main", "b", later) == f"{since}; 1 by queries of this tenant: b1"
+    assert not found.why_held("side", "a", later)
+    assert found.held_by("main", later)[:2] == ["b/b1 since 2027-01-15T08:00:00Z", "a/a1 since 2027-01-15T08:00:00Z"]
