@@ -87,10 +87,12 @@ CALLS = (
     "sleep_ms(1)",
     "\"IS DISTINCT FROM\"({'x': 1}, -1)",
     '"is not distinct from"(1, 2)',
+    *(f"\"{operator}\"([1, 2, 3]::INTEGER[3], 'a')" for operator in ("=", "!=", "<", "<=", ">", ">=")),
 )
 RUNS = (
     "SELECT extract(year FROM DATE '2020-01-01'), current_timestamp, localtime, overlay('a' PLACING 'b' FROM 1)",
     "SELECT 1 BETWEEN 0 AND 2, 'a' ILIKE 'b', 'a' NOT SIMILAR TO 'c', 'a' GLOB 'x', 1 IS DISTINCT FROM 2, NOT true",
+    "SELECT 1 = 1, 1 != 2, 1 <> 2, 1 < 2, 1 <= 2, 1 > 2, 1 >= 2, 1 IS NOT DISTINCT FROM 1, 1 < ALL ([2])",
     "SELECT 1::TEXT::INT, @(-1), '{}'::JSON->>'x', '{}'::JSON->'y', coalesce(NULL, 1), if(true, 1, 2), (1, 2), row(1)",
     "SELECT {'x': 1}.x, [1, 2][1], map {1: 2}[1], 'a' || 'b', 3 // 2, 3 % 2, 2 ** 3, 2 ^ 3, 1 << 2, 1 & 2, 1 | 2, ~1",
     "SELECT 1 != 2, 1 IN (1, 2), 1 = ANY ([1]), EXISTS (SELECT 1), array(SELECT 1), trim(LEADING 'x' FROM 'xy'), 10!",

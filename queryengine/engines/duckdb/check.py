@@ -117,7 +117,7 @@ class StatementCheck:
     def _check_words(self, sql: str) -> None:
         lowered = sql.lower()
         found = self._never.intersection(_WORD.findall(lowered))
-        found |= {name for name in self._never if " " in name and f'"{name}"' in lowered}
+        found |= {name for name in self._never if not name.isidentifier() and f'"{name}"' in lowered}
         if found:
             why = "nor may it stand anywhere in a PIVOT without an IN list, which cannot be taken apart; add an IN list"
             raise _name_not_allowed("function", min(found), why)

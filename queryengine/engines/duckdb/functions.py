@@ -15,7 +15,7 @@ def _names(text: str) -> frozenset[str]:
 
 ALLOWED: Final = _names(
     """
-    != !__postfix !~~ !~~* % & && * ** + - ->> / // < <-> << <= <=> <@ = > >= >> @ @> ^ ^@ | || ~ ~~ ~~* ~~~
+    !__postfix !~~ !~~* % & && * ** + - ->> / // <-> << <=> <@ >> @ @> ^ ^@ | || ~ ~~ ~~* ~~~
     abs acos acosh add age aggregate ago alias any_value apply approx_count_distinct approx_quantile
     approx_top_k arbitrary arg_max arg_max_null arg_max_nulls_last arg_min arg_min_null arg_min_nulls_last
     argmax argmin array_agg array_aggr array_aggregate array_append array_apply array_cat array_concat
@@ -170,7 +170,7 @@ REFUSED: Final[Mapping[str, frozenset[str]]] = MappingProxyType(
             """
         ),
         "called like a function it crashes DuckDB; write it as an operator": frozenset(
-            {"is distinct from", "is not distinct from"}
+            {"is distinct from", "is not distinct from", "=", "!=", "<", "<=", ">", ">="}
         ),
     }
 )
