@@ -47,7 +47,8 @@ _DOCUMENTS: Final = {
     "bignum",
 }
 _CHECKED_INTERVAL: Final = (
-    "CASE WHEN abs(hour({0})) >= 2562047 "
+    "CASE WHEN abs(hour({0})) > 2562047 OR "
+    "(abs(hour({0})) = 2562047 AND abs(minute({0})) * 60000000 + abs(microsecond({0})) > 2836854775) "
     "THEN error('an INTERVAL of more than 292 years in hours has no Arrow form; CAST it to VARCHAR') ELSE {0} END"
 )
 """DuckDB multiplies microseconds to nanoseconds on their way to Arrow, and lets the product wrap around."""
