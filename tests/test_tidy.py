@@ -120,3 +120,10 @@ def test_the_contract_has_a_comment_on_everything() -> None:
             if re.match(r"(message|enum|service|rpc|oneof) |.+ = \d+;$", stripped):
                 assert before.startswith("//"), f"{named(path)}:{number}: {stripped}"
             before = stripped
+
+
+def test_decisions_are_numbered_without_gap_or_double() -> None:
+    names = sorted(path.name for path in (ROOT / "docs" / "adr").glob("*.md"))
+    assert [int(name[:4]) for name in names] == list(range(1, len(names) + 1))
+    for name in names:
+        assert (ROOT / "docs" / "adr" / name).read_text().startswith(f"# {int(name[:4])}. ")
