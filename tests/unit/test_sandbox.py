@@ -59,7 +59,8 @@ async def test_an_engine_is_loaded_when_the_process_is_ready() -> None:
 async def test_an_engine_with_a_wrong_option_leaves_the_others_checked() -> None:
     async with worker({"wrong": WRONG, "lite": SQLITE}) as asked:
         assert "failure" not in await check(asked, "SELECT 1")
-        frames = await asked.ask({"type": "traits", "engine": "wrong"}, cpu_seconds=MINUTE)
+        order = {"type": "traits", "engine_type": WRONG["type"], "options": WRONG["options"]}
+        frames = await asked.ask(order, cpu_seconds=MINUTE)
         assert frames[-1].header["failure"]["reason"] == "INVALID_FIELD"
 
 
