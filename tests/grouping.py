@@ -24,10 +24,8 @@ SLOW_FOLDERS: Final = ("engines", "faults", "service")
 
 def server_of(item: pytest.Item) -> str:
     """The engine whose server a test needs; empty when it needs none."""
-    case = _case(item)
-    name = SAME_SERVER.get(case, case)
-    if not name and item.path.parent.name == "engines":
-        name = item.path.stem.split("_")[1]
+    name = item.path.stem.split("_")[1] if item.path.parent.name == "engines" else _case(item)
+    name = SAME_SERVER.get(name, name)
     return name if name in SERVERS else ""
 
 
