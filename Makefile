@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 EXTRAS := clickhouse postgres spark trino
 # Tests wait more than they compute, so more processes than processors pay off. Groups: tests/grouping.py.
 TEST_PROCESSES ?= 3
-SIDE_BY_SIDE := -n $(TEST_PROCESSES) --dist loadgroup --no-loadscope-reorder
+SIDE_BY_SIDE := -n $(TEST_PROCESSES) --dist loadscope --no-loadscope-reorder --max-worker-restart 0
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .PHONY: help

@@ -20,9 +20,10 @@ import grpc
 import psutil
 import pytest
 import pytest_asyncio
+from xdist.remote import Producer
 
 from queryengine.app import Service
-from tests.grouping import arrange
+from tests.grouping import GroupScheduling, arrange
 from tests.servers.server import shared_processes, stop_all
 from tests.support import COMPLETED, ENGINES, RUNNING, STEP_SECONDS, Api, Gate, new_id, serving, until
 
@@ -38,9 +39,12 @@ LIBRARY_THREADS = ("asyncio_", "grpc", "pytest_timeout")
 """The default executor of an event loop ends with it; gRPC and pytest-timeout keep theirs."""
 
 
-@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     arrange(items)
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> GroupScheduling:
+    return GroupScheduling(config, log)
 
 
 def pytest_collection_finish() -> None:

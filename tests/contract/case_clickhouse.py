@@ -54,7 +54,7 @@ CLICKHOUSE = EngineCase(
     endless_rows="SELECT toInt64(number) AS n FROM numbers(1000000000000)",
     fails_late="SELECT throwIf(number = 2000000, 'late') AS n FROM numbers(3000000)",
     late_reason=Reason.STATEMENT_REJECTED,
-    syntax_error="SELECT 1,\n  'é' FROM WHERE",
+    syntax_error="SELECT 1,\n  'é' ORDER 5",
     rejected="SELECT 'é',\n  nope FROM t",
     rejected_words="nope",
     rejected_position=None,

@@ -38,7 +38,7 @@ def test_every_code_of_the_server_is_sorted(engine: ClickHouseEngine) -> None:
     ("sql", "reason"),
     [
         ("SELECT * FROM numbers(3) FINAL", Reason.STATEMENT_REJECTED),
-        ("SELECT * FROM cluster('nowhere', system.one)", Reason.STATEMENT_REJECTED),
+        ("SELECT * FROM cluster('nowhere', system.one)", Reason.STATEMENT_NOT_ALLOWED),
         ("SELECT throwIf(number = 2, 'boom') FROM numbers(3)", Reason.STATEMENT_REJECTED),
         ("SELECT toInt32('')", Reason.STATEMENT_REJECTED),
         ("SELECT toInt32('x')", Reason.STATEMENT_REJECTED),

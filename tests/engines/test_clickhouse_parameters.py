@@ -266,7 +266,7 @@ def test_numbers_arrive_to_the_last_bit(engine: ClickHouseEngine, value: float) 
 @SLOW
 @given(st.integers(-(10**38) + 1, 10**38 - 1), st.integers(0, 38))
 def test_decimals_arrive_or_are_refused(engine: ClickHouseEngine, digits: int, scale: int) -> None:
-    value = Decimal(digits).scaleb(-scale)
+    value = Decimal(f"{digits}E-{scale}")
     try:
         arrived = read(engine, "{a:Decimal(38, 10)}", value)
     except QueryEngineError as error:

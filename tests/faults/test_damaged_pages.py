@@ -117,6 +117,8 @@ async def damaged(tmp_path_factory: pytest.TempPathFactory, shared_folders: set[
         damages.get(name.removesuffix(" in chunks"), lambda _: None)(result)
     async with running(folder) as api:
         shared_folders.add(str(folder))
+        # The process that cuts pages starts with the first cut, and would look like a leak of the test that needs it.
+        await api.fetch(results["nothing"].query_id, offset=1)
         yield Damaged(api, results)
     shared_folders.discard(str(folder))
 
