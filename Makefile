@@ -30,7 +30,7 @@ demo: setup ## Start a server, run the main job on real data, show what is pushe
 
 .PHONY: test
 test: setup ## Run the whole test suite, in several processes
-	@echo "Running the whole suite in $(TEST_PROCESSES) processes: 10 to 15 minutes on two processors"
+	@echo "Running the whole suite in $(TEST_PROCESSES) processes: about a quarter of an hour on two processors"
 	$(BIN)/python -m pytest $(SIDE_BY_SIDE)
 
 .PHONY: test-fast
