@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import signal
 import socket
 import sys
 import time
@@ -76,7 +77,8 @@ class WorkerProcess:
 
     @property
     def is_gone(self) -> bool:
-        return self._process.returncode is not None or self._reader.at_eof()
+        # A process that ends with something unread resets the connection instead of closing it.
+        return self._process.returncode is not None or self._reader.at_eof() or self._reader.exception() is not None
 
     def cpu_seconds(self) -> float | None:
         """Processor time that the process has used; None when it is gone."""
@@ -98,7 +100,9 @@ class WorkerProcess:
     def kill(self) -> None:
         """SIGKILL. Does nothing when the process is gone."""
         if self._process.returncode is None:
-            self._process.kill()
+            # Not by the method of `_process`, which reaps one that has just ended and leaves asyncio without its code.
+            with suppress(ProcessLookupError):
+                os.kill(self._process.pid, signal.SIGKILL)
 
     async def exit_code(self) -> int:
         """As `close`, of a process that is gone: what it ended by, which a kill at that moment might hide."""

@@ -1,6 +1,7 @@
-"""Starting a worker process leaves nothing behind when it does not come to its end."""
+"""A worker process whose start is left half-way is ended, and what one ended by is known."""
 
 import asyncio
+import signal
 from typing import Any
 
 import psutil
@@ -8,6 +9,7 @@ import pytest
 
 from queryengine.telemetry.logs import LogStyle
 from queryengine.workers.process import WorkerProcess
+from tests.support import until_sync
 
 ROLE: dict[str, Any] = {"type": "sandbox", "engines": {}, "memory_limit_mib": 4096}
 
@@ -28,3 +30,14 @@ async def test_a_start_that_ends_behind_the_spawn_ends_the_process(
         await WorkerProcess.start(ROLE, LogStyle("info", as_json=False))
     assert len(spawned) == 1
     assert set(psutil.Process().children()) == before
+
+
+@pytest.mark.parametrize("signal_number", [signal.SIGSEGV, signal.SIGTERM])
+async def test_a_kill_does_not_hide_what_a_process_ended_by(signal_number: signal.Signals) -> None:
+    worker = await WorkerProcess.start(ROLE, LogStyle("info", as_json=False))
+    ended = psutil.Process(worker.pid)
+    ended.send_signal(signal_number)
+    # Gone, and nobody has asked for its code: the event loop does not run meanwhile.
+    until_sync(lambda: not ended.is_running() or ended.status() == psutil.STATUS_ZOMBIE)
+    worker.kill()
+    assert await worker.close() == -signal_number
