@@ -21,7 +21,7 @@ SQLITE = {"type": "sqlalchemy", "options": {"url": "sqlite:////data/x.db"}}
 WRONG = {"type": "sqlalchemy", "options": {"url": "no url"}}
 TEXT = LogStyle()
 LONG = f"SELECT 1 WHERE 1 IN ({','.join(map(str, range(20_000)))})"
-DEEP = "SELECT " + "(" * 60_000 + "1" + ")" * 60_000
+DEEP = "SELECT " + "(" * 300_000 + "1" + ")" * 300_000
 MINUTE = 60.0
 
 
