@@ -4,8 +4,8 @@ import asyncio
 import inspect
 import time
 import uuid
-from collections.abc import AsyncIterator, Callable, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
@@ -14,6 +14,7 @@ from typing import Any
 
 import google_crc32c
 import grpc
+import psutil
 import pyarrow as pa
 import pytest
 from google.rpc import error_details_pb2, status_pb2
@@ -73,6 +74,19 @@ def until_sync(check: Callable[[], Any], *, seconds: float = HANG_SECONDS) -> An
         assert time.monotonic() < deadline, f"did not happen within {seconds:g} seconds"
         time.sleep(STEP_SECONDS)
     return found
+
+
+@contextmanager
+def suspended(pids: list[int]) -> Iterator[None]:
+    """Processes that do not get on meanwhile."""
+    processes = [psutil.Process(pid) for pid in pids]
+    for process in processes:
+        process.suspend()
+    try:
+        yield
+    finally:
+        for process in processes:
+            process.resume()
 
 
 @asynccontextmanager

@@ -3,35 +3,20 @@ what a flood costs others in time is measured by `bench.floods`.
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncIterator
 from pathlib import Path
 
 import grpc
-import psutil
 import pytest
 import pytest_asyncio
 
 from queryengine.app import Service
 from queryengine.v1 import query_service_pb2 as pb
-from tests.support import COMPLETED, ROWS, WAIT, Api, Gate, Refusal, new_id, refused, served, until
+from tests.support import COMPLETED, ROWS, WAIT, Api, Gate, Refusal, new_id, refused, served, suspended, until
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 CALLS = 500
-
-
-@contextmanager
-def suspended(pids: list[int]) -> Iterator[None]:
-    """Processes that do not get on meanwhile."""
-    processes = [psutil.Process(pid) for pid in pids]
-    for process in processes:
-        process.suspend()
-    try:
-        yield
-    finally:
-        for process in processes:
-            process.resume()
 
 
 @pytest_asyncio.fixture(loop_scope="session")

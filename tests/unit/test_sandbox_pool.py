@@ -3,8 +3,8 @@
 import asyncio
 import signal
 import sys
-from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from typing import Any
 
 import psutil
@@ -16,7 +16,7 @@ from queryengine.telemetry.logs import LogStyle
 from queryengine.workers import sandbox_pool
 from queryengine.workers.sandbox import LimitExceeded, ProcessLost
 from queryengine.workers.sandbox_pool import SandboxPool
-from tests.support import until
+from tests.support import suspended, until
 
 ROLE = {
     "type": "sandbox",
@@ -39,19 +39,6 @@ async def pool(places: int = 1, *, tenant_places: int = 1, waiting: int = 100) -
         yield found
     finally:
         await found.close()
-
-
-@contextmanager
-def suspended(pids: list[int]) -> Iterator[None]:
-    """Processes that do not get on meanwhile."""
-    processes = [psutil.Process(pid) for pid in pids]
-    for process in processes:
-        process.suspend()
-    try:
-        yield
-    finally:
-        for process in processes:
-            process.resume()
 
 
 def check(asked: SandboxPool, tenant: str, sql: str = "SELECT 1", **fields: Any) -> "asyncio.Task[Any]":
