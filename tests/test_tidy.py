@@ -122,6 +122,13 @@ def test_the_contract_has_a_comment_on_everything() -> None:
             before = stripped
 
 
+def test_generated_code_has_one_name_per_language() -> None:
+    # A file without an option would put its types into another package of that language than the rest.
+    options = ["csharp_namespace", "go_package", "java_multiple_files", "java_package"]
+    for path in sorted((ROOT / "protos").rglob("*.proto")):
+        assert re.findall(r"^option (\w+) = ", path.read_text(encoding="utf-8"), re.MULTILINE) == options, named(path)
+
+
 def test_decisions_are_numbered_without_gap_or_double() -> None:
     names = sorted(path.name for path in (ROOT / "docs" / "adr").glob("*.md"))
     assert [int(name[:4]) for name in names] == list(range(1, len(names) + 1))
