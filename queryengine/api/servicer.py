@@ -106,11 +106,8 @@ class Servicer:
         inline: InlineRows | None = None
         if wait:
             caller.leave_turn()
-            live.join()
-            try:
+            with live.readers.present():
                 await live.wait_until_final(wait)
-            finally:
-                live.leave()
             if live.query.state is QueryState.COMPLETED:
                 inline = await self._fetching.inline(live, as_rows=inline_as_rows)
         return self._submit_response(live, existing, inline)
@@ -120,7 +117,8 @@ class Servicer:
         live = await self._find(caller, request.query_id)
         if wait and not live.is_final:
             caller.leave_turn()
-            await live.wait_for_version(request.after_version, wait)
+            with live.readers.present():
+                await live.wait_for_version(request.after_version, wait)
         return pb.GetStatusResponse(status=convert.status(live, self._clock.now_us()))
 
     async def StreamResults(
@@ -130,7 +128,7 @@ class Servicer:
         live = await self._find(caller, request.query_id)
         format_value = result_pb2.PAGE_FORMAT_ROWS if read.as_rows else result_pb2.PAGE_FORMAT_ARROW
         caller.leave_turn()
-        with self._one_stream(caller):
+        with self._one_stream(caller, live):
             async for item in self._streams.read(live, read):
                 if isinstance(item, PageMessage):
                     yield item.message
@@ -166,7 +164,7 @@ class Servicer:
         heartbeat = heartbeat_seconds(request, self._limits)
         live = await self._find(caller, request.query_id)
         caller.leave_turn()
-        with self._one_stream(caller):
+        with self._one_stream(caller, live):
             async for item in self._streams.watch(live, request.after_version, heartbeat):
                 if isinstance(item, Changed):
                     yield pb.WatchStatusResponse(status=convert.status(live, self._clock.now_us()))
@@ -224,9 +222,11 @@ class Servicer:
         return await self._registry.find(caller.tenant, query_id.lower())
 
     @contextmanager
-    def _one_stream(self, caller: Caller) -> Iterator[None]:
+    def _one_stream(self, caller: Caller, live: LiveQuery) -> Iterator[None]:
         """Count a stream of the tenant while it is open. Raises TENANT_STREAM_LIMIT."""
         if self._open_streams[caller.tenant] >= self._tenant_streams:
+            # Whoever is refused a stream has not gone away.
+            live.readers.seen()
             message = f"{self._tenant_streams} streams of this tenant are open already"
             raise error(
                 Reason.TENANT_STREAM_LIMIT,

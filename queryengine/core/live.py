@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
+from queryengine.core.readers import Readers
 from queryengine.domain.errors import Failure, Reason
 from queryengine.domain.lifecycle import QueryState
 from queryengine.domain.query import Query
@@ -107,10 +108,9 @@ class LiveQuery:
         """The wish to cancel, which outlives a run."""
         self._act_on_stop: Callable[[], None] | None = None
         self.engine_cancel = EngineCancel.NOT_RUNNING
-        self.readers = 0
+        self.readers = Readers()
         self.pulse = Pulse()
         """Beats on every change of state, progress or pages."""
-        self.readers_changed = Pulse()
 
     @property
     def key(self) -> Key:
@@ -186,20 +186,10 @@ class LiveQuery:
         if self.cancel_wish is not None:
             self.request_stop(self.cancel_wish)
 
-    def join(self) -> None:
-        """A reader came."""
-        self.readers += 1
-        self.readers_changed.beat()
-
-    def leave(self) -> None:
-        """A reader left."""
-        self.readers -= 1
-        self.readers_changed.beat()
-
     async def wait_for_version(self, after_version: int, timeout_seconds: float) -> None:
-        """Return when the version is larger, or when the time passed."""
+        """Return when the version is larger, when the query has ended, or when the time passed."""
         deadline = asyncio.get_running_loop().time() + timeout_seconds
-        while self.version <= after_version:
+        while self.version <= after_version and not self.is_final:
             left = deadline - asyncio.get_running_loop().time()
             if left <= 0 or not await self.pulse.wait(left):
                 return
@@ -217,6 +207,7 @@ class LiveQuery:
         ends = query.is_final and not self.is_final
         self.query = _kept(query)
         if ends:
+            self.readers.dismiss()
             self._ended(query)
 
     def _changed(self, version: int | None = None) -> None:

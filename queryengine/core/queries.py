@@ -90,6 +90,7 @@ class Queries:
             await asyncio.wait([self._submitting[key]])
         found = self._registry.in_memory(*key)
         if found is not None:
+            found.readers.seen()
             return _same(found, asked.spec), True
         # No second Submit of the id gets past the mark meanwhile.
         accepting = asyncio.ensure_future(self._accept(asked))
@@ -203,6 +204,7 @@ class Queries:
         """Let a query of an earlier server process wait again."""
         live = self._registry.add(query)
         self._wait(live, self._dispatcher.place_of_old(query.tenant))
+        self._expect_readers(live)
         return live
 
     def drain(self) -> None:
@@ -272,8 +274,7 @@ class Queries:
             live, is_old = await self._accept_waiting(query, place)
         if not is_old:
             self._metrics.submitted(spec.engine)
-            if spec.cancel_on_disconnect:
-                self._spawn(self._cancel_unread(live), f"disconnect-{query.query_id}")
+            self._expect_readers(live)
         return live, is_old
 
     async def _accept_running(self, query: Query, slot: Slot) -> tuple[LiveQuery, bool]:
@@ -355,15 +356,22 @@ class Queries:
         live.take(query)
         self._registry.keep(live)
 
+    def _expect_readers(self, live: LiveQuery) -> None:
+        """Cancel the query, if its submitter asked for that, once nobody has read or watched it for its grace."""
+        spec = live.query.spec
+        if spec.cancel_on_disconnect and not live.is_final:
+            name = f"disconnect-{live.query.query_id}"
+            live.readers.expect(spec.disconnect_grace_ms / 1000, lambda: self._spawn(self._cancel_unread(live), name))
+
     async def _cancel_unread(self, live: LiveQuery) -> None:
-        """Cancel a query when nobody has read or watched it for its grace time."""
         grace_seconds = live.query.spec.disconnect_grace_ms / 1000
-        while not live.is_final:
-            if live.readers:
-                await live.readers_changed.wait(None)
-            elif not await live.readers_changed.wait(grace_seconds) and not live.readers:
-                await self.cancel(live, f"no reader for {grace_seconds:g} seconds")
-                return
+        try:
+            await self.cancel(
+                live, f"nobody has read or watched it for its disconnect_grace of {grace_seconds:g} seconds"
+            )
+        except QueryEngineError as cause:
+            # The wish holds in memory, so the query ends all the same unless the server does first.
+            logger.warning("query %s: its cancel is not recorded: %s", live.query.query_id, cause)
 
 
 def _same(live: LiveQuery, spec: QuerySpec) -> LiveQuery:

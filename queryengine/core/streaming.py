@@ -286,15 +286,14 @@ class Streams:
 
     @contextmanager
     def _joined(self, live: LiveQuery) -> Iterator[None]:
-        live.join()
         self._readers[live] += 1
         try:
-            yield
+            with live.readers.present():
+                yield
         finally:
             self._readers[live] -= 1
             if not self._readers[live]:
                 del self._readers[live]
-            live.leave()
 
     def _rotation(self, started: float, sent_bytes: int) -> RotateReason | None:
         if self._draining:

@@ -168,36 +168,3 @@ async def test_a_timeout_that_is_not_heard_costs_the_worker_too(tmp_path: Path) 
         reply = await api.script("ignore_cancel; endless", limits=limits, wait_timeout=WAIT)
         assert (reply.status.state, reply.status.error.reason) == (FAILED, "QUERY_TIMEOUT")
         assert (await api.script("rows 3", wait_timeout=WAIT)).status.state == COMPLETED
-
-
-async def test_a_query_that_nobody_reads_is_cancelled_on_request(api: Api, gate: Gate) -> None:
-    asked = {"disconnect_policy": "DISCONNECT_POLICY_CANCEL", "disconnect_grace": timedelta(milliseconds=300)}
-    query_id = (await api.script(gate.script, **asked)).status.query_id
-    stream = api.stream(query_id)
-    await stream.read()
-    assert (await api.status(query_id)).state == RUNNING
-    stream.leave()
-    status = await api.ended(query_id)
-    assert status.state == CANCELLED
-    assert "no reader" in status.error.message
-
-
-async def test_a_query_that_is_read_is_left_alone(api: Api, gate: Gate) -> None:
-    asked = {"disconnect_policy": "DISCONNECT_POLICY_CANCEL", "disconnect_grace": timedelta(milliseconds=50)}
-    query_id = new_id()
-    reading = asyncio.ensure_future(
-        api.script(f"wait 300; {gate.script}; rows 4", query_id=query_id, wait_timeout=WAIT, **asked)
-    )
-
-    async def known() -> bool:
-        try:
-            return (await api.status(query_id)).state == RUNNING
-        except grpc.aio.AioRpcError:
-            return False
-
-    await until(known)
-    watch = api.watch(query_id)
-    await watch.read()
-    gate.open()
-    assert (await reading).status.state == COMPLETED
-    await watch.all()
