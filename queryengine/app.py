@@ -1,9 +1,10 @@
 """The composition root: builds all parts and owns the order of start and stop."""
 
 import asyncio
+import json
 import logging
 import uuid
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Final
 
@@ -337,7 +338,8 @@ class Service:
                 found.check_slots(engine.slots_per_worker)
             except QueryEngineError as cause:
                 if cause.failure.reason is Reason.INVALID_FIELD:
-                    mistakes.append(self._mistake(name, "options", cause.failure.message))
+                    keys = json.loads(cause.failure.metadata.get("keys", "[]"))
+                    mistakes.append(self._mistake(name, "options", cause.failure.message, keys))
                 else:
                     logger.warning("engine %s cannot be used: %s", name, cause.failure.message)
                 traits[name] = cause.failure
@@ -348,9 +350,9 @@ class Service:
             raise SettingsError("\n".join(mistakes))
         return traits
 
-    def _mistake(self, engine: str, setting: str, what: str) -> str:
+    def _mistake(self, engine: str, setting: str, what: str, inside: Sequence[str] = ()) -> str:
         key = ("engines", engine, setting)
-        return f"{self.settings.origin(*key)}: {'.'.join(key)}: {what}"
+        return f"{self.settings.origin(*key, *inside)}: {'.'.join(key)}: {what}"
 
     async def _keep_readiness(self) -> None:
         """Tell health checks whether Submit can work: the store takes writes."""

@@ -35,32 +35,41 @@ def check(config: Annotated[Path, typer.Argument(metavar="FILE", help="Settings,
 
     try:
         loaded = settings.load(str(config))
-        _check_options(loaded)
+        warnings = _check_options(loaded)
     except settings.SettingsError as error:
         raise ended(str(error)) from error
+    for warning in warnings:
+        typer.echo(f"warning: {warning}", err=True)
     typer.echo(f"{config}: ok; engines: {', '.join(loaded.engines)}")
 
 
-def _check_options(loaded: "Settings") -> None:
-    """The options of each engine and what they name on this machine, which only its adapter can judge. Raises
-    SettingsError, a line for each mistake.
+def _check_options(loaded: "Settings") -> list[str]:
+    """The options of each engine and what they name on this machine, which only its adapter can judge: a line for each
+    one without effect. Raises SettingsError, a line for each mistake.
     """
     from queryengine.domain.errors import QueryEngineError
+    from queryengine.engines.base import OptionError
     from queryengine.engines.registry import engine_class
     from queryengine.settings import SettingsError
 
-    mistakes = []
+    mistakes, warnings = [], []
     for name, engine in loaded.engines.items():
         key = ("engines", name, "options")
         try:
             adapter = engine_class(engine.type)
             traits = adapter.traits(engine.options)
             mistakes += [f"{loaded.origin(*key)}: engines.{name}: {each}" for each in adapter.problems(engine.options)]
+            warnings += [
+                f"{loaded.origin(*key, *each.keys)}: {'.'.join(key)}: {each}"
+                for each in adapter.warnings(engine.options)
+            ]
             key = ("engines", name, "slots_per_worker")
             traits.check_slots(engine.slots_per_worker)
         except QueryEngineError as cause:
             mistakes.append(f"{loaded.origin(*key)}: engines.{name}: {cause.failure.message}")
         except ValueError as cause:
-            mistakes.append(f"{loaded.origin(*key)}: {'.'.join(key)}: {cause}")
+            inside = cause.keys if isinstance(cause, OptionError) else ()
+            mistakes.append(f"{loaded.origin(*key, *inside)}: {'.'.join(key)}: {cause}")
     if mistakes:
         raise SettingsError("\n".join(mistakes))
+    return warnings

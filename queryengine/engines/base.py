@@ -17,6 +17,14 @@ from queryengine.codec.values import BoundParameter
 from queryengine.domain.texts import NAME_BYTES_MAX, URL_BYTES_MAX, shortened, whole_or_none
 
 
+class OptionError(ValueError):
+    """A wrong value within the options of an engine. The message names it by `keys`, which lead to it."""
+
+    def __init__(self, keys: tuple[str, ...], problem: str) -> None:
+        super().__init__(f"option {' > '.join(keys)!r}: {problem}")
+        self.keys = keys
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EngineTraits:
     """What an engine can do. What it cannot do it refuses with UNSUPPORTED; nothing is ignored in silence."""
@@ -172,13 +180,20 @@ class Engine(ABC):
     @classmethod
     @abstractmethod
     def traits(cls, options: Mapping[str, Any]) -> EngineTraits:
-        """What an engine with these options can do. No I/O. Raises ValueError that names the key of a wrong option."""
+        """What an engine with these options can do. No I/O. Raises ValueError that names the key of a wrong option, and
+        OptionError for one that lies deeper.
+        """
 
     @classmethod
     def problems(cls, options: Mapping[str, Any]) -> Sequence[str]:  # noqa: ARG003 - most engines are elsewhere
         """What the options name that this machine does not have, or that cannot be used as it is: a line each. Looks at
         names on the disk, not at data. Raises ValueError as `traits` does.
         """
+        return ()
+
+    @classmethod
+    def warnings(cls, options: Mapping[str, Any]) -> Sequence[OptionError]:  # noqa: ARG003 - as above
+        """What the options say to no effect on this machine as it is now. It keeps nothing from working."""
         return ()
 
     @classmethod

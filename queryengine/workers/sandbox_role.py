@@ -3,6 +3,7 @@
 Both are work on other people's data of unknown cost, so they never happen on the server's event loop.
 """
 
+import json
 import signal
 import socket
 from collections.abc import Iterator
@@ -11,6 +12,7 @@ from types import FrameType
 from typing import Any, Final
 
 from queryengine.domain.errors import QueryEngineError, Reason, error
+from queryengine.engines.base import OptionError
 from queryengine.engines.registry import engine_class
 from queryengine.results.slicing import CutOrder, cut
 from queryengine.workers.executing import failure_of
@@ -55,7 +57,8 @@ class SandboxRole:
                 self._cut(CutOrder.from_json(frame.header["order"]))
         except ValueError as cause:
             # The text of a setting, which only the adapter can judge.
-            return {"failure": error(Reason.INVALID_FIELD, str(cause), field="options").failure.to_json()}
+            keys = json.dumps(cause.keys if isinstance(cause, OptionError) else ())
+            return {"failure": error(Reason.INVALID_FIELD, str(cause), field="options", keys=keys).failure.to_json()}
         except Exception as cause:
             failure = failure_of(cause, f"a {frame.type}")
             if failure.reason is Reason.OUT_OF_MEMORY:

@@ -345,6 +345,24 @@ def test_config_check_looks_at_the_places_that_options_name(run: Run, tmp_path: 
     ]
 
 
+def test_config_check_names_the_line_of_what_lies_within_an_option(run: Run, tmp_path: Path) -> None:
+    (tmp_path / "a.csv").write_text("v\n1\n")
+    lines = ["engines:", "  lake:", "    type: duckdb", "    options:", f"      directory: {tmp_path}", "      csv:"]
+    lines += ['        "z*.csv":', '          delimiter: ";"', '          dateformat: "%d.%m.%Y"']
+    settings = tmp_path / "settings.yaml"
+
+    settings.write_text("\n".join(lines))
+    fine = run("config", "check", str(settings))
+    settings.write_text("\n".join(lines).replace("%d.", "%Q."))
+    wrong = run("config", "check", str(settings))
+
+    where = "engines.lake.options: option 'csv > z*.csv"
+    assert (fine.exit_code, fine.stdout) == (ExitCode.OK, f"{settings}: ok; engines: lake\n")
+    assert fine.stderr.startswith(f"warning: {settings}:7: {where}': no file has such a name")
+    assert wrong.exit_code == ExitCode.USAGE
+    assert wrong.stderr.startswith(f"error: {settings}:9: {where} > dateformat': '%Q.%m.%Y' is not a format")
+
+
 def test_config_check_names_every_wrong_option_and_its_line(run: Run, tmp_path: Path) -> None:
     bad = tmp_path / "bad.yaml"
     engines = [f"  e{number}: {engine}\n" for number, engine in enumerate(OPTIONS)]

@@ -18,8 +18,7 @@ from hypothesis import strategies as st
 from queryengine.domain.errors import Reason
 from queryengine.engines.duckdb import views
 from queryengine.engines.duckdb.engine import DuckDBEngine
-from queryengine.engines.duckdb.folder import key_of
-from queryengine.engines.duckdb.text import identifier
+from queryengine.engines.duckdb.text import identifier, key_of
 from tests.unit.lake import failure, parquet, run, tables
 
 # ---- names

@@ -4,7 +4,8 @@ import re
 from collections.abc import Mapping
 from typing import Final, TypeAlias
 
-from queryengine.engines.duckdb.folder import key_of, shown
+from queryengine.engines.duckdb.folder import shown
+from queryengine.engines.duckdb.text import key_of
 
 Columns: TypeAlias = tuple[tuple[str, str], ...]
 """The name and the type of each column of a file."""

@@ -4,6 +4,7 @@ Every execution has a cursor to itself, in a read-only transaction, on one locke
 `interrupt` and `query_progress` may touch a cursor while a call on it is in flight.
 """
 
+import logging
 import re
 import threading
 from collections.abc import Iterator, Mapping
@@ -15,7 +16,7 @@ import duckdb
 import pyarrow as pa
 
 from queryengine.domain.errors import QueryEngineError, Reason, error
-from queryengine.engines.base import Engine, EngineTraits, Execution, Progress, Statement
+from queryengine.engines.base import Engine, EngineTraits, Execution, OptionError, Progress, Statement
 from queryengine.engines.duckdb.check import StatementCheck, default_check
 from queryengine.engines.duckdb.errors import INTERNAL, facts_of, translated
 from queryengine.engines.duckdb.parameters import bind
@@ -25,6 +26,7 @@ from queryengine.engines.duckdb.setup import (
     DuckDBOptions,
     open_instance,
     problems,
+    warnings,
 )
 from queryengine.engines.duckdb.text import identifier, literal
 from queryengine.engines.duckdb.types import Convert, canonical, plan, type_name
@@ -33,6 +35,8 @@ from queryengine.engines.executions import OpenExecutions
 from queryengine.engines.interrupting import Interruptible
 from queryengine.engines.session_settings import check_settings
 from queryengine.engines.spill import remove_spill
+
+logger = logging.getLogger(__name__)
 
 _READ_ONLY: Final = "BEGIN TRANSACTION READ ONLY"
 _SCANNED: Final = re.compile(r'"(total_rows_scanned|total_bytes_read)": *(\d+)')
@@ -68,12 +72,19 @@ class DuckDBEngine(Engine):
         return problems(DuckDBOptions.parse(options))
 
     @classmethod
+    def warnings(cls, options: Mapping[str, Any]) -> list[OptionError]:
+        return warnings(DuckDBOptions.parse(options))
+
+    @classmethod
     def check(cls, sql: str, options: Mapping[str, Any]) -> None:
         default_check(tuple(options.get("allow_functions", ()))).check(sql)
 
     def __init__(self, name: str, options: Mapping[str, Any]) -> None:
         self.options = DuckDBOptions.parse(options)
-        self.views = FolderViews(name, self.options.directory) if self.options.directory else None
+        directory, readers = self.options.directory, self.options.readers()
+        self.views = FolderViews(name, directory, readers) if directory else None
+        for each in warnings(self.options):
+            logger.warning("engine %s: %s", name, each)
         self.sessions = Sessions(lambda: open_instance(name, self.options, self.views))
         self._check = StatementCheck(self.options.allow_functions, self.sessions.instance)
         self.executions: OpenExecutions[DuckDBExecution] = OpenExecutions()

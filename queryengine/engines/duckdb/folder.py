@@ -6,30 +6,13 @@ that nothing outside the folder can be reached through them.
 
 import os
 import stat
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePath
 from typing import Final
 
-_COMPRESSIONS: Final[Mapping[str, str]] = {".gz": "gzip", ".zst": "zstd"}
-
-
-@dataclass(frozen=True, slots=True)
-class Reader:
-    """A reader function of DuckDB, and its options as SQL writes them."""
-
-    function: str
-    options: tuple[tuple[str, str], ...] = ()
-
-
-PARQUET: Final = Reader("read_parquet")
-_TEXTS: Final[Mapping[str, Reader]] = {
-    ".csv": Reader("read_csv"),
-    ".tsv": Reader("read_csv", (("delim", "'\t'"),)),
-    ".json": Reader("read_json"),
-    ".jsonl": Reader("read_json", (("format", "'newline_delimited'"),)),
-    ".ndjson": Reader("read_json", (("format", "'newline_delimited'"),)),
-}
+from queryengine.engines.duckdb.readers import PARQUET, Reader, Readers
+from queryengine.engines.duckdb.text import key_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,22 +46,17 @@ class _UnreadableError(Exception):
     """Why a source cannot be read."""
 
 
-def key_of(name: str) -> str:
-    """What names have in common that DuckDB cannot tell apart: it ignores the case of ASCII letters only."""
-    return name.encode(errors="surrogateescape").lower().decode(errors="surrogateescape")
-
-
 def shown(name: str) -> str:
     """The name for people: what would disturb a line of text is escaped."""
     return name if name.isprintable() else repr(name)
 
 
-def sources(folder: Path) -> dict[str, Source]:
+def sources(folder: Path, readers: Readers) -> dict[str, Source]:
     """Each source of the folder by the key of its view. Raises OSError when the folder cannot be read."""
     root = os.path.realpath(folder, strict=True).rstrip(os.sep) + os.sep
     found: dict[str, Source] = {}
     for entry in _listed(root):
-        source = _source(root, entry)
+        source = _source(root, entry, readers)
         if source is None:
             continue
         key = key_of(source.view)
@@ -88,6 +66,11 @@ def sources(folder: Path) -> dict[str, Source]:
             source = replace(other, entry=names, files=(), problem=problem)
         found[key] = source
     return found
+
+
+def listed_files(folder: str) -> list[str]:
+    """The names of the files in a folder that can be data. Raises OSError when it cannot be read."""
+    return [entry.name for entry in _listed(folder) if not _is_folder(entry)]
 
 
 def _listed(folder: str) -> "list[os.DirEntry[str]]":
@@ -109,11 +92,11 @@ def _is_folder(entry: "os.DirEntry[str]") -> bool:
         return False
 
 
-def _source(root: str, entry: "os.DirEntry[str]") -> Source | None:
+def _source(root: str, entry: "os.DirEntry[str]", readers: Readers) -> Source | None:
     """The source that an entry of the folder is; None when it is not data."""
     if _is_folder(entry):
         source = Source(entry.name, shown(entry.name), PARQUET, is_tree=True)
-    elif (known := _by_ending(entry.name)) is not None:
+    elif (known := readers.of(entry.name)) is not None:
         source = Source(known[0], shown(entry.name), known[1])
     else:
         return None
@@ -128,20 +111,6 @@ def _source(root: str, entry: "os.DirEntry[str]") -> Source | None:
     if not files[0].size:
         return replace(source, problem=f"{source.entry} is empty (0 bytes)")
     return replace(source, files=files)
-
-
-def _by_ending(name: str) -> tuple[str, Reader] | None:
-    """The view and the reader for the name of a file; None when it has no ending of a data file."""
-    path = PurePath(name)
-    if path.suffix.lower() == ".parquet":
-        return path.stem, PARQUET
-    compression = _COMPRESSIONS.get(path.suffix.lower())
-    if compression is not None:
-        path = PurePath(path.stem)
-    reader = _TEXTS.get(path.suffix.lower())
-    if reader is not None and compression is not None:
-        reader = Reader(reader.function, (*reader.options, ("compression", f"'{compression}'")))
-    return (path.stem, reader) if reader is not None else None
 
 
 def _tree(root: str, top: "os.DirEntry[str]") -> Iterator[File]:

@@ -12,7 +12,10 @@ from typing import Any, Final
 import duckdb
 
 from queryengine.domain.errors import QueryEngineError, Reason, error
-from queryengine.engines.duckdb.folder import shown, sources
+from queryengine.engines.base import OptionError
+from queryengine.engines.duckdb.file_options import FilePattern, parse_patterns
+from queryengine.engines.duckdb.folder import listed_files, shown, sources
+from queryengine.engines.duckdb.readers import Readers
 from queryengine.engines.duckdb.text import literal
 from queryengine.engines.duckdb.views import FolderViews
 from queryengine.engines.spill import spill_folder
@@ -36,6 +39,7 @@ may run.
 
 _TEXTS: Final = ("path", "directory", "memory_limit", "temp_directory")
 _PLACES: Final = ("path", "temp_directory")
+_PATTERNS: Final = ("csv", "json")
 _LISTS: Final = {"init_sql": "SQL statements", "init_paths": "absolute paths", "allow_functions": "names of functions"}
 
 
@@ -51,6 +55,9 @@ class DuckDBOptions:
     """Absolute path of a folder. Each data file in it is a view named by its stem, and each folder in it a view named
     like the folder over all Parquet files below it, as folder.py has it.
     """
+    csv: tuple[FilePattern, ...] = ()
+    """How files of delimited text are read, as file_options.py has it; only with directory, as json."""
+    json: tuple[FilePattern, ...] = ()
     init_sql: tuple[str, ...] = ()
     """Run at the start of each worker, before the lock-down; not with path, which is read-only."""
     init_paths: tuple[str, ...] = ()
@@ -77,6 +84,9 @@ class DuckDBOptions:
         for key, what in _LISTS.items():
             if key in values:
                 values[key] = _list_of(what, key, values[key])
+        for key in _PATTERNS:
+            if key in values:
+                values[key] = parse_patterns(key, values[key])
         wrong = [key for key in _TEXTS if not isinstance(values.get(key, ""), str)]
         if wrong:
             raise ValueError(f"option {wrong[0]!r} must be text")
@@ -94,6 +104,9 @@ class DuckDBOptions:
             )
         if parsed.directory and not Path(parsed.directory).is_absolute():
             raise ValueError(f"option 'directory' must be an absolute path, not {parsed.directory!r}")
+        for key in _PATTERNS:
+            if values.get(key) and not parsed.directory:
+                raise OptionError((key,), "is for the files of 'directory', which is missing")
         if parsed.init_paths and not parsed.init_sql:
             raise ValueError("option 'init_paths' is for 'init_sql', which is missing")
         if wrong := [path for path in parsed.init_paths if not Path(path).is_absolute()]:
@@ -101,6 +114,10 @@ class DuckDBOptions:
         if parsed.directory and parsed.temp_directory and _overlap(parsed.directory, parsed.temp_directory):
             raise ValueError("options 'directory', which is read, and 'temp_directory' must not lie in one another")
         return parsed
+
+    def readers(self) -> Readers:
+        """Of the files in the directory."""
+        return Readers((*self.csv, *self.json))
 
 
 def _list_of(what: str, key: str, value: Any) -> tuple[str, ...]:
@@ -120,11 +137,23 @@ def problems(options: DuckDBOptions) -> list[str]:
     found = _missing(options)
     if options.directory and not found:
         try:
-            listed = sources(Path(options.directory))
+            listed = sources(Path(options.directory), options.readers())
         except OSError as cause:
             return [f"option 'directory': {options.directory} cannot be read: {cause.strerror}"]
         found = [f"view {shown(each.view)} cannot be read: {each.problem}" for each in listed.values() if each.problem]
     return found
+
+
+def warnings(options: DuckDBOptions) -> list[OptionError]:
+    """A pattern of files that no file has."""
+    try:
+        names = listed_files(options.directory) if options.csv or options.json else []
+    except OSError:
+        return []
+    return [
+        OptionError((pattern.kind, pattern.text), "no file has such a name, or earlier patterns have them all")
+        for pattern in options.readers().unused(names)
+    ]
 
 
 def _missing(options: DuckDBOptions) -> list[str]:

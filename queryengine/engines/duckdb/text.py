@@ -11,6 +11,11 @@ def literal(text: str) -> str:
     return "'" + text.replace("'", "''") + "'"
 
 
+def key_of(name: str) -> str:
+    """What names have in common that DuckDB cannot tell apart: it ignores the case of ASCII letters only."""
+    return name.encode(errors="surrogateescape").lower().decode(errors="surrogateescape")
+
+
 def file_pattern(path: str) -> str:
     """A relative path as a reader function takes it: what would be a wildcard, or the start of an address or of a home
     directory, stands for itself.

@@ -21,8 +21,9 @@ from queryengine.engines.duckdb.columns import Columns, conflict, is_mixed
 from queryengine.engines.duckdb.errors import ErrorFacts, facts_of
 from queryengine.engines.duckdb.file_errors import explained, missing_table, named_file
 from queryengine.engines.duckdb.file_names import TablePath, UnreadableStatementError, file_names
-from queryengine.engines.duckdb.folder import File, Source, key_of, shown, sources
-from queryengine.engines.duckdb.text import file_pattern, identifier, literal
+from queryengine.engines.duckdb.folder import File, Source, shown, sources
+from queryengine.engines.duckdb.readers import Readers, misread
+from queryengine.engines.duckdb.text import file_pattern, identifier, key_of, literal
 
 logger = logging.getLogger(__name__)
 
@@ -43,8 +44,9 @@ class FolderViews:
     messages hold the folder's own path, which may be private or have characters that mean something to DuckDB.
     """
 
-    def __init__(self, engine: str, folder: str) -> None:
+    def __init__(self, engine: str, folder: str, readers: Readers) -> None:
         self._engine = engine
+        self._readers = readers
         self.root: Final = Path(os.path.realpath(folder))
         """The folder itself: no part of this path is a link."""
         self._former_directory: Path | None = None
@@ -150,7 +152,7 @@ class FolderViews:
         started = time.monotonic()
         # Again each time: a folder that was replaced by another one of its name is another directory.
         os.chdir(self.root)
-        found = sources(self.root)
+        found = sources(self.root, self._readers)
         former = self._sources
         changed = [key for key in former.keys() | found.keys() if former.get(key) != found.get(key)]
         for key in changed:
@@ -195,10 +197,14 @@ class FolderViews:
                 if problem := conflict(columns):
                     return problem
                 union_by_name = is_mixed(columns)
+            elif problem := misread(source.files[0].path, source.reader):
+                return f"{source.entry} {problem}"
             self._cursor.execute(_create_view(source, union_by_name=union_by_name))
         except duckdb.Error as cause:
             facts = facts_of(cause)
             return explained(facts, named_file(facts) or source.entry)
+        except OSError as cause:
+            return f"{source.entry}: {cause.strerror}"
         return ""
 
     def _columns_of(self, files: Sequence[File]) -> dict[str, Columns]:
