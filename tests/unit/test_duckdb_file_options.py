@@ -154,6 +154,23 @@ def test_a_new_file_gets_the_options_of_its_pattern(lake: Path, open_lake) -> No
     assert run(engine, "FROM new") == [{"id": "007"}]
 
 
+# ---- nothing is left out in silence
+
+
+@pytest.mark.parametrize(
+    ("content", "rows"),
+    [
+        ("a,b\n1,2\n3,4,5\n", 2),
+        ("a,b,c\n1,2,3\n4,5\n", 2),
+        ("a,b\n" + "1,2\n" * 100 + "1,2,3\n", 101),
+        ("Report of 2024\n\na,b\n1,2\n", 3),
+    ],
+)
+def test_no_line_of_a_ragged_file_is_skipped(lake: Path, open_lake, content: str, rows: int) -> None:
+    (lake / "t.csv").write_text(content)
+    assert len(run(open_lake(), "FROM t")) == rows
+
+
 def test_json_of_every_shape_is_read(lake: Path, open_lake) -> None:
     rows = [{"a": 1, "b": {"c": [1, None]}}, {"a": None, "b": None}]
     lines = "".join(f"{json.dumps(row)}\n" for row in rows)
@@ -255,7 +272,9 @@ async def test_a_server_does_not_start_with_a_mistake_and_names_its_line(lake: P
     ("name", "content", "option"),
     [
         ("t.csv", "a,b\nMüller,1\n".encode("latin-1"), "csv: encoding"),
+        ("t.tsv", b"a\tb\n1\t2\n3\t4\t5\n", "csv"),
         ("t.csv", b"a\n" + b"1\n" * 30_000 + b"x\n", "csv: types"),
+        ("t.csv", b"\n\na,b\n1,2\n", "skip for lines before the header"),
         ("t.csv", b"a,b\n" + b"1,2\n" * 30_000 + b"1,2,3\n", "csv"),
         ("t.json", b'{"a": 1}\n' * 30_000 + b'{"a": "x"}\n', "json: columns"),
         ("t.json", b'{"a": 1}\n' * 30_000 + b'{"b": 1}\n', "json: columns"),

@@ -23,7 +23,8 @@ class Reader:
 
 
 PARQUET: Final = Reader("read_parquet")
-_CSV: Final = Reader("read_csv")
+# Otherwise DuckDB leaves lines out at the start, without a word, until the others have equally many columns.
+_CSV: Final = Reader("read_csv", (("skip", "0"),))
 _JSON: Final = Reader("read_json")
 _KINDS: Final[Mapping[str, Reader]] = {"csv": _CSV, "json": _JSON}
 _LINES: Final = ("format", "'newline_delimited'")
