@@ -121,6 +121,7 @@ class Service:
             shares=shares(settings),
             tenant_queued=settings.limits.tenant_queued,
             start=self._start_run,
+            expire=self._give_up,
         )
         log = settings.log.style
         self.pool = WorkerPool(list(configs.values()), self._dispatcher.pump, self._metrics.worker_restarted, log)
@@ -295,6 +296,8 @@ class Service:
             # Late, so that a drain can be watched.
             self._metrics_server.close()
             self._metrics_server = None
+        if hasattr(self, "_dispatcher"):
+            self._dispatcher.close()
         tasks = list(self._tasks)
         for task in tasks:
             task.cancel()
@@ -324,6 +327,9 @@ class Service:
 
     def _start_run(self, live: LiveQuery, slot: Slot) -> None:
         self._queries.claim(live, slot)
+
+    def _give_up(self, live: LiveQuery, failure: Failure) -> None:
+        self._queries.give_up(live, failure)
 
     async def _remove_result(self, query: Any) -> None:
         await self._janitor.remove_result(query)

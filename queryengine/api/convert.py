@@ -119,6 +119,7 @@ def error(failure: Failure) -> query_pb2.QueryError:
         sql_state=failure.sql_state,
         position=(None if position is None else query_pb2.SourcePosition(line=position.line, column=position.column)),
         retryable=failure.retryable,
+        metadata=failure.metadata,
     )
 
 
@@ -147,17 +148,18 @@ def _progress(live: LiveQuery, now_us: int) -> query_pb2.Progress:
         progress.queue_position = live.place.position
         progress.queue_depth = live.place.depth
         progress.waiting_reason = live.place.reason
-        if live.place.estimated_start_us is not None:
-            progress.estimated_start_time.FromMicroseconds(live.place.estimated_start_us)
-    fraction = live.progress.fraction
-    end_us = live.expected_end_us
-    if fraction is not None:
-        progress.fraction = fraction
-        if fraction > 0 and query.start_us is not None:
-            end_us = query.start_us + int((now_us - query.start_us) / fraction)
-    if end_us is not None and query.state is QueryState.RUNNING:
-        progress.estimated_completion_time.FromMicroseconds(end_us)
+        _set_time(progress.estimated_start_time, live.place.start_us)
+        _set_time(progress.estimated_completion_time, live.place.end_us)
+    if live.progress.fraction is not None:
+        progress.fraction = live.progress.fraction
+    if query.state is QueryState.RUNNING:
+        _set_time(progress.estimated_completion_time, live.expected_end_us(now_us))
     return progress
+
+
+def _set_time(field: timestamp_pb2.Timestamp, microseconds: int | None) -> None:
+    if microseconds is not None:
+        field.FromMicroseconds(microseconds)
 
 
 def _stats(live: LiveQuery, now_us: int) -> query_pb2.QueryStats:

@@ -48,8 +48,8 @@ from queryengine.core.submission import Submission
 from queryengine.domain.clock import Clock
 from queryengine.domain.errors import Reason, error
 from queryengine.domain.lifecycle import QueryState
+from queryengine.v1 import query_pb2, result_pb2
 from queryengine.v1 import query_service_pb2 as pb
-from queryengine.v1 import result_pb2
 
 STREAM_RETRY_SECONDS: Final = 1.0
 
@@ -119,7 +119,7 @@ class Servicer:
             caller.leave_turn()
             with live.readers.present():
                 await live.wait_for_version(request.after_version, wait)
-        return pb.GetStatusResponse(status=convert.status(live, self._clock.now_us()))
+        return pb.GetStatusResponse(status=self._status(live))
 
     async def StreamResults(
         self, request: pb.StreamResultsRequest, caller: Caller
@@ -155,7 +155,7 @@ class Servicer:
         return pb.CancelResponse(
             result=result,
             engine_cancel=convert.ENGINE_CANCELS[live.engine_cancel],
-            status=convert.status(live, self._clock.now_us()),
+            status=self._status(live),
         )
 
     async def WatchStatus(
@@ -199,8 +199,7 @@ class Servicer:
             before=_before(request.page_token),
             limit=size + 1,
         )
-        now_us = self._clock.now_us()
-        reply = pb.ListQueriesResponse(queries=fitting(convert.status(live, now_us) for live in found[:size]))
+        reply = pb.ListQueriesResponse(queries=fitting(self._status(live) for live in found[:size]))
         if len(reply.queries) < len(found):
             reply.next_page_token = _list_token(found[len(reply.queries) - 1])
         return reply
@@ -211,7 +210,7 @@ class Servicer:
             await self._queries.extend(live, microseconds(request.extend_to))
         else:
             await self._queries.release(live)
-        return pb.ReleaseResultsResponse(status=convert.status(live, self._clock.now_us()))
+        return pb.ReleaseResultsResponse(status=self._status(live))
 
     async def ListEngines(self, _: pb.ListEnginesRequest, caller: Caller) -> pb.ListEnginesResponse:  # noqa: ARG002
         return pb.ListEnginesResponse(engines=[convert.engine(view) for view in self._engines.views()])
@@ -243,7 +242,7 @@ class Servicer:
                 del self._open_streams[caller.tenant]
 
     def _submit_response(self, live: LiveQuery, existing: bool, inline: InlineRows | None) -> bytes:
-        response = pb.SubmitResponse(status=convert.status(live, self._clock.now_us()), existing=existing)
+        response = pb.SubmitResponse(status=self._status(live), existing=existing)
         if inline is None:
             return response.SerializeToString()
         response.next_row = inline.next_row
@@ -270,6 +269,11 @@ class Servicer:
                 return pb.StreamResultsResponse(end=convert.result_end(convert.status(live, now_us), totals, attempt))
             case Beat() | PageMessage() | Columns():
                 return pb.StreamResultsResponse(heartbeat=self._heartbeat(live))
+
+    def _status(self, live: LiveQuery) -> query_pb2.QueryStatus:
+        """As of now, place in the queue included."""
+        live.refresh_place()
+        return convert.status(live, self._clock.now_us())
 
     def _heartbeat(self, live: LiveQuery) -> result_pb2.Heartbeat:
         return result_pb2.Heartbeat(server_time=convert.timestamp(self._clock.now_us()), version=live.version)

@@ -4,23 +4,27 @@ All of it is plain state on the event loop, so a limit is exact: counted and cha
 """
 
 import asyncio
-import heapq
 import logging
-from collections import Counter, deque
+from collections import Counter
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from typing import Final
 
 from queryengine.core.estimates import Estimates
-from queryengine.core.live import LiveQuery, QueuePlace
+from queryengine.core.live import LiveQuery
+from queryengine.core.pacing import Paced
+from queryengine.core.places import Places
+from queryengine.core.queue import EngineQueue
 from queryengine.core.shares import Shares
+from queryengine.core.waited_out import engine_was_down, waited_out
 from queryengine.domain.clock import Clock
-from queryengine.domain.errors import Reason, error
+from queryengine.domain.errors import Failure, Reason, error
 from queryengine.domain.query import Query
 from queryengine.workers.pool import Slot, WorkerPool
 
 PLACES_SECONDS: Final = 0.2
-"""Least time between two announcements of queue places."""
+"""Least time between two announcements of changed places to those who watch them."""
+LOOK_SECONDS: Final = 5.0
+"""Between two looks at what time alone changes: guesses that have passed, slots that have been held for long."""
 RETRY_SECONDS: Final = 5.0
 HOLDERS_SECONDS: Final = 60.0
 """Least time between two lines in the log about who holds the slots of an engine."""
@@ -28,84 +32,14 @@ HOLDERS_SECONDS: Final = 60.0
 logger = logging.getLogger(__name__)
 
 
-@dataclass(order=True, slots=True)
-class _Waiting:
-    rank: tuple[int, int]
-    live: LiveQuery = field(compare=False)
-
-
-class _EngineQueue:
-    """The waiting queries of one engine: a heap per tenant, and the order in which tenants come."""
-
-    def __init__(self) -> None:
-        self._heaps: dict[str, list[_Waiting]] = {}
-        self._turns: deque[str] = deque()
-        self._arrivals = 0
-
-    def __len__(self) -> int:
-        return sum(len(heap) for heap in self._heaps.values())
-
-    def push(self, live: LiveQuery) -> None:
-        tenant = live.query.tenant
-        if tenant not in self._heaps:
-            self._heaps[tenant] = []
-            self._turns.append(tenant)
-        self._arrivals += 1
-        rank = (-live.query.spec.priority, self._arrivals)
-        heapq.heappush(self._heaps[tenant], _Waiting(rank, live))
-
-    def next(self, may_run: Callable[[LiveQuery], bool]) -> LiveQuery | None:
-        """The first query that may run, of the first tenant that has one."""
-        for tenant in self._turns:
-            heap = self._heaps[tenant]
-            if may_run(heap[0].live):
-                return heap[0].live
-            found = min((waiting for waiting in heap if may_run(waiting.live)), default=None)
-            if found is not None:
-                return found.live
-        return None
-
-    def pop(self, live: LiveQuery) -> None:
-        """Take out what `next` found; its tenant goes to the back."""
-        tenant = live.query.tenant
-        self._turns.remove(tenant)
-        self._turns.append(tenant)
-        self.remove(live)
-
-    def remove(self, live: LiveQuery) -> bool:
-        heap = self._heaps.get(live.query.tenant, [])
-        for number, waiting in enumerate(heap):
-            if waiting.live is live:
-                del heap[number]
-                heapq.heapify(heap)
-                self._drop_if_empty(live.query.tenant)
-                return True
-        return False
-
-    def in_order(self) -> list[LiveQuery]:
-        """Every waiting query in the order of its start, if nothing else comes."""
-        heaps = {tenant: sorted(heap, reverse=True) for tenant, heap in self._heaps.items()}
-        order: list[LiveQuery] = []
-        turns = deque(self._turns)
-        while turns:
-            tenant = turns.popleft()
-            order.append(heaps[tenant].pop().live)
-            if heaps[tenant]:
-                turns.append(tenant)
-        return order
-
-    def _drop_if_empty(self, tenant: str) -> None:
-        if not self._heaps[tenant]:
-            del self._heaps[tenant]
-            self._turns.remove(tenant)
-
-
 class WaitingPlace:
     """Proof that a tenant's limit has room for a query that waits."""
 
 
 class Dispatcher:
-    """Gives slots to queries. `start` is called with a query and its slot, and must not block."""
+    """Gives slots to queries. `start` is called with a query and its slot, `expire` with one that has waited for its
+    queue timeout and with its failure; they must not block.
+    """
 
     def __init__(
         self,
@@ -116,18 +50,33 @@ class Dispatcher:
         shares: Shares,
         tenant_queued: int,
         start: Callable[[LiveQuery, Slot], None],
+        expire: Callable[[LiveQuery, Failure], None],
     ) -> None:
-        self._queues = {engine: _EngineQueue() for engine in engines}
-        self._estimates = estimates
+        self._queues = {engine: EngineQueue() for engine in engines}
         self._clock = clock
         self._shares = shares
         self._tenant_queued = tenant_queued
         self._start = start
+        self._expire = expire
+        self._places = Places(
+            queues=self._queues,
+            estimates=estimates,
+            shares=shares,
+            clock=clock,
+            slots=self._slots,
+            why_down=self._why_down,
+        )
+        self._news = Paced(
+            self._tell,
+            is_needed=lambda engine: self.waiting(engine) > 0,
+            least_seconds=PLACES_SECONDS,
+            idle_seconds=LOOK_SECONDS,
+        )
+        self._timeouts: dict[LiveQuery, asyncio.TimerHandle] = {}
         self._held_logged: dict[str, float] = {}
         """When it was logged last who holds the slots of an engine."""
         self._queued: Counter[str] = Counter()
         self._pool: WorkerPool | None = None
-        self._announcing: set[str] = set()
         self._closed = False
 
     def attach(self, pool: WorkerPool) -> None:
@@ -166,18 +115,23 @@ class Dispatcher:
         self._queued[tenant] -= 1
 
     def enqueue(self, live: LiveQuery, _: WaitingPlace) -> None:
-        """Let a query wait for a slot, in a place reserved for it."""
-        engine = live.query.spec.engine
-        self._queues[engine].push(live)
-        self.pump(engine)
+        """Let a query wait for a slot, in a place reserved for it, until its queue timeout."""
+        query = live.query
+        self._queues[query.spec.engine].push(live, is_long=self._shares.is_long(query))
+        live.wait_in_queue(self._places.of)
+        if not self._closed:
+            left_us = query.submit_us + query.spec.queue_timeout_ms * 1000 - self._clock.now_us()
+            loop = asyncio.get_running_loop()
+            self._timeouts[live] = loop.call_later(max(0, left_us) / 1e6, self._time_out, live)
+        self.pump(query.spec.engine)
 
     def remove(self, live: LiveQuery) -> bool:
         """Take a query out of its queue; False when it is not in it."""
         engine = live.query.spec.engine
         if not self._queues[engine].remove(live):
             return False
-        self._queued[live.query.tenant] -= 1
-        self._announce_soon(engine)
+        self._has_left(live)
+        self._news.changed(engine)
         return True
 
     def finished(self, live: LiveQuery) -> None:
@@ -196,64 +150,67 @@ class Dispatcher:
             if live is None or slot is None:
                 break
             queue.pop(live)
-            self._queued[live.query.tenant] -= 1
+            self._has_left(live)
             self._shares.begin(live.query, self._clock.now_us())
             self._start(live, slot)
-        self._announce_soon(engine)
+        if len(queue):
+            self._news.changed(engine)
 
     def waiting(self, engine: str) -> int:
         return len(self._queues[engine])
 
-    def why_down(self, engine: str) -> str:
+    def close(self) -> None:
+        """Start nothing more, end nothing more; what waits stays durable. Idempotent."""
+        self._closed = True
+        self._news.close()
+        for timeout in self._timeouts.values():
+            timeout.cancel()
+        self._timeouts.clear()
+
+    def _may_run(self, query: Query) -> bool:
+        return self._pool is not None and self._shares.may_run(query, self._slots(query.spec.engine))
+
+    def _slots(self, engine: str) -> int:
+        return self._pool.slots(engine) if self._pool is not None else 1
+
+    def _why_down(self, engine: str) -> str:
         """Why nothing can run on an engine now, for people; empty when it can, or when that is not known."""
         if self._pool is None:
             return ""
         load = self._pool.load(engine)
         return "" if load.available else load.detail
 
-    def why_held(self, query: Query) -> str:
-        """Who has held the slots of a waiting query's engine for long, for its tenant; empty when nobody has."""
-        return self._shares.why_held(query.spec.engine, query.tenant, self._clock.now_us())
+    def _has_left(self, live: LiveQuery) -> None:
+        """A query is not in its queue any more."""
+        self._queued[live.query.tenant] -= 1
+        live.wait_in_queue(None)
+        self._places.forget(live)
+        timeout = self._timeouts.pop(live, None)
+        if timeout is not None:
+            timeout.cancel()
 
-    def close(self) -> None:
-        """Start nothing more; what waits stays durable."""
-        self._closed = True
+    def _time_out(self, live: LiveQuery) -> None:
+        query, engine = live.query, live.query.spec.engine
+        why_down, slots = self._why_down(engine), self._slots(engine)
+        if why_down:
+            failure = engine_was_down(query, why_down)
+        else:
+            failure = waited_out(query, *self._shares.kept_waiting_by(query, slots), slots, self._clock.now_us())
+        if self.remove(live):
+            self._expire(live, failure)
 
-    def _may_run(self, query: Query) -> bool:
-        return self._pool is not None and self._shares.may_run(query, self._pool.slots(query.spec.engine))
+    def _tell(self, engine: str) -> None:
+        self._places.tell(engine)
+        if len(self._queues[engine]) and not self._why_down(engine):
+            self._log_holders(engine)
 
-    def _announce_soon(self, engine: str) -> None:
-        """Tell waiting queries their places, at most every PLACES_SECONDS."""
-        if len(self._queues[engine]) and engine not in self._announcing and not self._closed:
-            self._announcing.add(engine)
-            asyncio.get_running_loop().call_later(PLACES_SECONDS, self._announce_later, engine)
-            self._announce(engine)
-
-    def _announce_later(self, engine: str) -> None:
-        self._announcing.discard(engine)
-        self._announce(engine)
-
-    def _announce(self, engine: str) -> None:
-        order = self._queues[engine].in_order()
-        slots = self._pool.slots(engine) if self._pool else 1
-        now_us = self._clock.now_us()
-        why_down = self.why_down(engine)
-        if order and not why_down:
-            self._log_holders(engine, len(order), now_us)
-        for position, live in enumerate(order):
-            wait_us = self._estimates.wait_us(engine, position, slots)
-            # A guess that moves with the clock would be a change each time it is looked at; keep the first for a place.
-            kept = live.place.estimated_start_us if live.place and live.place.position == position else None
-            guess = kept or (None if wait_us is None else now_us + wait_us)
-            reason = why_down or self._shares.why_held(engine, live.query.tenant, now_us)
-            live.wait_at(QueuePlace(position, len(order), None if why_down else guess, reason))
-
-    def _log_holders(self, engine: str, waiting: int, now_us: int) -> None:
+    def _log_holders(self, engine: str) -> None:
         """Name every query that holds a slot for long while others wait, at most every HOLDERS_SECONDS."""
         now = asyncio.get_running_loop().time()
         if now < self._held_logged.get(engine, 0.0) + HOLDERS_SECONDS:
             return
-        holders = self._shares.held_by(engine, now_us)
+        holders = self._shares.held_by(engine, self._clock.now_us())
         if holders:
             self._held_logged[engine] = now
-            logger.warning("engine %s: %d queries wait, its slots are held by %s", engine, waiting, ", ".join(holders))
+            count = len(self._queues[engine])
+            logger.warning("engine %s: %d queries wait, its slots are held by %s", engine, count, ", ".join(holders))

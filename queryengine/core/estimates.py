@@ -1,7 +1,10 @@
-"""Guesses of how long a query will take, from the queries before it. In memory; read from the store at start."""
+"""Guesses of how long a query will take and wait, from the queries before it. In memory; read from the store at start.
+
+A guess is a time from now on, so it is never in the past, and it takes into account how long a run has lasted already.
+"""
 
 from collections import OrderedDict
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Final
 
 HASHES_MAX: Final = 10_000
@@ -31,10 +34,38 @@ class Estimates:
         found = self._by_hash.get((engine, query_hash))
         return None if found is None else int(found)
 
-    def wait_us(self, engine: str, ahead: int, slots: int) -> int | None:
-        """Guess of the wait behind `ahead` queries; None when none has completed on the engine."""
-        average = self._by_engine.get(engine)
-        return None if average is None else int(average * (ahead + 1) / max(1, slots))
+    def average_us(self, engine: str) -> int | None:
+        """Guess for any SQL on an engine; None when nothing has completed on it."""
+        found = self._by_engine.get(engine)
+        return None if found is None else int(found)
+
+
+def remaining_us(expected_us: int, elapsed_us: int, limit_us: int) -> int:
+    """Guess of how long a run goes on that has lasted for some time and may last as long as its limit.
+
+    One that is late is taken to be late by as much again: nobody knows, but the longer it has been late, the longer it
+    will be.
+    """
+    elapsed_us = max(0, elapsed_us)
+    return max(0, min(abs(expected_us - elapsed_us), limit_us - elapsed_us))
+
+
+def wait_us(free_after_us: Sequence[int], ahead: int, each_us: int) -> int:
+    """Guess of how long a query waits behind so many others that take as long each. `free_after_us` says for every slot
+    when it comes free, 0 for one that is free. Takes the logarithm of the time, whatever the number of queries.
+    """
+    each_us = max(1, each_us)
+    earliest = min(free_after_us)
+    # With that slot alone it would begin at the latest.
+    latest = earliest + ahead * each_us
+    while earliest < latest:
+        middle = (earliest + latest) // 2
+        begun = sum(1 + (middle - free) // each_us for free in free_after_us if free <= middle)
+        if begun > ahead:
+            latest = middle
+        else:
+            earliest = middle + 1
+    return earliest
 
 
 def _moved(average: float | None, value: int) -> float:

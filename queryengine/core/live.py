@@ -1,6 +1,6 @@
 """One query in the memory of its server: the newest record, what is known of its progress, and who waits for a change.
 
-Law: every change goes through a method that makes the version grow and wakes whoever waits.
+Every change goes through a method that makes the version grow and wakes whoever waits.
 """
 
 import asyncio
@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
+from queryengine.core.estimates import remaining_us
 from queryengine.core.readers import Readers
 from queryengine.domain.errors import Failure, Reason
 from queryengine.domain.lifecycle import QueryState
@@ -47,13 +48,14 @@ def cancelled(reason: str) -> Failure:
 
 @dataclass(frozen=True, slots=True)
 class QueuePlace:
-    """Where a query waits."""
+    """Where a query waits. The guesses are None when there is nothing to guess from."""
 
     position: int
     depth: int
-    estimated_start_us: int | None
-    reason: str
+    reason: str = ""
     """Why the engine takes no query at present, or who has held its slots for long; else empty."""
+    start_us: int | None = None
+    end_us: int | None = None
 
 
 class Pulse:
@@ -61,6 +63,10 @@ class Pulse:
 
     def __init__(self) -> None:
         self._waiting: set[asyncio.Future[bool]] = set()
+
+    @property
+    def is_awaited(self) -> bool:
+        return bool(self._waiting)
 
     def beat(self) -> None:
         waiting, self._waiting = self._waiting, set()
@@ -96,8 +102,10 @@ class LiveQuery:
         self.version = query.version
         self.progress = Progress()
         self.place: QueuePlace | None = None
-        self.expected_end_us: int | None = None
-        """Guess from earlier runs of the same SQL, made when this run began."""
+        """As of `refresh_place`."""
+        self._find_place: Callable[[LiveQuery], QueuePlace] | None = None
+        self.expected_us: int | None = None
+        """Guess of how long the current run takes, from earlier runs of the same SQL, made when it began."""
         self.index: PageIndex | None = None
         """Pages of the current attempt; None before it began, and until somebody reads an ended query."""
         self.metered_bytes = 0
@@ -128,6 +136,21 @@ class LiveQuery:
     def engine_query_url(self) -> str:
         return self.progress.engine_query_url or self.query.engine_query_url
 
+    def expected_end_us(self, now_us: int) -> int | None:
+        """Guess of when the current run ends, from the part that is done, else from earlier runs; None without either.
+        Never before now, nor after the time that it may take.
+        """
+        start_us, fraction = self.query.start_us, self.progress.fraction
+        if start_us is None:
+            return None
+        elapsed_us, limit_us = max(0, now_us - start_us), self.query.spec.execution_timeout_ms * 1000
+        if fraction:
+            # As a float, which may be far beyond any time.
+            return now_us + int(max(0, min(elapsed_us / fraction, limit_us) - elapsed_us))
+        if self.expected_us is None:
+            return None
+        return now_us + remaining_us(self.expected_us, elapsed_us, limit_us)
+
     def take(self, query: Query) -> None:
         """Adopt a newer record; an older one, which a late answer of the store may be, changes nothing. Nor does one
         that was written before an end that was told already.
@@ -147,10 +170,17 @@ class LiveQuery:
         self.progress = progress
         self._changed()
 
-    def wait_at(self, place: QueuePlace) -> None:
-        if place != self.place:
-            self.place = place
-            self._changed()
+    def wait_in_queue(self, find_place: Callable[["LiveQuery"], QueuePlace] | None) -> None:
+        """How to find its place while it waits; None once it is out of the queue."""
+        self._find_place = find_place
+
+    def refresh_place(self) -> None:
+        """To be called before a status is made or waited for: places are worked out when somebody looks."""
+        if self._find_place is not None and self.query.state is QueryState.QUEUED:
+            place = self._find_place(self)
+            if place != self.place:
+                self.place = place
+                self._changed()
 
     def forget_parameters(self, *, larger_than: int = 0) -> None:
         """Leave the parameters to the store, until a run needs them."""
@@ -181,7 +211,7 @@ class LiveQuery:
         """Forget the run that is over: the query waits for another, unless it was cancelled meanwhile."""
         self.stop = None
         self.progress = Progress()
-        self.expected_end_us = None
+        self.expected_us = None
         self.engine_cancel = EngineCancel.NOT_RUNNING
         if self.cancel_wish is not None:
             self.request_stop(self.cancel_wish)
@@ -189,10 +219,12 @@ class LiveQuery:
     async def wait_for_version(self, after_version: int, timeout_seconds: float) -> None:
         """Return when the version is larger, when the query has ended, or when the time passed."""
         deadline = asyncio.get_running_loop().time() + timeout_seconds
+        self.refresh_place()
         while self.version <= after_version and not self.is_final:
             left = deadline - asyncio.get_running_loop().time()
             if left <= 0 or not await self.pulse.wait(left):
                 return
+            self.refresh_place()
 
     async def wait_until_final(self, timeout_seconds: float) -> bool:
         """True when the query has ended within the time."""

@@ -203,7 +203,7 @@ class Queries:
     def adopt(self, query: Query) -> LiveQuery:
         """Let a query of an earlier server process wait again."""
         live = self._registry.add(query)
-        self._wait(live, self._dispatcher.place_of_old(query.tenant))
+        self._dispatcher.enqueue(live, self._dispatcher.place_of_old(query.tenant))
         self._expect_readers(live)
         return live
 
@@ -311,7 +311,7 @@ class Queries:
         if is_old:
             self._dispatcher.give_back(query.tenant, place)
         else:
-            self._wait(live, place)
+            self._dispatcher.enqueue(live, place)
         return live, is_old
 
     def claim(self, live: LiveQuery, slot: Slot) -> None:
@@ -328,27 +328,11 @@ class Queries:
         if live.cancel_wish is not None:
             await self._end_waiting(live, Event.CANCEL, live.cancel_wish.failure)
         elif not self._draining:
-            self._wait(live, self._dispatcher.place_of_old(live.query.tenant))
+            self._dispatcher.enqueue(live, self._dispatcher.place_of_old(live.query.tenant))
 
-    def _wait(self, live: LiveQuery, place: WaitingPlace) -> None:
-        self._dispatcher.enqueue(live, place)
-        self._spawn(self._time_out_in_queue(live), f"queue-timeout-{live.query.query_id}")
-
-    async def _time_out_in_queue(self, live: LiveQuery) -> None:
-        timeout_ms = live.query.spec.queue_timeout_ms
-        deadline_us = live.query.submit_us + timeout_ms * 1000
-        loop = asyncio.get_running_loop()
-        end = loop.time() + max(0, deadline_us - self._clock.now_us()) / 1e6
-        while live.query.state is QueryState.QUEUED:
-            left = end - loop.time()
-            if left > 0:
-                await live.pulse.wait(left)
-            elif self._dispatcher.remove(live):
-                why_down = self._dispatcher.why_down(live.query.spec.engine)
-                why_held = self._dispatcher.why_held(live.query)
-                await self._end_waiting(live, Event.FAIL, _waited_out(live.query, why_down, why_held))
-            else:
-                return
+    def give_up(self, live: LiveQuery, failure: Failure) -> None:
+        """Fail a query that has left the queue without a slot, in a task of its own."""
+        self._spawn(self._end_waiting(live, Event.FAIL, failure), f"queue-timeout-{live.query.query_id}")
 
     async def _end_waiting(self, live: LiveQuery, event: Event, failure: Failure) -> None:
         changes = {"end_us": self._clock.now_us(), "failure": failure}
@@ -384,14 +368,3 @@ def _same(live: LiveQuery, spec: QuerySpec) -> LiveQuery:
 def _not_recorded() -> QueryEngineError:
     message = "the end of the query is not written yet, as the store fails; try again"
     return error(Reason.STORE_UNAVAILABLE, message, retry_after_seconds=RETRY_AFTER_SECONDS)
-
-
-def _waited_out(query: Query, why_down: str, why_held: str) -> Failure:
-    """The failure of a query that waited for too long, for a slot or for an engine that is down."""
-    timeout_ms = query.spec.queue_timeout_ms
-    seconds = f"its queue_timeout of {timeout_ms / 1000:g} seconds"
-    if why_down:
-        message = f"engine {query.spec.engine!r} could not be used within {seconds}: {why_down}"
-        return Failure(Reason.ENGINE_UNAVAILABLE, message, {"engine": query.spec.engine})
-    message = f"the query waited longer than {seconds}" + (f"; {why_held}" if why_held else "")
-    return Failure(Reason.QUEUE_TIMEOUT, message, {"timeout_ms": str(timeout_ms)})

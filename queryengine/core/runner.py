@@ -102,9 +102,7 @@ class Runner:
     async def _execute(self, live: LiveQuery, slot: Slot, parameters: bytes) -> LastEvent:
         """Run a query in its slot; returns the worker's last word."""
         spec = live.query.spec
-        expected = self._estimates.execution_us(spec.engine, live.query.query_hash)
-        if expected is not None and live.query.start_us is not None:
-            live.expected_end_us = live.query.start_us + expected
+        live.expected_us = self._estimates.execution_us(spec.engine, live.query.query_hash)
         directory = self._spool.directory(*live.key, live.query.attempt)
         live.index = PageIndex(directory, live.query.attempt)
         run = slot.run(self._order(live, directory, parameters))

@@ -1,9 +1,10 @@
 """Which part of an engine's slots one tenant may use, and who holds them. Decides, does nothing."""
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from enum import StrEnum
 from typing import Final
 
 from queryengine.core.live import Key
@@ -39,11 +40,29 @@ class ShareLimits:
         return query.spec.execution_timeout_ms > self.long_run_ms
 
 
+class Rule(StrEnum):
+    """What keeps a query waiting: the setting of that name, or no limit at all, just that slots are in use."""
+
+    SLOTS = ""
+    TENANT_RUNNING = "limits.tenant_running"
+    TENANT_SLOTS = "limits.tenant_slots_percent"
+    LONG_RUNS = "limits.long_run_seconds"
+
+
 @dataclass(frozen=True, slots=True)
-class _Run:
+class HeldSlot:
+    """A run, from the moment that a slot was given to it."""
+
     key: Key
     start_us: int
     is_long: bool
+    query_hash: str
+    timeout_ms: int
+    """How long it may run."""
+
+    @property
+    def tenant(self) -> str:
+        return self.key[0]
 
 
 class Shares:
@@ -52,25 +71,50 @@ class Shares:
     def __init__(self, engines: Iterable[str], limits: ShareLimits) -> None:
         self._limits = limits
         self._running: Counter[str] = Counter()
-        self._runs: dict[str, dict[Key, _Run]] = {engine: {} for engine in engines}
+        self._runs: dict[str, dict[Key, HeldSlot]] = {engine: {} for engine in engines}
+
+    def is_long(self, query: Query) -> bool:
+        return self._limits.is_long(query)
+
+    def runs(self, engine: str) -> Collection[HeldSlot]:
+        return self._runs[engine].values()
 
     def may_run(self, query: Query, slots: int) -> bool:
         """Whether a slot of its engine, which has so many, may be given to a query."""
+        return self._limit(query, slots) is Rule.SLOTS
+
+    def kept_waiting_by(self, query: Query, slots: int) -> tuple[Rule, list[HeldSlot]]:
+        """The limit that a query waits for, and the runs that have to end for it to start, the oldest first."""
+        rule = self._limit(query, slots)
+        runs: Iterable[HeldSlot] = self._runs[query.spec.engine].values()
+        if rule is Rule.TENANT_RUNNING:
+            runs = (run for each in self._runs.values() for run in each.values())
+        if rule in (Rule.TENANT_RUNNING, Rule.TENANT_SLOTS):
+            runs = (run for run in runs if run.tenant == query.tenant)
+        if rule is Rule.LONG_RUNS:
+            runs = (run for run in runs if run.is_long)
+        return rule, sorted(runs, key=_start)
+
+    def _limit(self, query: Query, slots: int) -> Rule:
         limits, tenant = self._limits, query.tenant
         if self._running[tenant] >= limits.tenant_running:
-            return False
+            return Rule.TENANT_RUNNING
         runs = self._runs[query.spec.engine].values()
         if sum(run.key[0] == tenant for run in runs) >= limits.tenant_slots(slots):
-            return False
+            return Rule.TENANT_SLOTS
         if not limits.is_long(query):
-            return True
+            return Rule.SLOTS
         mine = sum(run.is_long and run.key[0] == tenant for run in runs)
-        return sum(run.is_long for run in runs) < limits.all_long_runs(slots) and mine < limits.tenant_long_runs(slots)
+        if sum(run.is_long for run in runs) >= limits.all_long_runs(slots) or mine >= limits.tenant_long_runs(slots):
+            return Rule.LONG_RUNS
+        return Rule.SLOTS
 
     def begin(self, query: Query, now_us: int) -> None:
         key = (query.tenant, query.query_id)
         self._running[query.tenant] += 1
-        self._runs[query.spec.engine][key] = _Run(key, now_us, self._limits.is_long(query))
+        self._runs[query.spec.engine][key] = HeldSlot(
+            key, now_us, self._limits.is_long(query), query.query_hash, query.spec.execution_timeout_ms
+        )
 
     def end(self, query: Query) -> None:
         self._running[query.tenant] -= 1
@@ -97,9 +141,13 @@ class Shares:
         more = f" and {len(mine) - NAMED_MAX} more" if len(mine) > NAMED_MAX else ""
         return f"{text}; {len(mine)} by queries of this tenant: {', '.join(mine[:NAMED_MAX])}{more}"
 
-    def _oldest_first(self, engine: str, now_us: int) -> list[_Run]:
-        runs = sorted(self._runs[engine].values(), key=lambda run: run.start_us)
+    def _oldest_first(self, engine: str, now_us: int) -> list[HeldSlot]:
+        runs = sorted(self._runs[engine].values(), key=_start)
         return runs if runs and now_us - runs[0].start_us >= HELD_SECONDS * 1e6 else []
+
+
+def _start(run: HeldSlot) -> int:
+    return run.start_us
 
 
 def _at(us: int) -> str:

@@ -118,6 +118,7 @@ class _Told:
         self._due = 0.0
 
     def is_behind(self, live: LiveQuery) -> bool:
+        live.refresh_place()
         return live.version > self._version
 
     def is_due(self, live: LiveQuery) -> bool:

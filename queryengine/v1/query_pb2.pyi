@@ -173,20 +173,29 @@ class QueryStats(_message.Message):
     def __init__(self, queue_time: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., execution_time: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., rows: _Optional[int] = ..., pages: _Optional[int] = ..., bytes: _Optional[int] = ..., rows_scanned: _Optional[int] = ..., bytes_scanned: _Optional[int] = ...) -> None: ...
 
 class QueryError(_message.Message):
-    __slots__ = ("code", "reason", "message", "sql_state", "position", "retryable")
+    __slots__ = ("code", "reason", "message", "sql_state", "position", "retryable", "metadata")
+    class MetadataEntry(_message.Message):
+        __slots__ = ("key", "value")
+        KEY_FIELD_NUMBER: _ClassVar[int]
+        VALUE_FIELD_NUMBER: _ClassVar[int]
+        key: str
+        value: str
+        def __init__(self, key: _Optional[str] = ..., value: _Optional[str] = ...) -> None: ...
     CODE_FIELD_NUMBER: _ClassVar[int]
     REASON_FIELD_NUMBER: _ClassVar[int]
     MESSAGE_FIELD_NUMBER: _ClassVar[int]
     SQL_STATE_FIELD_NUMBER: _ClassVar[int]
     POSITION_FIELD_NUMBER: _ClassVar[int]
     RETRYABLE_FIELD_NUMBER: _ClassVar[int]
+    METADATA_FIELD_NUMBER: _ClassVar[int]
     code: int
     reason: str
     message: str
     sql_state: str
     position: SourcePosition
     retryable: bool
-    def __init__(self, code: _Optional[int] = ..., reason: _Optional[str] = ..., message: _Optional[str] = ..., sql_state: _Optional[str] = ..., position: _Optional[_Union[SourcePosition, _Mapping]] = ..., retryable: _Optional[bool] = ...) -> None: ...
+    metadata: _containers.ScalarMap[str, str]
+    def __init__(self, code: _Optional[int] = ..., reason: _Optional[str] = ..., message: _Optional[str] = ..., sql_state: _Optional[str] = ..., position: _Optional[_Union[SourcePosition, _Mapping]] = ..., retryable: _Optional[bool] = ..., metadata: _Optional[_Mapping[str, str]] = ...) -> None: ...
 
 class SourcePosition(_message.Message):
     __slots__ = ("line", "column")

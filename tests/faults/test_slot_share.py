@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from queryengine.core import dispatcher, shares
-from tests.support import COMPLETED, FAILED, QUEUED, RUNNING, WAIT, Api, Gate, served, until
+from tests.support import COMPLETED, FAILED, QUEUED, RUNNING, WAIT, Api, Gate, refused, served, until
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
@@ -66,8 +66,36 @@ async def test_who_holds_the_slots_is_named_to_its_own_tenant_and_in_the_log(
         text = await until(reason)
         assert all(query_id in text for query_id in held)
         assert (theirs.state, theirs.error.reason) == (FAILED, "QUEUE_TIMEOUT")
-        assert "2 slots of engine 'scripted' are in use" in theirs.error.message
+        assert "2 of 2 slots of engine 'scripted' are in use: 2 queries of other tenants" in theirs.error.message
         assert not any(query_id in theirs.error.message for query_id in held)
         assert all(f"tenant/{query_id}" in caplog.text for query_id in held)
         gate.open()
         assert (await api.ended(mine)).state == COMPLETED
+
+
+async def test_a_queue_that_times_out_names_what_held_the_slots(tmp_path: Path, gate: Gate) -> None:
+    async with served(tmp_path) as (_, api):
+        other = Api(api.channel, "other")
+        own_limits = {"execution_timeout": timedelta(minutes=5)}
+        held = (await api.script(f"{gate.script}; rows 1", limits=own_limits)).status.query_id
+        foreign = (await other.script(f"{gate.script}; rows 1")).status.query_id
+        await api.reached(held, RUNNING)
+        await other.reached(foreign, RUNNING)
+        limits = {"queue_timeout": timedelta(milliseconds=1)}
+        late = (await api.script("rows 1", limits=limits, wait_timeout=WAIT)).status
+        refusal = await refused(api.stream(late.query_id).all())
+        for reason, message, metadata in (
+            (late.error.reason, late.error.message, late.error.metadata),
+            (refusal.reason, refusal.message, refusal.metadata),
+        ):
+            assert reason == "QUEUE_TIMEOUT"
+            assert f"2 of 2 slots of engine 'scripted' are in use: {held} (running for " in message
+            assert message.endswith("execution_timeout 300 s), 1 query of other tenants")
+            assert (metadata["holder_ids"], metadata["holder_timeout_ms"]) == (held, "300000")
+            assert int(metadata["holder_running_ms"]) >= 0
+            assert (metadata["holders"], metadata["other_tenants_holders"], metadata["slots"]) == ("1", "1", "2")
+            assert foreign not in f"{message} {metadata}"
+        assert late.error.retryable
+        gate.open()
+        for each, query_id in ((api, held), (other, foreign)):
+            assert (await each.ended(query_id)).state == COMPLETED

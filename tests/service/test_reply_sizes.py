@@ -106,9 +106,10 @@ def largest(service: Service, template: Query, state: QueryState) -> LiveQuery:
     )
     live = LiveQuery(query)
     live.advance_progress(progress)
-    live.expected_end_us = template.end_us
+    live.expected_us = MOST
     if state is QueryState.QUEUED:
-        live.wait_at(QueuePlace(1 << 30, 1 << 30, template.end_us, failure.message))
+        times = {"start_us": template.end_us, "end_us": template.end_us}
+        live.place = QueuePlace(1 << 30, 1 << 30, failure.message, **times)
     service._registry.keep(live)
     return live
 

@@ -1,11 +1,13 @@
 """GetStatus and WatchStatus: a snapshot, a wait for the next change, and every state pushed in its order."""
 
 import asyncio
+import time
 from collections.abc import Callable
 from datetime import timedelta
 
 import pytest
 
+from queryengine.app import Service
 from queryengine.v1 import query_pb2
 from tests.support import CANCELLED, COMPLETED, FAILED, QUEUED, RUNNING, WAIT, Api, Gate, Reading, but_version, until
 
@@ -51,6 +53,52 @@ async def test_a_waiting_query_tells_its_place(api: Api, no_free_slot: Callable[
     await until(places)
     no_free_slot()
     for query_id in ids:
+        assert (await api.ended(query_id)).state == COMPLETED
+
+
+async def test_every_query_of_a_burst_is_told_its_place_at_once(api: Api, no_free_slot: Callable[[], None]) -> None:
+    replies = await asyncio.gather(*(api.script("rows 1") for _ in range(20)))
+    places = [reply.status.progress for reply in replies]
+    assert sorted(place.queue_position for place in places if place.HasField("queue_position")) == list(range(20))
+    assert all(place.queue_position < place.queue_depth <= 20 for place in places)
+    ids = [reply.status.query_id for reply in sorted(replies, key=lambda reply: reply.status.progress.queue_position)]
+    watches = [api.watch(query_id) for query_id in ids[10:]]
+    seen = [(await watch.read()).status.progress for watch in watches]
+    assert [(place.queue_position, place.queue_depth) for place in seen] == [(number, 20) for number in range(10, 20)]
+    # What nobody watches is right when somebody looks, too.
+    await api.cancel(ids[0], wait_timeout=WAIT)
+    listed = [(await api.status(query_id)).progress.queue_position for query_id in ids[1:]]
+    assert listed == list(range(19))
+    for number, watch in enumerate(watches):
+        place = (await watch.read()).status.progress
+        assert (place.queue_position, place.queue_depth) == (number + 9, 19)
+    no_free_slot()
+    for watch in watches:
+        assert (await states(watch))[-1].state == COMPLETED
+    for query_id in ids[1:]:
+        assert (await api.ended(query_id)).state == COMPLETED
+
+
+async def test_times_of_a_waiting_query_are_guessed_and_not_in_the_past(api: Api, gate: Gate, service: Service) -> None:
+    passed = Gate(gate.path.with_name("passed"))
+    passed.open()
+    script = f"{passed.script}; rows 1"
+    await api.ended((await api.script(script)).status.query_id)
+    running = [
+        (await api.script(f"{gate.script}; rows {number + 1}")).status.query_id
+        for number in range(service.pool.load("scripted").slots)
+    ]
+    for query_id in running:
+        await api.reached(query_id, RUNNING)
+    waiting = (await api.script(script)).status.query_id
+    for _ in range(3):
+        # Longer than anything has taken before.
+        before_us = time.time_ns() // 1000
+        progress = (await api.status(waiting)).progress
+        start_us = progress.estimated_start_time.ToMicroseconds()
+        assert before_us <= start_us < progress.estimated_completion_time.ToMicroseconds()
+    gate.open()
+    for query_id in (*running, waiting):
         assert (await api.ended(query_id)).state == COMPLETED
 
 

@@ -1,0 +1,112 @@
+"""The queries that wait for one engine: within a tenant by priority and arrival, and the tenants in turns.
+
+Nothing here walks all that wait. To find who is next, or a place, takes as long as there are tenants; to add and to
+remove, the logarithm of what a tenant has waiting.
+"""
+
+from bisect import bisect_left, insort
+from collections import OrderedDict
+from collections.abc import Callable, Iterator
+from operator import itemgetter
+from typing import Any, Final, TypeAlias
+
+from queryengine.core.live import LiveQuery
+
+_Rank: TypeAlias = tuple[int, int]
+"""Priority and arrival, the smallest first. No two are equal."""
+_Waiting: TypeAlias = tuple[_Rank, LiveQuery]
+_rank: Final[Callable[[Any], _Rank]] = itemgetter(0)
+
+
+class _Line:
+    """What one tenant has waiting; long runs apart, since they may have to wait while others may run."""
+
+    def __init__(self) -> None:
+        self._short: list[_Waiting] = []
+        self._long: list[_Waiting] = []
+
+    def __len__(self) -> int:
+        return len(self._short) + len(self._long)
+
+    def add(self, rank: _Rank, live: LiveQuery, *, is_long: bool) -> None:
+        insort(self._long if is_long else self._short, (rank, live), key=_rank)
+
+    def remove(self, rank: _Rank, *, is_long: bool) -> None:
+        waiting = self._long if is_long else self._short
+        del waiting[_index(waiting, rank)]
+
+    def ahead_of(self, rank: _Rank) -> int:
+        return _index(self._short, rank) + _index(self._long, rank)
+
+    def heads(self) -> Iterator[LiveQuery]:
+        """The first of each kind, in their order; after it no other of its kind may run either."""
+        for _, live in sorted([*self._short[:1], *self._long[:1]], key=_rank):
+            yield live
+
+
+def _index(waiting: list[_Waiting], rank: _Rank) -> int:
+    return bisect_left(waiting, rank, key=_rank)
+
+
+class EngineQueue:
+    """The waiting queries of one engine."""
+
+    def __init__(self) -> None:
+        self._lines: OrderedDict[str, _Line] = OrderedDict()
+        """By tenant, in the order of their turns."""
+        self._ranks: dict[LiveQuery, tuple[_Rank, bool]] = {}
+        self._arrivals = 0
+
+    def __len__(self) -> int:
+        return len(self._ranks)
+
+    def __contains__(self, live: LiveQuery) -> bool:
+        return live in self._ranks
+
+    def push(self, live: LiveQuery, *, is_long: bool) -> None:
+        line = self._lines.setdefault(live.query.tenant, _Line())
+        self._arrivals += 1
+        rank = (-live.query.spec.priority, self._arrivals)
+        line.add(rank, live, is_long=is_long)
+        self._ranks[live] = rank, is_long
+
+    def next(self, may_run: Callable[[LiveQuery], bool]) -> LiveQuery | None:
+        """The first query that may run, of the first tenant that has one. Asked of the first of each kind only."""
+        for line in self._lines.values():
+            for live in line.heads():
+                if may_run(live):
+                    return live
+        return None
+
+    def pop(self, live: LiveQuery) -> None:
+        """Take out what `next` found; its tenant goes to the back."""
+        self._lines.move_to_end(live.query.tenant)
+        self.remove(live)
+
+    def remove(self, live: LiveQuery) -> bool:
+        """False when the query does not wait here."""
+        found = self._ranks.pop(live, None)
+        if found is None:
+            return False
+        tenant = live.query.tenant
+        line = self._lines[tenant]
+        line.remove(found[0], is_long=found[1])
+        if not len(line):
+            del self._lines[tenant]
+        return True
+
+    def ahead_in_tenant(self, live: LiveQuery) -> int:
+        """How many queries of its own tenant come before a waiting one."""
+        return self._lines[live.query.tenant].ahead_of(self._ranks[live][0])
+
+    def position(self, live: LiveQuery) -> int:
+        """How many queries start before a waiting one, if nothing else comes and each may run at its turn."""
+        ahead = self.ahead_in_tenant(live)
+        position, turns = ahead, ahead + 1
+        for tenant, line in self._lines.items():
+            if tenant == live.query.tenant:
+                # Who comes after it in turn has one turn less by then.
+                turns = ahead
+            else:
+                position += min(len(line), turns)
+        return position

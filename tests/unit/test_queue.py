@@ -1,0 +1,89 @@
+"""The queue of an engine: turns of tenants, priorities within one, and places that agree with the order of starts."""
+
+from collections import deque
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from queryengine.core.live import LiveQuery
+from queryengine.core.queue import EngineQueue
+from tests import store_values
+
+
+def waiting(number: int, tenant: str, priority: int = 0) -> LiveQuery:
+    return LiveQuery(store_values.query(number, asked=store_values.spec(priority=priority), tenant=tenant))
+
+
+def drained(queue: EngineQueue) -> list[LiveQuery]:
+    order = []
+    while (live := queue.next(lambda _: True)) is not None:
+        queue.pop(live)
+        order.append(live)
+    return order
+
+
+def played_out(arrived: list[tuple[str, int]]) -> list[int]:
+    """The order of starts by definition: tenants in turns, each with its best query."""
+    turns = deque(dict.fromkeys(tenant for tenant, _ in arrived))
+    left = {
+        tenant: sorted((-priority, number) for number, (other, priority) in enumerate(arrived) if other == tenant)
+        for tenant in turns
+    }
+    order = []
+    while turns:
+        tenant = turns.popleft()
+        order.append(left[tenant].pop(0)[1])
+        if left[tenant]:
+            turns.append(tenant)
+    return order
+
+
+@given(st.lists(st.tuples(st.sampled_from("abcd"), st.integers(-1, 1), st.booleans()), max_size=30), st.data())
+def test_a_place_is_how_many_start_before(arrived: list[tuple[str, int, bool]], data: st.DataObject) -> None:
+    queue = EngineQueue()
+    lives = [waiting(number, tenant, priority) for number, (tenant, priority, _) in enumerate(arrived)]
+    for live, (_, _, is_long) in zip(lives, arrived, strict=True):
+        queue.push(live, is_long=is_long)
+    order = [lives[number] for number in played_out([(tenant, priority) for tenant, priority, _ in arrived])]
+    assert [queue.position(live) for live in order] == list(range(len(order)))
+    started = data.draw(st.integers(0, len(order)))
+    for live in order[:started]:
+        assert queue.next(lambda _: True) is live
+        queue.pop(live)
+    assert [queue.position(live) for live in order[started:]] == list(range(len(order) - started))
+    assert drained(queue) == order[started:]
+    assert not len(queue)
+
+
+def test_who_may_not_run_lets_others_pass() -> None:
+    queue = EngineQueue()
+    long, short, other = waiting(1, "a"), waiting(2, "a"), waiting(3, "b")
+    queue.push(long, is_long=True)
+    queue.push(short, is_long=False)
+    queue.push(other, is_long=False)
+    assert queue.next(lambda live: live is not long) is short
+    assert queue.next(lambda live: live.query.tenant == "b") is other
+    assert queue.next(lambda _: False) is None
+
+
+def test_only_the_first_of_a_kind_is_asked() -> None:
+    queue, asked = EngineQueue(), []
+    for number in range(100):
+        queue.push(waiting(number, "ab"[number % 2]), is_long=number % 3 == 0)
+    queue.next(lambda live: bool(asked.append(live)))
+    assert len(asked) == 4
+
+
+def test_what_is_removed_leaves_no_trace() -> None:
+    queue = EngineQueue()
+    first, second = waiting(1, "a"), waiting(2, "a")
+    queue.push(first, is_long=False)
+    queue.push(second, is_long=True)
+    assert queue.ahead_in_tenant(second) == 1
+    assert queue.remove(first)
+    assert not queue.remove(first)
+    assert first not in queue
+    assert second in queue
+    assert queue.position(second) == 0
+    assert queue.remove(second)
+    assert not queue._lines

@@ -1,0 +1,115 @@
+"""Who held what a query waited for: its tenant's own runs by id, others as a number, all of it bounded."""
+
+import pytest
+
+from queryengine.core.shares import Rule, ShareLimits, Shares
+from queryengine.core.waited_out import engine_was_down, waited_out
+from queryengine.domain.errors import Failure, Reason
+from queryengine.domain.query import Query
+from tests import store_values
+
+NOW_US = 1_800_000_000_000_000
+HOUR_MS = 3_600_000
+WAITED = "the query waited longer than its queue_timeout of 5 seconds"
+
+
+def query(number: int, tenant: str, *, engine: str = "main", long: bool = False) -> Query:
+    timeout_ms = 24 * HOUR_MS if long else 1_800_000
+    asked = store_values.spec(engine=engine, queue_timeout_ms=5000, execution_timeout_ms=timeout_ms)
+    return store_values.query(number, asked=asked, tenant=tenant)
+
+
+def failure(running: list[Query], *, slots: int, asks: Query | None = None, **limits: int) -> Failure:
+    """Of a query of tenant a; each run began ten seconds after the one before, the last ten seconds ago."""
+    given = {"tenant_running": 10, "tenant_slots_percent": 100, "long_run_ms": HOUR_MS, **limits}
+    shares = Shares(["main", "side"], ShareLimits(**given))
+    for number, each in enumerate(running):
+        shares.begin(each, NOW_US - (len(running) - number) * 10_000_000)
+    asked = asks or query(99, "a")
+    return waited_out(asked, *shares.kept_waiting_by(asked, slots), slots, NOW_US)
+
+
+def name(number: int) -> str:
+    return query(number, "a").query_id
+
+
+def test_own_runs_are_named_with_their_times_and_others_counted() -> None:
+    found = failure([query(1, "b"), query(2, "a"), query(3, "c"), query(4, "a", long=True)], slots=4)
+    assert found.reason is Reason.QUEUE_TIMEOUT
+    assert found.message == (
+        f"{WAITED}; 4 of 4 slots of engine 'main' are in use: "
+        f"{name(2)} (running for 30.0 s, execution_timeout 1800 s), "
+        f"{name(4)} (running for 10.0 s, execution_timeout 86400 s), 2 queries of other tenants"
+    )
+    assert found.metadata == {
+        "timeout_ms": "5000",
+        "engine": "main",
+        "slots": "4",
+        "holders": "2",
+        "other_tenants_holders": "2",
+        "holder_ids": f"{name(2)},{name(4)}",
+        "holder_running_ms": "30000,10000",
+        "holder_timeout_ms": "1800000,86400000",
+    }
+
+
+def test_of_other_tenants_nothing_but_their_number_is_said() -> None:
+    found = failure([query(1, "b"), query(2, "c")], slots=2)
+    assert found.message == f"{WAITED}; 2 of 2 slots of engine 'main' are in use: 2 queries of other tenants"
+    assert "holder_ids" not in found.metadata
+    assert not any(each in f"{found}" for each in (name(1), name(2)))
+
+
+def test_many_runs_are_as_short_as_three() -> None:
+    found = failure([query(number, "a") for number in range(1, 65)], slots=64, tenant_running=1000)
+    assert found.metadata["holders"] == "64"
+    assert found.metadata["holder_ids"] == ",".join(name(number) for number in (1, 2, 3))
+    assert found.message.endswith(", 61 more queries of this tenant")
+    assert len(found.message) < 600
+    assert not any("…" in value for value in found.metadata.values())
+
+
+@pytest.mark.parametrize(
+    ("running", "asks", "limits", "rule", "text"),
+    [
+        (
+            [query(1, "a", engine="side"), query(2, "a"), query(3, "b")],
+            query(99, "a"),
+            {"tenant_running": 2},
+            Rule.TENANT_RUNNING,
+            f"this tenant has 2 queries running, as many as limits.tenant_running allows: {name(1)} (",
+        ),
+        (
+            [query(1, "a"), query(2, "a"), query(3, "b")],
+            query(99, "a"),
+            {"tenant_slots_percent": 50},
+            Rule.TENANT_SLOTS,
+            "2 of 4 slots of engine 'main' are in use by this tenant, as many as limits.tenant_slots_percent allows: ",
+        ),
+        (
+            [query(1, "b", long=True), query(2, "a", long=True), query(3, "b", long=True), query(4, "b")],
+            query(99, "a", long=True),
+            {},
+            Rule.LONG_RUNS,
+            "3 of 4 slots of engine 'main' are in use by queries that may run for long, as many as",
+        ),
+    ],
+)
+def test_the_limit_that_kept_it_waiting_is_named(
+    running: list[Query], asks: Query, limits: dict[str, int], rule: Rule, text: str
+) -> None:
+    found = failure(running, slots=4, asks=asks, **limits)
+    assert found.message.startswith(f"{WAITED}; {text}")
+    assert found.metadata["limit"] == rule.value
+
+
+def test_what_nothing_held_says_so_by_silence() -> None:
+    found = failure([], slots=2)
+    assert found.message == WAITED
+    assert (found.metadata["holders"], found.metadata["other_tenants_holders"]) == ("0", "0")
+
+
+def test_an_engine_that_was_down_is_named() -> None:
+    found = engine_was_down(query(1, "a"), "connection refused")
+    assert found.reason is Reason.ENGINE_UNAVAILABLE
+    assert found.message == "engine 'main' could not be used within its queue_timeout of 5 seconds: connection refused"
