@@ -6,6 +6,7 @@ import asyncio
 import datetime as dt
 import time
 from collections.abc import AsyncIterator, Iterable, Mapping
+from contextlib import asynccontextmanager, suppress
 from types import TracebackType
 from typing import Any, Self, TypeVar, Unpack
 
@@ -13,14 +14,14 @@ import grpc
 import pyarrow as pa
 
 from queryengine.client import calls
-from queryengine.client.calls import Call, Parameters, SubmitOptions
+from queryengine.client.calls import Call, Parameters, QueryOptions, SubmitOptions
 from queryengine.client.channel import DEFAULT_TARGET, STREAM_SECONDS, Connection, path
 from queryengine.client.errors import QueryEngineClientError, rpc_failure
 from queryengine.client.model import CancelOutcome, EngineInfo, QueryList, QueryStatus, ResultPage
+from queryengine.client.presence import AsyncPresence
 from queryengine.client.pylist import python_rows
 from queryengine.client.result import OnStatus, ResultState
 from queryengine.client.stream import WatchReader
-from queryengine.client.sync import INLINE_WAIT_SECONDS
 from queryengine.domain.lifecycle import QueryState
 from queryengine.v1 import query_service_pb2
 
@@ -34,6 +35,7 @@ class AsyncClient:
         self._connection = Connection(target=target, **settings)
         self._channel = self._connection.open_aio()
         self._is_closed = False
+        self._abandoning: set[asyncio.Task[None]] = set()
 
     async def submit(
         self, sql: str, parameters: Parameters = None, **options: Unpack[SubmitOptions]
@@ -47,12 +49,22 @@ class AsyncClient:
         parameters: Parameters = None,
         *,
         on_status: OnStatus | None = None,
-        **options: Unpack[SubmitOptions],
+        **options: Unpack[QueryOptions],
     ) -> "AsyncQueryResult":
-        """Submit and read: `async for batch in await client.query(sql)`."""
-        options.setdefault("wait_timeout", INLINE_WAIT_SECONDS)
-        handle = await self.submit(sql, parameters, **options)
-        return handle.result(on_status=on_status)
+        """Submit and read: `async for batch in await client.query(sql)`. Cancelling the task that awaits or reads it
+        counts as Ctrl-C does there.
+        """
+        call = calls.query(sql, parameters, options)
+        ends_query = not options.get("detach")
+        try:
+            handle = AsyncQueryHandle(self, call.query_id, await self.call(call))
+            return AsyncQueryResult(handle, self, start_row=0, on_status=on_status, ends_query=ends_query)
+        except QueryEngineClientError:
+            raise
+        except BaseException:
+            if ends_query:
+                await self.abandon(call.query_id)
+            raise
 
     def attach(self, query_id: str) -> "AsyncQueryHandle":
         return AsyncQueryHandle(self, query_id, None)
@@ -74,6 +86,8 @@ class AsyncClient:
         return await self.call(calls.list_engines())
 
     async def close(self) -> None:
+        if self._abandoning:
+            await asyncio.wait(self._abandoning)
         self._is_closed = True
         await self._channel.close(None)
 
@@ -86,6 +100,13 @@ class AsyncClient:
         await self.close()
 
     async def call(self, call: Call[T]) -> T:
+        try:
+            return await self.run(call)
+        except grpc.RpcError as error:
+            raise rpc_failure(error).to_error(call.query_id) from error
+
+    async def run(self, call: Call[T]) -> T:
+        """As `call`, but raises grpc.RpcError as it comes."""
         self._check_open()
         method = self._channel.unary_unary(
             path(call.method),
@@ -93,11 +114,23 @@ class AsyncClient:
             response_deserializer=call.reply_type.FromString,
         )
         timeout = self._connection.timeout + call.wait_seconds
-        try:
-            reply = await method(call.request, timeout=timeout, metadata=self._connection.identity)
-        except grpc.RpcError as error:
-            raise rpc_failure(error).to_error(call.query_id) from error
-        return call.convert(reply)
+        return call.convert(await method(call.request, timeout=timeout, metadata=self._connection.identity))
+
+    def abandoned(self, query_id: str) -> "asyncio.Task[None]":
+        """A task that cancels a query whose reader goes away. `close` waits for it."""
+        task = asyncio.get_running_loop().create_task(self._abandon(query_id), name=f"abandon-{query_id}")
+        self._abandoning.add(task)
+        task.add_done_callback(self._abandoning.discard)
+        return task
+
+    async def abandon(self, query_id: str) -> None:
+        """As Client.abandon; the cancel is sent also when the caller is cancelled once more."""
+        await asyncio.wait([self.abandoned(query_id)])
+
+    async def _abandon(self, query_id: str) -> None:
+        with suppress(grpc.RpcError, QueryEngineClientError, TimeoutError):
+            async with asyncio.timeout(calls.ABANDON_SECONDS):
+                await self.run(calls.abandon(query_id))
 
     def open_stream(self, method: str, request: Any, deserializer: Any) -> Any:
         self._check_open()
@@ -122,7 +155,7 @@ class AsyncQueryHandle:
 
     def __init__(self, client: AsyncClient, query_id: str, reply: query_service_pb2.SubmitResponse | None) -> None:
         self._client = client
-        self._reply = reply
+        self.reply = reply
         self.query_id = query_id
         self.existing = reply is not None and reply.existing
 
@@ -151,7 +184,7 @@ class AsyncQueryHandle:
                 await asyncio.sleep(reader.closed(failure, time.monotonic()))
 
     def result(self, *, start_row: int = 0, on_status: OnStatus | None = None) -> "AsyncQueryResult":
-        return AsyncQueryResult(self, self._client, self._reply, start_row=start_row, on_status=on_status)
+        return AsyncQueryResult(self, self._client, start_row=start_row, on_status=on_status)
 
     async def fetch_page(
         self,
@@ -176,32 +209,38 @@ class AsyncQueryHandle:
 
 
 class AsyncQueryResult(ResultState):
-    """As QueryResult; read by one task at a time. Cancelling that task ends the stream, not the query."""
+    """As QueryResult; read by one task at a time. Cancelling that task ends a query of `AsyncClient.query`."""
 
     def __init__(
         self,
         handle: AsyncQueryHandle,
         client: AsyncClient,
-        reply: query_service_pb2.SubmitResponse | None,
         *,
         start_row: int,
         on_status: OnStatus | None,
+        ends_query: bool = False,
     ) -> None:
-        super().__init__(handle.query_id, client.connection, reply=reply, start_row=start_row, on_status=on_status)
+        super().__init__(
+            handle.query_id, client.connection, reply=handle.reply, start_row=start_row, on_status=on_status
+        )
         self.handle = handle
         self._client = client
         self._call: Any = None
+        if ends_query and not self._reader.is_over:
+            self._stay(AsyncPresence(client.run, self.query_id, client.connection.backoff()))
 
     async def __aiter__(self) -> AsyncIterator[pa.RecordBatch]:
-        try:
-            while (batch := await self._next_batch()) is not None:
-                yield batch
-        finally:
-            self._disconnect()
+        async with self._reading():
+            try:
+                while (batch := await self._next_batch()) is not None:
+                    yield batch
+            finally:
+                self._disconnect()
 
     async def schema(self) -> pa.Schema:
-        while self._reader.schema is None:
-            await self._advance()
+        async with self._reading():
+            while self._reader.schema is None:
+                await self._advance()
         return self._reader.schema
 
     async def to_arrow(self) -> pa.Table:
@@ -221,6 +260,8 @@ class AsyncQueryResult(ResultState):
     def close(self) -> None:
         self._is_closed = True
         self._disconnect()
+        if self._is_left_early():
+            self._client.abandoned(self.query_id)
 
     async def __aenter__(self) -> Self:
         return self
@@ -229,6 +270,17 @@ class AsyncQueryResult(ResultState):
         self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
+
+    @asynccontextmanager
+    async def _reading(self) -> AsyncIterator[None]:
+        try:
+            yield
+        except QueryEngineClientError:
+            raise
+        except BaseException:
+            if self._is_left_early():
+                await self._client.abandon(self.query_id)
+            raise
 
     async def _next_batch(self) -> pa.RecordBatch | None:
         while not self._ready:

@@ -6,7 +6,7 @@ import datetime as dt
 import uuid
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Generic, TypedDict, TypeVar
+from typing import Any, Final, Generic, TypedDict, TypeVar
 
 import pyarrow as pa
 from google.protobuf import duration_pb2, timestamp_pb2
@@ -31,12 +31,17 @@ from queryengine.domain.lifecycle import QueryState
 from queryengine.domain.query import Compression, LimitAction
 from queryengine.v1 import query_pb2, query_service_pb2, result_pb2
 
+ABANDON_SECONDS: Final = 2.0
+"""Longest wait for the reply to a cancel by a caller who goes away; without a reply the grace ends the query."""
+
 T_co = TypeVar("T_co", covariant=True)
 
 Parameters = Mapping[str, Any] | Sequence[Any] | None
 
-LONGEST_WAIT_SECONDS = 60.0
-"""The service waits no longer within one call."""
+INLINE_WAIT_SECONDS: Final = 0.1
+"""How long `query` lets submit wait: a short query then takes one call, and a long one loses little."""
+ATTACHED_GRACE_SECONDS: Final = 10.0
+"""How long a query of `query` outlives its reader, who may come back meanwhile."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +57,7 @@ class Call(Generic[T_co]):
     """How long the server was asked to wait, on top of what a call may take."""
 
 
-class SubmitOptions(TypedDict, total=False):
+class RunOptions(TypedDict, total=False):
     """How to run a statement; what is left out is the server's default. All times are seconds."""
 
     engine: str
@@ -78,16 +83,27 @@ class SubmitOptions(TypedDict, total=False):
     session_settings: Mapping[str, str]
     priority: int
     """0 to 9; higher starts earlier among the tenant's own."""
+    disconnect_grace: float
+    """How long a query that ends with its reader goes on without one: 10 seconds for `query`, 60 for `submit`."""
+
+
+class SubmitOptions(RunOptions, total=False):
+    """As RunOptions."""
+
     cancel_on_disconnect: bool
     """Cancel the query when nobody has read or watched it for `disconnect_grace`."""
-    disconnect_grace: float
+
+
+class QueryOptions(RunOptions, total=False):
+    """As RunOptions."""
+
+    detach: bool
+    """Let the query run on when this process ends, or stops reading, before all rows are read."""
 
 
 def submit(sql: str, parameters: Parameters, options: SubmitOptions) -> Call[query_service_pb2.SubmitResponse]:
     """Raises TypeError for an option that is none: a misspelt limit would be no limit."""
-    unknown = sorted(set(options) - SubmitOptions.__annotations__.keys())
-    if unknown:
-        raise TypeError(f"unknown options: {', '.join(unknown)}; known: {', '.join(SubmitOptions.__annotations__)}")
+    _check_known(options, SubmitOptions)
     request = query_service_pb2.SubmitRequest(
         query_id=options.get("query_id") or str(uuid.uuid4()),
         sql=sql,
@@ -118,6 +134,19 @@ def submit(sql: str, parameters: Parameters, options: SubmitOptions) -> Call[que
     )
     reply = query_service_pb2.SubmitResponse
     return Call("Submit", request, reply, _same, request.query_id, options.get("wait_timeout") or 0.0)
+
+
+def query(sql: str, parameters: Parameters, options: QueryOptions) -> Call[query_service_pb2.SubmitResponse]:
+    """As submit, for a caller who reads the rows: short queries take one call, and the others end with their reader."""
+    _check_known(options, QueryOptions)
+    chosen: dict[str, Any] = {"wait_timeout": INLINE_WAIT_SECONDS, **options}
+    if not chosen.pop("detach", False):
+        chosen = {"cancel_on_disconnect": True, "disconnect_grace": ATTACHED_GRACE_SECONDS, **chosen}
+    return submit(sql, parameters, SubmitOptions(**chosen))  # type: ignore[typeddict-item]
+
+
+def abandon(query_id: str) -> Call[CancelOutcome]:
+    return cancel(query_id, reason="the client that ran it stopped reading", wait_timeout=0.0)
 
 
 def get_status(query_id: str, *, after_version: int, wait_timeout: float) -> Call[QueryStatus]:
@@ -182,6 +211,13 @@ def list_queries(
 def list_engines() -> Call[tuple[EngineInfo, ...]]:
     request = query_service_pb2.ListEnginesRequest()
     return Call("ListEngines", request, query_service_pb2.ListEnginesResponse, engine_list)
+
+
+def _check_known(options: Mapping[str, Any], kind: type) -> None:
+    known = kind.__annotations__
+    unknown = sorted(set(options) - known.keys())
+    if unknown:
+        raise TypeError(f"unknown options: {', '.join(unknown)}; known: {', '.join(known)}")
 
 
 def _same(reply: query_service_pb2.SubmitResponse) -> query_service_pb2.SubmitResponse:

@@ -1,5 +1,6 @@
 """What both clients know of a result while they read it."""
 
+import weakref
 from collections import deque
 from collections.abc import Callable
 
@@ -8,6 +9,7 @@ import pyarrow as pa
 from queryengine.client.channel import Connection
 from queryengine.client.errors import QueryEngineClientError
 from queryengine.client.model import QueryStatus, ResultEnd
+from queryengine.client.presence import AsyncPresence, Presence
 from queryengine.client.stream import Event, ResultReader
 from queryengine.v1.query_pb2 import QueryStatus as StatusMessage
 from queryengine.v1.query_service_pb2 import SubmitResponse
@@ -31,6 +33,9 @@ class ResultState:
         self._on_status = on_status
         self._ready: deque[pa.RecordBatch] = deque()
         self._is_closed = False
+        self._presence: Presence | AsyncPresence | None = None
+        """Of a query that ends with its reader, unless it has ended already."""
+        self._is_abandoned = False
         # The rows in a reply are the first ones.
         if reply is not None and start_row == 0:
             for event in self._reader.receive_reply(reply):
@@ -55,6 +60,11 @@ class ResultState:
         """Number of the row after those that have arrived: where another reader would go on."""
         return self._reader.next_row
 
+    def _stay(self, presence: Presence | AsyncPresence) -> None:
+        """Be present until this result is left, or forgotten by everybody."""
+        self._presence = presence
+        weakref.finalize(self, presence.end).atexit = False
+
     def _take(self, event: Event | None) -> None:
         if isinstance(event, pa.RecordBatch):
             self._ready.append(event)
@@ -62,5 +72,19 @@ class ResultState:
             self._on_status(self._reader.value(event))
 
     def _check_open(self) -> None:
+        if self._is_abandoned:
+            message = (
+                "its reader left this result before the end, so the query was cancelled; "
+                "query(…, detach=True) and submit() let a query run on"
+            )
+            raise QueryEngineClientError(message, query_id=self.query_id)
         if self._is_closed:
             raise QueryEngineClientError("the result was closed", query_id=self.query_id)
+
+    def _is_left_early(self) -> bool:
+        """Whether the query is to be cancelled now that nobody reads on; true once."""
+        if self._presence is None or self._reader.is_over or self._is_abandoned:
+            return False
+        self._is_abandoned = True
+        self._presence.end()
+        return True

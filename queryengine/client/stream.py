@@ -55,6 +55,11 @@ class ResultReader:
         """The newest status that has arrived. Raises as `value`."""
         return None if self._newest is None else self.value(self._newest)
 
+    @property
+    def is_over(self) -> bool:
+        """Whether nothing more is to come: the whole result was delivered, or an error ended it."""
+        return self.end is not None or self._error is not None
+
     def value(self, message: query_pb2.QueryStatus) -> QueryStatus:
         """A status that came as an event. Raises ResultCorrupt for one that makes no sense."""
         try:

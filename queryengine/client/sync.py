@@ -4,6 +4,7 @@ import datetime as dt
 import time
 from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager, suppress
 from types import TracebackType
 from typing import Any, Self, TypeVar, Unpack
 
@@ -11,10 +12,11 @@ import grpc
 import pyarrow as pa
 
 from queryengine.client import calls
-from queryengine.client.calls import Call, Parameters, SubmitOptions
+from queryengine.client.calls import Call, Parameters, QueryOptions, SubmitOptions
 from queryengine.client.channel import DEFAULT_TARGET, STREAM_SECONDS, Connection, path
 from queryengine.client.errors import QueryEngineClientError, rpc_failure
 from queryengine.client.model import CancelOutcome, EngineInfo, QueryList, QueryStatus, ResultPage
+from queryengine.client.presence import Presence
 from queryengine.client.pylist import python_rows
 from queryengine.client.result import OnStatus, ResultState
 from queryengine.client.stream import WatchReader
@@ -22,9 +24,6 @@ from queryengine.domain.lifecycle import QueryState
 from queryengine.v1 import query_service_pb2
 
 T = TypeVar("T")
-
-INLINE_WAIT_SECONDS = 0.1
-"""How long `query` lets submit wait: a short query then takes one call, and a long one loses little."""
 
 
 class Client:
@@ -59,11 +58,25 @@ class Client:
         parameters: Parameters = None,
         *,
         on_status: OnStatus | None = None,
-        **options: Unpack[SubmitOptions],
+        **options: Unpack[QueryOptions],
     ) -> "QueryResult":
-        """Submit and read: `for batch in client.query(sql)`. Leaving the loop leaves the query running."""
-        options.setdefault("wait_timeout", INLINE_WAIT_SECONDS)
-        return self.submit(sql, parameters, **options).result(on_status=on_status)
+        """Submit and read: `for batch in client.query(sql)`.
+
+        The query lives no longer than its reader. It is cancelled at once by Ctrl-C or any other exception here or
+        while reading, by leaving the loop or the `with` block of the result early, and by closing it; and after
+        `disconnect_grace`, 10 seconds, when the process died or nothing refers to the result any more. `detach=True`
+        lets it run on, as submit does.
+        """
+        call = calls.query(sql, parameters, options)
+        try:
+            handle = QueryHandle(self, call.query_id, self.call(call))
+            return QueryResult(handle, self, start_row=0, on_status=on_status, ends_query=not options.get("detach"))
+        except QueryEngineClientError:
+            raise
+        except BaseException:
+            if not options.get("detach"):
+                self.abandon(call.query_id)
+            raise
 
     def attach(self, query_id: str) -> "QueryHandle":
         """The handle of a query submitted before, by anybody of the tenant. No call is made."""
@@ -102,18 +115,34 @@ class Client:
 
     def call(self, call: Call[T]) -> T:
         """Run one unary call."""
-        self._check_open()
-        method = self._channel.unary_unary(
-            path(call.method),
-            request_serializer=type(call.request).SerializeToString,
-            response_deserializer=call.reply_type.FromString,
-        )
+        method = self._method(call)
         timeout = self._connection.timeout + call.wait_seconds
         try:
             reply = method(call.request, timeout=timeout, metadata=self._connection.identity)
         except grpc.RpcError as error:
             raise rpc_failure(error).to_error(call.query_id) from error
         return call.convert(reply)
+
+    def start(self, call: Call[T]) -> Any:
+        """Begin a unary call; returns its grpc.Future, whose result is the message."""
+        timeout = self._connection.timeout + call.wait_seconds
+        return self._method(call).future(call.request, timeout=timeout, metadata=self._connection.identity)
+
+    def abandon(self, query_id: str) -> None:
+        """Cancel a query whose reader goes away. Takes 2 seconds at most, and raises nothing."""
+        call = calls.abandon(query_id)
+        # ValueError: the channel was closed meanwhile.
+        with suppress(grpc.RpcError, QueryEngineClientError, ValueError):
+            method = self._method(call)
+            method.future(call.request, timeout=calls.ABANDON_SECONDS, metadata=self._connection.identity).result()
+
+    def _method(self, call: Call[Any]) -> Any:
+        self._check_open()
+        return self._channel.unary_unary(
+            path(call.method),
+            request_serializer=type(call.request).SerializeToString,
+            response_deserializer=call.reply_type.FromString,
+        )
 
     def open_stream(self, method: str, request: Any, deserializer: Any) -> Any:
         """Open a server stream; without a deserializer it yields messages as bytes."""
@@ -149,7 +178,7 @@ class QueryHandle:
 
     def __init__(self, client: Client, query_id: str, reply: query_service_pb2.SubmitResponse | None) -> None:
         self._client = client
-        self._reply = reply
+        self.reply = reply
         self.query_id = query_id
         self.existing = reply is not None and reply.existing
         """True when this query_id had been submitted before and nothing new was started."""
@@ -184,7 +213,7 @@ class QueryHandle:
 
     def result(self, *, start_row: int = 0, on_status: OnStatus | None = None) -> "QueryResult":
         """Read the rows, also while the query waits or runs, from any row on, and any number of times."""
-        return QueryResult(self, self._client, self._reply, start_row=start_row, on_status=on_status)
+        return QueryResult(self, self._client, start_row=start_row, on_status=on_status)
 
     def fetch_page(
         self,
@@ -219,8 +248,7 @@ class QueryHandle:
 
 
 class QueryResult(ResultState):
-    """The rows of one query, once, as they come. A context manager: leaving it ends the stream, not the
-    query.
+    """The rows of one query, once, as they come. A context manager: leaving it closes it.
 
     Lost connections, restarts of the server and planned ends of streams are dealt with. Reading raises
     QueryFailed or QueryCancelled when the query did, ResultUnavailable, ResultCorrupt, and ServiceUnavailable
@@ -231,29 +259,35 @@ class QueryResult(ResultState):
         self,
         handle: QueryHandle,
         client: Client,
-        reply: query_service_pb2.SubmitResponse | None,
         *,
         start_row: int,
         on_status: OnStatus | None,
+        ends_query: bool = False,
     ) -> None:
-        super().__init__(handle.query_id, client.connection, reply=reply, start_row=start_row, on_status=on_status)
+        super().__init__(
+            handle.query_id, client.connection, reply=handle.reply, start_row=start_row, on_status=on_status
+        )
         self.handle = handle
         self._client = client
         self._call: Any = None
+        if ends_query and not self._reader.is_over:
+            self._stay(Presence(client.start, self.query_id, client.connection.backoff()))
 
     def __iter__(self) -> Iterator[pa.RecordBatch]:
         """Batches in order. Iterating again goes on where the last iteration stopped."""
-        try:
-            while (batch := self._next_batch()) is not None:
-                yield batch
-        finally:
-            self._disconnect()
+        with self._reading():
+            try:
+                while (batch := self._next_batch()) is not None:
+                    yield batch
+            finally:
+                self._disconnect()
 
     @property
     def schema(self) -> pa.Schema:
         """Waits until the columns are known."""
-        while self._reader.schema is None:
-            self._advance()
+        with self._reading():
+            while self._reader.schema is None:
+                self._advance()
         return self._reader.schema
 
     def to_arrow(self) -> pa.Table:
@@ -277,9 +311,12 @@ class QueryResult(ResultState):
         return self.handle.cancel(reason=reason, wait=wait)
 
     def close(self) -> None:
-        """End the stream; the query is not touched. Idempotent, from any thread; reading then raises."""
+        """End the stream, and a query of `Client.query` that was not read to its end; no other query is touched.
+        Idempotent, from any thread; reading then raises.
+        """
         self._is_closed = True
         self._disconnect()
+        self._leave()
 
     def __enter__(self) -> Self:
         return self
@@ -288,6 +325,23 @@ class QueryResult(ResultState):
         self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
+
+    @contextmanager
+    def _reading(self) -> Iterator[None]:
+        """What ends the reading early but is no failure of the query or the service, such as Ctrl-C, is a reader who
+        leaves.
+        """
+        try:
+            yield
+        except QueryEngineClientError:
+            raise
+        except BaseException:
+            self._leave()
+            raise
+
+    def _leave(self) -> None:
+        if self._is_left_early():
+            self._client.abandon(self.query_id)
 
     def _next_batch(self) -> pa.RecordBatch | None:
         while not self._ready:

@@ -52,11 +52,20 @@ class FakeService:
         """By method, one script per call: bytes, messages, Refuse, Hold."""
         self.requests: dict[str, list[Any]] = defaultdict(list)
         self.metadata: list[dict[str, str]] = []
+        self.waits_ended: list[str] = []
+        """Queries whose caller waited for a change, without a scripted reply, and left."""
         self.left = threading.Event()
         """Set when a client ended a stream before its script was over."""
 
     def unary(self, method: str, request: Any, context: grpc.ServicerContext) -> Any:
         self._note(method, request, context)
+        if method == "GetStatus" and not self.replies[method]:
+            # A query that goes on for as long as its caller waits for a change.
+            gone = threading.Event()
+            if context.add_callback(gone.set):
+                gone.wait()
+            self.waits_ended.append(request.query_id)
+            context.abort(grpc.StatusCode.CANCELLED, "the caller left")
         reply = self.replies[method].popleft()
         if isinstance(reply, Hold):
             reply.reached.set()

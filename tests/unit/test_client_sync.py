@@ -26,6 +26,7 @@ from queryengine.client import (
 from queryengine.codec.values import decode_parameters
 from queryengine.domain.lifecycle import QueryState
 from queryengine.v1 import query_pb2, query_service_pb2, value_pb2
+from tests.support import until_sync
 from tests.unit.fake_service import (
     ID,
     FakeService,
@@ -337,3 +338,81 @@ def test_a_state_event_reaches_the_callback_while_the_query_waits(client: Client
         hold.open.set()
         assert reading.result(WAIT).num_rows == TOTAL
     assert positions[0] == 3
+
+
+def test_a_query_ends_with_its_reader_unless_it_is_detached(client: Client, fake: FakeService) -> None:
+    for _ in range(4):
+        fake.replies["Submit"].append(accepted(status=status("COMPLETED", 5)))
+    client.query("SELECT 1")
+    client.query("SELECT 1", disconnect_grace=3)
+    client.query("SELECT 1", detach=True)
+    client.submit("SELECT 1")
+
+    attached, chosen, detached, submitted = fake.requests["Submit"]
+    assert attached.disconnect_policy == chosen.disconnect_policy == query_pb2.DISCONNECT_POLICY_CANCEL
+    assert attached.disconnect_grace.ToTimedelta() == dt.timedelta(seconds=10)
+    assert chosen.disconnect_grace.ToTimedelta() == dt.timedelta(seconds=3)
+    assert detached.disconnect_policy == submitted.disconnect_policy == query_pb2.DISCONNECT_POLICY_CONTINUE
+    with pytest.raises(TypeError, match="cancel_on_disconnect"):
+        client.query("SELECT 1", cancel_on_disconnect=True)  # type: ignore[call-arg]
+
+
+def test_presence_is_shown_until_the_query_ends(client: Client, fake: FakeService) -> None:
+    fake.replies["Submit"].append(accepted())
+    waited = threading.Event()
+    fake.replies["GetStatus"].extend(
+        [
+            query_service_pb2.GetStatusResponse(status=status("RUNNING", 2)),
+            Refuse(grpc.StatusCode.INTERNAL),
+            query_service_pb2.GetStatusResponse(status=status("RUNNING", 3)),
+            hold := Hold(reached=waited),
+            query_service_pb2.GetStatusResponse(status=status("COMPLETED", 4)),
+        ]
+    )
+
+    result = client.query("SELECT 1")
+
+    assert waited.wait(WAIT)
+    hold.open.set()
+    fake.streams["StreamResults"].append(whole(PAGES))
+    assert result.to_arrow().num_rows == TOTAL
+    assert len(fake.requests["GetStatus"]) == 4
+    assert all(request.wait_timeout.ToTimedelta() > dt.timedelta(0) for request in fake.requests["GetStatus"])
+
+
+def test_presence_ends_with_a_query_that_is_gone(client: Client, fake: FakeService) -> None:
+    fake.replies["Submit"].append(accepted())
+    fake.replies["GetStatus"].append(Refuse(grpc.StatusCode.NOT_FOUND, "QUERY_NOT_FOUND"))
+    result = client.query("SELECT 1")
+    fake.streams["StreamResults"].append([start(), Refuse(grpc.StatusCode.NOT_FOUND, "QUERY_NOT_FOUND")])
+
+    with pytest.raises(NotFound):
+        result.to_arrow()
+
+    assert until_sync(lambda: len(fake.requests["GetStatus"])) == 1
+
+
+def test_nothing_is_cancelled_when_the_query_has_ended(client: Client, fake: FakeService) -> None:
+    fake.replies["Submit"].extend([accepted(), accepted(status=status("FAILED", 3, error={"reason": "SYNTAX_ERROR"}))])
+    fake.streams["StreamResults"].append(whole(PAGES))
+
+    with client.query("SELECT 1") as result:
+        result.to_arrow()
+    with client.query("SELECT 1") as failed, pytest.raises(QueryFailed):
+        failed.to_arrow()
+
+    assert not fake.requests["Cancel"]
+
+
+def test_a_result_that_was_left_says_so(client: Client, fake: FakeService) -> None:
+    fake.replies["Submit"].append(accepted())
+    fake.replies["Cancel"].append(Refuse(grpc.StatusCode.INTERNAL))
+    fake.streams["StreamResults"].append([*whole(PAGES)[:4], Hold()])
+    result = client.query("SELECT 1")
+
+    for _ in result:
+        break
+
+    assert [request.query_id for request in fake.requests["Cancel"]] == [result.query_id]
+    with pytest.raises(QueryEngineClientError, match="detach=True"):
+        result.to_arrow()
