@@ -12,7 +12,7 @@ from queryengine.core.fetching import Cursor
 from queryengine.core.streaming import ReadRequest
 from queryengine.domain.errors import QueryEngineError, Reason, error
 from queryengine.domain.lifecycle import QueryState
-from queryengine.domain.query import Compression, LimitAction, QuerySpec
+from queryengine.domain.query import Compression, LimitAction, QuerySpec, WideIntegers
 from queryengine.v1 import query_pb2, query_service_pb2, result_pb2, value_pb2
 
 LABELS_MAX: Final = 32
@@ -36,6 +36,12 @@ _COMPRESSIONS: Final = {
     result_pb2.COMPRESSION_NONE: Compression.NONE,
     result_pb2.COMPRESSION_LZ4: Compression.LZ4,
     result_pb2.COMPRESSION_ZSTD: Compression.ZSTD,
+}
+_WIDE_INTEGERS: Final = {
+    result_pb2.WIDE_INTEGERS_UNSPECIFIED: WideIntegers.FAIL,
+    result_pb2.WIDE_INTEGERS_FAIL: WideIntegers.FAIL,
+    result_pb2.WIDE_INTEGERS_STRING: WideIntegers.STRING,
+    result_pb2.WIDE_INTEGERS_DECIMAL256: WideIntegers.DECIMAL256,
 }
 _LIMIT_ACTIONS: Final = {
     query_pb2.LIMIT_ACTION_UNSPECIFIED: LimitAction.TRUNCATE,
@@ -150,6 +156,7 @@ def to_spec(request: query_service_pb2.SubmitRequest, engine: EngineChoice, limi
         on_limit=_choice(_LIMIT_ACTIONS, asked.on_limit, "on_limit"),
         ttl_ms=int(seconds(result, "ttl", limits.ttl_seconds, limits.ttl_max_seconds, minimum=1.0) * 1000),
         compression=_choice(_COMPRESSIONS, result.compression, "compression"),
+        wide_integers=_choice(_WIDE_INTEGERS, result.wide_integers, "wide_integers"),
         priority=_within(request.priority, PRIORITY_MAX, "priority"),
         cancel_on_disconnect=_choice(_CANCELS, request.disconnect_policy, "disconnect_policy"),
         disconnect_grace_ms=int(grace * 1000),

@@ -26,6 +26,7 @@ from queryengine.client import (
     ServiceUnavailable,
     SubmitOptions,
 )
+from queryengine.domain.query import WideIntegers
 
 CANCEL_WAIT_SECONDS = 10.0
 INLINE_WAIT_SECONDS = 0.1
@@ -61,6 +62,9 @@ def sql(
     timeout: Annotated[
         str, typer.Option(metavar="DURATION", help="Longest run on the engine, such as 90s or 30m.")
     ] = "",
+    wide_integers: Annotated[
+        WideIntegers, typer.Option(help="How numbers that may have more than 38 digits come; fail refuses larger ones.")
+    ] = WideIntegers.FAIL,
     limit: Annotated[int, typer.Option(min=0, help="Stop after so many rows; 0 means no limit.")] = 0,
     progress: Annotated[
         bool | None, typer.Option("--progress/--no-progress", help="By default on a terminal only.")
@@ -77,7 +81,7 @@ def sql(
     rows_format = options.rows_format(format, output)
     _check_output(rows_format, output)
     values = options.parameters(parameter or ())
-    chosen = SubmitOptions(query_id=str(uuid.uuid4()), engine=engine, row_limit=limit)
+    chosen = SubmitOptions(query_id=str(uuid.uuid4()), engine=engine, row_limit=limit, wide_integers=wide_integers)
     if timeout:
         chosen["execution_timeout"] = options.seconds(timeout)
     shown = Progress(is_shown=progress, query_id=chosen["query_id"])

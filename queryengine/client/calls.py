@@ -28,7 +28,7 @@ from queryengine.codec.page import checksum
 from queryengine.codec.types import from_result_schema
 from queryengine.codec.values import encode_parameters
 from queryengine.domain.lifecycle import QueryState
-from queryengine.domain.query import Compression, LimitAction
+from queryengine.domain.query import Compression, LimitAction, WideIntegers
 from queryengine.v1 import query_pb2, query_service_pb2, result_pb2
 
 ABANDON_SECONDS: Final = 2.0
@@ -79,6 +79,8 @@ class RunOptions(TypedDict, total=False):
     """How long the rows stay after the end."""
     compression: Compression | str
     """"none", "lz4" or "zstd"."""
+    wide_integers: WideIntegers | str
+    """How numbers of more than 38 digits come: "fail" (the default), "string" or "decimal256"."""
     labels: Mapping[str, str]
     session_settings: Mapping[str, str]
     priority: int
@@ -121,6 +123,7 @@ def submit(sql: str, parameters: Parameters, options: SubmitOptions) -> Call[que
         result=result_pb2.ResultOptions(
             ttl=_duration(options.get("ttl")),
             compression=f"COMPRESSION_{options.get('compression', 'none').upper()}",
+            wide_integers=f"WIDE_INTEGERS_{options.get('wide_integers', 'fail').upper()}",
             inline_format=result_pb2.PAGE_FORMAT_ARROW,
         ),
         wait_timeout=_duration(options.get("wait_timeout")),

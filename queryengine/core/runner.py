@@ -139,6 +139,7 @@ class Runner:
             directory=directory,
             limits=self._page_limits(spec),
             first_page_flush_seconds=self._first_page_flush_seconds,
+            wide_integers=spec.wide_integers,
         )
 
     async def _follow(self, live: LiveQuery, run: Run) -> LastEvent:

@@ -37,6 +37,14 @@ class Compression(StrEnum):
     ZSTD = "zstd"
 
 
+class WideIntegers(StrEnum):
+    """How a result carries numbers that may have more than 38 digits; the contract's WideIntegers."""
+
+    FAIL = "fail"
+    STRING = "string"
+    DECIMAL256 = "decimal256"
+
+
 class Truncation(StrEnum):
     """Which limit cut a result."""
 
@@ -67,6 +75,7 @@ class QuerySpec:
     on_limit: LimitAction = LimitAction.TRUNCATE
     ttl_ms: int
     compression: Compression = Compression.NONE
+    wide_integers: WideIntegers = WideIntegers.FAIL
     priority: int = 0
     cancel_on_disconnect: bool = False
     disconnect_grace_ms: int = 0
@@ -91,6 +100,9 @@ class QuerySpec:
             self.ttl_ms,
             self.compression.value,
         ]
+        if self.wide_integers is not WideIntegers.FAIL:
+            # Only then, so that the fingerprints of older records stay theirs.
+            parts.append(self.wide_integers.value)
         return hashlib.sha256(json.dumps(parts).encode()).hexdigest()
 
     def record_bytes(self) -> int:

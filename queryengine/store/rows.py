@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from queryengine.domain.errors import Failure
 from queryengine.domain.lifecycle import QueryState, ResultState
-from queryengine.domain.query import Compression, LimitAction, Query, QuerySpec, Truncation
+from queryengine.domain.query import Compression, LimitAction, Query, QuerySpec, Truncation, WideIntegers
 
 ASKED: Final = (
     "tenant",
@@ -94,6 +94,8 @@ def to_query(row: Sequence[Any]) -> Query:
     asked = json.loads(spec)
     asked["on_limit"] = LimitAction(asked["on_limit"])
     asked["compression"] = Compression(asked["compression"])
+    # A record of an older server has none.
+    asked["wide_integers"] = WideIntegers(asked.get("wide_integers", WideIntegers.FAIL))
     return Query(
         tenant=tenant,
         query_id=query_id,

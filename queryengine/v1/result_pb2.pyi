@@ -26,6 +26,13 @@ class Compression(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     COMPRESSION_LZ4: _ClassVar[Compression]
     COMPRESSION_ZSTD: _ClassVar[Compression]
 
+class WideIntegers(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+    __slots__ = ()
+    WIDE_INTEGERS_UNSPECIFIED: _ClassVar[WideIntegers]
+    WIDE_INTEGERS_FAIL: _ClassVar[WideIntegers]
+    WIDE_INTEGERS_STRING: _ClassVar[WideIntegers]
+    WIDE_INTEGERS_DECIMAL256: _ClassVar[WideIntegers]
+
 class TruncationReason(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     __slots__ = ()
     TRUNCATION_REASON_UNSPECIFIED: _ClassVar[TruncationReason]
@@ -45,6 +52,10 @@ COMPRESSION_UNSPECIFIED: Compression
 COMPRESSION_NONE: Compression
 COMPRESSION_LZ4: Compression
 COMPRESSION_ZSTD: Compression
+WIDE_INTEGERS_UNSPECIFIED: WideIntegers
+WIDE_INTEGERS_FAIL: WideIntegers
+WIDE_INTEGERS_STRING: WideIntegers
+WIDE_INTEGERS_DECIMAL256: WideIntegers
 TRUNCATION_REASON_UNSPECIFIED: TruncationReason
 TRUNCATION_REASON_ROW_LIMIT: TruncationReason
 TRUNCATION_REASON_BYTE_LIMIT: TruncationReason
@@ -54,14 +65,16 @@ ROTATE_REASON_BYTES: RotateReason
 ROTATE_REASON_DRAIN: RotateReason
 
 class ResultOptions(_message.Message):
-    __slots__ = ("ttl", "compression", "inline_format")
+    __slots__ = ("ttl", "compression", "inline_format", "wide_integers")
     TTL_FIELD_NUMBER: _ClassVar[int]
     COMPRESSION_FIELD_NUMBER: _ClassVar[int]
     INLINE_FORMAT_FIELD_NUMBER: _ClassVar[int]
+    WIDE_INTEGERS_FIELD_NUMBER: _ClassVar[int]
     ttl: _duration_pb2.Duration
     compression: Compression
     inline_format: PageFormat
-    def __init__(self, ttl: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., compression: _Optional[_Union[Compression, str]] = ..., inline_format: _Optional[_Union[PageFormat, str]] = ...) -> None: ...
+    wide_integers: WideIntegers
+    def __init__(self, ttl: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., compression: _Optional[_Union[Compression, str]] = ..., inline_format: _Optional[_Union[PageFormat, str]] = ..., wide_integers: _Optional[_Union[WideIntegers, str]] = ...) -> None: ...
 
 class ResultSchema(_message.Message):
     __slots__ = ("columns", "arrow_schema", "attempt", "chunk_index", "chunk_count", "chunk")

@@ -17,6 +17,7 @@ from typing import Any, Final, TypeAlias
 
 import pyarrow as pa
 
+from queryengine.codec.wide_numbers import carried
 from queryengine.domain.errors import Failure, QueryEngineError, Reason, error
 from queryengine.domain.texts import NAME_BYTES_MAX, shortened
 from queryengine.engines.base import Engine, Execution, Progress
@@ -149,8 +150,9 @@ class Run:
                 self._execution = execution
                 if self._cancelled.is_set() or self._stopped.is_set():
                     execution.cancel()
-                self._put(execution.start())
-                for batch in execution.batches():
+                schema, batches = carried(execution.start(), execution.batches(), self._order.wide_integers)
+                self._put(schema)
+                for batch in batches:
                     self._put(batch)
                     if self._stopped.is_set():
                         return

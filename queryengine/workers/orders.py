@@ -6,7 +6,7 @@ from typing import Any
 
 from queryengine.codec.values import MisfitError, decode_parameters
 from queryengine.domain.errors import Reason, error
-from queryengine.domain.query import Compression, LimitAction
+from queryengine.domain.query import Compression, LimitAction, WideIntegers
 from queryengine.engines.base import Statement
 from queryengine.results.writer import ResultLimits
 from queryengine.workers.protocol import Frame, encode
@@ -30,6 +30,7 @@ class RunOrder:
     directory: Path
     limits: ResultLimits
     first_page_flush_seconds: float
+    wide_integers: WideIntegers
 
     def encode(self) -> bytes:
         # Not asdict: its deep copies cost more than all the rest of a short query's way to the worker.
@@ -45,6 +46,7 @@ class RunOrder:
         limits["compression"] = Compression(limits["compression"])
         limits["on_limit"] = LimitAction(limits["on_limit"])
         fields["limits"] = ResultLimits(**limits)
+        fields["wide_integers"] = WideIntegers(fields["wide_integers"])
         fields["directory"] = Path(fields["directory"])
         return cls(parameters=frame.blob, **fields)
 

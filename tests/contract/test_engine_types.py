@@ -8,7 +8,9 @@ import pytest
 from cases import CLICKHOUSE, DUCKDB, GENERIC, POSTGRESQL, SPARK, SQLITE, TRINO
 from type_files import DOCUMENT, ENGINES, as_text, records, with_tables
 
+from queryengine.domain.query import WideIntegers
 from queryengine.engines.base import Statement
+from tests.carrying import table_of
 
 CASES = {case.name: case for case in (CLICKHOUSE, DUCKDB, GENERIC, POSTGRESQL, SPARK, SQLITE, TRINO)}
 
@@ -43,18 +45,17 @@ def test_every_data_file_has_an_engine() -> None:
 )
 def test_type(folder: Path, name: str, record: dict[str, Any]) -> None:
     statement = Statement(sql=record["query"], query_id="q", session_settings=record.get("settings", {}))
+    how = WideIntegers(record.get("wide_integers", "fail"))
     engine = CASES[name].open(folder)
     try:
         with engine.open(statement) as execution:
-            schema = execution.start()
-            batches = list(execution.batches())
+            table = table_of(execution, how)
     finally:
         engine.close()
-    assert str(schema.field(0).type) == record["arrow"]
-    assert schema.field(0).metadata[b"engine_type"].decode() == record["type"]
-    for batch in batches:
-        batch.validate(full=True)
-    assert [as_text(value) for batch in batches for value in batch.column(0)] == record["values"]
+    table.validate(full=True)
+    assert str(table.schema.field(0).type) == record["arrow"]
+    assert table.schema.field(0).metadata[b"engine_type"].decode() == record["type"]
+    assert [as_text(value) for value in table.column(0)] == record["values"]
 
 
 def test_the_document_shows_these_types() -> None:

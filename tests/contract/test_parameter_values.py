@@ -18,8 +18,10 @@ from engine_case import EngineCase
 
 from queryengine.codec.values import MisfitError, decode_parameters, encode_parameters
 from queryengine.domain.errors import Failure, QueryEngineError, Reason
+from queryengine.domain.query import WideIntegers
 from queryengine.engines.base import Engine, Statement
 from queryengine.engines.moments import days_of, is_instant, nanos_of
+from tests.carrying import table_of
 
 DAY = 86_400
 FIRST_DAY, LAST_DAY = -719_162, 2_932_896
@@ -221,8 +223,7 @@ def is_about_the_result(failure: Failure) -> bool:
 def read(engine: Engine, sql: str, encoded: bytes) -> pa.Scalar:
     statement = Statement(sql=sql, query_id="q", parameters=decode_parameters(encoded))
     with engine.open(statement) as execution:
-        schema = execution.start()
-        return pa.Table.from_batches(execution.batches(), schema).column(0)[0]
+        return table_of(execution, WideIntegers.DECIMAL256).column(0)[0]
 
 
 def number_of(scalar: pa.Scalar) -> Any:

@@ -53,7 +53,8 @@ def as_text(scalar: pa.Scalar) -> Any:
 def table(engine: str) -> str:
     lines = ["| type | Arrow type | |", "|---|---|---|"]
     for record in records(engine):
-        remarks = [record.get("note", "")]
+        how = f"with `wide_integers` {record['wide_integers']}" if "wide_integers" in record else ""
+        remarks = [how, record.get("note", "")]
         if "loss" in record:
             remarks.append(f"**lost:** {record['loss']}")
         words = "; ".join(each for each in remarks if each)

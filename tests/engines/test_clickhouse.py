@@ -10,8 +10,10 @@ import pytest
 
 from queryengine.codec.values import BoundParameter
 from queryengine.domain.errors import Failure, QueryEngineError, Reason
+from queryengine.domain.query import WideIntegers
 from queryengine.engines.base import Execution, Statement
 from queryengine.engines.clickhouse.engine import ClickHouseEngine
+from tests.carrying import table_of
 from tests.servers.clickhouse import ClickHouseServer
 from tests.servers.server import shared
 
@@ -43,8 +45,7 @@ def statement(sql: str, **fields) -> Statement:
 def read(engine: ClickHouseEngine, sql: str, *values, **fields) -> pa.Table:
     parameters = fields.pop("parameters", tuple(BoundParameter("", value) for value in values))
     with engine.open(statement(sql, parameters=parameters, **fields)) as execution:
-        schema = execution.start()
-        return pa.Table.from_batches(execution.batches(), schema)
+        return table_of(execution, WideIntegers.STRING)
 
 
 def only(table: pa.Table) -> object:

@@ -14,8 +14,10 @@ from hypothesis import strategies as st
 
 from queryengine.codec.values import BoundParameter
 from queryengine.domain.errors import QueryEngineError, Reason
+from queryengine.domain.query import WideIntegers
 from queryengine.engines.base import Statement
 from queryengine.engines.clickhouse.engine import ClickHouseEngine
+from tests.carrying import table_of
 from tests.servers.clickhouse import ClickHouseServer
 from tests.servers.server import shared
 
@@ -44,8 +46,7 @@ def named(each: Any) -> str:
 def read(engine: ClickHouseEngine, expression: str, value: Any) -> Any:
     parameters = (BoundParameter("a", value),)
     with engine.open(Statement(sql=f"SELECT {expression}", query_id="q", parameters=parameters)) as execution:
-        schema = execution.start()
-        return pa.Table.from_batches(execution.batches(), schema).column(0)[0].as_py()
+        return table_of(execution, WideIntegers.STRING).column(0)[0].as_py()
 
 
 def text_of(engine: ClickHouseEngine, kind: str, value: Any) -> Any:

@@ -86,6 +86,11 @@ SUBMITS: dict[str, tuple[dict[str, Any], str, dict[str, str]]] = {
     "rows for weeks": ({"result": {"ttl": 8 * DAY}}, "INVALID_FIELD", {"field": "ttl"}),
     "rows for no time": ({"result": {"ttl": timedelta()}}, "INVALID_FIELD", {"field": "ttl"}),
     "an unknown compression": ({"result": {"compression": 9}}, "INVALID_FIELD", {"field": "compression"}),
+    "an unknown form of wide integers": (
+        {"result": {"wide_integers": 9}},
+        "INVALID_FIELD",
+        {"field": "wide_integers"},
+    ),
     "an unknown format": ({"result": {"inline_format": 9}}, "INVALID_FIELD", {"field": "inline_format"}),
     "priority 10": ({"priority": 10}, "INVALID_FIELD", {"field": "priority"}),
     "priority -1": ({"priority": -1}, "INVALID_FIELD", {"field": "priority"}),

@@ -8,14 +8,15 @@ import pyarrow.parquet as pq
 import pytest
 
 from queryengine.domain.errors import Failure, QueryEngineError
+from queryengine.domain.query import WideIntegers
 from queryengine.engines.base import Statement
 from queryengine.engines.duckdb.engine import DuckDBEngine
+from tests.carrying import table_of
 
 
 def run(engine: DuckDBEngine, sql: str) -> list[dict[str, Any]]:
     with engine.open(Statement(sql=sql, query_id="q")) as execution:
-        schema = execution.start()
-        return pa.Table.from_batches(execution.batches(), schema).to_pylist()
+        return table_of(execution, WideIntegers.DECIMAL256).to_pylist()
 
 
 def failure(engine: DuckDBEngine, sql: str) -> Failure:

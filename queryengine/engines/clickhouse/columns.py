@@ -6,22 +6,21 @@ address as a number, most intervals as a count, and text as octets, which may be
 
 import ipaddress
 import struct
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from types import MappingProxyType
 from typing import Any, Final
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from queryengine.codec.nesting import Convert, Plan, plan_inside
 from queryengine.codec.types import is_octets, to_data_type
+from queryengine.codec.wide_numbers import INT128, INT256, UINT128, UINT256, carried_type
 from queryengine.engines.clickhouse.types import Type
-from queryengine.engines.wide_integers import WIDE_INTEGER, wide_integers
 
-Convert = Callable[[pa.Array], pa.Array]
-Plan = tuple[pa.DataType, Convert | None]
-"""The type that a column arrives as, and how to make it so; None when it stays as it is."""
-
-_HIGH_HALF: Final[Mapping[str, pa.DataType]] = MappingProxyType({"Int128": pa.int64(), "UInt128": pa.uint64()})
+_WIDE: Final[Mapping[str, pa.DataType]] = MappingProxyType(
+    {"Int128": INT128, "UInt128": UINT128, "Int256": INT256, "UInt256": UINT256}
+)
 _SECONDS: Final[Mapping[str, int]] = MappingProxyType({"IntervalMinute": 60, "IntervalHour": 3600})
 _CALENDAR: Final[Mapping[str, tuple[int, int]]] = MappingProxyType(
     {
@@ -42,20 +41,17 @@ def plan(kind: Type, arrow: pa.DataType, zone: str) -> Plan:
     Raises ValueError for a type that cannot be read.
     """
     target, convert = _plan(kind, arrow, zone)
-    to_data_type(target)
+    to_data_type(carried_type(target))
     return target, convert
 
 
 def _plan(kind: Type, arrow: pa.DataType, zone: str) -> Plan:
     if kind.name in _INNER:
         return _plan(kind.types[-1], arrow, zone)
-    if pa.types.is_list(arrow):
-        return _list(kind, arrow, zone)
-    if pa.types.is_struct(arrow):
-        return _struct(kind, arrow, zone)
-    if pa.types.is_map(arrow):
-        return _map(kind, arrow, zone)
-    return _plain(kind, arrow, zone)
+    if not pa.types.is_nested(arrow):
+        return _plain(kind, arrow, zone)
+    types = _inside(kind, arrow)
+    return plan_inside(arrow, lambda number, part: _plan(types[number], part, zone))
 
 
 def _plain(kind: Type, arrow: pa.DataType, zone: str) -> Plan:
@@ -65,10 +61,8 @@ def _plain(kind: Type, arrow: pa.DataType, zone: str) -> Plan:
         return target, lambda array: array.cast(pa.int64()).cast(target)
     if name in ("Enum8", "Enum16"):
         return pa.string(), _named(kind)
-    if name in _HIGH_HALF:
-        return WIDE_INTEGER, lambda array: wide_integers(array, _HIGH_HALF[name])
-    if name in ("Int256", "UInt256"):
-        return pa.string(), _each(lambda octets: _integer(octets, signed=name == "Int256"))
+    if name in _WIDE:
+        return _WIDE[name], lambda array: pa.ExtensionArray.from_storage(_WIDE[name], array)
     if name == "IPv4":
         return pa.string(), _each(lambda number: str(ipaddress.IPv4Address(number)))
     if name == "IPv6":
@@ -97,10 +91,6 @@ def _named(kind: Type) -> Convert:
     return lambda array: names.take(pc.index_in(array.cast(pa.int16()), value_set=codes))
 
 
-def _integer(octets: bytes, *, signed: bool) -> str:
-    return str(int.from_bytes(octets, "little", signed=signed))
-
-
 def _address(octets: bytes) -> str:
     address = ipaddress.IPv6Address(octets)
     # As ClickHouse writes it.
@@ -125,55 +115,10 @@ def _interval(name: str, arrow: pa.DataType) -> Plan:
     return arrow, None
 
 
-def _list(kind: Type, arrow: pa.DataType, zone: str) -> Plan:
-    # A Nested is an Array of a Tuple with its members.
-    inner = Type("Tuple", kind.arguments) if kind.name == "Nested" else _first(kind)
-    value, convert = _plan(inner, arrow.value_type, zone)
-    if convert is None:
-        return arrow, None
-    target = pa.list_(arrow.value_field.with_type(value))
-    return target, lambda array: _rebuilt(array, target, [convert(array.values)])
-
-
-def _struct(kind: Type, arrow: pa.DataType, zone: str) -> Plan:
-    types = kind.types if len(kind.types) == arrow.num_fields else (Type(""),) * arrow.num_fields
-    members = [_plan(each, field.type, zone) for each, field in zip(types, arrow.fields, strict=True)]
-    if all(convert is None for _, convert in members):
-        return arrow, None
-    target = pa.struct([field.with_type(inner) for field, (inner, _) in zip(arrow.fields, members, strict=True)])
-
-    def convert_struct(array: pa.Array) -> pa.Array:
-        parts = [array.field(index) for index in range(len(members))]
-        converted = [convert(part) if convert else part for part, (_, convert) in zip(parts, members, strict=True)]
-        return _rebuilt(array, target, converted)
-
-    return target, convert_struct
-
-
-def _map(kind: Type, arrow: pa.DataType, zone: str) -> Plan:
-    key, convert_key = _plan(kind.types[0], arrow.key_type, zone)
-    item, convert_item = _plan(kind.types[1], arrow.item_type, zone)
-    if convert_key is None and convert_item is None:
-        return arrow, None
-    target = pa.map_(arrow.key_field.with_type(key), arrow.item_field.with_type(item))
-
-    def convert_map(array: pa.Array) -> pa.Array:
-        keys = convert_key(array.keys) if convert_key else array.keys
-        items = convert_item(array.items) if convert_item else array.items
-        entries = pa.StructArray.from_arrays([keys, items], fields=[target.key_field, target.item_field])
-        return _rebuilt(array, target, [entries])
-
-    return target, convert_map
-
-
-def _first(kind: Type) -> Type:
-    """The element's type; one of no name for a type such as Ring, whose elements need nothing."""
-    return kind.types[0] if kind.types else Type("")
-
-
-def _rebuilt(array: pa.Array, target: pa.DataType, children: list[pa.Array]) -> pa.Array:
-    """The same nesting, validity and lengths around other children. Arrays of a stream have no offset."""
-    own = 1 if pa.types.is_struct(target) else 2
-    return pa.Array.from_buffers(
-        target, len(array), array.buffers()[:own], array.null_count, array.offset, children=children
-    )
+def _inside(kind: Type, arrow: pa.DataType) -> Sequence[Type]:
+    """The types of what is in a nested one; of no name for one such as Ring, whose parts need nothing."""
+    if kind.name == "Nested":
+        # An Array of a Tuple with its members.
+        return (Type("Tuple", kind.arguments),)
+    count = 2 if pa.types.is_map(arrow) else arrow.num_fields
+    return kind.types if len(kind.types) == count else (Type(""),) * count

@@ -15,10 +15,11 @@ import pyarrow as pa
 from clickhouse_connect.driver.exceptions import Error
 from clickhouse_connect.driver.httpclient import HttpClient
 
+from queryengine.codec.nesting import Convert
 from queryengine.domain.errors import Failure, QueryEngineError, Reason, error
 from queryengine.engines.base import Engine, EngineTraits, Execution, Progress, Statement
 from queryengine.engines.clickhouse.check import check, prepared
-from queryengine.engines.clickhouse.columns import Convert, plan
+from queryengine.engines.clickhouse.columns import plan
 from queryengine.engines.clickhouse.control import Control, Counted, Monitor
 from queryengine.engines.clickhouse.errors import Sent, translated
 from queryengine.engines.clickhouse.guard import check_schema

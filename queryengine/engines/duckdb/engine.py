@@ -15,6 +15,7 @@ from typing import Any, Final
 import duckdb
 import pyarrow as pa
 
+from queryengine.codec.nesting import Convert
 from queryengine.domain.errors import QueryEngineError, Reason, error
 from queryengine.engines.base import Engine, EngineTraits, Execution, OptionError, Progress, Statement
 from queryengine.engines.duckdb.check import StatementCheck, default_check
@@ -29,7 +30,7 @@ from queryengine.engines.duckdb.setup import (
     warnings,
 )
 from queryengine.engines.duckdb.text import identifier, literal
-from queryengine.engines.duckdb.types import Convert, canonical, plan, type_name
+from queryengine.engines.duckdb.types import canonical, plan, type_name
 from queryengine.engines.duckdb.views import FolderViews
 from queryengine.engines.executions import OpenExecutions
 from queryengine.engines.interrupting import Interruptible

@@ -5,7 +5,7 @@ booleans into bytes, so it is switched on only for a result that needs it. Types
 leave DuckDB as their own text.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -13,9 +13,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from queryengine.codec.infinity import INT64_MAX
+from queryengine.codec.nesting import Plan, plan_inside
+from queryengine.codec.wide_numbers import INT128, UINT128
 from queryengine.domain.errors import Reason, error
 from queryengine.engines.duckdb.text import identifier
-from queryengine.engines.wide_integers import WIDE_INTEGER, wide_integers
 
 ROWS_MAX: Final = 122_880
 """A row group of DuckDB, and its fastest batch."""
@@ -52,9 +53,7 @@ _CHECKED_INTERVAL: Final = (
     "THEN error('an INTERVAL of more than 292 years in hours has no Arrow form; CAST it to VARCHAR') ELSE {0} END"
 )
 """DuckDB multiplies microseconds to nanoseconds on their way to Arrow, and lets the product wrap around."""
-_LIMBS: Final = {"hugeint": pa.int64(), "uhugeint": pa.uint64()}
-
-Convert = Callable[[pa.Array], pa.Array]
+_WIDE: Final = {"hugeint": INT128, "uhugeint": UINT128}
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,24 +84,18 @@ def type_name(duckdb_type: Any) -> str:
     return str(duckdb_type).strip('"')
 
 
-def canonical(arrow_type: pa.DataType) -> tuple[pa.DataType, Convert | None]:
+def canonical(arrow_type: pa.DataType) -> Plan:
     """The canonical type for one that DuckDB exports, and how to convert an array; None when it stays as it
     is.
     """
     if isinstance(arrow_type, pa.Bool8Type):
         return pa.bool_(), lambda array: pc.cast(array.storage, pa.bool_())
-    if isinstance(arrow_type, pa.OpaqueType) and arrow_type.type_name in _LIMBS:
-        high = _LIMBS[arrow_type.type_name]
-        return WIDE_INTEGER, lambda array: wide_integers(array.storage, high)
+    if isinstance(arrow_type, pa.OpaqueType) and arrow_type.type_name in _WIDE:
+        target = _WIDE[arrow_type.type_name]
+        return target, lambda array: pa.ExtensionArray.from_storage(target, array.storage)
     if pa.types.is_timestamp(arrow_type) and arrow_type.unit == "ns":
         return arrow_type, _finite
-    if pa.types.is_list(arrow_type) or pa.types.is_fixed_size_list(arrow_type):
-        return _canonical_list(arrow_type)
-    if pa.types.is_struct(arrow_type):
-        return _canonical_struct(arrow_type)
-    if pa.types.is_map(arrow_type):
-        return _canonical_map(arrow_type)
-    return arrow_type, None
+    return plan_inside(arrow_type, lambda _, inner: canonical(inner))
 
 
 def _expression(duckdb_type: Any) -> str:
@@ -166,53 +159,3 @@ def _finite(array: pa.Array) -> pa.Array:
         message = "infinity as a TIMESTAMP_NS has no place in the result; select it as a TIMESTAMP"
         raise error(Reason.STATEMENT_REJECTED, message)
     return array
-
-
-def _canonical_list(arrow_type: pa.DataType) -> tuple[pa.DataType, Convert | None]:
-    inner, convert = canonical(arrow_type.value_type)
-    if convert is None:
-        return arrow_type, None
-    field = arrow_type.value_field.with_type(inner)
-    fixed = pa.types.is_fixed_size_list(arrow_type)
-    target = pa.list_(field, arrow_type.list_size) if fixed else pa.list_(field)
-    return target, lambda array: _rebuilt(array, target, [convert(array.values)])
-
-
-def _canonical_struct(arrow_type: pa.DataType) -> tuple[pa.DataType, Convert | None]:
-    members = [canonical(field.type) for field in arrow_type.fields]
-    if all(convert is None for _, convert in members):
-        return arrow_type, None
-    target = pa.struct([field.with_type(inner) for field, (inner, _) in zip(arrow_type.fields, members, strict=True)])
-
-    def convert_struct(array: pa.Array) -> pa.Array:
-        parts = [array.field(index) for index in range(len(members))]
-        converted = [convert(part) if convert else part for part, (_, convert) in zip(parts, members, strict=True)]
-        return _rebuilt(array, target, converted)
-
-    return target, convert_struct
-
-
-def _canonical_map(arrow_type: pa.DataType) -> tuple[pa.DataType, Convert | None]:
-    key, convert_key = canonical(arrow_type.key_type)
-    item, convert_item = canonical(arrow_type.item_type)
-    if convert_key is None and convert_item is None:
-        return arrow_type, None
-    target = pa.map_(arrow_type.key_field.with_type(key), arrow_type.item_field.with_type(item))
-
-    def convert_map(array: pa.Array) -> pa.Array:
-        keys = convert_key(array.keys) if convert_key else array.keys
-        items = convert_item(array.items) if convert_item else array.items
-        entries = pa.StructArray.from_arrays([keys, items], fields=[target.key_field, target.item_field])
-        return _rebuilt(array, target, [entries])
-
-    return target, convert_map
-
-
-def _rebuilt(array: pa.Array, target: pa.DataType, children: list[pa.Array]) -> pa.Array:
-    """The same nesting, validity and lengths around other children. DuckDB exports arrays without an
-    offset.
-    """
-    own = 1 if pa.types.is_struct(target) or pa.types.is_fixed_size_list(target) else 2
-    return pa.Array.from_buffers(
-        target, len(array), array.buffers()[:own], array.null_count, array.offset, children=children
-    )

@@ -14,12 +14,10 @@ from typing import Final, TypeAlias
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from queryengine.codec.wide_numbers import UNBOUNDED
 from queryengine.domain.errors import Reason, error
 
 Convert: TypeAlias = Callable[[pa.Array], pa.Array]
-
-UNCONSTRAINED: Final = pa.decimal256(76, 38)
-"""numeric without precision and scale, such as every sum and average of numeric."""
 
 _DIGITS_MAX: Final = 76
 _DIGITS128_MAX: Final = 38
@@ -179,13 +177,14 @@ def _word(internal: str, typmod: int, name_of_type: Callable[[int], str]) -> str
 
 def _decimal(typmod: int) -> pa.DataType:
     if typmod == -1:
-        return UNCONSTRAINED
+        # Without precision and scale, such as every sum and average of numeric.
+        return UNBOUNDED
     precision, scale = _digits(typmod)
     if scale < 0:
         precision, scale = precision - scale, 0
     precision = max(precision, scale)
     if precision > _DIGITS_MAX:
-        return UNCONSTRAINED
+        return UNBOUNDED
     return pa.decimal128(precision, scale) if precision <= _DIGITS128_MAX else pa.decimal256(precision, scale)
 
 

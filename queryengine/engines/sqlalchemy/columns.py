@@ -15,6 +15,7 @@ from typing import Any, Final
 
 import pyarrow as pa
 
+from queryengine.codec.wide_numbers import UNBOUNDED
 from queryengine.domain.errors import QueryEngineError, Reason, error
 
 FIRST_ROWS: Final = 500
@@ -39,9 +40,6 @@ class Column:
         return pa.field(self.name, self.type, metadata={"engine_type": self.engine_type})
 
 
-EXACT: Final = pa.decimal256(76, 38)
-"""Decimals of which the database does not tell digits and scale."""
-
 HELD: Final[Mapping[pa.DataType, frozenset[type]]] = MappingProxyType(
     {
         pa.null(): frozenset(),
@@ -50,7 +48,7 @@ HELD: Final[Mapping[pa.DataType, frozenset[type]]] = MappingProxyType(
         pa.string(): frozenset({str}),
         pa.binary(): frozenset({bytes, bytearray, memoryview}),
         pa.bool_(): frozenset({bool}),
-        EXACT: frozenset({Decimal, int}),
+        UNBOUNDED: frozenset({Decimal, int}),
         pa.date32(): frozenset({dt.date}),
         pa.time64("us"): frozenset({dt.time}),
         pa.timestamp("us"): frozenset({dt.datetime}),

@@ -18,10 +18,11 @@ from sqlalchemy.pool import NullPool
 from sqlglot.dialects.dialect import Dialect as SqlglotDialect
 
 from queryengine.codec.values import BoundParameter
+from queryengine.codec.wide_numbers import UNBOUNDED
 from queryengine.domain.errors import Reason, error
 from queryengine.engines.base import EngineTraits
 from queryengine.engines.parameters import name_of
-from queryengine.engines.sqlalchemy.columns import EXACT, Column
+from queryengine.engines.sqlalchemy.columns import Column
 from queryengine.engines.sqlalchemy.dialect import CheckedText, Dialect, Rows
 from queryengine.engines.sqlalchemy.parsed import check
 from queryengine.engines.sqlstates import QUERY_CANCELED, reason_of_state
@@ -53,8 +54,8 @@ _TYPES: Final[Mapping[frozenset[type], tuple[pa.DataType, str]]] = MappingProxyT
         frozenset({int}): (pa.int64(), "INTEGER"),
         frozenset({float}): (pa.float64(), "DOUBLE"),
         frozenset({float, int}): (pa.float64(), "DOUBLE"),
-        frozenset({Decimal}): (EXACT, "DECIMAL"),
-        frozenset({Decimal, int}): (EXACT, "DECIMAL"),
+        frozenset({Decimal}): (UNBOUNDED, "DECIMAL"),
+        frozenset({Decimal, int}): (UNBOUNDED, "DECIMAL"),
         frozenset({str}): (pa.string(), "TEXT"),
         frozenset({bytes}): (pa.binary(), "BINARY"),
         frozenset({bytearray}): (pa.binary(), "BINARY"),
