@@ -6,7 +6,6 @@ import shutil
 import signal
 import subprocess
 import sys
-import tempfile
 import time
 from pathlib import Path
 from typing import Any
@@ -14,7 +13,8 @@ from typing import Any
 import psycopg
 
 from tests.servers.cache import cache_folder, packages, packages_name
-from tests.servers.server import Server, free_port
+from tests.servers.launch import prefix
+from tests.servers.server import Server, folder_of_its_own, free_port
 
 LOCK = Path(__file__).with_name("postgresql.lock")
 DRIVER_LOCK = Path(__file__).with_name("psycopg2.lock")
@@ -49,7 +49,7 @@ class PostgreSQLServer(Server):
         if who is not None:
             # Where the unprivileged user may enter; a home of root is closed to others, also to run programs.
             self.folder.rmdir()
-            self.folder = Path(tempfile.mkdtemp(prefix="postgresql-", dir="/tmp"))
+            self.folder = Path(folder_of_its_own("postgresql", Path("/tmp")))
             os.chown(self.folder, who.pw_uid, who.pw_gid)
             if cache_folder() in found.parents:
                 # With the libraries beside it.
@@ -72,7 +72,7 @@ class PostgreSQLServer(Server):
             "--no-sync",
         ]
         initdb = [str(found / "initdb"), "-D", str(data), *arguments]
-        subprocess.run([*run_as(who), *initdb], check=True, capture_output=True, cwd="/")
+        subprocess.run([*prefix(who), *initdb], check=True, capture_output=True, cwd="/")
         settings = {
             "listen_addresses": "127.0.0.1",
             "unix_socket_directories": "",
@@ -80,7 +80,7 @@ class PostgreSQLServer(Server):
             "max_connections": "60",
         }
         options = [word for key, value in settings.items() for word in ("-c", f"{key}={value}")]
-        self.run([*run_as(who), str(found / "postgres"), "-D", str(data), "-p", str(self.port), *options], cwd="/")
+        self.run([str(found / "postgres"), "-D", str(data), "-p", str(self.port), *options], user=who, cwd="/")
         self._wait()
 
     def stop(self) -> None:
@@ -158,18 +158,6 @@ def programs() -> Path | None:
         return found
     fetched = cache_folder() / packages_name(LOCK) / "pgserver" / "pginstall" / "bin"
     return fetched if (fetched / "postgres").exists() else None
-
-
-def run_as(who: pwd.struct_passwd | None) -> list[str]:
-    """What stands before a command so that it runs as this user.
-
-    The argument `user` of subprocess would fork this process with gRPC's handlers in it, which crash where gRPC has
-    threads; what is run without it is not forked but spawned.
-    """
-    if who is None:
-        return []
-    steps = f"os.setgroups([]); os.setgid({who.pw_gid}); os.setuid({who.pw_uid})"
-    return [sys.executable, "-I", "-S", "-c", f"import os, sys; {steps}; os.execv(sys.argv[1], sys.argv[1:])"]
 
 
 def unprivileged() -> pwd.struct_passwd | None:

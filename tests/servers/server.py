@@ -1,6 +1,7 @@
 """A server that tests share: started when first asked for, stopped when the session ends."""
 
 import os
+import pwd
 import shutil
 import signal
 import socket
@@ -15,6 +16,7 @@ import psutil
 import pytest
 
 from tests.servers.cache import cache_folder
+from tests.servers.launch import prefix
 
 STOP_SECONDS = 20.0
 
@@ -46,17 +48,22 @@ class Server(ABC):
         """Options of the engine that uses it."""
 
     def run(
-        self, arguments: Sequence[str], environment: Mapping[str, str] | None = None, **popen: Any
+        self,
+        arguments: Sequence[str],
+        environment: Mapping[str, str] | None = None,
+        *,
+        cwd: Path | str | None = None,
+        user: pwd.struct_passwd | None = None,
     ) -> subprocess.Popen[bytes]:
-        """Start a process that ends with the server; its output goes to `log`."""
+        """Start a process that ends with the server, or with this process; its output goes to `log`."""
         with self.log.open("ab") as log:
             process = subprocess.Popen(
-                arguments,
+                [*prefix(user, bound=True), *arguments],
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=subprocess.STDOUT,
                 env={**os.environ, **(environment or {})},
-                **popen,
+                cwd=cwd,
             )
         self.processes.append(process)
         return process
@@ -89,6 +96,16 @@ class Server(ABC):
             shutil.rmtree(self.folder, ignore_errors=True)
 
 
+def folder_of_its_own(name: str, within: Path) -> Path:
+    """A new folder whose name holds the id of this process; those that processes left which have ended are removed."""
+    within.mkdir(parents=True, exist_ok=True)
+    for folder in within.glob(f"{name}-of-*"):
+        owner = folder.name.removeprefix(f"{name}-of-").partition("-")[0]
+        if owner.isdecimal() and not psutil.pid_exists(int(owner)):
+            shutil.rmtree(folder, ignore_errors=True)
+    return Path(tempfile.mkdtemp(prefix=f"{name}-of-{os.getpid()}-", dir=within))
+
+
 def free_port() -> int:
     """A port of loopback that nobody listens on at this moment."""
     with socket.create_server(("127.0.0.1", 0)) as listening:
@@ -109,8 +126,7 @@ def shared(server_class: type[Server]) -> Server:
             if os.environ.get("CI") == "true":
                 pytest.fail(message, pytrace=False)
             pytest.skip(message)
-        (cache_folder() / "run").mkdir(parents=True, exist_ok=True)
-        server.folder = Path(tempfile.mkdtemp(prefix=f"{server.name}-", dir=cache_folder() / "run"))
+        server.folder = folder_of_its_own(server.name, cache_folder() / "run")
         try:
             server.start()
         except BaseException:

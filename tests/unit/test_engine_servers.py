@@ -1,0 +1,70 @@
+"""What the engine servers of the tests leave behind when the process that started them is killed."""
+
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import psutil
+
+from tests.servers.server import folder_of_its_own
+
+STARTER = """
+import os, sys
+from pathlib import Path
+from tests.servers.server import Server
+
+class Sleeper(Server):
+    name = "sleeper"
+    def fetch(self): ...
+    def missing(self): return ""
+    def options(self): return {}
+    def start(self): self.run(["sleep", "600"])
+
+sleeper = Sleeper()
+sleeper.folder = Path(sys.argv[1])
+sleeper.start()
+print(sleeper.processes[0].pid, flush=True)
+sys.stdin.read()
+os._exit(1)
+"""
+
+
+def ended(pid: int) -> bool:
+    try:
+        return psutil.Process(pid).status() == psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return True
+
+
+def test_a_server_ends_with_the_process_that_started_it(tmp_path: Path) -> None:
+    starter = subprocess.Popen(
+        [sys.executable, "-c", STARTER, str(tmp_path)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    )
+    assert starter.stdin is not None
+    assert starter.stdout is not None
+    with starter:
+        sleeper = int(starter.stdout.readline())
+        assert not ended(sleeper)
+        starter.stdin.close()
+        assert starter.wait(30) == 1
+    deadline = time.monotonic() + 30
+    while not ended(sleeper):
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+
+
+def test_the_folder_of_a_server_whose_process_is_gone_is_removed(tmp_path: Path) -> None:
+    gone = subprocess.Popen(["true"])
+    gone.wait()
+    left = tmp_path / f"trino-of-{gone.pid}-abc"
+    kept = [
+        tmp_path / f"trino-of-{os.getpid()}-abc",
+        tmp_path / f"trino-spooling-of-{gone.pid}-x",
+        tmp_path / "trino-of-me",
+    ]
+    for folder in (left, *kept):
+        folder.mkdir()
+    new = folder_of_its_own("trino", tmp_path)
+    assert sorted(tmp_path.iterdir()) == sorted([*kept, new])
