@@ -6,11 +6,13 @@ reader has waited long enough, which the caller decides by calling `flush`.
 """
 
 import errno
+import logging
 import math
 import os
 import shutil
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -34,14 +36,22 @@ from queryengine.results.segment import (
 
 T = TypeVar("T")
 
+logger = logging.getLogger(__name__)
+
+RETRY_SECONDS: Final = 1.0
+"""When a client may ask again after the disk did not take a write."""
+
 ROW_BYTES_MAX: Final = 256 << 20
 """Largest row, before compression and after; a larger one fails the query. Whoever reads it holds it uncompressed."""
 
 FIRST_PAGE_BYTES: Final = 64 << 10
 """Target of the very first page, so that a reader sees rows early."""
 
-SCHEMA_SHARE: Final = 2
-"""A page holds its schema, too. Of many columns that is megabytes, so its rows are at least so many times as large."""
+FIRST_SCHEMA_SHARE: Final = 2
+SCHEMA_SHARE: Final = 6
+"""A page holds its schema, too, and some headers of each column. Of many columns that is megabytes, to be encoded, sent
+and decoded with every page, so the rows of the first page, and of those after it, are at least so many times as large.
+"""
 
 OVER_TARGET: Final = 1.1
 """How far a page may be over its target rather than leave a small rest."""
@@ -60,7 +70,7 @@ PARTS_MAX: Final = os.sysconf("SC_IOV_MAX")
 
 def fresh_directory(directory: Path) -> None:
     """Make the folder of an attempt. What is in it was left by a submit that was never acknowledged, so that its pages
-    were never published; it is removed. Raises SPOOL_FULL, and RESULT_LOST when the folder cannot be made.
+    were never published; it is removed. Raises SPOOL_FULL, and STORE_UNAVAILABLE when the folder cannot be made.
     """
 
     def make() -> None:
@@ -72,7 +82,7 @@ def fresh_directory(directory: Path) -> None:
             # The folder of the tenant, which was empty, was removed meanwhile.
             directory.mkdir(mode=0o700, parents=True)
 
-    _or_spool_full(make)
+    _written(make)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -96,8 +106,8 @@ class ResultWriter:
     """Appends the pages of one attempt to its directory, which must exist and be empty.
 
     `published` is called with each page as soon as it can be read. Everything raises QueryEngineError: SPOOL_FULL
-    when the disk is full, RESULT_LIMIT and ROW_TOO_LARGE by the limits. After an error the writer is only good for
-    closing.
+    when the disk is full, STORE_UNAVAILABLE when it does not take writes, RESULT_LIMIT and ROW_TOO_LARGE by the limits.
+    After an error the writer is only good for closing.
     """
 
     def __init__(
@@ -124,11 +134,16 @@ class ResultWriter:
         # With sync_segments, finished ones are synced beside the encoding, so that the END marker does not wait for all
         # of them at once.
         self._syncer = ThreadPoolExecutor(max_workers=1, thread_name_prefix="segment-sync")
-        self._syncs: list[Future[None]] = []
-        self._next_segment()
+        self._syncs: list[tuple[Future[None], int]] = []
+        """With the descriptor that each of them closes."""
         body = schema.serialize().to_pybytes()
         self._schema_bytes = len(body)
-        self._append(record_header(RecordKind.SCHEMA, len(body), crc32c=google_crc32c.value(body)), [body])
+        try:
+            self._next_segment()
+            self._append(record_header(RecordKind.SCHEMA, len(body), crc32c=google_crc32c.value(body)), [body])
+        except QueryEngineError:
+            self.close()
+            raise
 
     @property
     def is_full(self) -> bool:
@@ -146,11 +161,9 @@ class ResultWriter:
     def write(self, batch: pa.RecordBatch) -> None:
         """Take rows. They are stored when they fill a page, or by `flush` or `finish`."""
         batch = self._within_row_limit(batch)
-        batch_bytes = batch.nbytes
+        batch_bytes = left_bytes = batch.nbytes
         while batch.num_rows and not self.is_full:
-            target = self._limits.page_bytes if self._pages else FIRST_PAGE_BYTES
-            most = OVER_TARGET * max(target, SCHEMA_SHARE * self._schema_bytes)
-            left_bytes = batch.nbytes
+            most = OVER_TARGET * self._target_bytes()
             # Even shares: a small rest would have to be copied together with the rows that come next.
             shares = math.ceil((self._pending_bytes + left_bytes) / most)
             share_bytes = (self._pending_bytes + left_bytes) / max(1, shares)
@@ -158,8 +171,12 @@ class ResultWriter:
             piece = batch if shares <= 1 else batch.slice(0, max(1, room))
             self._pending.append(piece)
             self._pending_rows += piece.num_rows
-            self._pending_bytes += left_bytes * piece.num_rows // batch.num_rows
+            piece_bytes = left_bytes * piece.num_rows // batch.num_rows
+            self._pending_bytes += piece_bytes
             batch = batch.slice(piece.num_rows)
+            # The rest is measured anew, as rows differ in size. Of many columns that takes longer than to encode them.
+            is_wide = batch.num_columns > COLUMNS_IN_PLACE
+            left_bytes = left_bytes - piece_bytes if is_wide else batch.nbytes
             if batch.num_rows or self._pending_bytes + batch_bytes > most:
                 self.flush()
 
@@ -168,8 +185,9 @@ class ResultWriter:
         if not self._pending:
             return
         pending = self._pending[0] if len(self._pending) == 1 else pa.concat_batches(self._pending)
+        pending_bytes = self._pending_bytes
         self._pending, self._pending_rows, self._pending_bytes = [], 0, 0
-        self._store(pending)
+        self._store(pending, pending_bytes)
 
     def finish(self, *, rows_scanned: int | None, bytes_scanned: int | None) -> ResultTotals:
         """Store what is left and the END marker, on disk when it returns. The result is immutable from then on.
@@ -180,18 +198,23 @@ class ResultWriter:
         self.flush()
         totals = ResultTotals(self._rows, self._pages, self._bytes, self.truncation, rows_scanned, bytes_scanned)
         body = end_body(totals)
-        for sync in self._syncs:
-            _or_spool_full(sync.result)
+        for sync, _ in self._syncs:
+            _written(sync.result)
         self._append(record_header(RecordKind.END, len(body), crc32c=google_crc32c.value(body)), [body])
-        _or_spool_full(lambda: os.fdatasync(self._descriptor))
+        _written(self._sync_last)
         return totals
 
     def close(self) -> None:
         """Release files and threads; without `finish` before it there is no END marker. Idempotent."""
-        self._syncer.shutdown(wait=True, cancel_futures=True)
+        left = [descriptor for sync, descriptor in self._syncs if sync.cancel()]
+        self._syncer.shutdown(wait=True)
         if self._descriptor >= 0:
-            os.close(self._descriptor)
-            self._descriptor = -1
+            left.append(self._descriptor)
+        self._syncs, self._descriptor = [], -1
+        for descriptor in left:
+            # What a disk may still report was either synced, or belongs to a result that has no END marker.
+            with suppress(OSError):
+                os.close(descriptor)
 
     def _within_row_limit(self, batch: pa.RecordBatch) -> pa.RecordBatch:
         limit = self._limits.row_limit
@@ -209,19 +232,26 @@ class ResultWriter:
         self.truncation = self.truncation or Truncation.ROW_LIMIT
         return batch.slice(0, 0)
 
-    def _store(self, batch: pa.RecordBatch) -> None:
+    def _target_bytes(self) -> int:
+        """How large the rows of the next page should be."""
+        if self._pages:
+            return max(self._limits.page_bytes, SCHEMA_SHARE * self._schema_bytes)
+        return max(FIRST_PAGE_BYTES, FIRST_SCHEMA_SHARE * self._schema_bytes)
+
+    def _store(self, batch: pa.RecordBatch, guessed_bytes: int) -> None:
+        """Store a batch of about this size before compression, as one page or as several."""
         if self._passed_bytes():
             return
         if batch.num_rows == 1 and batch.nbytes > ROW_BYTES_MAX:
             raise _row_too_large(self._rows)
-        payload = self._encode(batch)
+        payload = self._encode(batch, guessed_bytes)
         # To cut helps against large rows only; a page that its schema makes large is sent in chunks.
-        most = max(self._limits.page_bytes_max, 3 * SCHEMA_SHARE * self._schema_bytes)
+        most = max(self._limits.page_bytes_max, 2 * SCHEMA_SHARE * self._schema_bytes)
         if payload.length > most and batch.num_rows > 1:
             half = batch.num_rows // 2
-            self._store(batch.slice(0, half))
+            self._store(batch.slice(0, half), guessed_bytes // 2)
             if not self.is_full:
-                self._store(batch.slice(half))
+                self._store(batch.slice(half), guessed_bytes // 2)
             return
         if payload.length > ROW_BYTES_MAX:
             raise _row_too_large(self._rows)
@@ -261,11 +291,11 @@ class ResultWriter:
             self.truncation = Truncation.BYTE_LIMIT
         return self.is_full
 
-    def _encode(self, batch: pa.RecordBatch) -> "_Parts":
+    def _encode(self, batch: pa.RecordBatch, guessed_bytes: int) -> "_Parts":
         """The batch as an IPC stream."""
         parts = _Parts()
         if batch.num_columns > COLUMNS_IN_PLACE:
-            is_small = batch.nbytes < COMPRESSED_BYTES * batch.num_columns
+            is_small = guessed_bytes < COMPRESSED_BYTES * batch.num_columns
             sink = pa.BufferOutputStream()
             with pa.ipc.new_stream(sink, self._schema, options=None if is_small else self._options) as stream:
                 stream.write_batch(batch)
@@ -279,15 +309,21 @@ class ResultWriter:
         if self._descriptor >= 0:
             finished, self._descriptor = self._descriptor, -1
             if self._limits.sync_segments:
-                self._syncs.append(self._syncer.submit(_sync_and_close, finished))
+                self._syncs.append((self._syncer.submit(_sync_and_close, finished), finished))
             else:
-                _or_spool_full(lambda: os.close(finished))
+                _written(lambda: os.close(finished))
         self._segment += 1
         flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
         path = segment_path(self._directory, self._segment)
-        self._descriptor = _or_spool_full(lambda: os.open(path, flags, 0o600))
+        self._descriptor = _written(lambda: os.open(path, flags, 0o600))
         self._opening = place_record(self._directory, self._segment)
         self._offset = 0
+
+    def _sync_last(self) -> None:
+        """Put the last segment on the disk. A file that was removed meanwhile takes writes, and nobody finds them."""
+        os.fdatasync(self._descriptor)
+        if not os.fstat(self._descriptor).st_nlink:
+            raise FileNotFoundError(errno.ENOENT, "its file was removed", self._directory)
 
     def _append(self, header: bytes, body: list[bytes | pa.Buffer]) -> int:
         """Write one record whole; returns the offset of its body."""
@@ -298,7 +334,7 @@ class ResultWriter:
         first = 0
         while first < len(parts):
             some = parts[first : first + PARTS_MAX]
-            written = _or_spool_full(partial(os.writev, self._descriptor, some))
+            written = _written(partial(os.writev, self._descriptor, some))
             while first < len(parts) and written >= parts[first].nbytes:
                 written -= parts[first].nbytes
                 first += 1
@@ -339,13 +375,18 @@ def _row_too_large(row: int) -> QueryEngineError:
     return error(Reason.ROW_TOO_LARGE, f"row {row} takes more than {ROW_BYTES_MAX} bytes", limit=ROW_BYTES_MAX)
 
 
-def _or_spool_full(call: Callable[[], T]) -> T:
+def _written(call: Callable[[], T]) -> T:
+    """What a call on the spool returns. Raises SPOOL_FULL without room, else STORE_UNAVAILABLE."""
     try:
         return call()
     except OSError as cause:
         if cause.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
             raise error(Reason.SPOOL_FULL, "no space left to store the result") from cause
-        raise error(Reason.RESULT_LOST, f"the result cannot be stored: {cause.strerror}") from cause
+        logger.warning("the spool cannot be written: %s", cause)
+        message = (
+            f"the result cannot be stored: {cause.strerror}; submit the query again when the service's disk is back"
+        )
+        raise error(Reason.STORE_UNAVAILABLE, message, retry_after_seconds=RETRY_SECONDS) from cause
 
 
 def _sync_and_close(descriptor: int) -> None:

@@ -230,10 +230,19 @@ def test_spill_lies_outside_what_can_be_read(start, tmp_path: Path, spill: str) 
     start(directory=str(tmp_path / "data"), temp_directory=str(tmp_path / "data-spill"))
 
 
-def test_too_little_memory_is_told_and_passes(start) -> None:
-    engine = start(memory_limit="60MB")
-    sql = "SELECT * FROM range(30000000) ORDER BY hash(range)"
-    assert failure(engine, sql).reason is Reason.OUT_OF_MEMORY
+@pytest.mark.parametrize(
+    "sql",
+    [
+        pytest.param("SELECT * FROM range(30000000) ORDER BY hash(range)", id="many rows"),
+        pytest.param(f"SELECT {', '.join(f'range AS c{n}' for n in range(3000))} FROM range(20)", id="many columns"),
+    ],
+)
+def test_too_little_memory_is_named_and_passes(start, sql: str) -> None:
+    engine = start(memory_limit="60MB" if "ORDER" in sql else "20MB")
+    refused = failure(engine, sql)
+    assert refused.reason is Reason.OUT_OF_MEMORY
+    assert "select fewer columns or rows" in refused.message
+    assert "memory_limit raised" in refused.message
     assert run(engine, "SELECT 1 AS a").num_rows == 1
 
 

@@ -11,7 +11,7 @@ from queryengine.domain.errors import QueryEngineError, Reason
 from queryengine.engines.base import Statement
 from queryengine.engines.duckdb import errors
 from queryengine.engines.duckdb.engine import DuckDBEngine, DuckDBExecution
-from queryengine.engines.duckdb.errors import facts_of, translated
+from queryengine.engines.duckdb.errors import MORE_MEMORY, facts_of, translated
 
 ENGINES_OWN = (
     *(
@@ -64,7 +64,8 @@ def test_every_type_of_error_has_its_reason(kind: str, as_json: bool) -> None:
     details = json.dumps({"exception_type": kind, "exception_message": "what it says"})
     failure = translated(duckdb.Error(f"{kind} Error: {details if as_json else 'what it says'}"), "SELECT 1").failure
     assert failure.reason is REASONS[kind]
-    assert failure.message.endswith("what it says")
+    assert failure.message.removesuffix(MORE_MEMORY).endswith("what it says")
+    assert failure.message.endswith(MORE_MEMORY) == (kind == "Out of Memory")
 
 
 def test_the_table_has_every_type_that_is_tested() -> None:

@@ -69,6 +69,10 @@ DuckDB: ENGINE_ERROR.
 
 INTERNAL: Final = frozenset({"FATAL", "INTERNAL"})
 """The types of an error that is DuckDB's own, after which an instance may not be usable any more."""
+MORE_MEMORY: Final = (
+    "; select fewer columns or rows (every column of a result takes some 16 KiB, however few its rows are), or have "
+    "the engine's memory_limit raised"
+)
 _TOO_DEEP: Final = "Max expression depth limit"
 _ARROW_TOO_DEEP: Final = "Recursion level in ArrowSchema"
 ARROW_LEVELS_MAX: Final = 64
@@ -147,8 +151,10 @@ def translated(cause: BaseException, sql: str, *, skipped: int = 0) -> QueryEngi
         return error(Reason.STATEMENT_TOO_COMPLEX, "the statement is nested too deeply")
     if facts.kind in INTERNAL:
         return error(Reason.ENGINE_ERROR, f"an error within DuckDB itself ended the query: {facts.message}")
+    reason = _reason(facts)
+    advice = MORE_MEMORY if reason is Reason.OUT_OF_MEMORY else ""
     position = position_of_byte(sql, facts.offset - skipped) if facts.offset is not None else None
-    return error(_reason(facts), facts.message, position=position)
+    return error(reason, facts.message + advice, position=position)
 
 
 def _reason(facts: ErrorFacts) -> Reason:
