@@ -135,8 +135,11 @@ class ResultReader:
         self._chunks.clear()
         self._schema_chunks.clear()
         is_planned, self._is_planned = self._is_planned, False
-        if failure is not None and not failure.is_passing and not self._may_restart(failure):
-            raise self._fail(self._known_error(failure))
+        if failure is not None:
+            known = self._known_error(failure)
+            # A reason that passes for a call is final where the query itself has failed by it.
+            if known is not None or not (failure.is_passing or self._may_restart(failure)):
+                raise self._fail(known or failure.to_error(self.query_id))
         try:
             return self._backoff.delay(now, is_planned=is_planned, failure=failure)
         except QueryEngineClientError as error:
@@ -145,12 +148,12 @@ class ResultReader:
     def _may_restart(self, failure: RpcFailure) -> bool:
         return failure.reason == Reason.RESULT_RESTARTED and self.next_row == self._start_row
 
-    def _known_error(self, failure: RpcFailure) -> QueryEngineClientError:
-        """The status that came before the end of the stream says more than the end itself, such as the
+    def _known_error(self, failure: RpcFailure) -> QueryEngineClientError | None:
+        """The error of the query, when it is what ended the stream: it says more than the end itself, such as the
         position.
         """
         known = self._failure(self._newest) if self._newest is not None else None
-        return known if known is not None and known.reason == failure.reason else failure.to_error(self.query_id)
+        return known if known is not None and known.reason == failure.reason else None
 
     def _other(self, message: query_service_pb2.StreamResultsResponse) -> Event | None:
         match message.WhichOneof("event"):

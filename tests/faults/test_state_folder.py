@@ -13,12 +13,14 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from queryengine.api.server import SERVICE
 from queryengine.app import Service
+from queryengine.client import QueryFailed
+from queryengine.client.aio import AsyncClient
 from queryengine.results.spool import tenant_hash
 from queryengine.settings import Settings
 from queryengine.store import StoreUnusable
 from tests.faults.test_no_room import on_a_disk_of
 from tests.server_process import ServerProcess, server_process
-from tests.support import COMPLETED, FAILED, LOOPBACK, WAIT, Api, refused, served, until, until_sync
+from tests.support import COMPLETED, FAILED, LOOPBACK, WAIT, Api, Gate, refused, served, until, until_sync
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
@@ -98,6 +100,27 @@ async def test_a_record_that_is_taken_away_is_noticed(
 
 async def _is_not(check: object) -> bool:
     return not await check  # type: ignore[misc]
+
+
+async def test_a_spool_that_is_taken_away_fails_what_is_being_stored(tmp_path: Path) -> None:
+    gate = Gate(tmp_path / "gate")
+    async with served(tmp_path / "state", engines=ENGINES) as (service, api):
+        query_id = (await api.script(f"rows 5; {gate.script}; rows 5")).status.query_id
+        await until(lambda: _has_rows(api, query_id))
+        shutil.rmtree(tmp_path / "state" / "spool")
+        gate.open()
+        status = await api.ended(query_id)
+        assert (status.state, status.error.reason, status.error.retryable) == (FAILED, "STORE_UNAVAILABLE", True)
+        assert "cannot be stored" in status.error.message
+        refusal = await refused(api.stream(query_id))
+        assert (refusal.code.name, refusal.reason) == ("UNAVAILABLE", "STORE_UNAVAILABLE")
+        async with AsyncClient(service.address, tenant="tenant") as client:
+            with pytest.raises(QueryFailed, match="cannot be stored"):
+                await client.attach(query_id).result().to_arrow()
+
+
+async def _has_rows(api: Api, query_id: str) -> bool:
+    return bool((await api.status(query_id)).stats.rows)
 
 
 async def test_another_database_in_its_place_is_noticed(tmp_path: Path) -> None:

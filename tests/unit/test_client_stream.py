@@ -281,6 +281,16 @@ def test_what_the_server_says_of_itself_is_tried_again(reason: str) -> None:
     assert reader().closed(RpcFailure(grpc.StatusCode.UNAVAILABLE, "", reason=reason), now=0) > 0
 
 
+def test_a_query_that_failed_by_what_passes_for_a_call_is_not_read_again() -> None:
+    failed = query_pb2.QueryError(code=14, reason="STORE_UNAVAILABLE", message="no disk", retryable=True)
+    target = reader()
+    feed(target, [start(), event(status=status("FAILED", 3, error=failed))])
+    failure = RpcFailure(grpc.StatusCode.UNAVAILABLE, "", reason="STORE_UNAVAILABLE", retry_after=1.0)
+    with pytest.raises(QueryFailed, match="no disk") as caught:
+        target.closed(failure, now=0)
+    assert caught.value.retryable
+
+
 def test_the_wait_the_server_asks_for_is_kept() -> None:
     failure = RpcFailure(grpc.StatusCode.RESOURCE_EXHAUSTED, "", reason="TENANT_STREAM_LIMIT", retry_after=7.0)
     target = reader(give_up_after=5)

@@ -1,7 +1,10 @@
 """The result writer: every row once and in order, in pages near their target, whatever the engine's batches are."""
 
+import errno
 import os
+import shutil
 from pathlib import Path
+from types import SimpleNamespace
 
 import pyarrow as pa
 import pytest
@@ -15,6 +18,7 @@ from queryengine.results.writer import (
     COLUMNS_IN_PLACE,
     FIRST_PAGE_BYTES,
     PARTS_MAX,
+    SCHEMA_SHARE,
     ResultLimits,
     ResultWriter,
     fresh_directory,
@@ -181,7 +185,7 @@ def test_a_first_segment_that_is_empty_leaves_no_whole_result(tmp_path: Path) ->
     assert load(tmp_path).totals is None
 
 
-def test_a_folder_is_made_empty_and_one_that_cannot_be_made_is_told(tmp_path: Path) -> None:
+def test_a_folder_is_made_empty_and_one_that_cannot_be_made_is_reported(tmp_path: Path) -> None:
     directory = tmp_path / "query" / "1"
     fresh_directory(directory)
     (directory / "00000.seg").write_bytes(b"left by another run")
@@ -192,8 +196,93 @@ def test_a_folder_is_made_empty_and_one_that_cannot_be_made_is_told(tmp_path: Pa
     directory.parent.touch()
     with pytest.raises(QueryEngineError) as caught:
         fresh_directory(directory)
-    assert caught.value.failure.reason is Reason.RESULT_LOST
+    assert caught.value.failure.reason is Reason.STORE_UNAVAILABLE
     assert "Not a directory" in caught.value.failure.message
+
+
+def stored(directory: Path) -> None:
+    """Store a result of several segments, from the making of its folder to its END marker."""
+    fresh_directory(directory)
+    writer = ResultWriter(directory, SCHEMA, limits(sync_segments=True), lambda _: None)
+    try:
+        writer.write(batch(0, 100_000))
+        writer.finish(rows_scanned=None, bytes_scanned=None)
+    finally:
+        writer.close()
+
+
+DISK_ERRORS = (
+    (errno.ENOSPC, Reason.SPOOL_FULL),
+    (errno.EDQUOT, Reason.SPOOL_FULL),
+    (errno.EACCES, Reason.STORE_UNAVAILABLE),
+    (errno.EROFS, Reason.STORE_UNAVAILABLE),
+    (errno.EIO, Reason.STORE_UNAVAILABLE),
+    (errno.ENOENT, Reason.STORE_UNAVAILABLE),
+    (errno.EMFILE, Reason.STORE_UNAVAILABLE),
+)
+
+
+@pytest.mark.parametrize(("number", "reason"), DISK_ERRORS)
+def test_a_folder_that_cannot_be_made_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int, reason: Reason
+) -> None:
+    def failing(*arguments: object, **named: object) -> None:
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr(Path, "mkdir", failing)
+    with pytest.raises(QueryEngineError) as caught:
+        fresh_directory(tmp_path / "query" / "1")
+    assert caught.value.failure.reason is reason
+
+
+@pytest.mark.parametrize("disk_error", DISK_ERRORS)
+@pytest.mark.parametrize("step", ["open", "writev", "fdatasync", "close"])
+@pytest.mark.parametrize("calls", [0, 1])
+def test_a_disk_that_takes_no_more_writes_is_named_at_every_step(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, step: str, calls: int, disk_error: tuple[int, Reason]
+) -> None:
+    """From the first call of a step on, or from the second one, which is that of a later segment or of the END
+    marker.
+    """
+    number, reason = disk_error
+    call = getattr(os, step)
+    left = iter(range(calls))
+
+    def failing(*arguments: object, **named: object) -> object:
+        if next(left, None) is not None:
+            return call(*arguments, **named)
+        if step == "close":
+            # The descriptor is free again whatever the call reports.
+            call(*arguments, **named)
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr("queryengine.results.writer.os", SimpleNamespace(**{**vars(os), step: failing}))
+    directory = tmp_path / "query" / "1"
+    with pytest.raises(QueryEngineError) as caught:
+        stored(directory)
+    assert caught.value.failure.reason is reason
+    assert reason is Reason.SPOOL_FULL or os.strerror(number) in caught.value.failure.message
+    assert load(directory).totals is None
+
+
+@pytest.mark.parametrize("segment_bytes", [1 << 20, 1 << 30])
+def test_a_folder_that_is_removed_meanwhile_fails_the_result(tmp_path: Path, segment_bytes: int) -> None:
+    """At the next segment, or at the end: the file takes writes as before, and nobody would find them."""
+    directory = tmp_path / "query" / "1"
+    fresh_directory(directory)
+    writer = ResultWriter(directory, SCHEMA, limits(segment_bytes=segment_bytes), lambda _: None)
+    writer.write(batch(0, 10_000))
+    shutil.rmtree(tmp_path / "query")
+
+    def go_on() -> None:
+        writer.write(batch(10_000, 100_000))
+        writer.finish(rows_scanned=None, bytes_scanned=None)
+
+    with pytest.raises(QueryEngineError) as caught:
+        go_on()
+    writer.close()
+    assert caught.value.failure.reason is Reason.STORE_UNAVAILABLE
+    assert caught.value.failure.retryable
 
 
 @pytest.mark.parametrize("compression", list(Compression))
@@ -218,8 +307,23 @@ def test_many_columns_come_in_few_pages(tmp_path: Path, compression: Compression
     writer.close()
     assert totals.rows == rows
     assert numbers(tmp_path, published) == list(range(rows))
-    assert len(published) <= 2 + wide.nbytes / schema_bytes
-    assert totals.bytes <= 4 * wide.nbytes
+    assert len(published) <= 2 + wide.nbytes / (SCHEMA_SHARE * schema_bytes)
+    assert totals.bytes <= 2.5 * wide.nbytes
+
+
+@pytest.mark.parametrize("columns", [COLUMNS_IN_PLACE, COLUMNS_IN_PLACE + 1])
+def test_pages_of_rows_of_uneven_size_stay_below_their_most(tmp_path: Path, columns: int) -> None:
+    """Of many columns the sizes are shares of the whole, so what comes out too large is cut again."""
+    schema = pa.schema([pa.field(f"c{n}", pa.string()) for n in range(columns)])
+    texts = ["x"] * 500 + ["x" * 1_000] * 20
+    wide = pa.RecordBatch.from_arrays([pa.array(texts)] * columns, schema=schema)
+    published: list[PageEntry] = []
+    writer = ResultWriter(tmp_path, schema, limits(page_bytes_max=1 << 20), published.append)
+    writer.write(wide)
+    totals = writer.finish(rows_scanned=None, bytes_scanned=None)
+    writer.close()
+    assert totals.rows == len(texts)
+    assert max(page.length for page in published) < (1 << 20) + 1_000
 
 
 def test_a_page_of_more_pieces_than_one_call_writes_is_whole(tmp_path: Path) -> None:
