@@ -47,7 +47,7 @@ from queryengine.domain.errors import Failure, QueryEngineError, Reason
 from queryengine.domain.lifecycle import QueryState
 from queryengine.engines.base import EngineTraits
 from queryengine.results.spool import Spool
-from queryengine.settings import Settings, SettingsError
+from queryengine.settings import Settings, SettingsError, missing_places, warnings
 from queryengine.store import Store, StoreUnusable
 from queryengine.telemetry.gauges import EngineReading, Gauges, Reading
 from queryengine.telemetry.metrics import Metrics
@@ -90,6 +90,8 @@ class Service:
         """
         settings = self.settings
         state = settings.state
+        for line in (*warnings(settings), *missing_places(settings)):
+            logger.warning("%s", line)
         try:
             state.directory.mkdir(mode=0o700, parents=True, exist_ok=True)
         except OSError as cause:

@@ -26,6 +26,8 @@ def serve(settings: Settings, *, program: str) -> int:
     a person types to call the command line.
     """
     set_up_logging(settings.log.style)
+    # Whatever is written from here on, by workers too, holds what tenants ask and get: it is for this user alone.
+    os.umask(0o077)
     keep_malloc_memory()
     return uvloop.run(_serve(settings, program))
 

@@ -38,6 +38,7 @@ def test_the_example_file_can_be_used() -> None:
 def test_the_messages_on_the_page_are_the_ones_given(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("QUERYENGINE_STREAMS__HEARTBEAT_SECONDS", "0")
+    monkeypatch.setenv("QUERYENGINE_SERVR__LISTEN", "0.0.0.0:1")
     lines = ["", "server:", "  listn: 0.0.0.0:1", "", "", "", "", "limits:", "  sql_bytes: 0"]
     Path("queryengine.yaml").write_text("\n".join(lines), encoding="utf-8")
     with pytest.raises(SettingsError) as refusal:

@@ -9,6 +9,7 @@ from queryengine.cli.failures import ended
 from queryengine.cli.hints import program
 
 if TYPE_CHECKING:
+    from queryengine.engines.base import OptionError
     from queryengine.settings import Settings
 
 # The parts of the server are imported inside the commands, so that the others start without them.
@@ -35,7 +36,7 @@ def check(config: Annotated[Path, typer.Argument(metavar="FILE", help="Settings,
 
     try:
         loaded = settings.load(str(config))
-        warnings = _check_options(loaded)
+        warnings = [*settings.warnings(loaded), *_check_options(loaded)]
     except settings.SettingsError as error:
         raise ended(str(error)) from error
     for warning in warnings:
@@ -50,19 +51,19 @@ def _check_options(loaded: "Settings") -> list[str]:
     from queryengine.domain.errors import QueryEngineError
     from queryengine.engines.base import OptionError
     from queryengine.engines.registry import engine_class
-    from queryengine.settings import SettingsError
+    from queryengine.settings import SettingsError, missing_places
 
-    mistakes, warnings = [], []
+    mistakes: list[str] = []
+    unusable: list[str] = []
+    warnings: list[str] = []
     for name, engine in loaded.engines.items():
         key = ("engines", name, "options")
         try:
             adapter = engine_class(engine.type)
             traits = adapter.traits(engine.options)
-            mistakes += [f"{loaded.origin(*key)}: engines.{name}: {each}" for each in adapter.problems(engine.options)]
-            warnings += [
-                f"{loaded.origin(*key, *each.keys)}: {'.'.join(key)}: {each}"
-                for each in adapter.warnings(engine.options)
-            ]
+            unusable += missing_places(loaded, name)
+            unusable += [_line(loaded, name, each) for each in adapter.problems(engine.options)]
+            warnings += [_line(loaded, name, each) for each in adapter.warnings(engine.options)]
             key = ("engines", name, "slots_per_worker")
             traits.check_slots(engine.slots_per_worker)
         except QueryEngineError as cause:
@@ -70,6 +71,11 @@ def _check_options(loaded: "Settings") -> list[str]:
         except ValueError as cause:
             inside = cause.keys if isinstance(cause, OptionError) else ()
             mistakes.append(f"{loaded.origin(*key, *inside)}: {'.'.join(key)}: {cause}")
-    if mistakes:
-        raise SettingsError("\n".join(mistakes))
+    if mistakes or unusable:
+        raise SettingsError("\n".join([*mistakes, *unusable]))
     return warnings
+
+
+def _line(loaded: "Settings", engine: str, what: "OptionError") -> str:
+    key = ("engines", engine, "options")
+    return f"{loaded.origin(*key, *what.keys)}: {'.'.join(key)}: {what}"

@@ -185,9 +185,9 @@ class Engine(ABC):
         """
 
     @classmethod
-    def problems(cls, options: Mapping[str, Any]) -> Sequence[str]:  # noqa: ARG003 - most engines are elsewhere
-        """What the options name that this machine does not have, or that cannot be used as it is: a line each. Looks at
-        names on the disk, not at data. Raises ValueError as `traits` does.
+    def problems(cls, options: Mapping[str, Any]) -> Sequence[OptionError]:  # noqa: ARG003 - most are elsewhere
+        """What cannot be used as it is within the places that the options name; that a place is missing is found by
+        engines/places.py. Looks at names on the disk, not at data. Raises ValueError as `traits` does.
         """
         return ()
 

@@ -29,10 +29,18 @@ def reach(engine_type: str, options: Mapping[str, Any]) -> Reach | None:
     """None for an engine that is elsewhere. What is wrong with options, the adapter says."""
     if engine_type == "duckdb":
         return _of_duckdb(options)
-    url = str(options.get("url", ""))
-    if engine_type == "sqlalchemy" and url.startswith(_SQLITE):
-        return _of_sqlite(Path(unquote(url.split(":///", 1)[1])).absolute())
+    if engine_type == "sqlalchemy" and (file := sqlite_file(options.get("url", ""))) is not None:
+        return _of_sqlite(file)
     return None
+
+
+def sqlite_file(url: object) -> Path | None:
+    """The database of an URL of SQLite; None for other URLs, and for a database in memory."""
+    text = str(url)
+    if not text.startswith(_SQLITE):
+        return None
+    name = unquote(text.split(":///", 1)[1].partition("?")[0])
+    return Path(name).absolute() if name and not name.startswith((":memory:", "file:")) else None
 
 
 def _of_duckdb(options: Mapping[str, Any]) -> Reach:

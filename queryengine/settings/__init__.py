@@ -1,5 +1,6 @@
 """Settings: one YAML file, overridden by environment variables, read once at the start and frozen."""
 
+from queryengine.settings.checking import missing_places, warnings
 from queryengine.settings.limits import LimitSettings, SandboxSettings
 from queryengine.settings.loading import SettingsError, load
 from queryengine.settings.model import (
@@ -27,5 +28,7 @@ __all__ = [
     "StateSettings",
     "StreamSettings",
     "load",
+    "missing_places",
     "to_markdown",
+    "warnings",
 ]

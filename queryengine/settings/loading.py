@@ -1,6 +1,4 @@
-"""Settings from one YAML file, overridden by environment variables. A mistake is told with its place and its
-key.
-"""
+"""Settings from one YAML file, overridden by environment variables. A mistake is reported with its place and key."""
 
 import difflib
 import os
@@ -13,6 +11,7 @@ from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 from pydantic_settings import SettingsError as SourceError
 
+from queryengine.settings.checking import unknown_variables
 from queryengine.settings.model import ENVIRONMENT_PREFIX, EngineSettings, Origins, Settings, groups
 
 _Key = tuple[str, ...]
@@ -34,17 +33,22 @@ def load(path: str | None) -> Settings:
     Raises SettingsError that names every mistake.
     """
     data, lines = _read(path) if path is not None else ({}, {})
+    mistakes = [f"environment variable {name}: {problem}" for name, problem in unknown_variables()]
+    cause: Exception | None = None
     try:
         settings = Settings(**data)
-    except ValidationError as cause:
-        mistakes = [
-            _describe(each, path, lines) for each in cause.errors() if each["type"] != "default_factory_not_called"
-        ]
+    except ValidationError as wrong:
+        cause = wrong
+        told = [each for each in wrong.errors() if each["type"] != "default_factory_not_called"]
+        mistakes = [*(_describe(each, path, lines) for each in told), *mistakes]
+    except SourceError as wrong:
+        cause = wrong
+        mistakes.insert(0, f"environment: {wrong}: expected JSON; set single keys with __ instead")
+    except ValueError as wrong:
+        cause = wrong
+        mistakes.insert(0, f"environment: {_one_line(wrong)}")
+    if mistakes:
         raise SettingsError("\n".join(mistakes)) from cause
-    except SourceError as cause:
-        raise SettingsError(f"environment: {cause}: expected JSON; set single keys with __ instead") from cause
-    except ValueError as cause:
-        raise SettingsError(f"environment: {_one_line(cause)}") from cause
     return settings.knowing(Origins(lambda key: _origin(key, path, lines)))
 
 

@@ -95,11 +95,22 @@ class StateSettings(Group):
         json_schema_extra={"default": "~/.local/state/queryengine"},
     )
 
+    @field_validator("directory", mode="before")
+    @classmethod
+    def _not_empty(cls, value: object) -> object:
+        # As a variable that was to be set leaves it. As a path it would be the folder that the server is started in.
+        if isinstance(value, str) and not value.strip():
+            raise ValueError("expected a folder")
+        return value
+
     @field_validator("directory")
     @classmethod
     def _expand(cls, value: Path) -> Path:
         # Absolute, as a worker may leave the directory that the server was started in.
-        return value.expanduser().absolute()
+        try:
+            return value.expanduser().absolute()
+        except RuntimeError as cause:
+            raise ValueError(f"{cause} Set an absolute path") from cause
 
     @property
     def database(self) -> Path:

@@ -87,6 +87,7 @@ class Files:
         self.reserve = Reserve(path)
         try:
             _admit(path, self.reserve, results)
+            _keep_private(path)
         except BaseException:
             self.reserve.give_up()
             self._lock.release()
@@ -127,6 +128,24 @@ class Files:
         self.reading.dispose()
         self.writing.dispose()
         self._lock.release()
+
+
+def _keep_private(path: Path) -> None:
+    """Let nobody else read the database, whatever the umask, nor one that an earlier version left open to others. Its
+    log and its index get the permissions of the database. Raises StoreUnusable.
+    """
+    try:
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        try:
+            if os.fstat(descriptor).st_mode & 0o077:
+                os.fchmod(descriptor, 0o600)
+        finally:
+            os.close(descriptor)
+        for name in (f"{path}-wal", f"{path}-shm"):
+            with contextlib.suppress(FileNotFoundError):
+                os.chmod(name, 0o600)  # noqa: PTH101 - A name, not a Path.
+    except OSError as cause:
+        raise StoreUnusable(f"{path} cannot be used: {cause}") from cause
 
 
 def _identity(path: Path) -> tuple[int, int] | None:

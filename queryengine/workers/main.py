@@ -23,8 +23,10 @@ PR_SET_PDEATHSIG: Final = 1
 def main() -> None:
     descriptor, parent = int(sys.argv[1]), int(sys.argv[2])
     _die_with(parent)
-    # Ctrl-C on a terminal is the server's to handle; a worker ends when the server says so or is gone.
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    # Ctrl-C on a terminal, and its end, are the server's to handle; a worker ends when the server says so or is gone.
+    for each in (signal.SIGINT, signal.SIGHUP):
+        signal.signal(each, signal.SIG_IGN)
+    os.umask(0o077)
     with socket.socket(fileno=descriptor) as connection:
         first = receive_frame(connection)
         if first is None:

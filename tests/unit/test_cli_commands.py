@@ -338,10 +338,10 @@ def test_config_check_looks_at_the_places_that_options_name(run: Run, tmp_path: 
     assert found.exit_code == ExitCode.USAGE
     twice = "Orders.csv and orders.tsv would both be the view Orders; rename one of them"
     assert found.stderr.removeprefix("error: ").splitlines() == [
-        f"{settings}:2: engines.e0: option 'directory': there is no folder {tmp_path}/none",
-        f"{settings}:3: engines.e1: option 'path': there is no file {tmp_path}/none.db",
-        f"{settings}:4: engines.e2: view Orders cannot be read: {twice}",
-        f"{settings}:4: engines.e2: view raw cannot be read: raw {OUTSIDE}",
+        f"{settings}:2: engines.e0.options: option 'directory': there is no folder {tmp_path}/none",
+        f"{settings}:3: engines.e1.options: option 'path': there is no file {tmp_path}/none.db",
+        f"{settings}:4: engines.e2.options: option 'directory': view Orders cannot be read: {twice}",
+        f"{settings}:4: engines.e2.options: option 'directory': view raw cannot be read: raw {OUTSIDE}",
     ]
 
 

@@ -1,13 +1,16 @@
 """Settings: what overrides what, and what is said about a mistake."""
 
 import os
+import re
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from pydantic import ValidationError
 
-from queryengine.settings import Settings, SettingsError, load
+from queryengine.settings import Settings, SettingsError, load, missing_places, warnings
+from queryengine.settings.checking import CLIENT_VARIABLES
+from tests.support import ROOT
 
 Load = Callable[[str], Settings]
 
@@ -247,3 +250,172 @@ def test_no_message_repeats_what_may_be_a_password(given: Load, text: str) -> No
     while chain is not None:
         assert "hunter2" not in str(chain)
         chain = chain.__cause__
+
+
+KNOWN = "known here: server, state, engines, default_engine, limits, sandbox, results, streams, records, log"
+
+
+@pytest.mark.parametrize(
+    ("name", "problem"),
+    [
+        ("QUERYENGINE_SERVR__LISTEN", "servr: unknown key; did you mean QUERYENGINE_SERVER__LISTEN?"),
+        ("queryengine_limit__sql_bytes", "limit: unknown key; did you mean QUERYENGINE_LIMITS__SQL_BYTES?"),
+        ("QUERYENGINE_ENGINE__A__TYPE", "engine: unknown key; did you mean QUERYENGINE_ENGINES__A__TYPE?"),
+        ("QUERYENGINE_COLOUR__DEPTH", f"colour: unknown key; {KNOWN}"),
+        ("QUERYENGINE___LISTEN", f": unknown key; {KNOWN}"),
+        # One underscore where there are two.
+        ("QUERYENGINE_SERVER_LISTEN", "server_listen: unknown key; did you mean QUERYENGINE_SERVER__LISTEN?"),
+        ("QUERYENGINE_LOG_LEVEL", "log_level: unknown key; did you mean QUERYENGINE_LOG__LEVEL?"),
+        # And the other way round.
+        ("QUERYENGINE_DEFAULT__ENGINE", "default: unknown key; did you mean QUERYENGINE_DEFAULT_ENGINE?"),
+    ],
+)
+def test_a_variable_that_is_no_key_is_a_mistake(
+    given: Load, monkeypatch: pytest.MonkeyPatch, name: str, problem: str
+) -> None:
+    monkeypatch.setenv(name, "1")
+    assert mistakes(given, "") == [f"environment variable {name}: {problem}"]
+    # Beside what is wrong in the file.
+    assert mistakes(given, "log: {level: loud}")[1:] == [f"environment variable {name}: {problem}"]
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "hint"),
+    [
+        ("QUERYENGINE_HOME", "/opt", ""),
+        ("QUERYENGINE_SERVER_PORT", "8815", ""),
+        ("QUERYENGINE_SERVERLISTEN", "a:1", "; did you mean QUERYENGINE_SERVER__LISTEN?"),
+        ("QUERYENGINE_DEFAULT_ENGIN", "a", "; did you mean QUERYENGINE_DEFAULT_ENGINE?"),
+    ],
+)
+def test_another_variable_of_our_name_is_worth_a_warning(
+    monkeypatch: pytest.MonkeyPatch, name: str, value: str, hint: str
+) -> None:
+    monkeypatch.setenv(name, value)
+    assert warnings(load(None)) == [f"environment variable {name}: has no meaning{hint}"]
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        *((name, "x") for name in sorted(CLIENT_VARIABLES)),
+        # What Kubernetes sets beside Services named queryengine and queryengine-admin.
+        ("QUERYENGINE_SERVICE_HOST", "10.0.0.1"),
+        ("QUERYENGINE_SERVICE_PORT", "8815"),
+        ("QUERYENGINE_SERVICE_PORT_GRPC", "8815"),
+        ("QUERYENGINE_PORT", "tcp://10.0.0.1:8815"),
+        ("QUERYENGINE_PORT_8815_TCP", "tcp://10.0.0.1:8815"),
+        ("QUERYENGINE_PORT_8815_TCP_ADDR", "10.0.0.1"),
+        ("QUERYENGINE_PORT_8815_TCP_PORT", "8815"),
+        ("QUERYENGINE_ADMIN_SERVICE_HOST", "10.0.0.1"),
+        ("QUERYENGINE_ADMIN_PORT_8816_TCP_PROTO", "tcp"),
+    ],
+)
+def test_what_others_read_is_left_alone(monkeypatch: pytest.MonkeyPatch, name: str, value: str) -> None:
+    monkeypatch.setenv(name, value)
+    assert warnings(load(None)) == []
+
+
+def test_every_variable_that_the_command_line_reads_is_known() -> None:
+    sources = [*(ROOT / "queryengine" / "cli").glob("*.py"), *(ROOT / "queryengine" / "client").glob("*.py")]
+    named = {name for path in sources for name in re.findall(r"\bQUERYENGINE_[A-Z_]+\b", path.read_text())}
+    assert {name for name in named if "__" not in name and not name.endswith("_")} <= CLIENT_VARIABLES | {
+        "QUERYENGINE_SERVER"
+    }
+
+
+@pytest.mark.parametrize("value", ["", "  "])
+def test_an_empty_state_directory_is_refused(given: Load, monkeypatch: pytest.MonkeyPatch, value: str) -> None:
+    assert mistakes(given, f"\nstate:\n  directory: '{value}'") == [
+        f"s.yaml:3: state.directory: expected a folder, not '{value}'"
+    ]
+    monkeypatch.setenv("QUERYENGINE_STATE__DIRECTORY", value)
+    assert mistakes(given, "state: {directory: /somewhere}") == [
+        f"environment variable QUERYENGINE_STATE__DIRECTORY: state.directory: expected a folder, not '{value}'"
+    ]
+
+
+def test_a_state_directory_in_a_home_that_nobody_knows_is_refused(given: Load) -> None:
+    (told,) = mistakes(given, "state: {directory: ~nobody-of-this-name/x}")
+    assert told.startswith("s.yaml:1: state.directory: Could not determine home directory")
+
+
+def test_a_state_folder_that_others_can_use_is_worth_a_warning(given: Load, tmp_path: Path) -> None:
+    state = tmp_path / "state"
+    settings = given(f"state:\n  directory: {state}\n")
+    assert warnings(settings) == []
+    state.mkdir(mode=0o700)
+    assert warnings(settings) == []
+    for mode in (0o755, 0o710, 0o702):
+        state.chmod(mode)
+        assert warnings(settings) == [
+            f"s.yaml:2: state.directory: other users of this machine can use {state} (mode {mode:o}); chmod 700 {state}"
+        ]
+    state.chmod(0o700)
+    spool = state / "spool"
+    spool.mkdir()
+    spool.chmod(0o755)
+    assert warnings(settings) == [
+        f"s.yaml:2: state.directory: other users of this machine can use {spool} (mode 755); chmod 700 {spool}"
+    ]
+
+
+@pytest.mark.parametrize(
+    ("engine_type", "options", "problem"),
+    [
+        ("duckdb", "path: {here}/none.db", "option 'path': there is no file {here}/none.db"),
+        ("duckdb", "path: {here}", "option 'path': {here} is not a file"),
+        ("duckdb", "directory: {here}/none", "option 'directory': there is no folder {here}/none"),
+        ("duckdb", "directory: {here}/s.yaml", "option 'directory': {here}/s.yaml is not a folder"),
+        ("duckdb", "temp_directory: {here}/s.yaml", "option 'temp_directory': {here}/s.yaml is not a folder"),
+        ("duckdb", "temp_directory: {here}/none", ""),
+        (
+            "duckdb",
+            "init_sql: [x], init_paths: [{here}/none]",
+            "option 'init_paths': there is no file or folder {here}/none",
+        ),
+        ("duckdb", "directory: {here}", ""),
+        ("duckdb", "directory: 7", ""),
+        ("sqlalchemy", "url: 'sqlite:///{here}/none.db'", "option 'url': there is no file {here}/none.db"),
+        ("sqlalchemy", "url: 'sqlite:///{here}/s.yaml'", ""),
+        ("sqlalchemy", "url: 'sqlite:///{here}/%73.yaml'", ""),
+        ("sqlalchemy", "url: 'mysql://h/d?ssl_ca=/none'", ""),
+        (
+            "sqlalchemy",
+            "url: 'postgresql://u:secret@h/d?sslrootcert={here}/none.pem&sslmode=verify-full'",
+            "option 'url': there is no file {here}/none.pem",
+        ),
+        ("sqlalchemy", "url: 'postgresql://h/d?sslrootcert=system'", ""),
+        (
+            "sqlalchemy",
+            "url: 'postgresql://h/d', connect_args: {{sslkey: {here}/none.key}}",
+            "option 'connect_args > sslkey': there is no file {here}/none.key",
+        ),
+        (
+            "clickhouse",
+            "url: 'https://h', ca_cert: {here}/none.pem",
+            "option 'ca_cert': there is no file {here}/none.pem",
+        ),
+        ("trino", "verify: {here}/none.pem", "option 'verify': there is no file or folder {here}/none.pem"),
+        ("trino", "verify: true", ""),
+        ("spark", "url: 'sc://h'", ""),
+    ],
+)
+def test_a_place_that_an_engine_names_and_that_is_missing_is_reported(
+    given: Load, tmp_path: Path, engine_type: str, options: str, problem: str
+) -> None:
+    here = str(tmp_path)
+    settings = given(f"engines:\n  e:\n    type: {engine_type}\n    options: {{{options.format(here=here)}}}\n")
+    assert missing_places(settings) == (
+        [f"s.yaml:4: engines.e.options: {problem.format(here=here)}"] if problem else []
+    )
+
+
+def test_a_missing_place_has_the_line_of_its_own_key(given: Load, monkeypatch: pytest.MonkeyPatch) -> None:
+    text = "engines:\n  e:\n    type: duckdb\n    options:\n      threads: 1\n      directory: /none\n"
+    assert missing_places(given(text))[0].startswith("s.yaml:6: engines.e.options: option 'directory': ")
+    monkeypatch.setenv("QUERYENGINE_ENGINES__E__OPTIONS__DIRECTORY", "/none/either")
+    variable = "environment variable QUERYENGINE_ENGINES__E__OPTIONS__DIRECTORY"
+    assert missing_places(given(text)) == [
+        f"{variable}: engines.e.options: option 'directory': there is no folder /none/either"
+    ]

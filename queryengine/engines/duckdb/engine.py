@@ -69,7 +69,7 @@ class DuckDBEngine(Engine):
         )
 
     @classmethod
-    def problems(cls, options: Mapping[str, Any]) -> list[str]:
+    def problems(cls, options: Mapping[str, Any]) -> list[OptionError]:
         return problems(DuckDBOptions.parse(options))
 
     @classmethod

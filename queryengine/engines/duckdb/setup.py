@@ -18,6 +18,7 @@ from queryengine.engines.duckdb.folder import listed_files, shown, sources
 from queryengine.engines.duckdb.readers import Readers
 from queryengine.engines.duckdb.text import literal
 from queryengine.engines.duckdb.views import FolderViews
+from queryengine.engines.places import missing
 from queryengine.engines.spill import spill_folder
 
 SESSION_SETTINGS: Final = ("TimeZone", "default_null_order", "default_order")
@@ -95,6 +96,10 @@ class DuckDBOptions:
                 # A worker leaves the directory that it was started in. And an absolute path is a file or folder,
                 # whatever prefixes DuckDB knows.
                 values[key] = str(Path(values[key]).expanduser().absolute())
+        empty = [key for key in ("path", "directory") if values.get(key) == ""]
+        if empty:
+            # As a variable that was to be set leaves it. An engine without its data would look as if it had none.
+            raise OptionError((empty[0],), "is empty; without the key the database is in memory")
         parsed = cls(**values)
         if type(parsed.threads) is not int or parsed.threads < 1:
             raise ValueError(f"option 'threads' must be a whole number from 1, not {parsed.threads!r}")
@@ -132,16 +137,17 @@ def _overlap(one: str, other: str) -> bool:
     return here.is_relative_to(there) or there.is_relative_to(here)
 
 
-def problems(options: DuckDBOptions) -> list[str]:
-    """What the options name and is not there; and what in the folder cannot be read, as far as names and links say."""
-    found = _missing(options)
-    if options.directory and not found:
-        try:
-            listed = sources(Path(options.directory), options.readers())
-        except OSError as cause:
-            return [f"option 'directory': {options.directory} cannot be read: {cause.strerror}"]
-        found = [f"view {shown(each.view)} cannot be read: {each.problem}" for each in listed.values() if each.problem]
-    return found
+def problems(options: DuckDBOptions) -> list[OptionError]:
+    """What in the folder cannot be read, as far as names and links say; nothing when it is not there."""
+    if not Path(options.directory or "-").is_dir():
+        return []
+    key = ("directory",)
+    try:
+        listed = sources(Path(options.directory), options.readers())
+    except OSError as cause:
+        return [OptionError(key, f"{options.directory} cannot be read: {cause.strerror}")]
+    found = [each for each in listed.values() if each.problem]
+    return [OptionError(key, f"view {shown(each.view)} cannot be read: {each.problem}") for each in found]
 
 
 def warnings(options: DuckDBOptions) -> list[OptionError]:
@@ -156,22 +162,11 @@ def warnings(options: DuckDBOptions) -> list[OptionError]:
     ]
 
 
-def _missing(options: DuckDBOptions) -> list[str]:
-    missing = []
-    if options.path and not Path(options.path).is_file():
-        missing.append(f"option 'path': there is no file {options.path}")
-    if options.directory and not Path(options.directory).is_dir():
-        missing.append(f"option 'directory': there is no folder {options.directory}")
-    spill = Path(options.temp_directory)
-    if options.temp_directory and spill.exists() and not spill.is_dir():
-        missing.append(f"option 'temp_directory': {options.temp_directory} is not a folder")
-    return missing
-
-
 def open_instance(name: str, options: DuckDBOptions, views: FolderViews | None) -> duckdb.DuckDBPyConnection:
     """An instance, with the views over its folder. Raises QueryEngineError ENGINE_UNAVAILABLE with the cause."""
-    if missing := _missing(options):
-        raise _cannot_start(name, "; ".join(missing))
+    named = {"path": options.path, "directory": options.directory, "temp_directory": options.temp_directory}
+    if found := missing("duckdb", named):
+        raise _cannot_start(name, "; ".join(map(str, found)))
     instance = None
     try:
         spill = spill_folder(options.temp_directory)
