@@ -38,6 +38,7 @@ from queryengine.core.lifetimes import Lifetimes
 from queryengine.core.live import LiveQuery, Stop
 from queryengine.core.queries import Queries
 from queryengine.core.quota import RecordQuota, SpoolMeter
+from queryengine.core.refreshing import Refreshes
 from queryengine.core.registry import Registry
 from queryengine.core.runner import Runner
 from queryengine.core.schemas import Schemas
@@ -51,7 +52,8 @@ from queryengine.settings import Settings, SettingsError, missing_places, warnin
 from queryengine.store import Store, StoreUnusable
 from queryengine.telemetry.gauges import EngineReading, Gauges, Reading
 from queryengine.telemetry.metrics import Metrics
-from queryengine.workers.pool import EngineConfig, Slot, WorkerPool
+from queryengine.workers.pool import WorkerPool
+from queryengine.workers.seat import EngineConfig, Slot
 
 logger = logging.getLogger(__name__)
 
@@ -238,6 +240,7 @@ class Service:
             streams=self._streams,
             fetching=fetching,
             engines=self._engines,
+            refreshes=Refreshes(self.pool, self._spawn),
             clock=self._clock,
             limits=request_limits(settings),
             tenant_streams=settings.limits.tenant_streams,

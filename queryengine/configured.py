@@ -13,8 +13,8 @@ from queryengine.domain.query import QuerySpec
 from queryengine.domain.turns import TurnLimits, Turns
 from queryengine.results.writer import ResultLimits
 from queryengine.settings import Settings
-from queryengine.workers.pool import EngineConfig
 from queryengine.workers.sandboxes import Sandboxes
+from queryengine.workers.seat import EngineConfig
 
 CALLS_AT_WORK: Final = 16
 TENANT_CALLS_AT_WORK: Final = 8

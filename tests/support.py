@@ -200,7 +200,7 @@ class Reading:
 
 
 class Api:
-    """The nine RPCs as one tenant calls them; messages are the contract's own."""
+    """The RPCs as one tenant calls them; messages are the contract's own."""
 
     def __init__(self, channel: grpc.aio.Channel, tenant: str, *, user: str = "") -> None:
         self.tenant = tenant
@@ -237,6 +237,9 @@ class Api:
 
     def listed(self, **fields: Any) -> Any:
         return self.call("ListQueries", pb.ListQueriesRequest(**fields))
+
+    def refresh(self, engine: str = "", *, timeout: float = 60.0) -> Any:
+        return self.call("RefreshEngine", pb.RefreshEngineRequest(engine=engine), timeout=timeout)
 
     async def read(self, query_id: str, **fields: Any) -> "Received":
         return Received(await self.stream(query_id, **fields).all())

@@ -5,12 +5,15 @@ from typing import Any, Final
 
 from google.protobuf import duration_pb2, timestamp_pb2
 
+from queryengine.api.fitting import fitting
 from queryengine.core.engines import EngineView
 from queryengine.core.live import EngineCancel, LiveQuery
+from queryengine.core.refreshing import EngineRefreshed
 from queryengine.core.streaming import RotateReason
 from queryengine.domain.errors import Failure
 from queryengine.domain.lifecycle import QueryState, ResultState
 from queryengine.domain.query import Query, Truncation
+from queryengine.engines.refreshed import ViewChangeKind
 from queryengine.results.segment import ResultTotals
 from queryengine.v1 import query_pb2, query_service_pb2, result_pb2
 
@@ -35,6 +38,10 @@ ENGINE_CANCELS: Final = {
     EngineCancel.SENT: query_service_pb2.ENGINE_CANCEL_STATE_SENT,
     EngineCancel.CONFIRMED: query_service_pb2.ENGINE_CANCEL_STATE_CONFIRMED,
     EngineCancel.KILLED: query_service_pb2.ENGINE_CANCEL_STATE_KILLED,
+}
+
+VIEW_CHANGES: Final[Mapping[ViewChangeKind, Any]] = {
+    kind: query_service_pb2.ViewChangeKind.Value(f"VIEW_CHANGE_KIND_{kind}") for kind in ViewChangeKind
 }
 
 
@@ -134,6 +141,22 @@ def result_end(ended: query_pb2.QueryStatus, totals: ResultTotals, attempt: int)
         expire_time=ended.expire_time if ended.HasField("expire_time") else None,
         status=ended,
         attempt=attempt,
+    )
+
+
+def refreshed(done: EngineRefreshed) -> query_service_pb2.RefreshEngineResponse:
+    found = done.found
+    changes = fitting(
+        query_service_pb2.ViewChange(view=each.view, kind=VIEW_CHANGES[each.kind], reason=each.reason)
+        for each in found.changes
+    )
+    return query_service_pb2.RefreshEngineResponse(
+        engine=done.engine,
+        views=found.views,
+        workers=done.workers,
+        workers_waiting=done.workers_waiting,
+        changes=changes,
+        changes_left_out=found.left_out + len(found.changes) - len(changes),
     )
 
 

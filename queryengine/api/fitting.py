@@ -4,18 +4,20 @@ Whatever may be larger is cut, to be continued by a token or in chunks; what can
 """
 
 from collections.abc import Iterable, Iterator
-from typing import Final
+from typing import Final, TypeVar
 
 from google.protobuf.message import Message
 
 from queryengine.codec.page import LENGTH_DELIMITED, varint
 from queryengine.domain.errors import Reason, error
-from queryengine.v1 import query_pb2, result_pb2
+from queryengine.v1 import result_pb2
 from queryengine.v1.query_service_pb2 import StreamResultsResponse
+
+M = TypeVar("M", bound=Message)
 
 REPLY_BYTES_MAX: Final = 3_584 << 10
 CHUNK_BYTES: Final = 3_500 << 10
-"""Of a schema that is sent in chunks, and of all statuses in a list: the rest of a message is small."""
+"""Of a schema that is sent in chunks, and of all that is listed: the rest of a message is small."""
 
 
 def within_reply(encoded: bytes) -> bytes:
@@ -26,16 +28,16 @@ def within_reply(encoded: bytes) -> bytes:
     return encoded
 
 
-def fitting(statuses: Iterable[query_pb2.QueryStatus]) -> list[query_pb2.QueryStatus]:
-    """The first statuses, as many as one reply holds; at least one."""
-    kept: list[query_pb2.QueryStatus] = []
+def fitting(messages: Iterable[M]) -> list[M]:
+    """The first messages of a list, as many as one reply holds; at least one."""
+    kept: list[M] = []
     room = CHUNK_BYTES
-    for status in statuses:
+    for each in messages:
         # Tag and length of the field take a few bytes more.
-        room -= status.ByteSize() + 8
+        room -= each.ByteSize() + 8
         if kept and room < 0:
             break
-        kept.append(status)
+        kept.append(each)
     return kept
 
 

@@ -32,6 +32,7 @@ from queryengine.core.engines import Engines
 from queryengine.core.fetching import Fetching, InlineRows
 from queryengine.core.live import LiveQuery
 from queryengine.core.queries import Queries
+from queryengine.core.refreshing import Refreshes
 from queryengine.core.registry import Registry, not_found
 from queryengine.core.streaming import (
     Beat,
@@ -65,7 +66,7 @@ class Caller:
 
 
 class Servicer:
-    """The nine RPCs. Each takes a parsed request and its caller; errors are QueryEngineError."""
+    """The RPCs. Each takes a parsed request and its caller; errors are QueryEngineError."""
 
     def __init__(
         self,
@@ -75,6 +76,7 @@ class Servicer:
         streams: Streams,
         fetching: Fetching,
         engines: Engines,
+        refreshes: Refreshes,
         clock: Clock,
         limits: RequestLimits,
         tenant_streams: int,
@@ -84,6 +86,7 @@ class Servicer:
         self._streams = streams
         self._fetching = fetching
         self._engines = engines
+        self._refreshes = refreshes
         self._clock = clock
         self._limits = limits
         self._tenant_streams = tenant_streams
@@ -214,6 +217,11 @@ class Servicer:
 
     async def ListEngines(self, _: pb.ListEnginesRequest, caller: Caller) -> pb.ListEnginesResponse:  # noqa: ARG002
         return pb.ListEnginesResponse(engines=[convert.engine(view) for view in self._engines.views()])
+
+    async def RefreshEngine(self, request: pb.RefreshEngineRequest, caller: Caller) -> pb.RefreshEngineResponse:
+        engine, _, _ = self._engines.choose(request.engine)
+        caller.leave_turn()
+        return convert.refreshed(await self._refreshes.refresh(engine))
 
     async def _find(self, caller: Caller, query_id: str) -> LiveQuery:
         if len(query_id) > 64:

@@ -24,6 +24,7 @@ from queryengine.client.model import (
     ResultEnd,
     ResultPage,
 )
+from queryengine.client.refresh import EngineRefresh, ViewChange, ViewChangeKind
 from queryengine.client.sync import Client, QueryHandle, QueryResult
 from queryengine.codec.memory import keep_malloc_memory
 
@@ -37,6 +38,7 @@ __all__ = [
     "Connection",
     "EngineCancel",
     "EngineInfo",
+    "EngineRefresh",
     "LimitReached",
     "NotFound",
     "QueryCancelled",
@@ -53,5 +55,7 @@ __all__ = [
     "ResultUnavailable",
     "ServiceUnavailable",
     "SubmitOptions",
+    "ViewChange",
+    "ViewChangeKind",
     "keep_malloc_memory",
 ]

@@ -20,6 +20,7 @@ from queryengine.client.errors import QueryEngineClientError, rpc_failure
 from queryengine.client.model import CancelOutcome, EngineInfo, QueryList, QueryStatus, ResultPage
 from queryengine.client.presence import AsyncPresence
 from queryengine.client.pylist import python_rows
+from queryengine.client.refresh import EngineRefresh
 from queryengine.client.result import OnStatus, ResultState
 from queryengine.client.stream import WatchReader
 from queryengine.domain.lifecycle import QueryState
@@ -84,6 +85,12 @@ class AsyncClient:
 
     async def engines(self) -> tuple[EngineInfo, ...]:
         return await self.call(calls.list_engines())
+
+    async def refresh_engine(self, name: str = "") -> EngineRefresh:
+        """Have the workers of an engine look at its folder now; what has changed since anybody's last refresh. Queries
+        see changes without it, within about a second. Without a name it is the default engine.
+        """
+        return await self.call(calls.refresh_engine(name))
 
     async def close(self) -> None:
         if self._abandoning:

@@ -24,6 +24,7 @@ from queryengine.client.model import (
     query_list,
     query_status,
 )
+from queryengine.client.refresh import EngineRefresh, engine_refresh
 from queryengine.codec.page import checksum
 from queryengine.codec.types import from_result_schema
 from queryengine.codec.values import encode_parameters
@@ -42,6 +43,8 @@ INLINE_WAIT_SECONDS: Final = 0.1
 """How long `query` lets submit wait: a short query then takes one call, and a long one loses little."""
 ATTACHED_GRACE_SECONDS: Final = 10.0
 """How long a query of `query` outlives its reader, who may come back meanwhile."""
+REFRESH_SECONDS: Final = 300.0
+"""For a look at a large folder, and for one before it that others asked for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -221,6 +224,12 @@ def _check_known(options: Mapping[str, Any], kind: type) -> None:
     unknown = sorted(set(options) - known.keys())
     if unknown:
         raise TypeError(f"unknown options: {', '.join(unknown)}; known: {', '.join(known)}")
+
+
+def refresh_engine(name: str) -> Call[EngineRefresh]:
+    request = query_service_pb2.RefreshEngineRequest(engine=name)
+    reply_type = query_service_pb2.RefreshEngineResponse
+    return Call("RefreshEngine", request, reply_type, engine_refresh, wait_seconds=REFRESH_SECONDS)
 
 
 def _same(reply: query_service_pb2.SubmitResponse) -> query_service_pb2.SubmitResponse:

@@ -24,6 +24,7 @@ RETRIED_METHODS: Final = (
     "ListQueries",
     "ReleaseResults",
     "ListEngines",
+    "RefreshEngine",
 )
 """All unary calls: each is safe to repeat, Submit because the client chooses the query_id."""
 

@@ -18,6 +18,7 @@ from queryengine.client.errors import QueryEngineClientError, rpc_failure
 from queryengine.client.model import CancelOutcome, EngineInfo, QueryList, QueryStatus, ResultPage
 from queryengine.client.presence import Presence
 from queryengine.client.pylist import python_rows
+from queryengine.client.refresh import EngineRefresh
 from queryengine.client.result import OnStatus, ResultState
 from queryengine.client.stream import WatchReader
 from queryengine.domain.lifecycle import QueryState
@@ -98,6 +99,12 @@ class Client:
 
     def engines(self) -> tuple[EngineInfo, ...]:
         return self.call(calls.list_engines())
+
+    def refresh_engine(self, name: str = "") -> EngineRefresh:
+        """Have the workers of an engine look at its folder now; what has changed since anybody's last refresh. Queries
+        see changes without it, within about a second. Without a name it is the default engine.
+        """
+        return self.call(calls.refresh_engine(name))
 
     def close(self) -> None:
         """Idempotent. Streams still open break off, later calls are refused; queries are not touched."""

@@ -19,7 +19,8 @@ from queryengine.core.waited_out import engine_was_down, waited_out
 from queryengine.domain.clock import Clock
 from queryengine.domain.errors import Failure, Reason, error
 from queryengine.domain.query import Query
-from queryengine.workers.pool import Slot, WorkerPool
+from queryengine.workers.pool import WorkerPool
+from queryengine.workers.seat import Slot
 
 PLACES_SECONDS: Final = 0.2
 """Least time between two announcements of changed places to those who watch them."""

@@ -7,7 +7,8 @@ from queryengine.core.dispatcher import Dispatcher
 from queryengine.domain.errors import Failure, QueryEngineError, Reason, error
 from queryengine.domain.query import QuerySpec
 from queryengine.engines.base import EngineTraits
-from queryengine.workers.pool import EngineConfig, EngineLoad, WorkerPool
+from queryengine.workers.pool import EngineLoad, WorkerPool
+from queryengine.workers.seat import EngineConfig
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,7 +22,7 @@ from queryengine.domain.query import Query, QuerySpec
 from queryengine.store.store import Store
 from queryengine.store.writer import RETRY_AFTER_SECONDS
 from queryengine.telemetry.metrics import Metrics
-from queryengine.workers.pool import Slot
+from queryengine.workers.seat import Slot
 
 logger = logging.getLogger(__name__)
 

@@ -26,7 +26,7 @@ from queryengine.results.writer import ResultLimits
 from queryengine.store.store import Store
 from queryengine.workers.events import Ended, Failed, Lost, PagePublished, Progressed, RunEvent, SchemaKnown
 from queryengine.workers.orders import RunOrder
-from queryengine.workers.pool import Run, Slot
+from queryengine.workers.seat import Run, Slot
 
 logger = logging.getLogger(__name__)
 

@@ -14,7 +14,9 @@ from typing import Any, ClassVar, Final, Self
 import pyarrow as pa
 
 from queryengine.codec.values import BoundParameter
+from queryengine.domain.errors import Reason, error
 from queryengine.domain.texts import NAME_BYTES_MAX, URL_BYTES_MAX, shortened, whole_or_none
+from queryengine.engines.refreshed import Refreshed
 
 
 class OptionError(ValueError):
@@ -225,6 +227,15 @@ class Engine(ABC):
         """Ask the engine for a sign of life, with a bound of a few seconds. Called now and then from a thread of its
         own, beside executions. Raises ENGINE_UNAVAILABLE with the cause.
         """
+
+    def refresh(self) -> Refreshed:
+        """Look at the folder that the engine reads again, at once. Called from a thread of its own, beside executions,
+        none of which notices. Changes are those since the last call, or since the engine was opened.
+
+        Raises UNSUPPORTED for an engine that reads no folder, and ENGINE_UNAVAILABLE when it cannot look now.
+        """
+        message = "the engine reads no folder of files, so there is nothing to look at again"
+        raise error(Reason.UNSUPPORTED, message, feature="refresh")
 
     def prepare(self) -> None:  # noqa: B027 - Most engines have nothing to prepare.
         """Do ahead what every execution needs. Called when the engine has been opened and after each execution, when

@@ -28,6 +28,14 @@ class EngineCancelState(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     ENGINE_CANCEL_STATE_SENT: _ClassVar[EngineCancelState]
     ENGINE_CANCEL_STATE_CONFIRMED: _ClassVar[EngineCancelState]
     ENGINE_CANCEL_STATE_KILLED: _ClassVar[EngineCancelState]
+
+class ViewChangeKind(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+    __slots__ = ()
+    VIEW_CHANGE_KIND_UNSPECIFIED: _ClassVar[ViewChangeKind]
+    VIEW_CHANGE_KIND_ADDED: _ClassVar[ViewChangeKind]
+    VIEW_CHANGE_KIND_CHANGED: _ClassVar[ViewChangeKind]
+    VIEW_CHANGE_KIND_REMOVED: _ClassVar[ViewChangeKind]
+    VIEW_CHANGE_KIND_UNREADABLE: _ClassVar[ViewChangeKind]
 CANCEL_RESULT_UNSPECIFIED: CancelResult
 CANCEL_RESULT_CANCELLED: CancelResult
 CANCEL_RESULT_CANCELLING: CancelResult
@@ -37,6 +45,11 @@ ENGINE_CANCEL_STATE_NOT_RUNNING: EngineCancelState
 ENGINE_CANCEL_STATE_SENT: EngineCancelState
 ENGINE_CANCEL_STATE_CONFIRMED: EngineCancelState
 ENGINE_CANCEL_STATE_KILLED: EngineCancelState
+VIEW_CHANGE_KIND_UNSPECIFIED: ViewChangeKind
+VIEW_CHANGE_KIND_ADDED: ViewChangeKind
+VIEW_CHANGE_KIND_CHANGED: ViewChangeKind
+VIEW_CHANGE_KIND_REMOVED: ViewChangeKind
+VIEW_CHANGE_KIND_UNREADABLE: ViewChangeKind
 
 class SubmitRequest(_message.Message):
     __slots__ = ("query_id", "sql", "parameters", "engine", "catalog", "schema", "limits", "result", "wait_timeout", "labels", "session_settings", "priority", "disconnect_policy", "disconnect_grace")
@@ -292,6 +305,38 @@ class EngineInfo(_message.Message):
     detail: str
     traits: EngineTraits
     def __init__(self, name: _Optional[str] = ..., type: _Optional[str] = ..., is_default: _Optional[bool] = ..., slots: _Optional[int] = ..., running: _Optional[int] = ..., queued: _Optional[int] = ..., available: _Optional[bool] = ..., detail: _Optional[str] = ..., traits: _Optional[_Union[EngineTraits, _Mapping]] = ...) -> None: ...
+
+class RefreshEngineRequest(_message.Message):
+    __slots__ = ("engine",)
+    ENGINE_FIELD_NUMBER: _ClassVar[int]
+    engine: str
+    def __init__(self, engine: _Optional[str] = ...) -> None: ...
+
+class RefreshEngineResponse(_message.Message):
+    __slots__ = ("engine", "views", "workers", "workers_waiting", "changes", "changes_left_out")
+    ENGINE_FIELD_NUMBER: _ClassVar[int]
+    VIEWS_FIELD_NUMBER: _ClassVar[int]
+    WORKERS_FIELD_NUMBER: _ClassVar[int]
+    WORKERS_WAITING_FIELD_NUMBER: _ClassVar[int]
+    CHANGES_FIELD_NUMBER: _ClassVar[int]
+    CHANGES_LEFT_OUT_FIELD_NUMBER: _ClassVar[int]
+    engine: str
+    views: int
+    workers: int
+    workers_waiting: int
+    changes: _containers.RepeatedCompositeFieldContainer[ViewChange]
+    changes_left_out: int
+    def __init__(self, engine: _Optional[str] = ..., views: _Optional[int] = ..., workers: _Optional[int] = ..., workers_waiting: _Optional[int] = ..., changes: _Optional[_Iterable[_Union[ViewChange, _Mapping]]] = ..., changes_left_out: _Optional[int] = ...) -> None: ...
+
+class ViewChange(_message.Message):
+    __slots__ = ("view", "kind", "reason")
+    VIEW_FIELD_NUMBER: _ClassVar[int]
+    KIND_FIELD_NUMBER: _ClassVar[int]
+    REASON_FIELD_NUMBER: _ClassVar[int]
+    view: str
+    kind: ViewChangeKind
+    reason: str
+    def __init__(self, view: _Optional[str] = ..., kind: _Optional[_Union[ViewChangeKind, str]] = ..., reason: _Optional[str] = ...) -> None: ...
 
 class EngineTraits(_message.Message):
     __slots__ = ("named_parameters", "positional_parameters", "progress", "scan_statistics", "catalog", "schema", "session_settings", "streams", "back_pressure", "cancel_confirmed", "sandbox", "writes")

@@ -82,6 +82,11 @@ class QueryServiceStub:
                 request_serializer=queryengine_dot_v1_dot_query__service__pb2.ListEnginesRequest.SerializeToString,
                 response_deserializer=queryengine_dot_v1_dot_query__service__pb2.ListEnginesResponse.FromString,
                 _registered_method=True)
+        self.RefreshEngine = channel.unary_unary(
+                '/queryengine.v1.QueryService/RefreshEngine',
+                request_serializer=queryengine_dot_v1_dot_query__service__pb2.RefreshEngineRequest.SerializeToString,
+                response_deserializer=queryengine_dot_v1_dot_query__service__pb2.RefreshEngineResponse.FromString,
+                _registered_method=True)
 
 
 class QueryServiceServicer:
@@ -154,6 +159,15 @@ class QueryServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def RefreshEngine(self, request, context):
+        """Has all workers of an engine over a folder look at its files now, and says what has changed since the last time. Queries
+        see changes without it, within about a second; running ones are not touched. Callers who come while one look is under
+        way share the next one, which begins a second after it or later. UNSUPPORTED for an engine that reads no folder.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_QueryServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -201,6 +215,11 @@ def add_QueryServiceServicer_to_server(servicer, server):
                     servicer.ListEngines,
                     request_deserializer=queryengine_dot_v1_dot_query__service__pb2.ListEnginesRequest.FromString,
                     response_serializer=queryengine_dot_v1_dot_query__service__pb2.ListEnginesResponse.SerializeToString,
+            ),
+            'RefreshEngine': grpc.unary_unary_rpc_method_handler(
+                    servicer.RefreshEngine,
+                    request_deserializer=queryengine_dot_v1_dot_query__service__pb2.RefreshEngineRequest.FromString,
+                    response_serializer=queryengine_dot_v1_dot_query__service__pb2.RefreshEngineResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -449,6 +468,33 @@ class QueryService:
             '/queryengine.v1.QueryService/ListEngines',
             queryengine_dot_v1_dot_query__service__pb2.ListEnginesRequest.SerializeToString,
             queryengine_dot_v1_dot_query__service__pb2.ListEnginesResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def RefreshEngine(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/queryengine.v1.QueryService/RefreshEngine',
+            queryengine_dot_v1_dot_query__service__pb2.RefreshEngineRequest.SerializeToString,
+            queryengine_dot_v1_dot_query__service__pb2.RefreshEngineResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -87,6 +87,8 @@ class EngineRole:
             self._threads.submit(run.store)
         elif frame.type == "probe" and self._engine is not None:
             self._threads.submit(self._probe, self._engine)
+        elif frame.type == "refresh" and self._engine is not None:
+            self._threads.submit(self._refresh, self._engine, frame.header["number"])
         elif frame.type == "cancel":
             run_or_none = self._running.get(frame.header["execution"])
             if run_or_none is not None:
@@ -117,6 +119,20 @@ class EngineRole:
         except Exception as cause:
             failure = failure_of(cause, "a probe")
         self.send(encode({"type": "health", "failure": failure.to_json() if failure is not None else None}))
+
+    def _refresh(self, engine: Engine, number: int) -> None:
+        header: dict[str, Any] = {"type": "refreshed", "number": number, "refreshed": None, "failure": None}
+        if is_outdated := self._confinement.is_outdated:
+            failure = Failure(
+                Reason.ENGINE_UNAVAILABLE, "what the engine reads was replaced, so its worker starts again"
+            )
+            header["failure"] = failure.to_json()
+        else:
+            try:
+                header["refreshed"] = engine.refresh().to_json()
+            except Exception as cause:
+                header["failure"] = failure_of(cause, "a refresh").to_json()
+        self.send(encode({**header, "retires": is_outdated}))
 
     def forget(self, execution: str) -> None:
         self._running.pop(execution, None)

@@ -171,7 +171,7 @@ BY_ID: dict[str, Callable[[Api, str], Any]] = {
 }
 """Every RPC that takes the id of an existing query."""
 
-UNNAMED = {"Submit", "ListQueries", "ListEngines"}
+UNNAMED = {"Submit", "ListQueries", "ListEngines", "RefreshEngine"}
 """Every RPC that takes none."""
 
 

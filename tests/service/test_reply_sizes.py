@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator, Iterator
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
+from unittest.mock import AsyncMock
 
 import grpc
 import pytest
@@ -25,6 +26,7 @@ from queryengine.domain.errors import Failure, Position, Reason
 from queryengine.domain.lifecycle import QueryState, ResultState
 from queryengine.domain.query import Query
 from queryengine.engines.base import Progress
+from queryengine.engines.refreshed import Refreshed, ViewChange, ViewChangeKind
 from queryengine.v1 import query_service_pb2 as pb
 from queryengine.v1 import result_pb2
 from tests.support import COMPLETED, FAILED, ROWS, SERVICE, WAIT, Api, Reading, new_id, refused, serving
@@ -160,6 +162,10 @@ async def everything(wide: Service, channel_of_wide: grpc.aio.Channel) -> dict[s
         await store(wide, largest(wide, real.query.but(submit_us=number), QueryState.FAILED))
     replies["ListQueries"].append(await api.listed(page_size=1000, states=[FAILED]))
     replies["ListEngines"].append(await api.call("ListEngines", pb.ListEnginesRequest()))
+    many = [ViewChange(f"{number:05}{HUGE[:1_000]}", ViewChangeKind.UNREADABLE, HUGE) for number in range(1_000)]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(wide.pool, "refresh", AsyncMock(return_value=[Refreshed.of(MOST >> 32, many)]))
+        replies["RefreshEngine"].append(await api.refresh())
     return replies
 
 
@@ -198,6 +204,14 @@ async def test_every_reply_is_filled_to_its_largest_and_fits(everything: dict[st
     own = {name for name in expected if name.startswith(SERVICE.methods_by_name[method].output_type.full_name + ".")}
     assert own <= reached, f"fill these here: {sorted(own - reached)}"
     assert max(reply.ByteSize() for reply in everything[method]) <= REPLY_BYTES_MAX
+
+
+async def test_changes_of_views_that_do_not_fit_are_counted(everything: dict[str, list[Message]]) -> None:
+    (reply,) = everything["RefreshEngine"]
+    assert isinstance(reply, pb.RefreshEngineResponse)
+    assert reply.ByteSize() > 3 << 20
+    assert len(reply.changes) + reply.changes_left_out == 1_000
+    assert reply.changes_left_out > 0
 
 
 async def test_two_statuses_fit_beside_rows(everything: dict[str, list[Message]]) -> None:

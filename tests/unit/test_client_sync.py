@@ -22,6 +22,8 @@ from queryengine.client import (
     ResultCorrupt,
     ResultUnavailable,
     ServiceUnavailable,
+    ViewChange,
+    ViewChangeKind,
 )
 from queryengine.codec.values import decode_parameters
 from queryengine.domain.lifecycle import QueryState
@@ -96,6 +98,22 @@ def test_every_call_says_who_asks(client: Client, fake: FakeService) -> None:
         assert metadata["x-tenant-id"] == "acme"
         assert metadata["x-user-id"] == "ann"
         assert metadata["authorization"] == "Bearer x"
+
+
+def test_a_refresh_says_what_has_changed(client: Client, fake: FakeService) -> None:
+    service = query_service_pb2
+    known = service.ViewChange(view="v", kind=service.VIEW_CHANGE_KIND_UNREADABLE, reason="empty")
+    unknown = service.ViewChange(view="v", kind=99)  # type: ignore[arg-type]
+    fake.replies["RefreshEngine"] += [
+        service.RefreshEngineResponse(engine="lake", views=3, workers=2, changes=[known], changes_left_out=4),
+        service.RefreshEngineResponse(changes=[unknown]),
+    ]
+    found = client.refresh_engine("lake")
+    assert (found.engine, found.views, found.workers, found.changes_left_out) == ("lake", 3, 2, 4)
+    assert found.changes == (ViewChange("v", ViewChangeKind.UNREADABLE, "empty"),)
+    assert fake.requests["RefreshEngine"][0].engine == "lake"
+    with pytest.raises(QueryEngineClientError, match="a change of the kind 99"):
+        client.refresh_engine()
 
 
 def test_a_short_query_takes_one_call(client: Client, fake: FakeService) -> None:

@@ -34,6 +34,7 @@ from queryengine.engines.duckdb.types import canonical, plan, type_name
 from queryengine.engines.duckdb.views import FolderViews
 from queryengine.engines.executions import OpenExecutions
 from queryengine.engines.interrupting import Interruptible
+from queryengine.engines.refreshed import Refreshed
 from queryengine.engines.session_settings import check_settings
 from queryengine.engines.spill import remove_spill
 
@@ -97,6 +98,11 @@ class DuckDBEngine(Engine):
 
     def open(self, statement: Statement) -> "DuckDBExecution":
         return self.executions.add(DuckDBExecution(self, statement))
+
+    def refresh(self) -> Refreshed:
+        if self.views is None:
+            return super().refresh()
+        return self.views.changes(is_in_use=any(self.executions))
 
     def prepare(self) -> None:
         self.sessions.prepare()

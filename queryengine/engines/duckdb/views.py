@@ -7,7 +7,7 @@ import logging
 import os
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from functools import lru_cache
 from itertools import groupby
@@ -24,6 +24,7 @@ from queryengine.engines.duckdb.file_names import TablePath, UnreadableStatement
 from queryengine.engines.duckdb.folder import File, Source, shown, sources
 from queryengine.engines.duckdb.readers import Readers, misread
 from queryengine.engines.duckdb.text import file_pattern, identifier, key_of, literal
+from queryengine.engines.refreshed import Refreshed, ViewChange, ViewChangeKind
 
 logger = logging.getLogger(__name__)
 
@@ -60,6 +61,8 @@ class FolderViews:
         """Why a source cannot be read, by the key of its view."""
         self._columns: dict[File, Columns] = {}
         self._due_seconds = 0.0
+        self._reported: dict[str, tuple[Source, str]] = {}
+        """Each source and its problem, as whoever asked for changes last knows them."""
 
     def attach(self, instance: duckdb.DuckDBPyConnection) -> None:
         """Make the views in an instance, and keep those of this one from now on. Raises OSError when the folder cannot
@@ -74,6 +77,8 @@ class FolderViews:
             self._tables = _tables(self._cursor)
             self._sources = {}
             self._look()
+            # An instance that takes the place of another one is no change of the folder.
+            self._reported = self._reported or self._state()
 
     def refresh(self, *, now: bool = False) -> bool:
         """Follow the folder, when the last look at it is old enough or at once. Whether anything has changed.
@@ -86,8 +91,32 @@ class FolderViews:
             try:
                 return self._look()
             except OSError as cause:
-                message = f"the folder of engine {self._engine!r} cannot be read: {cause.strerror}"
-                raise error(Reason.ENGINE_UNAVAILABLE, message, engine=self._engine) from cause
+                raise self._no_folder(cause) from cause
+
+    def changes(self, *, is_in_use: bool) -> Refreshed:
+        """Follow the folder at once; what has changed since the last call, or since `attach`.
+
+        Raises ENGINE_UNAVAILABLE when the folder cannot be read, and when another one has taken its place while views
+        are in use, which read what is left of their files from the former one. Then the next `refresh` looks.
+        """
+        with self._lock:
+            try:
+                if is_in_use and not os.path.samestat(self.root.stat(), Path().stat()):
+                    self._due_seconds = 0.0
+                    message = f"the folder of engine {self._engine!r} was replaced while a query reads it"
+                    raise error(Reason.ENGINE_UNAVAILABLE, message, engine=self._engine)
+                self._look()
+            except OSError as cause:
+                raise self._no_folder(cause) from cause
+            former, self._reported = self._reported, self._state()
+            return _refreshed(former, self._reported)
+
+    def _state(self) -> dict[str, tuple[Source, str]]:
+        return {key: (source, self._problems.get(key, "")) for key, source in self._sources.items()}
+
+    def _no_folder(self, cause: OSError) -> QueryEngineError:
+        message = f"the folder of engine {self._engine!r} cannot be read: {cause.strerror}"
+        return error(Reason.ENGINE_UNAVAILABLE, message, engine=self._engine)
 
     def check_names(self, sql: str) -> None:
         """Refuse a statement that names a file in place of a view. Raises STATEMENT_NOT_ALLOWED, and STATEMENT_REJECTED
@@ -218,6 +247,19 @@ class FolderViews:
             for path, elements in groupby(rows, key=lambda row: row[0]):
                 self._columns[by_path[path.removeprefix("./")]] = _top_level([element[1:] for element in elements])
         return {file.path: self._columns[file] for file in files}
+
+
+def _refreshed(former: Mapping[str, tuple[Source, str]], now: Mapping[str, tuple[Source, str]]) -> Refreshed:
+    changes = [ViewChange(shown(former[key][0].view), ViewChangeKind.REMOVED) for key in former.keys() - now.keys()]
+    for key, (source, problem) in now.items():
+        known, its_problem = former.get(key, (None, ""))
+        if problem:
+            changes.append(ViewChange(shown(source.view), ViewChangeKind.UNREADABLE, problem))
+        elif known is None or its_problem:
+            changes.append(ViewChange(shown(source.view), ViewChangeKind.ADDED))
+        elif known != source:
+            changes.append(ViewChange(shown(source.view), ViewChangeKind.CHANGED))
+    return Refreshed.of(sum(not problem for _, problem in now.values()), changes)
 
 
 def _tables(cursor: duckdb.DuckDBPyConnection) -> frozenset[TablePath]:

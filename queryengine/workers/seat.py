@@ -1,0 +1,336 @@
+"""A worker process kept alive, its slots, and what runs in them: restart with backoff, and the kill that ends what does
+not listen.
+
+A slot is given out once, and comes back when its execution reported its end or its process is gone.
+"""
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from queryengine.domain.errors import Failure, Reason
+from queryengine.engines.base import Progress
+from queryengine.engines.reach import reach
+from queryengine.results.segment import PageEntry, ResultTotals
+from queryengine.telemetry.logs import LogStyle
+from queryengine.workers.events import Ended, Failed, Lost, PagePublished, Progressed, RunEvent, SchemaKnown
+from queryengine.workers.health import Health
+from queryengine.workers.orders import RunOrder
+from queryengine.workers.process import WorkerProcess
+from queryengine.workers.protocol import Frame, encode
+from queryengine.workers.refreshing import Answer, Refreshing
+
+logger = logging.getLogger(__name__)
+
+BACKOFF_SECONDS: Final = (0.0, 0.5, 1.0, 2.0, 5.0, 10.0, 30.0)
+STEADY_SECONDS: Final = 10.0
+"""A worker that lived this long, or was given work, did not die of its start: its successor starts at once."""
+READY_TIMEOUT_SECONDS: Final = 60.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EngineConfig:
+    """A configured engine and how many workers it gets."""
+
+    name: str
+    type: str
+    options: Mapping[str, Any] = field(default_factory=dict)
+    workers: int
+    slots_per_worker: int
+    memory_limit_mib: int
+    probe_seconds: float
+    spool: str
+    """Where its workers store results."""
+    confine: bool = True
+
+    @property
+    def is_confined(self) -> bool:
+        """Whether its workers give up what their engine does not need."""
+        return self.confine and reach(self.type, self.options) is not None
+
+    def role(self) -> dict[str, Any]:
+        return {
+            "type": "engine",
+            "name": self.name,
+            "engine_type": self.type,
+            "options": dict(self.options),
+            "memory_limit_mib": self.memory_limit_mib,
+            "spool": self.spool,
+            "confine": self.is_confined,
+        }
+
+
+class Run:
+    """One execution in a slot. `event` yields what happens, and last one of Ended, Failed or Lost."""
+
+    def __init__(self, seat: "Seat", process: WorkerProcess, order: RunOrder) -> None:
+        self._seat = seat
+        self._process = process
+        self.execution = order.execution
+        self._events: asyncio.Queue[RunEvent] = asyncio.Queue()
+
+    async def event(self) -> RunEvent:
+        """The next event; nothing comes after the last one."""
+        return await self._events.get()
+
+    def cancel(self) -> None:
+        """Ask the engine to stop. The last event tells when it has."""
+        self._process.send(encode({"type": "cancel", "execution": self.execution}))
+
+    def abandon(self, description: str) -> None:
+        """Give the execution up: Lost follows at once, and its process is killed as soon as no other execution is on
+        it.
+        """
+        self._seat.abandon(self, description)
+
+    def deliver(self, event: RunEvent) -> None:
+        self._events.put_nowait(event)
+
+
+class Slot:
+    """A place to run one execution in. Give it back by `release`, or use it up by `run`."""
+
+    def __init__(self, seat: "Seat", process: WorkerProcess) -> None:
+        self._seat = seat
+        self._process = process
+
+    @property
+    def worker_pid(self) -> int:
+        return self._process.pid
+
+    def run(self, order: RunOrder) -> Run:
+        """Start an execution. When the process has died meanwhile, the run begins with Lost."""
+        run = Run(self._seat, self._process, order)
+        self._seat.begin(run, self._process)
+        self._process.send(order.encode())
+        return run
+
+    def release(self) -> None:
+        """Give the slot back unused."""
+        self._seat.release(self._process)
+
+
+class Seat:
+    """Keeps one worker process alive and knows what runs on it."""
+
+    def __init__(
+        self,
+        config: EngineConfig,
+        changed: Callable[[str], None],
+        restarted: Callable[[str], None],
+        log: LogStyle,
+        *,
+        is_first: bool,
+    ) -> None:
+        self._config = config
+        self._is_first = is_first
+        self._log = log
+        self._changed = changed
+        self._restarted = restarted
+        self._process: WorkerProcess | None = None
+        self._health: Health | None = None
+        """Of an engine that is elsewhere; one inside the worker process lives as long as that does."""
+        self._refreshing: Refreshing | None = None
+        self._runs: dict[str, Run] = {}
+        self._taken = 0
+        self._retiring = False
+        self._was_used = False
+        """Whether the last process was given an execution."""
+        self._unusable: Failure | None = None
+        """Why the last process did not get as far as to take executions."""
+        self.version = ""
+        self._confinement: list[str] = []
+        """What the last process has given up, for people."""
+
+    @property
+    def free(self) -> int:
+        if self._process is None or self._retiring or self.failure is not None:
+            return 0
+        return self._config.slots_per_worker - self._taken
+
+    @property
+    def running(self) -> int:
+        return self._taken
+
+    @property
+    def is_up(self) -> bool:
+        return self._process is not None and self.failure is None
+
+    @property
+    def failure(self) -> Failure | None:
+        """Why the engine cannot be used now; None when it can, and while its first process starts."""
+        return self._unusable or (self._health.failure if self._health is not None else None)
+
+    @property
+    def pid(self) -> int | None:
+        return self._process.pid if self._process else None
+
+    async def keep(self) -> None:
+        """Start the process, serve it to its end, start it again; for ever, with backoff."""
+        failures = 0
+        loop = asyncio.get_running_loop()
+        while True:
+            await asyncio.sleep(BACKOFF_SECONDS[min(failures, len(BACKOFF_SECONDS) - 1)])
+            started = loop.time()
+            description = await self._one_life()
+            self._changed(self._config.name)
+            steady = self._was_used or loop.time() - started >= STEADY_SECONDS
+            failures = 0 if steady else failures + 1
+            logger.warning("worker of engine %s ended: %s", self._config.name, description)
+            self._restarted(self._config.name)
+
+    def take(self) -> Slot | None:
+        if self.free <= 0 or self._process is None:
+            return None
+        self._taken += 1
+        return Slot(self, self._process)
+
+    def begin(self, run: Run, process: WorkerProcess) -> None:
+        if process is self._process:
+            self._was_used = True
+            self._runs[run.execution] = run
+        else:
+            run.deliver(Lost("the worker process died before the statement reached it"))
+
+    def release(self, process: WorkerProcess) -> None:
+        if process is self._process:
+            self._taken -= 1
+            self._changed(self._config.name)
+
+    async def refresh(self) -> Answer | None:
+        """What the process found when it looked at its files again; None when there is no process."""
+        return await self._refreshing.ask() if self._refreshing is not None else None
+
+    def abandon(self, run: Run, description: str) -> None:
+        if self._runs.pop(run.execution, None) is None:
+            return
+        run.deliver(Lost(description))
+        self._retiring = True
+        self._kill_if_idle()
+
+    async def _one_life(self) -> str:
+        self._was_used = False
+        process = await WorkerProcess.start(self._config.role(), self._log)
+        try:
+            async with asyncio.timeout(READY_TIMEOUT_SECONDS):
+                first = await process.receive()
+            if first is None:
+                self._unusable = Failure(
+                    Reason.ENGINE_UNAVAILABLE,
+                    f"a worker process of engine {self._config.name!r} ended at its start, see the server's log",
+                )
+                return "at its start"
+            if first.type == "unusable":
+                self._unusable = Failure.from_json(first.header["failure"])
+                return self._unusable.message
+            self.version = first.header["version"]
+            self._say_confinement(first.header["confinement"])
+            self._unusable = None
+            self._process, self._refreshing = process, Refreshing(process.send)
+            self._changed(self._config.name)
+            async with self._watched(process, embedded=first.header["embedded"]):
+                while (frame := await process.receive()) is not None:
+                    self._on_frame(frame)
+            return f"exit code {await process.wait()}"
+        except TimeoutError:
+            description = f"not ready after {READY_TIMEOUT_SECONDS:g} seconds"
+            message = f"a worker process of engine {self._config.name!r} was {description}"
+            self._unusable = Failure(Reason.ENGINE_UNAVAILABLE, message)
+            return description
+        finally:
+            self._lose_all(process)
+            await asyncio.shield(process.close())
+
+    @asynccontextmanager
+    async def _watched(self, process: WorkerProcess, *, embedded: bool) -> AsyncIterator[None]:
+        """Probe an engine that is elsewhere for as long as its process lives."""
+        if embedded:
+            yield
+            return
+        self._health = Health(
+            interval_seconds=self._config.probe_seconds, send=process.send, changed=self._on_health_changed
+        )
+        watch = asyncio.create_task(self._health.watch(), name=f"probe-{self._config.name}")
+        try:
+            yield
+        finally:
+            self._health = None
+            watch.cancel()
+            with suppress(asyncio.CancelledError):
+                await watch
+
+    def _say_confinement(self, holds: list[str]) -> None:
+        """Once, unless it changes. The first worker speaks for all of its engine, as one kernel runs them."""
+        if holds and holds != self._confinement and self._is_first:
+            logger.info("workers of engine %s are confined: %s", self._config.name, "; ".join(holds))
+        self._confinement = holds
+
+    def _on_health_changed(self) -> None:
+        failure = self.failure
+        if failure is None:
+            logger.info("engine %s answers again", self._config.name)
+        else:
+            logger.warning("engine %s cannot be used: %s", self._config.name, failure.message)
+        self._changed(self._config.name)
+
+    def _on_frame(self, frame: Frame) -> None:
+        header = frame.header
+        if frame.type == "health":
+            if self._health is not None:
+                failure = header["failure"]
+                self._health.answered(Failure.from_json(failure) if failure else None)
+            return
+        if frame.type == "refreshed":
+            if self._refreshing is not None:
+                self._refreshing.answered(header)
+            self._retiring = self._retiring or header["retires"]
+            self._kill_if_idle()
+            return
+        run = self._runs.get(header["execution"])
+        if run is None:
+            return
+        match frame.type:
+            case "schema":
+                run.deliver(SchemaKnown(frame.blob))
+            case "page":
+                run.deliver(PagePublished(PageEntry(*header["page"])))
+            case "progress":
+                run.deliver(Progressed(Progress(**header["progress"])))
+            case "end":
+                self._finish(run, Ended(ResultTotals.from_json(header["totals"]), header["confirmed"]))
+            case "failed":
+                failure = Failure.from_json(header["failure"])
+                # What ran out of memory may not get it back: the allocator keeps what it has, in pieces.
+                out_of_memory = failure.reason is Reason.OUT_OF_MEMORY
+                self._retiring = self._retiring or out_of_memory or header.get("retires", False)
+                if failure.reason is Reason.ENGINE_UNAVAILABLE and self._health is not None:
+                    self._health.doubt(failure)
+                self._finish(run, Failed(failure, header["confirmed"]))
+            case other:
+                logger.error("worker of engine %s sent %r, which is nothing", self._config.name, other)
+
+    def _finish(self, run: Run, event: RunEvent) -> None:
+        del self._runs[run.execution]
+        self._taken -= 1
+        run.deliver(event)
+        self._kill_if_idle()
+        self._changed(self._config.name)
+
+    def _kill_if_idle(self) -> None:
+        if self._retiring and not self._runs and self._process is not None:
+            self._process.kill()
+
+    def _lose_all(self, process: WorkerProcess) -> None:
+        if self._process is not process:
+            return
+        if self._refreshing is not None:
+            self._refreshing.gone()
+        self._process = self._refreshing = None
+        runs, self._runs = self._runs, {}
+        self._taken = 0
+        self._retiring = False
+        for run in runs.values():
+            run.deliver(Lost("the worker process died", by_itself=len(runs) == 1))
