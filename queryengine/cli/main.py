@@ -1,11 +1,12 @@
 """The `queryengine` command: its subcommands, and what --help teaches."""
 
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
+from typer.core import TyperGroup
 
 from queryengine import __version__
-from queryengine.cli import queries, server, sql
+from queryengine.cli import queries, refresh, server, sql
 from queryengine.cli.failures import ExitCode
 
 EXAMPLES = """
@@ -18,6 +19,7 @@ queryengine ps
 queryengine watch ID
 queryengine fetch ID --offset 1000
 queryengine cancel ID --wait
+queryengine engines refresh lake
 """
 
 EXIT_CODES = {
@@ -45,6 +47,19 @@ app = typer.Typer(
     epilog=_epilog(),
     context_settings={"help_option_names": ["-h", "--help"]},
 )
+
+
+class _Listing(TyperGroup):
+    """A group that lists when no command of it is named."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        is_option = bool(args) and args[0].startswith("-") and args[0] not in ctx.help_option_names
+        return super().parse_args(ctx, ["list", *args] if not args or is_option else args)
+
+
+engines = typer.Typer(
+    cls=_Listing, rich_markup_mode=None, help="List the configured engines, or have one look at its files."
+)
 config = typer.Typer(no_args_is_help=True, help="Look at settings.", rich_markup_mode=None)
 
 
@@ -71,7 +86,9 @@ app.command()(queries.watch)
 app.command()(queries.cancel)
 app.command()(queries.fetch)
 app.command()(queries.release)
-app.command()(queries.engines)
+engines.command("list")(queries.engines)
+engines.command("refresh")(refresh.refresh)
+app.add_typer(engines, name="engines")
 config.command("check")(server.check)
 app.add_typer(config, name="config")
 

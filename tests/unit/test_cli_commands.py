@@ -272,6 +272,30 @@ def test_ctrl_c_during_the_imports_is_quiet(command: list[str], tmp_path: Path) 
     assert done.stdout == done.stderr == ""
 
 
+def test_engines_refresh_prints_what_has_changed(run: Run, fake: FakeService, fake_target: str) -> None:
+    service = query_service_pb2
+    changes = [
+        service.ViewChange(view="b\x1bad", kind=service.VIEW_CHANGE_KIND_UNREADABLE, reason="b.csv is empty"),
+        service.ViewChange(view="new", kind=service.VIEW_CHANGE_KIND_ADDED),
+    ]
+    reply = service.RefreshEngineResponse(
+        engine="lake", views=7, workers=1, workers_waiting=2, changes=changes, changes_left_out=1200
+    )
+    fake.replies["RefreshEngine"] += [reply, reply]
+
+    text = run("engines", "refresh", "lake", "--server", fake_target)
+    as_json = run("engines", "refresh", "--json", "--server", fake_target)
+
+    assert text.stdout.splitlines() == [
+        "lake: 1 worker looked, 2 will before the next query; 7 views can be read",
+        "unreadable  b\\x1bad: b.csv is empty",
+        "added       new",
+        "(1,200 more)",
+    ]
+    assert json.loads(as_json.stdout)["changes"][1] == {"view": "new", "kind": "ADDED", "reason": ""}
+    assert [request.engine for request in fake.requests["RefreshEngine"]] == ["lake", ""]
+
+
 def test_config_check(run: Run, tmp_path: Path) -> None:
     good, bad = tmp_path / "good.yaml", tmp_path / "bad.yaml"
     good.write_text("server:\n  listen: 127.0.0.1:0\n")
