@@ -387,7 +387,7 @@ def test_two_of_one_name_are_reported_by_name(lake: Path, open_lake, caplog, nam
     engine = open_lake()
     view = names[0].partition(".")[0]
     told = failure(engine, f"FROM {view}")
-    for text in (problem, caplog.text, told.message):
+    for text in (str(problem), caplog.text, told.message):
         for name in names:
             assert name.partition("/")[0] in text
         assert "would both be the view" in text

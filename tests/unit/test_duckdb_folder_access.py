@@ -9,6 +9,7 @@ import pytest
 from queryengine.domain.errors import QueryEngineError, Reason
 from queryengine.engines.duckdb.engine import DuckDBEngine
 from queryengine.engines.duckdb.file_names import ENDINGS, file_names
+from queryengine.engines.places import missing
 from tests.unit.lake import failure, parquet, run, tables
 
 # ---- links
@@ -26,7 +27,7 @@ def test_links_that_lead_out_are_refused_by_name(lake: Path, open_lake, caplog, 
     (lake / "u" / "sub").symlink_to(outside)
     (lake / "self").symlink_to(".")
     (lake / "good.csv").write_text("v\n1\n")
-    problems = DuckDBEngine.problems({"directory": str(lake)})
+    problems = [str(each) for each in DuckDBEngine.problems({"directory": str(lake)})]
     engine = open_lake()
     assert tables(engine) == ["good"]
     names = ("raw", "x.parquet", "up.parquet", "t/2.parquet", "u/sub", "self")
@@ -198,17 +199,18 @@ def test_nothing_shows_where_the_folder_is(lake: Path, open_lake) -> None:
 
 def test_what_is_not_there_is_one_clear_line(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
-    missing = {
-        "there is no folder": {"directory": str(tmp_path / "nope")},
-        "there is no folder ": {"directory": str(tmp_path / "file")},
-        "there is no file": {"path": str(tmp_path / "nope.db")},
-        "there is no file ": {"path": str(tmp_path)},
-        "is not a folder": {"temp_directory": str(tmp_path / "file")},
-    }
-    for words, options in missing.items():
-        (problem,) = DuckDBEngine.problems(options)
-        assert words.strip() in problem
-        assert next(iter(options)) in problem
+    found = [
+        ("there is no folder", "directory", tmp_path / "nope"),
+        ("is not a folder", "directory", tmp_path / "file"),
+        ("there is no file", "path", tmp_path / "nope.db"),
+        ("is not a file", "path", tmp_path),
+        ("is not a folder", "temp_directory", tmp_path / "file"),
+    ]
+    for words, key, path in found:
+        options = {key: str(path)}
+        (problem,) = missing("duckdb", options)
+        assert words in str(problem)
+        assert problem.keys == (key,)
         with pytest.raises(QueryEngineError) as caught:
             DuckDBEngine("lake", options)
         told = caught.value.failure
