@@ -45,6 +45,16 @@ engines: setup ## Fetch the engine servers that the tests start, once, into a ca
 test-engines: engines ## Run the contract suite over all engines, one line for each at the end
 	$(BIN)/python -m pytest tests/contract tests/engines --by-engine
 
+.PHONY: interop
+interop: setup ## Follow docs/clients against a live server: a program in each language that has its toolchain here
+	@echo "Building and running the quickstarts: about ten minutes at first, then about two"
+	$(BIN)/python -m pytest tests/clients -rs -v
+
+.PHONY: readme
+readme: setup ## Follow README.md word by word in a fresh clone, but for make test
+	@echo "Following README.md in a fresh clone: about five minutes"
+	$(BIN)/python -m tests.readme
+
 .PHONY: lint
 lint: setup ## Check style, layers, types and the contract
 	$(BIN)/ruff check .
