@@ -84,6 +84,7 @@ def status(live: LiveQuery, now_us: int) -> query_pb2.QueryStatus:
         sql_preview=spec.sql_preview(),
         query_hash=query.query_hash,
         priority=spec.priority,
+        subject=query.subject,
         engine_query_id=live.engine_query_id,
         engine_query_url=live.engine_query_url,
     )

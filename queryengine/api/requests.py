@@ -30,6 +30,8 @@ REASON_CHARACTERS_MAX: Final = 1_000
 PRIORITY_MAX: Final = 9
 
 _UUID: Final = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+QUERY_ID_CHARACTERS: Final = 36
+QUERY_ID_SIGNS: Final = frozenset("0123456789abcdef-")
 
 _COMPRESSIONS: Final = {
     result_pb2.COMPRESSION_UNSPECIFIED: Compression.NONE,
@@ -199,6 +201,14 @@ def to_states(request: query_service_pb2.ListQueriesRequest) -> frozenset[QueryS
 
 def to_engine(request: query_service_pb2.ListQueriesRequest) -> str:
     return _short(request.engine, "engine")
+
+
+def to_prefix(request: query_service_pb2.ListQueriesRequest) -> str:
+    """The beginning of ids, as they are stored."""
+    prefix = request.query_id_prefix.lower()
+    if len(prefix) > QUERY_ID_CHARACTERS or not QUERY_ID_SIGNS.issuperset(prefix):
+        raise invalid("query_id_prefix", "is not the beginning of a UUID")
+    return prefix
 
 
 def to_labels(request: query_service_pb2.ListQueriesRequest) -> dict[str, str]:

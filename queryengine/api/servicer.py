@@ -23,6 +23,7 @@ from queryengine.api.requests import (
     to_engine,
     to_labels,
     to_list_size,
+    to_prefix,
     to_read,
     to_spec,
     to_states,
@@ -199,6 +200,7 @@ class Servicer:
             states=to_states(request),
             labels=to_labels(request),
             engine=to_engine(request),
+            query_id_prefix=to_prefix(request),
             before=_before(request.page_token),
             limit=size + 1,
         )

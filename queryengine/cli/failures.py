@@ -1,15 +1,17 @@
-"""Failures as people see them: one line that says what to do, and an exit code that scripts can rely on."""
+"""Failures of calls as people see them: one line that says what to do, and the exit code."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from enum import IntEnum
 
 import grpc
 import typer
-from rich.console import Console
 from rich.text import Text
 
+from queryengine.cli.clientconfig import ClientConfig
+from queryengine.cli.consoles import error_console
+from queryengine.cli.exits import ExitCode
 from queryengine.cli.hints import program
+from queryengine.cli.interrupt import Interrupted
 from queryengine.cli.visible import visible
 from queryengine.client.errors import (
     LimitReached,
@@ -23,24 +25,6 @@ from queryengine.domain.errors import Position
 
 CONTEXT_CHARACTERS = 60
 """Shown of a line of SQL on each side of a mistake."""
-
-
-class ExitCode(IntEnum):
-    """What the process ends with."""
-
-    OK = 0
-    FAILED = 1
-    """The query failed."""
-    USAGE = 2
-    """The command or the SQL is wrong."""
-    NOT_FOUND = 3
-    """No such query, or its rows are gone."""
-    UNREACHABLE = 4
-    """No server of this service answers."""
-    LIMIT = 5
-    """A limit or a quota was reached."""
-    CANCELLED = 130
-    """The query was cancelled, or the command interrupted."""
 
 
 USAGE_CODES = frozenset(
@@ -73,7 +57,7 @@ def exit_code(error: QueryEngineClientError) -> ExitCode:
 
 
 @contextmanager
-def reported(server: str, *, sql: str = "") -> Iterator[None]:
+def reported(config: ClientConfig, *, sql: str = "") -> Iterator[None]:
     """Turn failures into messages on standard error and exit codes. The SQL is for pointing at a mistake in
     it.
     """
@@ -81,33 +65,24 @@ def reported(server: str, *, sql: str = "") -> Iterator[None]:
         yield
     except QueryEngineClientError as error:
         errors = error_console()
-        errors.print(_message(error, server))
+        errors.print(_message(error, config))
         for note in getattr(error, "__notes__", ()):
             errors.print(Text(f"  {visible(note)}", "dim"))
         if sql and error.position is not None:
             errors.print(pointed(sql, error.position))
         raise typer.Exit(exit_code(error)) from error
+    except Interrupted as signal:
+        raise typer.Exit(signal.exit_code) from None
     except KeyboardInterrupt:
         raise typer.Exit(ExitCode.CANCELLED) from None
 
 
-def ended(message: str, code: ExitCode = ExitCode.USAGE) -> typer.Exit:
-    """Say what is wrong with the command, and give the exception that ends it."""
-    error_console().print(Text.assemble(("error: ", "bold red"), message))
-    return typer.Exit(code)
-
-
-def error_console() -> Console:
-    return Console(stderr=True, soft_wrap=True, highlight=False)
-
-
-def _message(error: QueryEngineClientError, server: str) -> Text:
+def _message(error: QueryEngineClientError, config: ClientConfig) -> Text:
     if isinstance(error, ServiceUnavailable) and not error.reason:
-        text = f"no server at {server}; start one with `{program()} serve`, or name another with --server"
-        return Text.assemble(("error: ", "bold red"), text, (f"\n  {visible(error.message)}", "dim"))
+        return _unreachable(error, config)
     if error.code is grpc.StatusCode.UNIMPLEMENTED:
         # Whoever answers speaks gRPC, such as the health port.
-        text = f"{server} does not serve queryengine; `{program()} serve` prints the address to use, after gRPC"
+        text = f"{config.server} does not serve queryengine; `{program()} serve` prints the address to use, after gRPC"
         return Text.assemble(("error: ", "bold red"), text)
     parts: list[str | tuple[str, str]] = [("error: ", "bold red")]
     if error.reason:
@@ -120,6 +95,12 @@ def _message(error: QueryEngineClientError, server: str) -> Text:
     elif error.retryable:
         parts.append("; trying again may help")
     return Text.assemble(*parts)
+
+
+def _unreachable(error: QueryEngineClientError, config: ClientConfig) -> Text:
+    secure = " that this command can trust by TLS" if config.tls else ""
+    text = f"no server at {config.server}{secure}; start one with `{program()} serve`, or name another with --server"
+    return Text.assemble(("error: ", "bold red"), text, (f"\n  {visible(error.message)}", "dim"))
 
 
 def pointed(sql: str, position: Position) -> Text:

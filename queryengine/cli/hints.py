@@ -1,30 +1,28 @@
 """Commands that the reader may paste: they reach the same server, as the same tenant and user."""
 
-import os
 import shlex
 import shutil
 import sys
 from pathlib import Path
 
-from queryengine.cli import options
-from queryengine.client import Connection
+from queryengine.cli.clientconfig import SETTINGS, ClientConfig
 
 
-def command(connection: Connection, *words: str) -> str:
-    """This command of the program, with the options that it needs: those that the environment and the defaults do
-    not give it anyway.
+def command(config: ClientConfig, *words: str) -> str:
+    """This command of the program, with the options of this one that say which server to call and as whom; what the
+    environment and the file say holds for it anyway. The values of headers are left out, as they may be secrets.
     """
-    shared = (
-        ("--server", connection.target, options.SERVER_VARIABLE, options.DEFAULT_SERVER),
-        ("--tenant", connection.tenant, options.TENANT_VARIABLE, options.DEFAULT_TENANT),
-        ("--user", connection.user, options.USER_VARIABLE, ""),
-    )
-    needed = [
-        word
-        for option, value, variable, default in shared
-        if value != (os.environ.get(variable) or default)
-        for word in (option, value)
-    ]
+    needed: list[str] = []
+    for setting in SETTINGS:
+        if config.origins.get(setting.key) != setting.flag:
+            continue
+        value = getattr(config, setting.key)
+        if setting.key == "headers":
+            needed += [word for name, _ in value for word in (setting.flag, f"{name}: …")]
+        elif isinstance(value, bool):
+            needed.append(setting.flag if value else f"--no-{setting.key}")
+        else:
+            needed += [setting.flag, str(value)]
     return shlex.join([program(), *words, *needed])
 
 

@@ -1,44 +1,100 @@
-"""Ctrl-C while a call of gRPC blocks the main thread, where Python's own way of raising KeyboardInterrupt gets lost."""
+"""Signals that end a command: Ctrl-C, and what a shell, a terminal or a supervisor sends.
 
+Python raises KeyboardInterrupt for Ctrl-C only, and even that gets lost while a call of gRPC blocks the main thread.
+"""
+
+import os
 import signal
 import socket
+import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import Final
 
 from queryengine.client import QueryEngineClientError
+
+ENDING: Final = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
+
+class Interrupted(KeyboardInterrupt):
+    """This signal came."""
+
+    def __init__(self, number: int) -> None:
+        super().__init__(number)
+        self.number = number
+
+    @property
+    def exit_code(self) -> int:
+        return 128 + self.number
+
+
+@contextmanager
+def raised() -> Iterator[None]:
+    """In the block each of these signals raises Interrupted in the main thread. One that is ignored, as under nohup,
+    stays so.
+    """
+
+    def on_signal(number: int, _frame: object) -> None:
+        _note(number)
+        raise Interrupted(number)
+
+    with _handled_by(on_signal):
+        yield
 
 
 @contextmanager
 def interrupted_by(act: Callable[[], None]) -> Iterator[None]:
-    """At SIGINT call `act` in a thread of its own, which must make the block raise QueryEngineClientError; what leaves
-    the block is then KeyboardInterrupt. Only in the main thread, and not nested.
+    """At such a signal call `act` in a thread of its own, which must make the block raise QueryEngineClientError; what
+    leaves the block is then Interrupted. Only in the main thread, and not nested.
 
-    The signal is told by a byte on a socket, which the kernel writes even while the main thread runs no Python.
+    The signal comes as a byte on a socket, which the kernel writes even while the main thread runs no Python.
     """
     ours, theirs = socket.socketpair()
     theirs.setblocking(False)
-    came = threading.Event()
+    came: list[int] = []
 
     def watch() -> None:
-        if ours.recv(1):
-            came.set()
-            act()
+        while number := ours.recv(1):
+            if number[0] in ENDING and not came:
+                came.append(number[0])
+                act()
 
-    former_handler = signal.signal(signal.SIGINT, lambda *_: None)
     former_descriptor = signal.set_wakeup_fd(theirs.fileno(), warn_on_full_buffer=False)
-    watcher = threading.Thread(target=watch, name="ctrl-c", daemon=True)
+    watcher = threading.Thread(target=watch, name="signals", daemon=True)
     watcher.start()
     try:
-        yield
+        with _handled_by(lambda number, _: _note(number)):
+            yield
     except QueryEngineClientError:
-        if not came.is_set():
+        if not came:
             raise
     finally:
         signal.set_wakeup_fd(former_descriptor)
-        signal.signal(signal.SIGINT, former_handler)
         theirs.close()
         watcher.join()
         ours.close()
-    if came.is_set():
-        raise KeyboardInterrupt
+    if came:
+        raise Interrupted(came[0])
+
+
+@contextmanager
+def _handled_by(handler: Callable[[int, object], None]) -> Iterator[None]:
+    heard = [number for number in ENDING if signal.getsignal(number) is not signal.SIG_IGN]
+    former = {number: signal.signal(number, handler) for number in heard}
+    try:
+        yield
+    finally:
+        for number, usual in former.items():
+            signal.signal(number, usual)
+
+
+def _note(number: int) -> None:
+    """A terminal that went away fails every write to it, also those of a clean end."""
+    if number != signal.SIGHUP:
+        return
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    for stream in (sys.__stdout__, sys.__stderr__):
+        if stream is not None and stream.isatty():
+            os.dup2(nowhere, stream.fileno())
+    os.close(nowhere)

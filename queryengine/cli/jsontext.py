@@ -1,10 +1,10 @@
-"""Rows as JSON that loses nothing: what JSON cannot say exactly is a string.
+r"""Values as text, in one form each, and rows as JSON that loses nothing: what JSON cannot say exactly is a string.
 
 Integers stay numbers of any size; decimals are strings of all their digits; NaN and infinities the strings
 "NaN", "Infinity" and "-Infinity"; dates and times ISO 8601, to the nanosecond where the column has them, years
 beyond 9999 and before 0 with all their digits and sign, and "infinity" and "-infinity" where an engine has those;
-durations strings of seconds; bytes base64; intervals objects of months, days and nanoseconds; a map a list of
-[key, value] pairs.
+intervals and durations as in `intervals`; bytes base64, and \x with hexadecimal digits for people; a map a list of
+[key, value] pairs. docs/cli.md shows each.
 """
 
 import base64
@@ -13,15 +13,32 @@ import math
 import uuid
 from collections.abc import Callable, Iterator
 from itertools import islice
-from typing import Any
+from typing import Any, TypeAlias
 
 import pyarrow as pa
 
-from queryengine.cli import temporal
-from queryengine.codec.rows import PER_SECOND, list_parts
+from queryengine.cli import intervals, temporal
+from queryengine.codec.rows import list_parts
 from queryengine.codec.types import is_json, is_list, is_octets, is_uuid
 
+SHOWN_BYTES = 32
+"""Of a long value of bytes, for people."""
+
+Octets: TypeAlias = Callable[[bytes], str]
+"""How bytes are written."""
+
 type_tests = pa.types
+
+
+def base64_text(value: bytes) -> str:
+    return base64.b64encode(value).decode()
+
+
+def hex_text(value: bytes) -> str:
+    """As PostgreSQL shows it; of long values the beginning and the size, for people."""
+    if len(value) <= SHOWN_BYTES:
+        return f"\\x{value.hex()}"
+    return f"\\x{value[:SHOWN_BYTES].hex()}… ({len(value):,} bytes)"
 
 
 def lines(batch: pa.RecordBatch) -> Iterator[str]:
@@ -34,6 +51,12 @@ def lines(batch: pa.RecordBatch) -> Iterator[str]:
 
 def text(value: Any) -> str:
     return json.dumps(value, ensure_ascii=False, allow_nan=False)
+
+
+def plain(array: pa.Array, octets: Octets = base64_text) -> pa.Array:
+    """Each element as text that is not quoted; nested values as JSON."""
+    found = (value if value is None or isinstance(value, str) else text(value) for value in values(array, octets))
+    return pa.array(found, pa.string())
 
 
 def unique_names(names: list[str]) -> list[str]:
@@ -49,20 +72,22 @@ def unique_names(names: list[str]) -> list[str]:
     return unique
 
 
-def values(array: pa.Array) -> list[Any]:
+def values(array: pa.Array, octets: Octets = base64_text) -> list[Any]:
     """Each element as json.dumps takes it."""
     arrow = array.type
     if type_tests.is_dictionary(arrow):
-        return values(array.dictionary_decode())
+        return values(array.dictionary_decode(), octets)
     if is_list(arrow):
         lengths, (elements,) = list_parts(array)
-        return _grouped(array, lengths, values(elements))
+        return _grouped(array, lengths, values(elements, octets))
     if type_tests.is_map(arrow):
         lengths, (keys, items) = list_parts(array)
-        pairs = [list(pair) for pair in zip(values(keys), values(items), strict=True)]
+        pairs = [list(pair) for pair in zip(values(keys, octets), values(items, octets), strict=True)]
         return _grouped(array, lengths, pairs)
     if type_tests.is_struct(arrow):
-        return _structs(array)
+        return _structs(array, octets)
+    if is_octets(arrow):
+        return _each(octets)(array)
     for test, convert in _CONVERTERS:
         if test(arrow):
             return convert(array)
@@ -76,9 +101,9 @@ def _grouped(array: pa.Array, lengths: list[int], elements: list[Any]) -> list[A
     return [each if is_present else None for each, is_present in zip(lists, presence, strict=True)]
 
 
-def _structs(array: pa.Array) -> list[Any]:
+def _structs(array: pa.Array, octets: Octets) -> list[Any]:
     names = unique_names([array.type.field(index).name for index in range(array.type.num_fields)])
-    members = [values(array.field(index)) for index in range(array.type.num_fields)]
+    members = [values(array.field(index), octets) for index in range(array.type.num_fields)]
     rows = zip(*members, strict=True) if members else iter([()] * len(array))
     valid = array.is_valid().to_pylist()
     return [dict(zip(names, row, strict=True)) if is_valid else None for row, is_valid in zip(rows, valid, strict=True)]
@@ -92,18 +117,24 @@ def _storage(convert: Callable[[Any], Any]) -> Callable[[pa.Array], list[Any]]:
     return lambda array: _each(convert)(array.storage)
 
 
-def _float(value: float) -> float | str:
-    if math.isfinite(value):
-        return float(value)
+def _floats(array: pa.Array) -> list[float | str | None]:
+    """The fewest digits that tell a value from the others of its type."""
+    found = array.to_pylist() if type_tests.is_float64(array.type) else _as_doubles(array)
+    return [None if value is None else value if math.isfinite(value) else _special(value) for value in found]
+
+
+def _as_doubles(array: pa.Array) -> list[float | None]:
+    # A float of 32 bits as one of 64 would have digits that nobody wrote.
+    narrow = array.cast(pa.float32()).cast(pa.string()).to_pylist()
+    return [None if each is None else float(each) for each in narrow]
+
+
+def _special(value: float) -> str:
     return "NaN" if math.isnan(value) else "Infinity" if value > 0 else "-Infinity"
 
 
 def _decimal(value: Any) -> str:
     return format(value, "f")
-
-
-def _octets(value: bytes) -> str:
-    return base64.b64encode(value).decode()
 
 
 def _uuid(value: bytes) -> str:
@@ -114,32 +145,14 @@ def _same(value: str) -> str:
     return value
 
 
-def _interval(value: Any) -> dict[str, int]:
-    return {"months": value.months, "days": value.days, "nanoseconds": value.nanoseconds}
-
-
-def _durations(array: pa.Array) -> list[str | None]:
-    per_second = PER_SECOND[array.type.unit]
-    digits = len(str(per_second)) - 1
-    texts: list[str | None] = []
-    for count in array.view(pa.int64()).to_pylist():
-        if count is None:
-            texts.append(None)
-        else:
-            whole, rest = divmod(abs(count), per_second)
-            texts.append(f"{'-' if count < 0 else ''}{whole}" + (f".{rest:0{digits}d}" if digits else ""))
-    return texts
-
-
 _CONVERTERS: tuple[tuple[Callable[[pa.DataType], bool], Callable[[pa.Array], list[Any]]], ...] = (
     (is_uuid, _storage(_uuid)),
     (is_json, _storage(_same)),
-    (type_tests.is_floating, _each(_float)),
+    (type_tests.is_floating, _floats),
     (type_tests.is_decimal, _each(_decimal)),
-    (is_octets, _each(_octets)),
     (type_tests.is_timestamp, temporal.moments),
     (type_tests.is_date, temporal.dates),
     (type_tests.is_time, temporal.times),
-    (type_tests.is_duration, _durations),
-    (type_tests.is_interval, _each(_interval)),
+    (type_tests.is_duration, intervals.durations),
+    (type_tests.is_interval, _each(intervals.interval)),
 )

@@ -1,36 +1,27 @@
 """The `queryengine` command: its subcommands, and what --help teaches."""
 
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
-from typer.core import TyperGroup
 
 from queryengine import __version__
-from queryengine.cli import queries, refresh, server, sql
-from queryengine.cli.failures import ExitCode
+from queryengine.cli import config, engines, fetch, ps, queries, server, sql
+from queryengine.cli.exits import EXIT_CODES
 
 EXAMPLES = """
 queryengine serve
 queryengine sql "SELECT 42 AS answer"
 queryengine sql 'SELECT * FROM t WHERE id = $id' -p id=5 --format csv
 queryengine sql - -o out.parquet < report.sql
-queryengine sql "SELECT …" --no-wait
+queryengine sql                                 a prompt: \\? there lists what it knows
+queryengine sql "SELECT …" --detach             prints an id; it runs on
 queryengine ps
-queryengine watch ID
-queryengine fetch ID --offset 1000
-queryengine cancel ID --wait
+queryengine watch 1f3a                          the beginning of an id will do
+queryengine fetch 1f3a --offset 1000 --size 50
+queryengine cancel 1f3a --wait
 queryengine engines refresh lake
+queryengine config client                       which server, and who says so
 """
-
-EXIT_CODES = {
-    ExitCode.OK: "all went well",
-    ExitCode.FAILED: "the query failed",
-    ExitCode.USAGE: "the command or the SQL is wrong",
-    ExitCode.NOT_FOUND: "no such query, or its rows are gone",
-    ExitCode.UNREACHABLE: "no queryengine server answers",
-    ExitCode.LIMIT: "a limit or a quota was reached",
-    ExitCode.CANCELLED: "cancelled or interrupted",
-}
 
 
 def _epilog() -> str:
@@ -47,20 +38,7 @@ app = typer.Typer(
     epilog=_epilog(),
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-
-
-class _Listing(TyperGroup):
-    """A group that lists when no command of it is named."""
-
-    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
-        is_option = bool(args) and args[0].startswith("-") and args[0] not in ctx.help_option_names
-        return super().parse_args(ctx, ["list", *args] if not args or is_option else args)
-
-
-engines = typer.Typer(
-    cls=_Listing, rich_markup_mode=None, help="List the configured engines, or have one look at its files."
-)
-config = typer.Typer(no_args_is_help=True, help="Look at settings.", rich_markup_mode=None)
+settings = typer.Typer(no_args_is_help=True, rich_markup_mode=None)
 
 
 def _print_version(is_asked: bool) -> None:
@@ -80,19 +58,18 @@ def main(
 
 app.command()(server.serve)
 app.command()(sql.sql)
-app.command()(queries.ps)
+app.command()(ps.ps)
 app.command()(queries.status)
 app.command()(queries.watch)
 app.command()(queries.cancel)
-app.command()(queries.fetch)
+app.command()(fetch.fetch)
 app.command()(queries.release)
-engines.command("list")(queries.engines)
-engines.command("refresh")(refresh.refresh)
-app.add_typer(engines, name="engines")
-config.command("check")(server.check)
-app.add_typer(config, name="config")
+app.add_typer(engines.app, name="engines")
+settings.command("check")(server.check)
+settings.command("client")(config.client)
+app.add_typer(settings, name="config")
 
 
-@config.callback()
+@settings.callback()
 def _config() -> None:
-    """Look at settings."""
+    """Look at settings: `check` reads a server's file, `client` shows what the other commands use."""

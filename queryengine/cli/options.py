@@ -2,37 +2,36 @@
 
 import json
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any, TypeAlias
 
 import typer
 
-from queryengine.cli.visible import visible
-from queryengine.client import Client, QueryEngineClientError
-from queryengine.client.channel import DEFAULT_TARGET
-
-SERVER_VARIABLE = "QUERYENGINE_TARGET"
-TENANT_VARIABLE = "QUERYENGINE_TENANT"
-USER_VARIABLE = "QUERYENGINE_USER"
-
-Server = Annotated[
-    str,
-    typer.Option("--server", "-s", envvar=SERVER_VARIABLE, help="Host and port of the server."),
-]
-Tenant = Annotated[str, typer.Option(envvar=TENANT_VARIABLE, help="Tenant to act as.")]
-User = Annotated[str, typer.Option(envvar=USER_VARIABLE, help="User to act as.")]
-QueryId = Annotated[str, typer.Argument(metavar="ID", help="Id of the query, as sql --no-wait and ps print it.")]
+QueryId = Annotated[str, typer.Argument(metavar="ID", help="Id of a query, or enough of its beginning.")]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON, one object per line.")]
 Output = Annotated[Path | None, typer.Option("--output", "-o", help="Write to this file instead of standard output.")]
 
+Records = Annotated[
+    bool | None,
+    typer.Option(
+        "--expanded/--no-expanded",
+        "-x",
+        help="In a table, rows one below the other, a line for each column. By default when the table would be wider "
+        "than the terminal.",
+    ),
+]
+
 ParameterValues: TypeAlias = dict[str, Any] | list[Any] | None
 
-DEFAULT_SERVER = DEFAULT_TARGET
-DEFAULT_TENANT = "default"
-
 DURATION = re.compile(r"(\d+(?:\.\d+)?)(s|m|h|d)?")
+SIZE = re.compile(r"(\d+(?:\.\d+)?) ?((?:[kmgt]i?)?b)?", re.IGNORECASE)
+UNIT_BYTES = {"b": 1} | {
+    f"{unit}{binary}b": base**power
+    for power, unit in enumerate("kmgt", 1)
+    for binary, base in (("", 1000), ("i", 1024))
+}
 UNIT_SECONDS = {None: 1, "s": 1, "m": 60, "h": 3600, "d": 86_400}
 
 
@@ -44,6 +43,15 @@ class Format(StrEnum):
     JSON = "json"
     ARROW = "arrow"
     PARQUET = "parquet"
+
+
+class Expanded(StrEnum):
+    """Whether rows stand one below the other, a line for each column."""
+
+    AUTO = "auto"
+    """When a table would be wider than the terminal."""
+    ON = "on"
+    OFF = "off"
 
 
 ENDINGS = {
@@ -58,23 +66,6 @@ ENDINGS = {
 """What a file's ending says of its format, in lower case."""
 
 FORMAT_BY_DEFAULT = f"By default as the ending of --output says ({' '.join(ENDINGS)}), and table without --output."
-
-
-def say_on_standard_error(text: str) -> None:
-    typer.echo(text, err=True)
-
-
-def client(server: str, tenant: str, user: str, *, say: Callable[[str], None] = say_on_standard_error) -> Client:
-    """`say` takes a line for people when a stream broke off and has to be tried again and again."""
-
-    def on_retry(error: QueryEngineClientError) -> None:
-        # Without a reason nobody answered.
-        say(f"{visible(error.message) if error.reason else f'no answer from {server}'}, trying again")
-
-    try:
-        return Client(server, tenant=tenant, user=user, on_retry=on_retry)
-    except ValueError as error:
-        raise typer.BadParameter(str(error)) from error
 
 
 def rows_format(given: Format | None, output: Path | None) -> Format:
@@ -112,6 +103,31 @@ def parameters(texts: Sequence[str]) -> ParameterValues:
             raise typer.BadParameter(f"{name!r} is given twice")
         named[name] = _literal(value)
     return named
+
+
+def expanded(given: bool | None) -> Expanded:
+    return Expanded.AUTO if given is None else Expanded.ON if given else Expanded.OFF
+
+
+def pairs(texts: Sequence[str], what: str) -> dict[str, str]:
+    """KEY=VALUE. Raises typer.BadParameter for another text, and for a key given twice."""
+    found: dict[str, str] = {}
+    for text in texts:
+        key, equals, value = text.partition("=")
+        if not equals or not key:
+            raise typer.BadParameter(f"{what} {text!r} is not KEY=VALUE")
+        if key in found:
+            raise typer.BadParameter(f"{what} {key!r} is given twice")
+        found[key] = value
+    return found
+
+
+def size(text: str) -> int:
+    """Bytes of a size such as 500, 64KiB, 100MiB, 2GiB or 10MB. Raises typer.BadParameter for anything else."""
+    match = SIZE.fullmatch(text.strip())
+    if match is None:
+        raise typer.BadParameter(f"{text!r} is not a size such as 64KiB, 100MiB or 2GB")
+    return int(float(match[1]) * UNIT_BYTES[(match[2] or "b").lower()])
 
 
 def seconds(text: str) -> float:

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from queryengine.cli.failures import ended
+from queryengine.cli.exits import ended
 from queryengine.cli.hints import program
 
 if TYPE_CHECKING:

@@ -76,11 +76,19 @@ class AsyncClient:
         states: Iterable[QueryState | str] = (),
         labels: Mapping[str, str] | None = None,
         engine: str = "",
+        query_id_prefix: str = "",
         page_size: int = 50,
         page_token: str = "",
     ) -> QueryList:
         return await self.call(
-            calls.list_queries(states=states, labels=labels, engine=engine, page_size=page_size, page_token=page_token)
+            calls.list_queries(
+                states=states,
+                labels=labels,
+                engine=engine,
+                query_id_prefix=query_id_prefix,
+                page_size=page_size,
+                page_token=page_token,
+            )
         )
 
     async def engines(self) -> tuple[EngineInfo, ...]:

@@ -200,6 +200,7 @@ def list_queries(
     states: Iterable[QueryState | str],
     labels: Mapping[str, str] | None,
     engine: str,
+    query_id_prefix: str,
     page_size: int,
     page_token: str,
 ) -> Call[QueryList]:
@@ -210,6 +211,7 @@ def list_queries(
         states=[f"QUERY_STATE_{QueryState(state.upper())}" for state in states],
         labels=labels,
         engine=engine,
+        query_id_prefix=query_id_prefix,
     )
     return Call("ListQueries", request, query_service_pb2.ListQueriesResponse, query_list)
 

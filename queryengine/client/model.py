@@ -93,6 +93,8 @@ class QueryStatus:
     sql_preview: str
     query_hash: str
     priority: int
+    subject: str
+    """Who submitted it; empty when no user was named."""
 
     @property
     def is_final(self) -> bool:
@@ -225,6 +227,7 @@ def query_status(message: query_pb2.QueryStatus) -> QueryStatus:
         sql_preview=message.sql_preview,
         query_hash=message.query_hash,
         priority=message.priority,
+        subject=message.subject,
     )
 
 

@@ -89,12 +89,20 @@ class Client:
         states: Iterable[QueryState | str] = (),
         labels: Mapping[str, str] | None = None,
         engine: str = "",
+        query_id_prefix: str = "",
         page_size: int = 50,
         page_token: str = "",
     ) -> QueryList:
         """Queries of the tenant, newest first, that match every filter; `next_page_token` continues."""
         return self.call(
-            calls.list_queries(states=states, labels=labels, engine=engine, page_size=page_size, page_token=page_token)
+            calls.list_queries(
+                states=states,
+                labels=labels,
+                engine=engine,
+                query_id_prefix=query_id_prefix,
+                page_size=page_size,
+                page_token=page_token,
+            )
         )
 
     def engines(self) -> tuple[EngineInfo, ...]:

@@ -181,6 +181,7 @@ class Queries:
         states: Iterable[QueryState],
         labels: Mapping[str, str],
         engine: str,
+        query_id_prefix: str,
         before: tuple[int, str] | None,
         limit: int,
     ) -> list[LiveQuery]:
@@ -190,6 +191,7 @@ class Queries:
             states=tuple(states),
             labels=labels,
             engine=engine,
+            query_id_prefix=query_id_prefix,
             before=before,
             ended_since_us=self._lifetimes.forgotten_before_us(),
             limit=limit,

@@ -36,6 +36,8 @@ _BRIEF: Final = sa.case(
     else_=_Q.spec,
 )
 _LISTED: Final = tuple({**_READ, "spec": _BRIEF}.values())
+AFTER_ASCII: Final = "\x7f"
+"""Sorts after every character of an id."""
 _NEXT_VERSION: Final = (_Q.version // VERSION_STEP + 1) * VERSION_STEP
 
 _FORGET: Final[Mapping[Event, Mapping[str, Any]]] = {
@@ -183,6 +185,7 @@ def listing(
     states: Iterable[QueryState],
     labels: Mapping[str, str],
     engine: str,
+    query_id_prefix: str,
     before: tuple[int, str] | None,
     ended_since_us: int,
     limit: int,
@@ -195,6 +198,9 @@ def listing(
         select = select.where(_Q.state.in_(states))
     if engine:
         select = select.where(_Q.engine == engine)
+    if query_id_prefix:
+        # A range, which the primary key finds; ids are ASCII.
+        select = select.where(_Q.query_id >= query_id_prefix, _Q.query_id < query_id_prefix + AFTER_ASCII)
     for key, value in labels.items():
         # json_each and not a JSON path: a key may hold any character, quotes included.
         pair = sa.func.json_each(_Q.labels).table_valued("key", "value")

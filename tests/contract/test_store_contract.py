@@ -354,6 +354,10 @@ async def test_lists_what_matches_all_that_is_given(store: Store) -> None:
     assert await numbers(labels=labels) == [3, 1]
     assert await numbers(labels={"team": "growth", "none": "1"}) == []
     assert await numbers(engine="duckdb") == [4, 3, 2]
+    assert await numbers(query_id_prefix=mine.query_id[:-1]) == [4, 3, 2, 1]
+    assert await numbers(query_id_prefix=mine.query_id[:-1], states=[Q.RUNNING]) == [2, 1]
+    assert await numbers(query_id_prefix=mine.query_id) == [1]
+    assert await numbers(query_id_prefix=f"{mine.query_id}0") == []
     assert await store.list("tenant", states=[Q.RUNNING], labels=labels, engine="warehouse", limit=10) == [mine]
 
 

@@ -17,6 +17,7 @@ import pytest_asyncio
 from google.protobuf.descriptor import Descriptor, FieldDescriptor
 from google.protobuf.message import Message
 
+from queryengine.api.edge import NAME_CHARACTERS_MAX
 from queryengine.api.fitting import REPLY_BYTES_MAX
 from queryengine.app import Service
 from queryengine.client import AsyncClient
@@ -124,7 +125,7 @@ async def store(service: Service, live: LiveQuery) -> None:
 @pytest_asyncio.fixture(scope="module", loop_scope="session")
 async def everything(wide: Service, channel_of_wide: grpc.aio.Channel) -> dict[str, list[Message]]:
     """Replies of every RPC, by its name."""
-    api = Api(channel_of_wide, "everything")
+    api = Api(channel_of_wide, "everything", user="u" * NAME_CHARACTERS_MAX)
     replies: dict[str, list[Message]] = {method.name: [] for method in SERVICE.methods}
 
     async def stream(reading: Reading, method: str) -> None:

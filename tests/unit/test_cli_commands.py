@@ -15,8 +15,8 @@ import pytest
 from typer.testing import CliRunner
 
 from queryengine import __version__
-from queryengine.cli.failures import ExitCode
-from queryengine.cli.main import EXIT_CODES, app
+from queryengine.cli.exits import EXIT_CODES, ExitCode
+from queryengine.cli.main import app
 from queryengine.v1 import query_pb2, query_service_pb2
 from tests.unit.fake_service import (
     ID,
@@ -37,7 +37,8 @@ Run = Callable[..., Any]
 
 
 @pytest.fixture
-def run(fake_target: str, monkeypatch: pytest.MonkeyPatch) -> Run:
+def run(fake_target: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
     monkeypatch.setenv("QUERYENGINE_TARGET", fake_target)
     return lambda *arguments, **options: CliRunner().invoke(app, list(arguments), **options)
 
@@ -173,10 +174,10 @@ def test_fetch_writes_one_page(run: Run, fake: FakeService) -> None:
     lines = run("fetch", ID, "--page", "2", "--size", "100", "-f", "json")
 
     assert len(table.stdout.splitlines()) == 102
-    assert table.stderr == "(rows 200 to 300 of 1,000; next: --offset 300)\n"
+    assert table.stderr == "(rows 200 to 299 of 1,000; next: --offset 300)\n"
     assert json.loads(lines.stdout.splitlines()[-1])["n"] == 299
     by_offset, by_page = fake.requests["FetchPage"]
-    assert (by_offset.offset, by_page.page, by_page.page_size) == (200, 2, 100)
+    assert (by_offset.offset, by_page.offset, by_page.page_size) == (200, 200, 100)
 
 
 def test_fetch_takes_the_format_from_the_file(run: Run, fake: FakeService, tmp_path: Path) -> None:

@@ -13,11 +13,13 @@ import typer
 from hypothesis import given
 
 from queryengine.cli import hints, jsontext, options
+from queryengine.cli.clientconfig import resolve
+from queryengine.cli.csvwriter import CsvWriter
 from queryengine.cli.failures import pointed
-from queryengine.cli.output import CsvWriter, TableWriter, write_all
-from queryengine.cli.progress import byte_text, count_text
+from queryengine.cli.statuses import byte_text, count_text
+from queryengine.cli.tablewriter import TableWriter
 from queryengine.cli.visible import visible
-from queryengine.client import Connection
+from queryengine.cli.writing import write_all
 from queryengine.domain.errors import Position
 from tests.unit.arrow_strategies import batches
 
@@ -37,9 +39,14 @@ from tests.unit.arrow_strategies import batches
         (pa.array([1], pa.time64("ns")), "00:00:00.000000001"),
         (pa.array([1], pa.timestamp("ns")), "1970-01-01T00:00:00.000000001"),
         (pa.array([0], pa.timestamp("s", "+02:00")), "1970-01-01T02:00:00+0200"),
-        (pa.array([-1500], pa.duration("ms")), "-1.500"),
-        (pa.array([-3], pa.duration("s")), "-3"),
-        (pa.array([pa.MonthDayNano([1, -2, 3])]), {"months": 1, "days": -2, "nanoseconds": 3}),
+        (pa.array([0.1, 0.1], pa.float32())[:1], 0.1),
+        (pa.array([-1500], pa.duration("ms")), "-00:00:01.5"),
+        (pa.array([-3], pa.duration("s")), "-00:00:03"),
+        (pa.array([360_000], pa.duration("s")), "100:00:00"),
+        (pa.array([pa.MonthDayNano([1, -2, 3])]), "1 month -2 days 00:00:00.000000003"),
+        (pa.array([pa.MonthDayNano([-14, 1, -3_600_000_000_000])]), "-1 year -2 months 1 day -01:00:00"),
+        (pa.array([pa.MonthDayNano([24, 0, 0])]), "2 years"),
+        (pa.array([pa.MonthDayNano([0, 0, 0])]), "00:00:00"),
         (pa.array([b"\x11" * 16], pa.uuid()), "11111111-1111-1111-1111-111111111111"),
         (pa.array(['{"a":1.10}'], pa.json_()), '{"a":1.10}'),
         (pa.array([[Decimal("1.5"), None]]), ["1.5", None]),
@@ -156,10 +163,10 @@ def test_a_command_to_paste_is_called_as_this_one_was(
     if is_on_the_path:
         (tmp_path / "queryengine").touch(mode=0o755)
 
-    connection = Connection(tenant="it's")
+    config = resolve({"tenant": "it's"}, {"XDG_CONFIG_HOME": str(tmp_path)})
 
     expected = "queryengine" if is_on_the_path else typed
-    assert hints.command(connection, "ps") == f"""{expected} ps --tenant 'it'"'"'s'"""
+    assert hints.command(config, "ps") == f"""{expected} ps --tenant 'it'"'"'s'"""
 
 
 @pytest.mark.parametrize(("count", "text"), [(0, "0 rows"), (1, "1 row"), (2, "2 rows"), (12_345, "12,345 rows")])

@@ -20,8 +20,8 @@ import pyarrow.parquet
 import pytest
 from typer.testing import CliRunner
 
-from queryengine.cli import options
-from queryengine.cli.failures import ExitCode
+from queryengine.cli import connecting
+from queryengine.cli.exits import ExitCode
 from queryengine.cli.main import app
 from queryengine.client import Client
 from queryengine.v1 import query_service_pb2
@@ -53,7 +53,8 @@ Run = Callable[..., Any]
 
 
 @pytest.fixture
-def run(fake_target: str, monkeypatch: pytest.MonkeyPatch) -> Run:
+def run(fake_target: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
     monkeypatch.setenv("QUERYENGINE_TARGET", fake_target)
     return lambda *arguments, **options: CliRunner().invoke(app, list(arguments), **options)
 
@@ -282,7 +283,7 @@ class Patience:
 @pytest.fixture
 def patience(monkeypatch: pytest.MonkeyPatch) -> Patience:
     patience = Patience()
-    monkeypatch.setattr("queryengine.cli.progress.threading.Timer", patience)
+    monkeypatch.setattr("queryengine.cli.progresslines.threading.Timer", patience)
     return patience
 
 
@@ -314,10 +315,10 @@ def test_a_query_that_waits_says_so_without_a_terminal(run: Run, fake: FakeServi
     query_id = fake.requests["Submit"][0].query_id
     assert (patience.seconds, patience.is_started, patience.is_cancelled) == (3.0, True, True)
     assert done.exit_code == ExitCode.OK
-    waiting, running = done.stderr.splitlines()
-    place_said = "2 before it, 3 waiting for duckdb: connection refused"
-    assert waiting == f"waiting: query {query_id} is QUEUED, {place_said}"
-    assert running == f"waiting: query {query_id} is RUNNING"
+    waiting, running, ended = done.stderr.splitlines()
+    assert waiting == f"query {query_id}: QUEUED, 2 before it, 3 waiting for duckdb: connection refused"
+    assert running == f"query {query_id}: RUNNING"
+    assert ended == f"query {query_id}: COMPLETED"
     assert len(done.stdout.splitlines()) == 19
 
 
@@ -329,7 +330,7 @@ def test_a_server_that_does_not_answer_is_told(run: Run, fake: FakeService, pati
     with when_reached(hold, patience.fire):
         done = run("sql", "SELECT n", "-f", "csv")
 
-    assert done.stderr.startswith(f"waiting: no answer to query {fake.requests['Submit'][0].query_id} yet\n")
+    assert done.stderr.startswith(f"query {fake.requests['Submit'][0].query_id}: no answer from the server yet\n")
 
 
 def test_a_query_that_is_quick_says_nothing(run: Run, result: FakeService, patience: Patience) -> None:
@@ -350,13 +351,14 @@ def test_who_asks_for_progress_or_for_none_gets_no_other_line(
 def test_progress_without_a_terminal_is_lines(run: Run, result: FakeService) -> None:
     done = run("sql", "SELECT n", "--progress", "-f", "csv")
 
-    assert done.stderr.splitlines() == ["QUEUED", "RUNNING", "COMPLETED"]
+    query_id = result.requests["Submit"][0].query_id
+    assert done.stderr.splitlines() == [f"query {query_id}: {state}" for state in ("QUEUED", "RUNNING", "COMPLETED")]
 
 
 def test_a_server_that_stays_away_leaves_the_way_back_to_the_query(
     run: Run, fake: FakeService, fake_target: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(options, "Client", partial(Client, give_up_after=0.0))
+    monkeypatch.setattr(connecting, "Client", partial(Client, give_up_after=0.0))
     fake.replies["Submit"].append(ACCEPTED)
     fake.streams["StreamResults"] += [[Refuse(grpc.StatusCode.UNAVAILABLE)], [Refuse(grpc.StatusCode.UNAVAILABLE)]]
 
@@ -365,9 +367,10 @@ def test_a_server_that_stays_away_leaves_the_way_back_to_the_query(
     query_id = fake.requests["Submit"][0].query_id
     assert done.exit_code == ExitCode.UNREACHABLE
     assert done.stderr.startswith(f"error: no server at {fake_target}")
+    way_back = f"its rows, later: queryengine fetch {query_id}"
     assert done.stderr.splitlines()[-2:] == [
         "  no progress for 0 seconds",
-        f"  the query was accepted and is kept; its rows, later: queryengine fetch {query_id}",
+        f"  the query was accepted, and is cancelled unless it ends within 10 seconds; {way_back}",
     ]
 
 
@@ -463,7 +466,7 @@ def test_an_address_that_serves_something_else_is_told(run: Run, fake: FakeServi
 @pytest.mark.parametrize(
     ("arguments", "complaint"),
     [
-        (["sql"], "Missing argument"),
+        (["sql"], "there is no SQL: give a statement"),
         (["sql", "SELECT 1", "-f", "xml"], "xml"),
         (["sql", "SELECT 1", "-p", "a=1", "-p", "2"], "all NAME=VALUE or all VALUE"),
         (["sql", "SELECT 1", "-p", "a=1", "-p", "a=2"], "given twice"),

@@ -13,7 +13,9 @@ import pyarrow as pa
 import pytest
 
 from queryengine.cli import jsontext, temporal
-from queryengine.cli.output import CsvWriter, TableWriter, write_all
+from queryengine.cli.csvwriter import CsvWriter
+from queryengine.cli.tablewriter import TableWriter
+from queryengine.cli.writing import write_all
 from queryengine.client.pylist import python_rows
 from queryengine.codec.rows import decode_rows, encode_rows
 from queryengine.v1 import result_pb2

@@ -1,0 +1,187 @@
+"""Which server to call, as whom and how securely: a flag wins over the environment, the environment over the file.
+
+Imports neither the client nor the server, so that `--help` stays quick.
+"""
+
+import os
+import tomllib
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final
+
+DEFAULT_SERVER: Final = "127.0.0.1:8815"
+DEFAULT_TENANT: Final = "default"
+DEFAULT: Final = "default"
+"""The origin of what nobody has set."""
+
+OWN_HEADERS: Final = {"x-tenant-id": "tenant", "x-user-id": "user", "authorization": "token_file"}
+HEADER_SIGNS: Final = frozenset("abcdefghijklmnopqrstuvwxyz0123456789-_.")
+TRUE, FALSE = frozenset({"1", "true", "yes", "on"}), frozenset({"0", "false", "no", "off"})
+
+Header = tuple[str, str]
+
+
+class ConfigError(ValueError):
+    """A value that cannot be used; the message says where it was set."""
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """One thing that may be set, and how its text or its TOML value is read."""
+
+    key: str
+    flag: str
+    default: Any
+    read: Callable[[Any], Any]
+
+    @property
+    def variable(self) -> str:
+        return VARIABLES[self.key]
+
+
+@dataclass(frozen=True, slots=True)
+class ClientConfig:
+    """What is in force, and where each value came from."""
+
+    server: str = DEFAULT_SERVER
+    """HOST:PORT, or any target of gRPC."""
+    tenant: str = DEFAULT_TENANT
+    user: str = ""
+    tls: bool = False
+    ca: Path | None = None
+    """Certificates to trust, PEM; None means those that gRPC brings."""
+    token_file: Path | None = None
+    headers: tuple[Header, ...] = ()
+    origins: Mapping[str, str] = field(default_factory=dict)
+    """By key: a flag, a variable, the file, or "default"."""
+
+
+def config_file(environment: Mapping[str, str] = os.environ) -> Path:
+    """Where the file is looked for; it need not be there."""
+    home = environment.get("XDG_CONFIG_HOME") or str(Path.home() / ".config")
+    return Path(home) / "queryengine" / "client.toml"
+
+
+def resolve(flags: Mapping[str, Any], environment: Mapping[str, str] = os.environ) -> ClientConfig:
+    """What is in force. `flags` has None, or an empty list, for what was not given.
+
+    Raises ConfigError for a value, a key or a file that cannot be read.
+    """
+    path = config_file(environment)
+    layers: list[tuple[Callable[[Setting], str], Mapping[str, Any]]] = [
+        (lambda setting: setting.flag, {key: value for key, value in flags.items() if value not in (None, [], "")}),
+        (lambda setting: setting.variable, _from_environment(environment)),
+        (lambda _: str(path), _from_file(path)),
+    ]
+    values: dict[str, Any] = {setting.key: setting.default for setting in SETTINGS}
+    origins = dict.fromkeys(values, DEFAULT)
+    for named, layer in reversed(layers):
+        for setting in SETTINGS:
+            if setting.key not in layer:
+                continue
+            try:
+                value = setting.read(layer[setting.key])
+            except ValueError as error:
+                raise ConfigError(f"{named(setting)}: {error}") from error
+            if setting.key == "headers":
+                # A header of a stronger place replaces that of the same name only.
+                value = tuple({**dict(values["headers"]), **dict(value)}.items())
+            values[setting.key], origins[setting.key] = value, named(setting)
+    if values["ca"] is not None and origins["tls"] == DEFAULT:
+        values["tls"], origins["tls"] = True, origins["ca"]
+    return ClientConfig(**values, origins=origins)
+
+
+def _from_environment(environment: Mapping[str, str]) -> dict[str, Any]:
+    return {key: environment[variable] for key, variable in VARIABLES.items() if environment.get(variable)}
+
+
+def _from_file(path: Path) -> dict[str, Any]:
+    try:
+        found = tomllib.loads(path.read_text(encoding="utf-8"))
+    except (FileNotFoundError, NotADirectoryError):
+        return {}
+    except (OSError, ValueError) as error:
+        raise ConfigError(f"{path}: {error}") from error
+    unknown = sorted(set(found) - VARIABLES.keys())
+    if unknown:
+        raise ConfigError(f"{path}: unknown key {unknown[0]!r}; the keys are {', '.join(VARIABLES)}")
+    return found
+
+
+def _text(value: Any) -> str:
+    if not isinstance(value, str):
+        raise ValueError(f"expected text, found {value!r}")  # noqa: TRY004 - it becomes a ConfigError
+    return value
+
+
+def _yes_or_no(value: Any) -> bool:
+    if isinstance(value, bool):
+        return value
+    word = _text(value).lower()
+    if word not in TRUE | FALSE:
+        raise ValueError(f"expected true or false, found {value!r}")
+    return word in TRUE
+
+
+def _path(value: Any) -> Path:
+    return Path(_text(str(value) if isinstance(value, Path) else value)).expanduser()
+
+
+def _headers(value: Any) -> tuple[Header, ...]:
+    """A table of the file, the values of --header, or the lines of the variable."""
+    if isinstance(value, Mapping):
+        pairs = [(name, _text(each)) for name, each in value.items()]
+    else:
+        lines: Sequence[str] = value.splitlines() if isinstance(value, str) else value
+        pairs = [_pair(line) for line in lines if line.strip()]
+    return tuple((_header_name(name), _header_value(name, each)) for name, each in pairs)
+
+
+def _pair(line: str) -> Header:
+    name, colon, value = line.partition(":")
+    if not colon:
+        # Not the text itself, which may be a secret.
+        raise ValueError("a header is written 'NAME: VALUE'")
+    return name.strip(), value.strip()
+
+
+def _header_name(text: str) -> str:
+    name = text.lower()
+    if not name or not HEADER_SIGNS.issuperset(name) or name.startswith("grpc-") or name.endswith("-bin"):
+        raise ValueError(
+            f"{text!r} cannot be the name of a header: letters, digits, - _ . and neither grpc-… nor …-bin, "
+            "which gRPC keeps for itself"
+        )
+    if name in ("x-tenant-id", "x-user-id"):
+        raise ValueError(f"header {name} is what --{OWN_HEADERS[name]} sets")
+    return name
+
+
+def _header_value(name: str, value: str) -> str:
+    if not value.isascii() or not value.isprintable():
+        raise ValueError(f"the value of header {name!r} holds characters other than printable ASCII")
+    return value
+
+
+VARIABLES: Final[Mapping[str, str]] = {
+    "server": "QUERYENGINE_TARGET",
+    "tenant": "QUERYENGINE_TENANT",
+    "user": "QUERYENGINE_USER",
+    "tls": "QUERYENGINE_TLS",
+    "ca": "QUERYENGINE_CA",
+    "token_file": "QUERYENGINE_TOKEN_FILE",
+    "headers": "QUERYENGINE_HEADERS",
+}
+"""By key of the file: the environment variable. QUERYENGINE_SERVER is a group of the server's own settings."""
+
+SETTINGS: Final = (
+    Setting("server", "--server", DEFAULT_SERVER, _text),
+    Setting("tenant", "--tenant", DEFAULT_TENANT, _text),
+    Setting("user", "--user", "", _text),
+    Setting("tls", "--tls", default=False, read=_yes_or_no),
+    Setting("ca", "--ca", None, _path),
+    Setting("token_file", "--token-file", None, _path),
+    Setting("headers", "--header", (), _headers),
+)

@@ -1,0 +1,125 @@
+"""How a statement runs: the options of `sql`, and what they ask of the server."""
+
+from collections.abc import Sequence
+from enum import StrEnum
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from queryengine.cli import options
+from queryengine.cli.options import Format
+from queryengine.domain.query import WideIntegers
+
+if TYPE_CHECKING:
+    from queryengine.client import SubmitOptions
+
+
+class OnLimit(StrEnum):
+    """What happens at --limit or --byte-limit."""
+
+    TRUNCATE = "truncate"
+    FAIL = "fail"
+
+
+Statement = Annotated[
+    str | None,
+    typer.Argument(
+        metavar="[SQL]",
+        help="The statement. - reads standard input; nothing opens a prompt on a terminal.",
+        show_default=False,
+    ),
+]
+Parameter = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--parameter",
+        "-p",
+        metavar="NAME=VALUE",
+        help="Value of a placeholder, as JSON or else as text: -p id=5, -p name=Ann, -p 'zip=\"01234\"'. "
+        "Without NAME= for positional ones. Repeatable.",
+    ),
+]
+Engine = Annotated[str, typer.Option("--engine", "-e", help="Engine to run on; `queryengine engines` lists them.")]
+Catalog = Annotated[str, typer.Option(help="Catalog that names without one are looked up in.")]
+Schema = Annotated[str, typer.Option(help="Schema that names without one are looked up in.")]
+Setting = Annotated[
+    list[str] | None,
+    typer.Option(metavar="NAME=VALUE", help="Setting of the engine for this query only; repeatable."),
+]
+Label = Annotated[
+    list[str] | None,
+    typer.Option(metavar="KEY=VALUE", help="Label to find the query by, as in ps --label; repeatable."),
+]
+Priority = Annotated[
+    int, typer.Option(min=0, max=9, help="Higher starts earlier among the tenant's queries that wait.")
+]
+Timeout = Annotated[str, typer.Option(metavar="DURATION", help="Longest run on the engine, such as 90s or 30m.")]
+QueueTimeout = Annotated[str, typer.Option(metavar="DURATION", help="Longest wait for the engine.")]
+Limit = Annotated[int, typer.Option(min=0, help="Stop after so many rows; 0 means no limit.")]
+ByteLimit = Annotated[str, typer.Option(metavar="SIZE", help="Stop after so much of the result, such as 100MiB.")]
+AtLimit = Annotated[OnLimit, typer.Option("--on-limit", help="Keep the rows up to a limit, or fail there.")]
+Keep = Annotated[str, typer.Option(metavar="DURATION", help="Keep the rows on the server for so long after the end.")]
+Wide = Annotated[
+    WideIntegers, typer.Option(help="How numbers that may have more than 38 digits come; fail refuses larger ones.")
+]
+RowsFormat = Annotated[
+    Format | None,
+    typer.Option(
+        "--format",
+        "-f",
+        help="table shows the first 40 rows. json is one object per line and loses nothing: decimals are strings. "
+        + options.FORMAT_BY_DEFAULT,
+    ),
+]
+Detach = Annotated[
+    bool,
+    typer.Option(
+        "--detach", "-d", "--no-wait", help="Print the query's id and leave it running, also when this command ends."
+    ),
+]
+Shown = Annotated[
+    bool | None,
+    typer.Option(
+        "--progress/--no-progress",
+        help="By default a bar on a terminal; elsewhere a line when the query takes longer than 3 seconds.",
+    ),
+]
+
+
+def submit_options(
+    *,
+    engine: str,
+    catalog: str,
+    schema: str,
+    setting: Sequence[str],
+    label: Sequence[str],
+    priority: int,
+    timeout: str,
+    queue_timeout: str,
+    limit: int,
+    byte_limit: str,
+    on_limit: OnLimit,
+    keep: str,
+    wide_integers: WideIntegers,
+) -> "SubmitOptions":
+    """What is left out is the server's default. Raises typer.BadParameter."""
+    chosen: SubmitOptions = {
+        "engine": engine,
+        "catalog": catalog,
+        "schema": schema,
+        "priority": priority,
+        "row_limit": limit,
+        "on_limit": on_limit.value,
+        "wide_integers": wide_integers,
+        "labels": options.pairs(label, "label"),
+        "session_settings": options.pairs(setting, "setting"),
+    }
+    if timeout:
+        chosen["execution_timeout"] = options.seconds(timeout)
+    if queue_timeout:
+        chosen["queue_timeout"] = options.seconds(queue_timeout)
+    if byte_limit:
+        chosen["byte_limit"] = options.size(byte_limit)
+    if keep:
+        chosen["ttl"] = options.seconds(keep)
+    return chosen
