@@ -1,6 +1,6 @@
 """The gRPC servers: the service itself, and health on a port of its own that no load on the first can block."""
 
-from typing import Final
+from typing import Any, Final
 
 import grpc
 from grpc.aio import Server
@@ -16,8 +16,8 @@ from queryengine.v1 import query_service_pb2 as pb
 
 SERVICE: Final = pb.DESCRIPTOR.services_by_name["QueryService"].full_name
 CONNECTION_CALLS: Final = 128
-"""Calls open on one connection; gRPC clients keep further ones back, in their order. Calls are accepted in the order of
-their arrival whoever sent them, which is the only wait that turns of tenants do not shorten.
+"""Calls open on one connection; gRPC clients keep further ones back, in their order. Calls of one method are accepted
+in the order of their arrival whoever sent them, which is the only wait that turns of tenants do not shorten.
 """
 TRANSPORT_SLACK_BYTES: Final = 1 << 20
 """Requests this much over the limit still get our own error; gRPC cuts off what is larger."""
@@ -44,6 +44,10 @@ OPTIONS: Final = (
     ("grpc.server.max_pending_requests", 20_000),
     ("grpc.server.max_pending_requests_hard_limit", 40_000),
 )
+
+
+_BY_ADMISSION: Final[Any] = grpc.RpcMethodHandler()
+"""In the place of each method's handler, which Admission makes for every call."""
 
 
 class PortTaken(Exception):  # noqa: N818 - Named for what it says; it ends the start.
@@ -73,6 +77,8 @@ def make_server(
         )
         methods[f"/{SERVICE}/{method.name}"] = Method(handle=handle, is_streaming=method.server_streaming, count=count)
     server = grpc.aio.server(interceptors=(Admission(turns, methods),), options=options)
+    # gRPC has a line of arrivals for each registered method: a flood of one method delays no call of another.
+    server.add_registered_method_handlers(SERVICE, {path.rpartition("/")[2]: _BY_ADMISSION for path in methods})
     if with_reflection:
         reflection.enable_server_reflection((SERVICE, reflection.SERVICE_NAME), server)
     return server
