@@ -122,7 +122,7 @@ class Service:
             engines=list(configs),
             estimates=estimates,
             clock=clock,
-            shares=shares(settings),
+            shares=shares(settings, clock),
             tenant_queued=settings.limits.tenant_queued,
             start=self._start_run,
             expire=self._give_up,
@@ -287,9 +287,10 @@ class Service:
         failed as retryable; then everything is closed. May be called when `start` failed half-way. Idempotent.
         """
         limit = self.settings.server.drain_seconds if drain_seconds is None else drain_seconds
+        if hasattr(self, "_queries"):
+            self._queries.drain()
         if self.address:
             await self._health.drain()
-            self._queries.drain()
             self._streams.drain()
             await asyncio.sleep(min(DRAIN_NOTICE_SECONDS, limit))
             await self._queries.submits_over(limit)

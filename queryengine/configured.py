@@ -9,6 +9,7 @@ from queryengine.core.flight import FlightLimits
 from queryengine.core.quota import RecordLimits, SpoolLimits
 from queryengine.core.shares import ShareLimits, Shares
 from queryengine.core.streaming import StreamLimits
+from queryengine.domain.clock import Clock
 from queryengine.domain.query import QuerySpec
 from queryengine.domain.turns import TurnLimits, Turns
 from queryengine.results.writer import ResultLimits
@@ -70,13 +71,15 @@ def checks(settings: Settings, sandboxes: Sandboxes) -> Checks:
     )
 
 
-def shares(settings: Settings) -> Shares:
+def shares(settings: Settings, clock: Clock) -> Shares:
     limits = ShareLimits(
         tenant_running=settings.limits.tenant_running,
         tenant_slots_percent=settings.limits.tenant_slots_percent,
+        shared_us=int(settings.limits.shared_seconds * 1e6),
+        short_run_ms=int(settings.limits.short_run_seconds * 1000),
         long_run_ms=int(settings.limits.long_run_seconds * 1000),
     )
-    return Shares(settings.engines, limits)
+    return Shares(settings.engines, limits, clock.now_us)
 
 
 def spool_limits(settings: Settings) -> SpoolLimits:

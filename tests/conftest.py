@@ -240,7 +240,8 @@ async def service(
     tmp_path_factory: pytest.TempPathFactory, shared_folders: set[str], shared_services: list[Service]
 ) -> AsyncIterator[Service]:
     folder = tmp_path_factory.mktemp("service")
-    async with serving(folder) as service:
+    # A tenant of a test may need all slots, whatever tenants the tests before it were.
+    async with serving(folder, limits={"shared_seconds": 0}) as service:
         shared_folders.add(str(folder))
         shared_services.append(service)
         yield service

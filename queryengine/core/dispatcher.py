@@ -91,6 +91,7 @@ class Dispatcher:
         Raises TENANT_QUEUE_FULL when the tenant may not have another query wait.
         """
         tenant, engine = query.tenant, query.spec.engine
+        self._shares.asked(query)
         if not self._closed and not len(self._queues[engine]) and self._pool and self._may_run(query):
             slot = self._pool.take(engine)
             if slot is not None:
@@ -118,7 +119,7 @@ class Dispatcher:
     def enqueue(self, live: LiveQuery, _: WaitingPlace) -> None:
         """Let a query wait for a slot, in a place reserved for it, until its queue timeout."""
         query = live.query
-        self._queues[query.spec.engine].push(live, is_long=self._shares.is_long(query))
+        self._queues[query.spec.engine].push(live, self._shares.length(query))
         live.wait_in_queue(self._places.of)
         if not self._closed:
             left_us = query.submit_us + query.spec.queue_timeout_ms * 1000 - self._clock.now_us()
@@ -144,8 +145,13 @@ class Dispatcher:
 
     def pump(self, engine: str) -> None:
         """Start what can start. Called whenever a slot or a limit may have come free."""
+        self._start_waiting(engine)
+        if len(self._queues[engine]):
+            self._news.changed(engine)
+
+    def _start_waiting(self, engine: str) -> None:
         queue = self._queues[engine]
-        while not self._closed and self._pool is not None and len(queue):
+        while not self._closed and self._pool is not None and len(queue) and self._pool.has_free(engine):
             live = queue.next(lambda waiting: self._may_run(waiting.query))
             slot = self._pool.take(engine) if live is not None else None
             if live is None or slot is None:
@@ -154,8 +160,6 @@ class Dispatcher:
             self._has_left(live)
             self._shares.begin(live.query, self._clock.now_us())
             self._start(live, slot)
-        if len(queue):
-            self._news.changed(engine)
 
     def waiting(self, engine: str) -> int:
         return len(self._queues[engine])
@@ -201,6 +205,8 @@ class Dispatcher:
             self._expire(live, failure)
 
     def _tell(self, engine: str) -> None:
+        # By time alone a query may be let run.
+        self._start_waiting(engine)
         self._places.tell(engine)
         if len(self._queues[engine]) and not self._why_down(engine):
             self._log_holders(engine)

@@ -9,6 +9,7 @@ from queryengine.core.live import LiveQuery, QueuePlace
 from queryengine.core.queue import EngineQueue
 from queryengine.core.shares import HeldSlot, Shares
 from queryengine.domain.clock import Clock
+from queryengine.domain.query import Query
 
 
 class Places:
@@ -44,7 +45,7 @@ class Places:
         place = QueuePlace(
             position=queue.position(live),
             depth=len(queue),
-            reason=down or self._shares.why_held(engine, live.query.tenant, now_us),
+            reason=down or self._why(live.query, now_us),
             start_us=start_us,
             end_us=None if start_us is None or run_us is None else start_us + run_us,
         )
@@ -63,6 +64,10 @@ class Places:
     def forget(self, live: LiveQuery) -> None:
         """A query waits no more."""
         self._looked_at[live.query.spec.engine].discard(live)
+
+    def _why(self, query: Query, now_us: int) -> str:
+        engine = query.spec.engine
+        return self._shares.why_left(query, self._slots(engine)) or self._shares.why_held(engine, query.tenant, now_us)
 
     def _start_us(self, live: LiveQuery, now_us: int) -> int | None:
         """Guess from what runs and waits; None when nothing has completed on the engine, or when the query waits for

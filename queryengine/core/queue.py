@@ -11,6 +11,7 @@ from operator import itemgetter
 from typing import Any, Final, TypeAlias
 
 from queryengine.core.live import LiveQuery
+from queryengine.core.shares import Length
 
 _Rank: TypeAlias = tuple[int, int]
 """Priority and arrival, the smallest first. No two are equal."""
@@ -19,28 +20,27 @@ _rank: Final[Callable[[Any], _Rank]] = itemgetter(0)
 
 
 class _Line:
-    """What one tenant has waiting; long runs apart, since they may have to wait while others may run."""
+    """What one tenant has waiting; each length apart, since one may have to wait while another may run."""
 
     def __init__(self) -> None:
-        self._short: list[_Waiting] = []
-        self._long: list[_Waiting] = []
+        self._waiting: tuple[list[_Waiting], ...] = tuple([] for _ in Length)
 
     def __len__(self) -> int:
-        return len(self._short) + len(self._long)
+        return sum(map(len, self._waiting))
 
-    def add(self, rank: _Rank, live: LiveQuery, *, is_long: bool) -> None:
-        insort(self._long if is_long else self._short, (rank, live), key=_rank)
+    def add(self, rank: _Rank, live: LiveQuery, length: Length) -> None:
+        insort(self._waiting[length], (rank, live), key=_rank)
 
-    def remove(self, rank: _Rank, *, is_long: bool) -> None:
-        waiting = self._long if is_long else self._short
+    def remove(self, rank: _Rank, length: Length) -> None:
+        waiting = self._waiting[length]
         del waiting[_index(waiting, rank)]
 
     def ahead_of(self, rank: _Rank) -> int:
-        return _index(self._short, rank) + _index(self._long, rank)
+        return sum(_index(waiting, rank) for waiting in self._waiting)
 
     def heads(self) -> Iterator[LiveQuery]:
-        """The first of each kind, in their order; after it no other of its kind may run either."""
-        for _, live in sorted([*self._short[:1], *self._long[:1]], key=_rank):
+        """The first of each length, in their order; after it no other of its length may run either."""
+        for _, live in sorted([first for waiting in self._waiting for first in waiting[:1]], key=_rank):
             yield live
 
 
@@ -54,7 +54,7 @@ class EngineQueue:
     def __init__(self) -> None:
         self._lines: OrderedDict[str, _Line] = OrderedDict()
         """By tenant, in the order of their turns."""
-        self._ranks: dict[LiveQuery, tuple[_Rank, bool]] = {}
+        self._ranks: dict[LiveQuery, tuple[_Rank, Length]] = {}
         self._arrivals = 0
 
     def __len__(self) -> int:
@@ -63,15 +63,15 @@ class EngineQueue:
     def __contains__(self, live: LiveQuery) -> bool:
         return live in self._ranks
 
-    def push(self, live: LiveQuery, *, is_long: bool) -> None:
+    def push(self, live: LiveQuery, length: Length) -> None:
         line = self._lines.setdefault(live.query.tenant, _Line())
         self._arrivals += 1
         rank = (-live.query.spec.priority, self._arrivals)
-        line.add(rank, live, is_long=is_long)
-        self._ranks[live] = rank, is_long
+        line.add(rank, live, length)
+        self._ranks[live] = rank, length
 
     def next(self, may_run: Callable[[LiveQuery], bool]) -> LiveQuery | None:
-        """The first query that may run, of the first tenant that has one. Asked of the first of each kind only."""
+        """The first query that may run, of the first tenant that has one. Asked of the first of each length only."""
         for line in self._lines.values():
             for live in line.heads():
                 if may_run(live):
@@ -90,7 +90,7 @@ class EngineQueue:
             return False
         tenant = live.query.tenant
         line = self._lines[tenant]
-        line.remove(found[0], is_long=found[1])
+        line.remove(*found)
         if not len(line):
             del self._lines[tenant]
         return True

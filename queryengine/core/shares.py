@@ -1,10 +1,10 @@
 """Which part of an engine's slots one tenant may use, and who holds them. Decides, does nothing."""
 
-from collections import Counter
-from collections.abc import Collection, Iterable
+from collections import Counter, OrderedDict
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from enum import StrEnum
+from enum import IntEnum, StrEnum
 from typing import Final
 
 from queryengine.core.live import Key
@@ -15,6 +15,14 @@ HELD_SECONDS: Final = 60.0
 NAMED_MAX: Final = 3
 
 
+class Length(IntEnum):
+    """How long a query may run, by its execution timeout."""
+
+    SHORT = 0
+    USUAL = 1
+    LONG = 2
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ShareLimits:
     """The bounds on one tenant, and on long runs of all."""
@@ -23,6 +31,10 @@ class ShareLimits:
     """Queries of one tenant that run at a time, on all engines."""
     tenant_slots_percent: int
     """Part of an engine's slots that one tenant may use; it has one at least."""
+    shared_us: int
+    """For so long after a tenant asked something of an engine, every other one leaves it a slot there."""
+    short_run_ms: int
+    """A query that may not run for longer may have that slot, too."""
     long_run_ms: int
     """A query that may run for longer is a long run."""
 
@@ -36,8 +48,11 @@ class ShareLimits:
     def tenant_long_runs(self, slots: int) -> int:
         return max(1, slots // 2)
 
-    def is_long(self, query: Query) -> bool:
-        return query.spec.execution_timeout_ms > self.long_run_ms
+    def length(self, query: Query) -> Length:
+        timeout_ms = query.spec.execution_timeout_ms
+        if timeout_ms > self.long_run_ms:
+            return Length.LONG
+        return Length.SHORT if timeout_ms <= self.short_run_ms else Length.USUAL
 
 
 class Rule(StrEnum):
@@ -46,6 +61,7 @@ class Rule(StrEnum):
     SLOTS = ""
     TENANT_RUNNING = "limits.tenant_running"
     TENANT_SLOTS = "limits.tenant_slots_percent"
+    LEFT_TO_OTHERS = "limits.shared_seconds"
     LONG_RUNS = "limits.long_run_seconds"
 
 
@@ -68,19 +84,32 @@ class HeldSlot:
 class Shares:
     """The queries that hold slots, from the moment that a slot is given to them."""
 
-    def __init__(self, engines: Iterable[str], limits: ShareLimits) -> None:
+    def __init__(self, engines: Iterable[str], limits: ShareLimits, now_us: Callable[[], int]) -> None:
         self._limits = limits
+        self._now_us = now_us
         self._running: Counter[str] = Counter()
         self._runs: dict[str, dict[Key, HeldSlot]] = {engine: {} for engine in engines}
+        self._asked: dict[str, OrderedDict[str, int]] = {engine: OrderedDict() for engine in self._runs}
+        """When each tenant asked something of an engine last, the latest at the end; those of late only."""
 
-    def is_long(self, query: Query) -> bool:
-        return self._limits.is_long(query)
+    def length(self, query: Query) -> Length:
+        return self._limits.length(query)
+
+    def asked(self, query: Query) -> None:
+        """Take note that a tenant uses an engine."""
+        asked, now_us = self._asked[query.spec.engine], self._now_us()
+        asked[query.tenant] = now_us
+        asked.move_to_end(query.tenant)
+        while next(iter(asked.values())) < now_us - self._limits.shared_us:
+            asked.popitem(last=False)
 
     def runs(self, engine: str) -> Collection[HeldSlot]:
         return self._runs[engine].values()
 
     def may_run(self, query: Query, slots: int) -> bool:
-        """Whether a slot of its engine, which has so many, may be given to a query."""
+        """Whether a slot of its engine, which has so many, may be given to a query. All queries of the same tenant,
+        engine and length have the same answer.
+        """
         return self._limit(query, slots) is Rule.SLOTS
 
     def kept_waiting_by(self, query: Query, slots: int) -> tuple[Rule, list[HeldSlot]]:
@@ -89,7 +118,7 @@ class Shares:
         runs: Iterable[HeldSlot] = self._runs[query.spec.engine].values()
         if rule is Rule.TENANT_RUNNING:
             runs = (run for each in self._runs.values() for run in each.values())
-        if rule in (Rule.TENANT_RUNNING, Rule.TENANT_SLOTS):
+        if rule in (Rule.TENANT_RUNNING, Rule.TENANT_SLOTS, Rule.LEFT_TO_OTHERS):
             runs = (run for run in runs if run.tenant == query.tenant)
         if rule is Rule.LONG_RUNS:
             runs = (run for run in runs if run.is_long)
@@ -99,21 +128,32 @@ class Shares:
         limits, tenant = self._limits, query.tenant
         if self._running[tenant] >= limits.tenant_running:
             return Rule.TENANT_RUNNING
-        runs = self._runs[query.spec.engine].values()
-        if sum(run.key[0] == tenant for run in runs) >= limits.tenant_slots(slots):
+        runs, length = self._runs[query.spec.engine].values(), limits.length(query)
+        mine = sum(run.key[0] == tenant for run in runs)
+        if mine >= limits.tenant_slots(slots):
             return Rule.TENANT_SLOTS
-        if not limits.is_long(query):
+        if length is not Length.SHORT and len(runs) < slots and self._leaves_one(query, mine, slots):
+            return Rule.LEFT_TO_OTHERS
+        if length is not Length.LONG:
             return Rule.SLOTS
         mine = sum(run.is_long and run.key[0] == tenant for run in runs)
         if sum(run.is_long for run in runs) >= limits.all_long_runs(slots) or mine >= limits.tenant_long_runs(slots):
             return Rule.LONG_RUNS
         return Rule.SLOTS
 
+    def _leaves_one(self, query: Query, mine: int, slots: int) -> bool:
+        """Whether the slot that the tenant would have next is left to others, one of whom used the engine of late."""
+        if not 0 < slots - 1 <= mine:
+            return False
+        asked = reversed(self._asked[query.spec.engine].items())
+        latest = next((at for tenant, at in asked if tenant != query.tenant), None)
+        return latest is not None and latest >= self._now_us() - self._limits.shared_us
+
     def begin(self, query: Query, now_us: int) -> None:
         key = (query.tenant, query.query_id)
         self._running[query.tenant] += 1
         self._runs[query.spec.engine][key] = HeldSlot(
-            key, now_us, self._limits.is_long(query), query.query_hash, query.spec.execution_timeout_ms
+            key, now_us, self.length(query) is Length.LONG, query.query_hash, query.spec.execution_timeout_ms
         )
 
     def end(self, query: Query) -> None:
@@ -126,6 +166,16 @@ class Shares:
         """Every run on the engine, the oldest first, as the log names it; empty while all of them are young."""
         runs = self._oldest_first(engine, now_us)
         return [f"{tenant}/{query_id} since {_at(run.start_us)}" for run in runs for tenant, query_id in [run.key]]
+
+    def why_left(self, query: Query, slots: int) -> str:
+        """Why a query waits beside a free slot; empty when that is not because it is left to other tenants."""
+        if self._limit(query, slots) is not Rule.LEFT_TO_OTHERS:
+            return ""
+        seconds = self._limits.short_run_ms / 1000
+        return (
+            "the last free slot is left to other tenants, who used this engine of late; "
+            f"a query with an execution_timeout of at most {seconds:g} seconds may have it"
+        )
 
     def why_held(self, engine: str, tenant: str, now_us: int) -> str:
         """Who holds the slots, for a query of the tenant that waits: its own queries by id, others by number. Empty

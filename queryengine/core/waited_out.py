@@ -54,6 +54,8 @@ def _why(query: Query, rule: Rule, count: int, slots: int) -> str:
             return f"this tenant has {count} queries running, as many as {rule} allows"
         case Rule.TENANT_SLOTS:
             return f"{of_engine} by this tenant, as many as {rule} allows"
+        case Rule.LEFT_TO_OTHERS:
+            return f"{of_engine} by this tenant, and {rule} leaves the last one to other tenants"
         case Rule.LONG_RUNS:
             return f"{of_engine} by queries that may run for long, as many as {rule} allows"
 

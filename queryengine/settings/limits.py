@@ -18,6 +18,17 @@ class LimitSettings(Group):
         le=100,
         description="Part of an engine's slots that one tenant may use, one at least, also while no other waits.",
     )
+    shared_seconds: float = Field(
+        default=600,
+        ge=0,
+        description="While a tenant has submitted to an engine within this time, every other tenant leaves it a slot "
+        "there, where the engine has two; 0 leaves none.",
+    )
+    short_run_seconds: float = Field(
+        default=30,
+        ge=0,
+        description="A query whose execution timeout is no longer may have the slot that is left to other tenants.",
+    )
     long_run_seconds: float = Field(
         default=1800,
         gt=0,

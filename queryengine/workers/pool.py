@@ -63,6 +63,10 @@ class WorkerPool:
         best = max(self._seats[engine], key=lambda seat: seat.free)
         return best.take()
 
+    def has_free(self, engine: str) -> bool:
+        """Whether `take` has a slot to give."""
+        return any(seat.free > 0 for seat in self._seats[engine])
+
     async def refresh(self, engine: str) -> list[Answer]:
         """Have all workers of an engine that are up look at its files again, beside what they run."""
         answers = await asyncio.gather(*(seat.refresh() for seat in self._seats[engine]))

@@ -15,7 +15,7 @@ DAY = {"execution_timeout": timedelta(hours=24)}
 
 
 async def test_two_runs_of_a_day_leave_a_slot_to_others(tmp_path: Path, gate: Gate) -> None:
-    async with served(tmp_path) as (service, api):
+    async with served(tmp_path, limits={"shared_seconds": 0}) as (service, api):
         other = Api(api.channel, "other")
         assert service.pool.slots("scripted") == 2
         first = (await api.script(f"{gate.script}; rows 1", limits=DAY)).status.query_id
@@ -31,6 +31,41 @@ async def test_two_runs_of_a_day_leave_a_slot_to_others(tmp_path: Path, gate: Ga
         gate.open()
         for caller, query_id in ((api, first), (api, second), (other, third)):
             assert (await caller.ended(query_id)).state == COMPLETED
+
+
+async def test_a_tenant_alone_has_all_slots_and_leaves_one_once_another_came(tmp_path: Path, gate: Gate) -> None:
+    async with served(tmp_path) as (service, api):
+        other = Api(api.channel, "other")
+        assert service.pool.slots("scripted") == 2
+        held = [(await api.script(f"{gate.script}; rows 1")).status.query_id for _ in range(2)]
+        for query_id in held:
+            await api.reached(query_id, RUNNING)
+        theirs = (await other.script("rows 1")).status.query_id
+        # With one of its runs over, the slot is the other tenant's, and stays within its reach.
+        await api.cancel(held[0])
+        assert (await other.ended(theirs)).state == COMPLETED
+        waiting = (await api.script("rows 1")).status.query_id
+        assert (await other.script("rows 1", wait_timeout=WAIT)).status.state == COMPLETED
+        status = await api.status(waiting)
+        assert status.state == QUEUED
+        assert "is left to other tenants" in status.progress.waiting_reason
+        assert "execution_timeout of at most 30 seconds" in status.progress.waiting_reason
+        # What may not run for long goes past it.
+        short = {"execution_timeout": timedelta(seconds=30)}
+        assert (await api.script("rows 1", limits=short, wait_timeout=WAIT)).status.state == COMPLETED
+        gate.open()
+        assert (await api.ended(waiting)).state == COMPLETED
+
+
+async def test_the_slot_left_to_another_tenant_is_free_again_after_a_while(tmp_path: Path, gate: Gate) -> None:
+    async with served(tmp_path, limits={"shared_seconds": 0.2}) as (_, api):
+        other = Api(api.channel, "other")
+        assert (await other.script("rows 1", wait_timeout=WAIT)).status.state == COMPLETED
+        first = (await api.script(f"{gate.script}; rows 1")).status.query_id
+        await api.reached(first, RUNNING)
+        assert (await api.script("rows 1", wait_timeout=WAIT)).status.state == COMPLETED
+        gate.open()
+        assert (await api.ended(first)).state == COMPLETED
 
 
 async def test_a_tenant_uses_its_configured_part_of_the_slots(tmp_path: Path, gate: Gate) -> None:

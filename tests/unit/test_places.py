@@ -11,7 +11,7 @@ from queryengine.core.live import LiveQuery, QueuePlace
 from queryengine.core.pacing import Paced
 from queryengine.core.places import Places
 from queryengine.core.queue import EngineQueue
-from queryengine.core.shares import ShareLimits, Shares
+from queryengine.core.shares import Length, ShareLimits, Shares
 from queryengine.domain.query import Query
 from tests import store_values
 from tests.support import until
@@ -39,8 +39,9 @@ class World:
         past = [("duckdb", store_values.spec(sql="q").query_hash(), 4 * SECOND), ("duckdb", "other", 10 * SECOND)]
         self.estimates = Estimates(past if history else [])
         self.estimates._by_engine = {"duckdb": 10.0 * SECOND} if history else {}
-        given = {"tenant_running": 10, "tenant_slots_percent": 100, "long_run_ms": 3_600_000, **limits}
-        self.shares = Shares(["duckdb"], ShareLimits(**given))
+        given = {"tenant_running": 10, "tenant_slots_percent": 100, "long_run_ms": 3_600_000}
+        given |= {"shared_us": 0, "short_run_ms": 0, **limits}
+        self.shares = Shares(["duckdb"], ShareLimits(**given), self.clock.now_us)
         self.queue = EngineQueue()
         self.down = ""
         self.places = Places(
@@ -63,7 +64,7 @@ class World:
 
     def waits(self, tenant: str, sql: str = "SELECT 1") -> LiveQuery:
         live = LiveQuery(self.query(tenant, sql))
-        self.queue.push(live, is_long=False)
+        self.queue.push(live, Length.USUAL)
         live.wait_in_queue(self.places.of)
         return live
 

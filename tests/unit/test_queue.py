@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 
 from queryengine.core.live import LiveQuery
 from queryengine.core.queue import EngineQueue
+from queryengine.core.shares import Length
 from tests import store_values
 
 
@@ -38,12 +39,14 @@ def played_out(arrived: list[tuple[str, int]]) -> list[int]:
     return order
 
 
-@given(st.lists(st.tuples(st.sampled_from("abcd"), st.integers(-1, 1), st.booleans()), max_size=30), st.data())
-def test_a_place_is_how_many_start_before(arrived: list[tuple[str, int, bool]], data: st.DataObject) -> None:
+@given(
+    st.lists(st.tuples(st.sampled_from("abcd"), st.integers(-1, 1), st.sampled_from(Length)), max_size=30), st.data()
+)
+def test_a_place_is_how_many_start_before(arrived: list[tuple[str, int, Length]], data: st.DataObject) -> None:
     queue = EngineQueue()
     lives = [waiting(number, tenant, priority) for number, (tenant, priority, _) in enumerate(arrived)]
-    for live, (_, _, is_long) in zip(lives, arrived, strict=True):
-        queue.push(live, is_long=is_long)
+    for live, (_, _, length) in zip(lives, arrived, strict=True):
+        queue.push(live, length)
     order = [lives[number] for number in played_out([(tenant, priority) for tenant, priority, _ in arrived])]
     assert [queue.position(live) for live in order] == list(range(len(order)))
     started = data.draw(st.integers(0, len(order)))
@@ -58,27 +61,27 @@ def test_a_place_is_how_many_start_before(arrived: list[tuple[str, int, bool]], 
 def test_who_may_not_run_lets_others_pass() -> None:
     queue = EngineQueue()
     long, short, other = waiting(1, "a"), waiting(2, "a"), waiting(3, "b")
-    queue.push(long, is_long=True)
-    queue.push(short, is_long=False)
-    queue.push(other, is_long=False)
+    queue.push(long, Length.LONG)
+    queue.push(short, Length.USUAL)
+    queue.push(other, Length.USUAL)
     assert queue.next(lambda live: live is not long) is short
     assert queue.next(lambda live: live.query.tenant == "b") is other
     assert queue.next(lambda _: False) is None
 
 
-def test_only_the_first_of_a_kind_is_asked() -> None:
+def test_only_the_first_of_a_length_is_asked() -> None:
     queue, asked = EngineQueue(), []
     for number in range(100):
-        queue.push(waiting(number, "ab"[number % 2]), is_long=number % 3 == 0)
+        queue.push(waiting(number, "ab"[number % 2]), Length(number % 3))
     queue.next(lambda live: bool(asked.append(live)))
-    assert len(asked) == 4
+    assert len(asked) == 6
 
 
 def test_what_is_removed_leaves_no_trace() -> None:
     queue = EngineQueue()
     first, second = waiting(1, "a"), waiting(2, "a")
-    queue.push(first, is_long=False)
-    queue.push(second, is_long=True)
+    queue.push(first, Length.USUAL)
+    queue.push(second, Length.LONG)
     assert queue.ahead_in_tenant(second) == 1
     assert queue.remove(first)
     assert not queue.remove(first)

@@ -4,14 +4,15 @@ from typing import Any
 
 import pytest
 
-from queryengine.core.shares import HELD_SECONDS, ShareLimits, Shares
+from queryengine.core.shares import HELD_SECONDS, Rule, ShareLimits, Shares
 from queryengine.domain.query import Query, QuerySpec
 
 HOUR_MS = 3_600_000
 NOW_US = 1_800_000_000_000_000
+SHARED_US = 600_000_000
 
 
-def query(name: str, *, engine: str = "main", timeout_ms: int = 1000) -> Query:
+def query(name: str, *, engine: str = "main", timeout_ms: int = 60_000) -> Query:
     """A query whose tenant is the first letter of its id; one with an `l` in it may run for a day."""
     spec = QuerySpec(
         sql="SELECT 1",
@@ -25,9 +26,16 @@ def query(name: str, *, engine: str = "main", timeout_ms: int = 1000) -> Query:
     return Query(tenant=name[0], subject="", query_id=name, spec=spec, fingerprint="", query_hash="", submit_us=NOW_US)
 
 
-def shares(**limits: Any) -> Shares:
-    given = {"tenant_running": 10, "tenant_slots_percent": 100, "long_run_ms": HOUR_MS, **limits}
-    return Shares(["main", "side"], ShareLimits(**given))
+def shares(*, now_us: int = NOW_US, **limits: Any) -> Shares:
+    given = {
+        "tenant_running": 10,
+        "tenant_slots_percent": 100,
+        "shared_us": SHARED_US,
+        "short_run_ms": 30_000,
+        "long_run_ms": HOUR_MS,
+        **limits,
+    }
+    return Shares(["main", "side"], ShareLimits(**given), lambda: now_us)
 
 
 @pytest.mark.parametrize(
@@ -76,6 +84,51 @@ def test_a_tenant_uses_its_part_of_an_engine(percent: int, slots: int, running: 
     assert found.may_run(query(asks), slots) is may
     # Of another engine it has as many.
     assert found.may_run(query(asks, engine="side"), slots)
+
+
+@pytest.mark.parametrize(
+    ("slots", "running", "asked", "ago_us", "asks", "may"),
+    [
+        (2, "a1", "", 0, "a2", True),
+        (2, "a1", "a", 0, "a2", True),
+        (2, "a1", "b", 0, "a2", False),
+        (2, "a1", "ba", 0, "a2", False),
+        (2, "a1", "b", SHARED_US, "a2", False),
+        (2, "a1", "b", SHARED_US + 1, "a2", True),
+        (2, "a1", "b", 0, "as2", True),
+        (2, "a1", "b", 0, "al2", False),
+        (2, "a1", "b", 0, "b1", True),
+        (2, "", "b", 0, "a1", True),
+        (1, "", "b", 0, "a1", True),
+        (8, "a1 a2 a3 a4 a5 a6", "b", 0, "a7", True),
+        (8, "a1 a2 a3 a4 a5 a6 a7", "b", 0, "a8", False),
+        (8, "a1 a2 a3 a4 a5 a6 a7", "bcd", 0, "b1", True),
+    ],
+)
+def test_a_slot_is_left_to_tenants_who_asked_of_late(
+    *, slots: int, running: str, asked: str, ago_us: int, asks: str, may: bool
+) -> None:
+    found = shares()
+    for tenant in asked:
+        found._asked["main"][tenant] = NOW_US - ago_us
+    for name in running.split():
+        found.begin(query(name), NOW_US)
+    assert found.may_run(query(asks, timeout_ms=30_000 if "s" in asks else 30_001), slots) is may
+    # On another engine nobody asked.
+    assert found.may_run(query(asks, engine="side"), 2)
+    if may or len(asked) == 0:
+        return
+    rule, runs = found.kept_waiting_by(query(asks), slots)
+    assert rule is Rule.LEFT_TO_OTHERS
+    assert [run.key[1] for run in runs] == running.split()
+
+
+def test_tenants_who_asked_long_ago_are_forgotten() -> None:
+    found = shares()
+    for tenant in "abc":
+        found._asked["main"][tenant] = NOW_US - SHARED_US - 1
+    found.asked(query("d"))
+    assert list(found._asked["main"]) == ["d"]
 
 
 def test_the_limit_of_running_queries_is_for_all_engines() -> None:

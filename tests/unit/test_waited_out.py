@@ -21,8 +21,11 @@ def query(number: int, tenant: str, *, engine: str = "main", long: bool = False)
 
 def failure(running: list[Query], *, slots: int, asks: Query | None = None, **limits: int) -> Failure:
     """Of a query of tenant a; each run began ten seconds after the one before, the last ten seconds ago."""
-    given = {"tenant_running": 10, "tenant_slots_percent": 100, "long_run_ms": HOUR_MS, **limits}
-    shares = Shares(["main", "side"], ShareLimits(**given))
+    given = {"tenant_running": 10, "tenant_slots_percent": 100, "long_run_ms": HOUR_MS}
+    given |= {"shared_us": 0, "short_run_ms": 0, **limits}
+    shares = Shares(["main", "side"], ShareLimits(**given), lambda: NOW_US)
+    if "shared_us" in limits:
+        shares.asked(query(98, "b"))
     for number, each in enumerate(running):
         shares.begin(each, NOW_US - (len(running) - number) * 10_000_000)
     asked = asks or query(99, "a")
@@ -85,6 +88,13 @@ def test_many_runs_are_as_short_as_three() -> None:
             {"tenant_slots_percent": 50},
             Rule.TENANT_SLOTS,
             "2 of 4 slots of engine 'main' are in use by this tenant, as many as limits.tenant_slots_percent allows: ",
+        ),
+        (
+            [query(1, "a"), query(2, "a"), query(3, "a")],
+            query(99, "a"),
+            {"shared_us": 1},
+            Rule.LEFT_TO_OTHERS,
+            "3 of 4 slots of engine 'main' are in use by this tenant, and limits.shared_seconds leaves the last one to",
         ),
         (
             [query(1, "b", long=True), query(2, "a", long=True), query(3, "b", long=True), query(4, "b")],
