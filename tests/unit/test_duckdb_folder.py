@@ -216,7 +216,7 @@ def test_a_tab_separated_file_with_commas_is_one_column(lake: Path, open_lake) -
 def test_what_spark_and_hive_skip_is_no_data(lake: Path, open_lake) -> None:
     parquet(lake / "t" / "a.parquet", v=[1])
     parquet(lake / "t" / "_part=x" / "b.parquet", v=[2])
-    for hidden in ("_temporary/0/c", ".staging/c", "_delta_log/c", "_SUCCESS", ".hidden", "._a", "_part=x/_metadata"):
+    for hidden in ("_temporary/0/c", ".staging/c", "_SUCCESS", ".hidden", "._a", "_part=x/_metadata"):
         parquet(lake / "t" / f"{hidden}.parquet", v=[99])
     for hidden in ("_temporary", ".staging"):
         parquet(lake / hidden / "x.parquet", v=[99])
@@ -228,6 +228,70 @@ def test_what_spark_and_hive_skip_is_no_data(lake: Path, open_lake) -> None:
     (lake / "t" / "a.parquet").unlink()
     assert run(engine, "FROM t") == [{"v": 2, "_part": "x"}]
     assert tables(engine) == ["t"]
+
+
+# ---- tables of a format
+
+LOGS = {
+    "Delta Lake": ("_delta_log/00000000000000000000.json",),
+    "Iceberg": ("metadata/v1.metadata.json",),
+    "Iceberg of a catalog": ("metadata/00000-5a5a.metadata.json", "metadata/snap-1.avro"),
+    "Iceberg, compressed": ("metadata/00001-5a5a.metadata.json.gz",),
+    "Iceberg of Hadoop": ("metadata/version-hint.text",),
+    "Hudi": (".hoodie/hoodie.properties",),
+    "Spark stream": ("_spark_metadata/0",),
+    "Paimon": ("manifest/manifest-1", "schema/schema-0", "snapshot/snapshot-1"),
+}
+
+
+@pytest.mark.parametrize("log", LOGS.values(), ids=LOGS)
+@pytest.mark.parametrize("table", ["t", "t/db/deep", "t/day=1"])
+def test_a_folder_of_a_table_format_is_refused_by_name(lake: Path, open_lake, table: str, log: tuple[str, ...]) -> None:
+    """Its files hold rows that were deleted, and only the log says which."""
+    parquet(lake / table / "data" / "valid.parquet", v=[1])
+    parquet(lake / table / "data" / "deleted.parquet", v=[2])
+    parquet(lake / "plain" / "x.parquet", v=[3])
+    engine = open_lake()
+    assert len(run(engine, "FROM t")) == 2
+    for name in log:
+        (lake / table / name).parent.mkdir(parents=True, exist_ok=True)
+        (lake / table / name).touch()
+    # A running engine sees it with its next look.
+    engine.views.refresh(now=True)
+    for each in (engine, open_lake()):
+        refused = failure(each, "FROM t")
+        assert refused.reason is Reason.STATEMENT_REJECTED
+        assert f"view t cannot be read: {table} is " in refused.message
+        assert "only its log says which rows are valid" in refused.message
+        assert run(each, "FROM plain") == [{"v": 3}]
+    assert any(f"{table} is " in problem for problem in DuckDBEngine.problems({"directory": str(lake)}))
+
+
+@pytest.mark.parametrize("log", LOGS.values(), ids=LOGS)
+def test_files_in_the_folder_of_a_table_itself_are_refused(lake: Path, open_lake, log: tuple[str, ...]) -> None:
+    parquet(lake / "part-0.parquet", v=[1])
+    parquet(lake / "day=1" / "part-1.parquet", v=[2])
+    (lake / "notes.csv").write_text("v\n3\n")
+    for name in log:
+        (lake / name).parent.mkdir(parents=True, exist_ok=True)
+        (lake / name).touch()
+    engine = open_lake()
+    for view in ("part-0", "day=1"):
+        assert "cannot be read: the folder is " in failure(engine, f"FROM {identifier(view)}").message
+    assert run(engine, "FROM notes") == [{"v": 3}]
+
+
+@pytest.mark.parametrize(
+    "name", ["metadata/x.parquet", "metadata.json", "_delta_log", "snapshot/a.parquet", "schema/metadata.json"]
+)
+def test_a_folder_that_only_looks_like_a_table_format_is_read(lake: Path, open_lake, name: str) -> None:
+    parquet(lake / "t" / "x.parquet", v=[1])
+    if name.endswith(".parquet"):
+        parquet(lake / "t" / name, v=[1])
+    else:
+        (lake / "t" / name).parent.mkdir(exist_ok=True)
+        (lake / "t" / name).touch()
+    assert run(open_lake(), "SELECT DISTINCT v FROM t") == [{"v": 1}]
 
 
 # ---- files of one folder

@@ -12,6 +12,7 @@ from pathlib import Path, PurePath
 from typing import Final
 
 from queryengine.engines.duckdb.readers import PARQUET, Reader, Readers
+from queryengine.engines.duckdb.table_formats import refusal, table_format
 from queryengine.engines.duckdb.text import key_of
 
 
@@ -55,10 +56,14 @@ def sources(folder: Path, readers: Readers) -> dict[str, Source]:
     """Each source of the folder by the key of its view. Raises OSError when the folder cannot be read."""
     root = os.path.realpath(folder, strict=True).rstrip(os.sep) + os.sep
     found: dict[str, Source] = {}
-    for entry in _listed(root):
+    entries = _entries(root)
+    foreign = _table_format(root, root, entries)
+    for entry in _visible(entries):
         source = _source(root, entry, readers)
         if source is None:
             continue
+        if foreign and source.reader is PARQUET:
+            source = replace(source, files=(), problem=foreign)
         key = key_of(source.view)
         if (other := found.get(key)) is not None:
             names = f"{other.entry} and {source.entry}"
@@ -70,13 +75,23 @@ def sources(folder: Path, readers: Readers) -> dict[str, Source]:
 
 def listed_files(folder: str) -> list[str]:
     """The names of the files in a folder that can be data. Raises OSError when it cannot be read."""
-    return [entry.name for entry in _listed(folder) if not _is_folder(entry)]
+    return [entry.name for entry in _visible(_entries(folder)) if not _is_folder(entry)]
 
 
-def _listed(folder: str) -> "list[os.DirEntry[str]]":
-    """What is in a folder and can be data, by name."""
+def _entries(folder: str) -> "list[os.DirEntry[str]]":
     with os.scandir(folder) as entries:
-        return sorted((entry for entry in entries if not _is_hidden(entry)), key=lambda entry: entry.name)
+        return list(entries)
+
+
+def _visible(entries: "list[os.DirEntry[str]]") -> "list[os.DirEntry[str]]":
+    """What can be data, by name."""
+    return sorted((entry for entry in entries if not _is_hidden(entry)), key=lambda entry: entry.name)
+
+
+def _table_format(root: str, folder: str, entries: "list[os.DirEntry[str]]") -> str:
+    """Why the Parquet files of a folder are no table by themselves; empty when they are."""
+    what = table_format(folder, {entry.name for entry in entries})
+    return refusal(shown(_relative(root, folder)) or "the folder", what) if what else ""
 
 
 def _is_hidden(entry: "os.DirEntry[str]") -> bool:
@@ -117,7 +132,11 @@ def _tree(root: str, top: "os.DirEntry[str]") -> Iterator[File]:
     """Every Parquet file below a folder, always in the same order."""
     waiting = [_real(root, top)]
     while waiting:
-        for entry in _listed(waiting.pop()):
+        folder = waiting.pop()
+        entries = _entries(folder)
+        if foreign := _table_format(root, folder, entries):
+            raise _UnreadableError(foreign)
+        for entry in _visible(entries):
             if not _is_folder(entry):
                 if entry.name.lower().endswith(".parquet"):
                     yield _file(root, entry)
