@@ -44,6 +44,14 @@ def engine(server: PostgreSQLServer) -> Iterator[SQLAlchemyEngine]:
 
 
 @pytest.fixture(scope="module")
+def other(server: PostgreSQLServer) -> Iterator[SQLAlchemyEngine]:
+    """The same by a driver that has no adapter."""
+    engine = SQLAlchemyEngine("pg", server.other_options())
+    yield engine
+    engine.close()
+
+
+@pytest.fixture(scope="module")
 def parted(server: PostgreSQLServer) -> Iterator[SQLAlchemyEngine]:
     """A role for each tenant."""
     engine = SQLAlchemyEngine("pg", {**server.options(), "roles": ROLES})
@@ -117,6 +125,15 @@ REFUSED = {
     "SELECT pg_stat_reset()": "pg_stat_reset",
     "SELECT * FROM pg_hba_file_rules": "pg_hba_file_rules",
     "SELECT rolpassword FROM pg_authid": "pg_authid",
+    # What stands behind AS is a new name; what stands behind that is not.
+    "SELECT 1 AS as FROM pg_locks": "pg_locks",
+    "SELECT 1 AS a, pg_terminate_backend({pid})": "pg_terminate_backend",
+    "WITH x AS (TABLE pg_locks) TABLE x": "pg_locks",
+    "WITH x AS MATERIALIZED (SELECT * FROM pg_locks) TABLE x": "pg_locks",
+    "SELECT * FROM (SELECT 1) AS a, pg_locks": "pg_locks",
+    "SELECT * FROM (SELECT 1) AS a CROSS JOIN pg_locks": "pg_locks",
+    "SELECT * FROM pg_locks AS a": "pg_locks",
+    "SELECT pg_locks FROM pg_catalog.pg_locks AS pg_locks": "pg_locks",
 }
 
 
@@ -130,6 +147,27 @@ def test_one_role_shows_no_tenant_the_others(engine: SQLAlchemyEngine, sql: str)
             assert found.position is not None
 
 
+@pytest.mark.parametrize("sql", REFUSED)
+def test_another_driver_has_the_same_guard(other: SQLAlchemyEngine, sql: str) -> None:
+    found = failure(other, sql.format(pid=1))
+    # What the gateway's parser does not know is refused before.
+    assert found.reason is Reason.STATEMENT_NOT_ALLOWED or "the gateway's own parser" in found.message
+    if found.reason is Reason.STATEMENT_NOT_ALLOWED:
+        assert REFUSED[sql] in found.message
+
+
+def test_another_driver_refuses_a_role_that_reaches_out(server: PostgreSQLServer) -> None:
+    with server.connect() as connection:
+        connection.execute("GRANT pg_read_server_files TO reader")
+        try:
+            with pytest.raises(QueryEngineError) as caught:
+                SQLAlchemyEngine("pg", server.other_options())
+        finally:
+            connection.execute("REVOKE pg_read_server_files FROM reader")
+    assert caught.value.failure.reason is Reason.ENGINE_UNAVAILABLE
+    assert "an url that begins with postgresql://" in caught.value.failure.message
+
+
 def test_the_place_is_that_of_the_name(engine: SQLAlchemyEngine) -> None:
     assert failure(engine, "SELECT 1,\n '\U0001f600', pg_notify('a', 'b')").position == Position(2, 7)
 
@@ -140,6 +178,13 @@ def test_the_place_is_that_of_the_name(engine: SQLAlchemyEngine) -> None:
         "SELECT a FROM lists.pg_locks",
         'SELECT lists.pg_locks.a FROM lists . "pg_locks"',
         "SELECT 'pg_stat_activity' = $$pg_terminate_backend(1)$$ AS a -- set_config()",
+        "SELECT 1 AS pg_locks",
+        'SELECT 1 AS "pg_stat_activity", 2 AS pg_terminate_backend /* pg_locks */',
+        "SELECT a FROM (SELECT 1) AS pg_locks (a)",
+        "SELECT x.pg_locks, x.set_config FROM (SELECT 1 AS pg_locks, 2 AS set_config) x",
+        "SELECT * FROM generate_series(1, 1) AS pg_terminate_backend(a)",
+        "SELECT a AS pg_locks FROM lists.pg_locks AS set_config GROUP BY 1 ORDER BY 1",
+        "WITH x AS (SELECT 1 AS pg_shadow) SELECT x.pg_shadow FROM x",
     ],
 )
 def test_names_of_others_are_not_meant(engine: SQLAlchemyEngine, sql: str) -> None:

@@ -62,13 +62,18 @@ def _names(rows: Sequence[Sequence[bytes | None]]) -> frozenset[str]:
 
 
 def _names_in(tokens: Sequence[Token]) -> Iterator[tuple[str, Token, bool, bool]]:
-    """Each name, whether it is called, and whether it is that of another schema or of a table's column."""
-    schema = ""
+    """Each name, whether it is called, and whether it is that of another schema or of a table's column. Behind AS, a
+    reserved word, stands what something is called from now on, or a type: neither reads or calls anything.
+    """
+    schema, is_new = "", False
     for token, following in pairwise([*tokens, Token(Kind.SIGN, "", 0, 0)]):
+        was_new, is_new = is_new, token.is_word("AS")
         if token.kind is Kind.WORD or token.kind is Kind.QUOTED:
             name = _name(token, following)
             if following.text == ".":
                 schema = name
+                continue
+            if was_new:
                 continue
             yield name, token, following.text == "(", schema not in {"", _CATALOG}
         schema = schema if token.text == "." else ""

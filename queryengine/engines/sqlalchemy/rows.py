@@ -20,6 +20,7 @@ from queryengine.engines.parameters import check_names
 from queryengine.engines.sqlalchemy.columns import BatchReader, Column
 from queryengine.engines.sqlalchemy.dialect import Dialect, Rows
 from queryengine.engines.sqlalchemy.generic import GenericDialect
+from queryengine.engines.sqlalchemy.guards import guard_of
 from queryengine.engines.sqlalchemy.sqlite import SQLiteDialect
 
 _OPTIONS: Final = ("url", "connect_args")
@@ -47,6 +48,10 @@ class RowsEngine(Engine):
                 connection.exec_driver_sql(self.dialect.probe)
                 version = connection.dialect.server_version_info or ()
                 self._version = ".".join(map(str, version))
+                self.guard = guard_of(url.get_backend_name(), connection)
+        except ValueError as cause:
+            self._database.dispose()
+            raise error(Reason.ENGINE_UNAVAILABLE, f"engine {name!r}: {cause}", engine=name) from cause
         except (sa.exc.SQLAlchemyError, OSError, TypeError) as cause:
             self._database.dispose()
             original = getattr(cause, "orig", None) or cause
@@ -86,6 +91,7 @@ class RowsExecution(Execution):
             statement = self._statement
             _refuse_what_traits_deny(statement, self._dialect.traits)
             query = self._dialect.check(statement.sql)
+            self._engine.guard(statement.sql)
             check_names(statement.parameters, query.placeholders)
             self._connection = connection = self._engine.connect()
             declared = self._dialect.prepare(connection, query, statement.execution_timeout_seconds)

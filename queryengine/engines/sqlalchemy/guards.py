@@ -1,0 +1,41 @@
+"""What keeps tenants apart who share a role of a database without an adapter of its own.
+
+PostgreSQL has the same guard whichever driver its URL names. Of other databases nothing is known here that would part
+tenants, as the documentation of the generic dialect says.
+"""
+
+from collections.abc import Callable, Sequence
+
+import sqlalchemy as sa
+
+from queryengine.engines.lexicons import POSTGRESQL
+from queryengine.engines.postgresql.guard import Guard
+from queryengine.engines.postgresql.roles import refuse_reaching_out
+from queryengine.engines.reading import Query
+
+CheckText = Callable[[str], None]
+"""Raises STATEMENT_NOT_ALLOWED, with its place, for a name that no statement may use."""
+
+
+def guard_of(backend: str, connection: sa.Connection) -> CheckText:
+    """The guard of the database behind a connection. Raises ValueError when its role can do more than any guard
+    prevents.
+    """
+    if backend != "postgresql":
+        return _pass
+
+    def ask(sql: str, values: Sequence[str] = ()) -> list[list[bytes | None]]:
+        text = sa.text(sql.replace("$1", ":value"))
+        rows = connection.execute(text, {"value": values[0]} if values else {})
+        return [[None if each is None else str(each).encode() for each in row] for row in rows]
+
+    try:
+        refuse_reaching_out(ask, {})
+    except ValueError as cause:
+        raise ValueError(f"{cause}, which an url that begins with postgresql:// has") from None
+    guard = Guard.ask(ask)
+    return lambda sql: guard.check(Query.read(sql, POSTGRESQL))
+
+
+def _pass(sql: str) -> None:
+    """No guard."""
