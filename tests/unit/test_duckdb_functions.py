@@ -128,6 +128,10 @@ RUNS = (
     "WITH x AS (PIVOT (SELECT 1 AS a, 2 AS b) ON a USING sum(b)) FROM x",
     "(PIVOT (SELECT 1 AS a, 2 AS b) ON a USING sum(b)) UNION ALL (SELECT 1)",
     "SELECT 1 AS setseed, 'query(''SELECT 1'')' AS \"read_text\"",
+    # A string calls nothing, also where names are looked for in the text.
+    "PIVOT (SELECT 'query' AS a, 2 AS b) ON a USING sum(b)",
+    "PIVOT (SELECT 'it''s a query (1)' AS a, 'setseed' AS c) ON a USING count(c)",
+    'PIVOT (SELECT 1 AS a, \'"query"\' AS "it\'s") ON a USING count(*)',
 )
 
 
@@ -207,6 +211,29 @@ def test_views_that_show_other_queries_are_refused(check: StatementCheck) -> Non
         refused = refusal(check, f"SELECT * FROM {name}")
         assert refused == name.lower().rpartition(".")[2]
         assert refusal(check, f"PIVOT {name} ON a USING count(*)") == refused
+
+
+@pytest.mark.parametrize(
+    "spelling",
+    [
+        "'x', query('SELECT 1')",
+        "'it''s', query('SELECT 1')",
+        "\"it's\", query('SELECT 1')",
+        "\"'\", query('SELECT 1'), \"'\"",
+        "'\"', query('SELECT 1'), '\"'",
+        "E'\\'', query('SELECT 1'), E'\\''",
+        "$$'$$, query('SELECT 1'), $$'$$",
+        "1 /* ' */, query('SELECT 1'), 1 /* ' */",
+        "1 -- '\n, query('SELECT 1') -- '\n",
+        "'', \"query\"('SELECT 1')",
+    ],
+)
+def test_quotes_hide_no_call_in_a_pivot_without_an_in_list(check: StatementCheck, spelling: str) -> None:
+    assert refusal(check, f"PIVOT (SELECT 1 AS a, {spelling} AS b) ON a USING sum(b)") == "query"
+
+
+def test_a_view_may_be_named_by_a_string(check: StatementCheck) -> None:
+    assert refusal(check, "PIVOT 'duckdb_logs' ON a USING count(*)") == "duckdb_logs"
 
 
 def test_a_table_function_may_be_refused_that_is_fine_as_an_aggregate(check: StatementCheck) -> None:

@@ -1,7 +1,8 @@
 """What a DuckDB engine runs: one statement that reads, and calls no function that does more than compute.
 
 Judged from the text alone, by DuckDB's own parser. The functions of a statement are taken from its parse tree. A PIVOT
-without an IN list has none that DuckDB would show; in such a text the name of a refused function must not stand at all.
+without an IN list has none that DuckDB would show; in such a text the name of a refused function must not stand outside
+of strings.
 """
 
 import re
@@ -26,6 +27,9 @@ _EXPLAIN: Final = re.compile(
 )
 _WRITING_NODE: Final = re.compile(r"(?:INSERT|UPDATE|DELETE|MERGE|COPY)[A-Z_]*_NODE")
 _WORD: Final = re.compile(r"[a-z0-9_]+")
+_QUOTED: Final = re.compile(r"""'(?:[^']|'')*'|(?P<name>"(?:[^"]|"")*")""")
+_OTHER_RULES: Final = ("\\", "$", "--", "/*")
+"""Signs of escapes, of strings in dollars, and of comments."""
 
 _PREPARE: Final = """
     PREPARE take_apart AS
@@ -55,7 +59,7 @@ class StatementCheck:
         self._builtin = frozenset(name for name, internal in functions.items() if internal) - allowed
         views = {name for (name,) in source.execute(_VIEWS).fetchall()}
         self._views = frozenset(views - SYSTEM_VIEWS)
-        self._never = never_in_text(self._builtin) | self._views
+        self._never = never_in_text(self._builtin)
         # From here on errors come with their place in the text.
         self._parser.execute("SET errors_as_json = true")
         self._parser.execute(_PREPARE)
@@ -116,11 +120,21 @@ class StatementCheck:
 
     def _check_words(self, sql: str) -> None:
         lowered = sql.lower()
-        found = self._never.intersection(_WORD.findall(lowered))
-        found |= {name for name in self._never if not name.isidentifier() and f'"{name}"' in lowered}
+        outside = _outside_strings(lowered)
+        found = self._never.intersection(_WORD.findall(outside))
+        found |= {name for name in self._never if not name.isidentifier() and f'"{name}"' in outside}
+        # A table may be named by a string.
+        found |= self._views.intersection(_WORD.findall(lowered))
         if found:
             why = "nor may it stand anywhere in a PIVOT without an IN list, which cannot be taken apart; add an IN list"
             raise _name_not_allowed("function", min(found), why)
+
+
+def _outside_strings(sql: str) -> str:
+    """The text without its strings, which call nothing. As it is where another rule than that of quotes alone may say
+    where a string ends.
+    """
+    return sql if any(sign in sql for sign in _OTHER_RULES) else _QUOTED.sub(lambda found: found["name"] or "''", sql)
 
 
 def explained_statement(sql: str) -> str:
