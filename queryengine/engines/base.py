@@ -195,7 +195,9 @@ class Engine(ABC):
 
     @classmethod
     def warnings(cls, options: Mapping[str, Any]) -> Sequence[OptionError]:  # noqa: ARG003 - as above
-        """What the options say to no effect on this machine as it is now. It keeps nothing from working."""
+        """What the options say to no effect on this machine as it is now, and what of it will not work. It keeps
+        nothing else from working.
+        """
         return ()
 
     @classmethod

@@ -355,6 +355,7 @@ def test_config_check_looks_at_the_places_that_options_name(run: Run, tmp_path: 
     (lake / "raw").symlink_to("/etc")
     settings = tmp_path / "settings.yaml"
     options = [f"directory: {tmp_path}/none", f"path: {tmp_path}/none.db", f"directory: {lake}"]
+    (lake / "good.csv").unlink()
     engines = [f"  e{number}: {{type: duckdb, options: {{{each}}}}}\n" for number, each in enumerate(options)]
     settings.write_text(f"engines:\n{''.join(engines)}")
 
@@ -368,6 +369,23 @@ def test_config_check_looks_at_the_places_that_options_name(run: Run, tmp_path: 
         f"{settings}:4: engines.e2.options: option 'directory': view Orders cannot be read: {twice}",
         f"{settings}:4: engines.e2.options: option 'directory': view raw cannot be read: raw {OUTSIDE}",
     ]
+
+
+def test_config_check_warns_of_a_bad_file_beside_good_ones(run: Run, tmp_path: Path) -> None:
+    """The server starts with such a folder, too, and answers for the others."""
+    (tmp_path / "good.csv").write_text("v\n1\n")
+    (tmp_path / "half.parquet").touch()
+    (tmp_path / "table" / "_delta_log").mkdir(parents=True)
+    settings = tmp_path / "settings.yaml"
+    settings.write_text(f"engines:\n  lake: {{type: duckdb, options: {{directory: {tmp_path}}}}}\n")
+
+    found = run("config", "check", str(settings))
+
+    assert (found.exit_code, found.stdout) == (ExitCode.OK, f"{settings}: ok; engines: lake\n")
+    where = f"warning: {settings}:2: engines.lake.options: option 'directory': view"
+    empty, table = found.stderr.splitlines()
+    assert empty == f"{where} half cannot be read: half.parquet is empty (0 bytes)"
+    assert table.startswith(f"{where} table cannot be read: table is a Delta Lake table")
 
 
 def test_config_check_names_the_line_of_what_lies_within_an_option(run: Run, tmp_path: Path) -> None:

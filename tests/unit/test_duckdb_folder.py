@@ -264,7 +264,8 @@ def test_a_folder_of_a_table_format_is_refused_by_name(lake: Path, open_lake, ta
         assert f"view t cannot be read: {table} is " in refused.message
         assert "only its log says which rows are valid" in refused.message
         assert run(each, "FROM plain") == [{"v": 3}]
-    assert any(f"{table} is " in problem for problem in DuckDBEngine.problems({"directory": str(lake)}))
+    (warning,) = DuckDBEngine.warnings({"directory": str(lake)})
+    assert f"{table} is " in str(warning)
 
 
 @pytest.mark.parametrize("log", LOGS.values(), ids=LOGS)
@@ -447,11 +448,11 @@ def test_two_of_one_name_are_reported_by_name(lake: Path, open_lake, caplog, nam
     for name in names:
         parquet(lake / name, v=[1])
     (lake / "good.csv").write_text("v\n1\n")
-    (problem,) = DuckDBEngine.problems({"directory": str(lake)})
+    (warning,) = DuckDBEngine.warnings({"directory": str(lake)})
     engine = open_lake()
     view = names[0].partition(".")[0]
     told = failure(engine, f"FROM {view}")
-    for text in (str(problem), caplog.text, told.message):
+    for text in (str(warning), caplog.text, told.message):
         for name in names:
             assert name.partition("/")[0] in text
         assert "would both be the view" in text

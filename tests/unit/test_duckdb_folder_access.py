@@ -27,7 +27,7 @@ def test_links_that_lead_out_are_refused_by_name(lake: Path, open_lake, caplog, 
     (lake / "u" / "sub").symlink_to(outside)
     (lake / "self").symlink_to(".")
     (lake / "good.csv").write_text("v\n1\n")
-    problems = [str(each) for each in DuckDBEngine.problems({"directory": str(lake)})]
+    problems = [str(each) for each in DuckDBEngine.warnings({"directory": str(lake)})]
     engine = open_lake()
     assert tables(engine) == ["good"]
     names = ("raw", "x.parquet", "up.parquet", "t/2.parquet", "u/sub", "self")

@@ -138,28 +138,38 @@ def _overlap(one: str, other: str) -> bool:
 
 
 def problems(options: DuckDBOptions) -> list[OptionError]:
-    """What in the folder cannot be read, as far as names and links say; nothing when it is not there."""
+    """What in the folder cannot be read, as far as names and links say, when that is all of it; nothing when it is not
+    there.
+    """
     if not Path(options.directory or "-").is_dir():
         return []
-    key = ("directory",)
     try:
-        listed = sources(Path(options.directory), options.readers())
+        unreadable, is_all = _unreadable(options)
     except OSError as cause:
-        return [OptionError(key, f"{options.directory} cannot be read: {cause.strerror}")]
-    found = [each for each in listed.values() if each.problem]
-    return [OptionError(key, f"view {shown(each.view)} cannot be read: {each.problem}") for each in found]
+        return [OptionError(("directory",), f"{options.directory} cannot be read: {cause.strerror}")]
+    return unreadable if is_all else []
 
 
 def warnings(options: DuckDBOptions) -> list[OptionError]:
-    """A pattern of files that no file has."""
+    """Views of the folder that cannot be read, beside some that can; and a pattern of files that no file has."""
+    if not options.directory:
+        return []
     try:
+        unreadable, is_all = _unreadable(options)
         names = listed_files(options.directory) if options.csv or options.json else []
     except OSError:
         return []
-    return [
+    return ([] if is_all else unreadable) + [
         OptionError((pattern.kind, pattern.text), "no file has such a name, or earlier patterns have them all")
         for pattern in options.readers().unused(names)
     ]
+
+
+def _unreadable(options: DuckDBOptions) -> tuple[list[OptionError], bool]:
+    """The views that cannot be read, as far as names and links say, and whether there are no others. Raises OSError."""
+    listed = sources(Path(options.directory), options.readers()).values()
+    found = [f"view {shown(each.view)} cannot be read: {each.problem}" for each in listed if each.problem]
+    return [OptionError(("directory",), each) for each in found], len(found) == len(listed)
 
 
 def open_instance(name: str, options: DuckDBOptions, views: FolderViews | None) -> duckdb.DuckDBPyConnection:
