@@ -54,8 +54,11 @@ def pytest_collection_finish() -> None:
 
 
 def pytest_unconfigure() -> None:
-    """What stays frozen is not collected at exit, and the library that binds DuckDB takes it for leaks of DuckDB."""
+    """What is not collected at exit is taken for leaks by nanobind, which binds DuckDB: what is frozen,
+    and what Hypothesis's callback leads to, which the interpreter holds until after its last collection.
+    """
     gc.unfreeze()
+    gc.callbacks.clear()
 
 
 @pytest.fixture(scope="session", autouse=True)
