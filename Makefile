@@ -3,7 +3,7 @@ SHELL := /bin/bash
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
-EXTRAS := clickhouse postgres spark trino
+EXTRAS := clickhouse demo postgres spark trino
 # Tests wait more than they compute, so more processes than processors pay off. Groups: tests/grouping.py.
 TEST_PROCESSES ?= 3
 SIDE_BY_SIDE := -n $(TEST_PROCESSES) --dist loadscope --no-loadscope-reorder --max-worker-restart 0

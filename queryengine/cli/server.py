@@ -1,7 +1,7 @@
 """Commands that need no server: serve starts one, config check reads its settings."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import typer
 
@@ -17,10 +17,15 @@ if TYPE_CHECKING:
 
 def serve(
     config: Annotated[Path | None, typer.Option("--config", "-c", help="Settings, a YAML file.")] = None,
+    demo: Annotated[
+        bool, typer.Option("--demo", help="For trying: flights and TPC-H to query, removed when the server stops.")
+    ] = False,
 ) -> None:
     """Run a server until it is told to stop. Environment variables such as QUERYENGINE_SERVER__LISTEN win
     over the file; without either it listens on loopback with one in-memory DuckDB.
     """
+    if demo:
+        _serve_demo(config)
     from queryengine import process, settings
 
     try:
@@ -28,6 +33,19 @@ def serve(
     except settings.SettingsError as error:
         raise ended(str(error)) from error
     raise typer.Exit(process.serve(loaded, program=program()))
+
+
+def _serve_demo(config: Path | None) -> NoReturn:
+    from queryengine.demo import serving
+    from queryengine.demo.data import DataMissingError
+    from queryengine.settings import SettingsError
+
+    if config is not None:
+        raise typer.BadParameter("--demo has settings of its own; leave --config out")
+    try:
+        raise typer.Exit(serving.serve(program(), lambda text: typer.echo(text, err=True)))
+    except (DataMissingError, SettingsError) as error:
+        raise ended(str(error)) from error
 
 
 def check(config: Annotated[Path, typer.Argument(metavar="FILE", help="Settings, a YAML file.")]) -> None:

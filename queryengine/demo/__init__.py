@@ -1,0 +1,1 @@
+"""A server with real data for trying it, removed when it stops."""
