@@ -1,22 +1,23 @@
 """The composition root: builds all parts and owns the order of start and stop."""
 
 import asyncio
-import json
 import logging
 import uuid
-from collections.abc import Coroutine, Sequence
+from collections.abc import Coroutine
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Final
 
 from queryengine import __version__
+from queryengine.api.health import Health
 from queryengine.api.scraping import MetricsServer
-from queryengine.api.server import Health, bind, make_server
+from queryengine.api.server import SERVICE, bind, make_server
 from queryengine.api.servicer import Servicer
 from queryengine.configured import (
     MESSAGE_BYTES_MAX,
     call_turns,
     checks,
     engine_config,
+    engine_traits,
     flight_limits,
     record_limits,
     request_limits,
@@ -44,11 +45,10 @@ from queryengine.core.runner import Runner
 from queryengine.core.schemas import Schemas
 from queryengine.core.streaming import Streams
 from queryengine.domain.clock import Clock, SystemClock
-from queryengine.domain.errors import Failure, QueryEngineError, Reason
+from queryengine.domain.errors import Failure, Reason
 from queryengine.domain.lifecycle import QueryState
-from queryengine.engines.base import EngineTraits
 from queryengine.results.spool import Spool
-from queryengine.settings import Settings, SettingsError, missing_places, warnings
+from queryengine.settings import Settings, missing_places, warnings
 from queryengine.store import Store, StoreUnusable
 from queryengine.telemetry.gauges import EngineReading, Gauges, Reading
 from queryengine.telemetry.metrics import Metrics
@@ -92,8 +92,6 @@ class Service:
         """
         settings = self.settings
         state = settings.state
-        for line in (*warnings(settings), *missing_places(settings)):
-            logger.warning("%s", line)
         try:
             state.directory.mkdir(mode=0o700, parents=True, exist_ok=True)
         except OSError as cause:
@@ -105,6 +103,8 @@ class Service:
             message = f"state.directory: its folder {state.spool} cannot be made: {cause.strerror}"
             raise StoreUnusable(message) from cause
         self._store = await Store.open(state.database, owner=self.owner, results=self._spool)
+        for line in (*warnings(settings), *missing_places(settings)):
+            logger.warning("%s", line)
         try:
             await self._begin(await self._build())
         except BaseException:
@@ -199,7 +199,8 @@ class Service:
         """Start the workers, take up what a former process left, listen."""
         await self.sandboxes.start()
         # First: a wrong option ends the start in one line, before any worker stumbles over it.
-        traits = await self._engine_traits()
+        traits = await engine_traits(self.settings, self._checks)
+        await self.sandboxes.inspections.close()
         self.pool.start()
         self._engines = Engines(
             configs=configs,
@@ -223,6 +224,7 @@ class Service:
             disk=self._disk,
             limits=stream_limits(settings),
         )
+        self._health = Health(SERVICE)
         # First: an address that is taken is refused before gRPC holds any.
         self._listen_for_scrapes(settings.server.metrics_listen)
         fetching = Fetching(
@@ -249,11 +251,11 @@ class Service:
             servicer,
             self._metrics,
             call_turns(settings),
+            self._health,
             request_bytes_max=settings.limits.request_bytes,
             stalled_seconds=settings.streams.stalled_seconds,
             with_reflection=settings.server.reflection,
         )
-        self._health = Health()
         self.address = bind(self._server, settings.server.listen, "server.listen")
         self.admin_address = bind(self._health.server, settings.server.admin_listen, "server.admin_listen")
         await self._health.alive()
@@ -265,7 +267,7 @@ class Service:
     def _listen_for_scrapes(self, address: str) -> None:
         self._metrics.registry.register(Gauges(asyncio.get_running_loop(), self._read))
         if address:
-            self._metrics_server = MetricsServer(address, self._metrics.registry)
+            self._metrics_server = MetricsServer(address, self._metrics.registry, lambda: self._health.is_ready)
             self._metrics_server.start()
             self.metrics_address = self._metrics_server.address
 
@@ -339,32 +341,6 @@ class Service:
 
     async def _remove_result(self, query: Any) -> None:
         await self._janitor.remove_result(query)
-
-    async def _engine_traits(self) -> dict[str, EngineTraits | Failure]:
-        """What each engine can do. An engine that cannot be used does not keep the others from being served."""
-        traits: dict[str, EngineTraits | Failure] = {}
-        mistakes = []
-        for name, engine in self.settings.engines.items():
-            try:
-                traits[name] = found = await self._checks.traits(name, engine.type, engine.options)
-                found.check_slots(engine.slots_per_worker)
-            except QueryEngineError as cause:
-                if cause.failure.reason is Reason.INVALID_FIELD:
-                    keys = json.loads(cause.failure.metadata.get("keys", "[]"))
-                    mistakes.append(self._mistake(name, "options", cause.failure.message, keys))
-                else:
-                    logger.warning("engine %s cannot be used: %s", name, cause.failure.message)
-                traits[name] = cause.failure
-            except ValueError as cause:
-                mistakes.append(self._mistake(name, "slots_per_worker", str(cause)))
-        await self.sandboxes.inspections.close()
-        if mistakes:
-            raise SettingsError("\n".join(mistakes))
-        return traits
-
-    def _mistake(self, engine: str, setting: str, what: str, inside: Sequence[str] = ()) -> str:
-        key = ("engines", engine, setting)
-        return f"{self.settings.origin(*key, *inside)}: {'.'.join(key)}: {what}"
 
     async def _keep_readiness(self) -> None:
         """Tell health checks whether Submit can work: the store takes writes."""

@@ -1,6 +1,8 @@
 """What each part is given, from the settings."""
 
-from collections.abc import Mapping
+import json
+import logging
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from queryengine.api.requests import RequestLimits
@@ -10,12 +12,16 @@ from queryengine.core.quota import RecordLimits, SpoolLimits
 from queryengine.core.shares import ShareLimits, Shares
 from queryengine.core.streaming import StreamLimits
 from queryengine.domain.clock import Clock
+from queryengine.domain.errors import Failure, QueryEngineError, Reason
 from queryengine.domain.query import QuerySpec
 from queryengine.domain.turns import TurnLimits, Turns
+from queryengine.engines.base import EngineTraits
 from queryengine.results.writer import ResultLimits
-from queryengine.settings import Settings
+from queryengine.settings import Settings, SettingsError
 from queryengine.workers.sandboxes import Sandboxes
 from queryengine.workers.seat import EngineConfig
+
+logger = logging.getLogger(__name__)
 
 CALLS_AT_WORK: Final = 16
 TENANT_CALLS_AT_WORK: Final = 8
@@ -36,6 +42,34 @@ def engine_config(settings: Settings, name: str) -> EngineConfig:
         spool=str(settings.state.spool.absolute()),
         confine=engine.confine,
     )
+
+
+async def engine_traits(settings: Settings, checks: Checks) -> dict[str, EngineTraits | Failure]:
+    """What each engine can do, or why that is not known: an engine that cannot be used does not keep the others from
+    being served. Raises SettingsError that names every wrong option.
+    """
+    traits: dict[str, EngineTraits | Failure] = {}
+    mistakes = []
+
+    def note(problem: str, *key: str, inside: Sequence[str] = ()) -> None:
+        mistakes.append(f"{settings.origin(*key, *inside)}: {'.'.join(key)}: {problem}")
+
+    for name, engine in settings.engines.items():
+        try:
+            traits[name] = found = await checks.traits(name, engine.type, engine.options)
+            found.check_slots(engine.slots_per_worker)
+        except QueryEngineError as cause:
+            failure = traits[name] = cause.failure
+            if failure.reason is Reason.INVALID_FIELD:
+                inside = json.loads(failure.metadata.get("keys", "[]"))
+                note(failure.message, "engines", name, "options", inside=inside)
+            else:
+                logger.warning("engine %s cannot be used: %s", name, failure.message)
+        except ValueError as cause:
+            note(str(cause), "engines", name, "slots_per_worker")
+    if mistakes:
+        raise SettingsError("\n".join(mistakes))
+    return traits
 
 
 def sandboxes(settings: Settings, engines: Mapping[str, Mapping[str, Any]]) -> Sandboxes:

@@ -79,8 +79,8 @@ def banner(service: Service, program: str) -> str:
     lines = [
         f"queryengine {__version__}",
         f"  gRPC     {service.address}" + (" (reflection on)" if settings.server.reflection else ""),
-        f"  health   {service.admin_address}",
-        *([f"  metrics  http://{service.metrics_address}/metrics"] if service.metrics_address else []),
+        f"  health   {service.admin_address} (gRPC)",
+        *([f"  metrics  http://{service.metrics_address}/metrics and /readyz"] if service.metrics_address else []),
         *engines,
         f"  state    {settings.state.directory.resolve()}",
         f'  try      {program} sql{server} "SELECT 42 AS answer"',

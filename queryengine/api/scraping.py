@@ -1,4 +1,4 @@
-"""Metrics over HTTP, for whoever scrapes them: each scrape in a thread of its own, accepted by the event loop.
+"""Metrics and health over HTTP: each request in a thread of its own, accepted by the event loop.
 
 The library's start_http_server does the same with one more thread, which takes half a second to hear that it shall
 end, and its connections may stay silent for ever.
@@ -9,6 +9,7 @@ import logging
 import socket
 import socketserver
 import sys
+from collections.abc import Callable
 from typing import Any, Final
 from wsgiref.simple_server import WSGIRequestHandler, make_server
 
@@ -51,15 +52,36 @@ class _ServerOfIPv6(_Server):
     address_family = socket.AF_INET6
 
 
-class MetricsServer:
-    """Answers GET /metrics from `start` to `close`, both on the event loop."""
+def _answers(registry: CollectorRegistry, is_ready: Callable[[], bool]) -> Callable[..., Any]:
+    """The WSGI application. A probe that gets an answer shows that the event loop accepts, so that is all of health but
+    for whether Submit works.
+    """
+    metrics = make_wsgi_app(registry)
 
-    def __init__(self, address: str, registry: CollectorRegistry) -> None:
+    def answer(environment: dict[str, Any], start: Callable[..., Any]) -> Any:
+        match environment["PATH_INFO"]:
+            case "/livez" | "/healthz":
+                status, text = "200 OK", "alive"
+            case "/readyz":
+                status, text = ("200 OK", "ready") if is_ready() else ("503 Service Unavailable", "not ready")
+            case _:
+                return metrics(environment, start)
+        body = f"{text}\n".encode()
+        start(status, [("Content-Type", "text/plain; charset=utf-8"), ("Content-Length", str(len(body)))])
+        return [b"" if environment["REQUEST_METHOD"] == "HEAD" else body]
+
+    return answer
+
+
+class MetricsServer:
+    """Answers GET /metrics, /livez, /healthz and /readyz from `start` to `close`, both on the event loop."""
+
+    def __init__(self, address: str, registry: CollectorRegistry, is_ready: Callable[[], bool]) -> None:
         """Take the port. Raises PortTaken."""
         host, _, port = address.rpartition(":")
         kind = _ServerOfIPv6 if host.startswith("[") else _Server
         try:
-            self._server = make_server(host.strip("[]"), int(port), make_wsgi_app(registry), kind, _Handler)
+            self._server = make_server(host.strip("[]"), int(port), _answers(registry, is_ready), kind, _Handler)
         except OSError as cause:
             message = f"cannot listen on {address}, is it in use? server.metrics_listen sets another one: {cause}"
             raise PortTaken(message) from cause

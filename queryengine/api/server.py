@@ -1,14 +1,15 @@
-"""The gRPC servers: the service itself, and health on a port of its own that no load on the first can block."""
+"""The gRPC server of the service, and how a server gets its address."""
 
 from typing import Any, Final
 
 import grpc
 from grpc.aio import Server
-from grpc_health.v1 import health, health_pb2, health_pb2_grpc
-from grpc_reflection.v1alpha import reflection
 
 from queryengine.api import edge
 from queryengine.api.admission import Admission, Handle, Method
+from queryengine.api.health import SERVICE as HEALTH
+from queryengine.api.health import Health
+from queryengine.api.reflecting import reflect
 from queryengine.api.servicer import Servicer
 from queryengine.domain.turns import Turns
 from queryengine.telemetry.metrics import Metrics
@@ -58,6 +59,7 @@ def make_server(
     servicer: Servicer,
     metrics: Metrics,
     turns: Turns,
+    health: Health,
     *,
     request_bytes_max: int,
     stalled_seconds: float,
@@ -79,31 +81,10 @@ def make_server(
     server = grpc.aio.server(interceptors=(Admission(turns, methods),), options=options)
     # gRPC has a line of arrivals for each registered method: a flood of one method delays no call of another.
     server.add_registered_method_handlers(SERVICE, {path.rpartition("/")[2]: _BY_ADMISSION for path in methods})
+    health.serve_on(server)
     if with_reflection:
-        reflection.enable_server_reflection((SERVICE, reflection.SERVICE_NAME), server)
+        reflect(server, (SERVICE, HEALTH))
     return server
-
-
-class Health:
-    """grpc.health.v1 on its own server: "" says that the process lives, the service's name that it takes work."""
-
-    def __init__(self) -> None:
-        self.server = grpc.aio.server(options=(("grpc.so_reuseport", 0),))
-        self._servicer = health.aio.HealthServicer()
-        health_pb2_grpc.add_HealthServicer_to_server(self._servicer, self.server)
-        reflection.enable_server_reflection((health.SERVICE_NAME, reflection.SERVICE_NAME), self.server)
-
-    async def alive(self) -> None:
-        await self._servicer.set("", health_pb2.HealthCheckResponse.SERVING)
-        await self._servicer.set(SERVICE, health_pb2.HealthCheckResponse.NOT_SERVING)
-
-    async def ready(self, ready: bool) -> None:
-        serving = health_pb2.HealthCheckResponse.SERVING
-        await self._servicer.set(SERVICE, serving if ready else health_pb2.HealthCheckResponse.NOT_SERVING)
-
-    async def drain(self) -> None:
-        """NOT_SERVING for good, whatever comes."""
-        await self._servicer.enter_graceful_shutdown()
 
 
 def bind(server: Server, address: str, key: str) -> str:

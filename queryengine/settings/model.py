@@ -59,11 +59,11 @@ class ServerSettings(Group):
     )
     admin_listen: str = Field(
         default="127.0.0.1:8816",
-        description="Address for health checks, apart from the service so that load cannot fail them.",
+        description="Address of health checks (gRPC) alone, which load on the service cannot fail.",
     )
     metrics_listen: str = Field(
         default="127.0.0.1:8817",
-        description="Address of metrics for Prometheus, over HTTP: host:port; empty for none.",
+        description="Address of metrics for Prometheus and of health checks, over HTTP: host:port; empty for none.",
     )
     reflection: bool = Field(default=True, description="Whether clients may ask for the contract (gRPC reflection).")
     drain_seconds: float = Field(

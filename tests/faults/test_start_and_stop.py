@@ -6,6 +6,7 @@ import re
 import shutil
 import signal
 import socket
+import urllib.error
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -16,6 +17,7 @@ import pytest
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from queryengine.v1 import result_pb2
+from tests.scraping import get
 from tests.server_process import ServerProcess, server_process
 from tests.support import COMPLETED, FAILED, LOOPBACK, QUEUED, RUNNING, SERVICE, WAIT, Api, Received, refused, until
 
@@ -36,10 +38,20 @@ async def exit_code(server: ServerProcess, *, seconds: float = 30.0) -> int:
 
 
 async def ready(server: ServerProcess) -> bool:
-    async with grpc.aio.insecure_channel(server.admin_address) as channel:
-        stub = health_pb2_grpc.HealthStub(channel)
-        reply = await stub.Check(health_pb2.HealthCheckRequest(service=SERVICE.full_name))
-        return bool(reply.status == health_pb2.HealthCheckResponse.SERVING)
+    """As both ports say over gRPC, and one over HTTP."""
+    answers = set()
+    for address in (server.address, server.admin_address):
+        async with grpc.aio.insecure_channel(address) as channel:
+            stub = health_pb2_grpc.HealthStub(channel)
+            reply = await stub.Check(health_pb2.HealthCheckRequest(service=SERVICE.full_name))
+            answers.add(reply.status == health_pb2.HealthCheckResponse.SERVING)
+    try:
+        answers.add(await asyncio.to_thread(get, server.metrics_address, path="/readyz") == b"ready\n")
+    except urllib.error.HTTPError as refusal:
+        refusal.close()
+        answers.add(refusal.code != 503)
+    (answer,) = answers
+    return answer
 
 
 async def test_a_stop_lets_streams_rotate_and_queries_end(tmp_path: Path) -> None:

@@ -1,13 +1,17 @@
 """Around the RPCs: who calls, what health says, and what reflection tells."""
 
+import asyncio
+
 import grpc
 import pytest
+from google.protobuf import descriptor, descriptor_pb2, descriptor_pool, message_factory
 from grpc_health.v1 import health_pb2, health_pb2_grpc
-from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
+from grpc_reflection.v1alpha import reflection_pb2
 
 from queryengine.app import Service
 from queryengine.v1 import query_service_pb2 as pb
 from queryengine.v1 import query_service_pb2_grpc as pb_grpc
+from tests.scraping import get
 from tests.support import COMPLETED, SERVICE, WAIT, Api, new_id, refused
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
@@ -15,29 +19,92 @@ pytestmark = pytest.mark.asyncio(loop_scope="session")
 SERVING = health_pb2.HealthCheckResponse.SERVING
 
 
-@pytest.mark.parametrize("name", ["", SERVICE.full_name])
-async def test_health_is_told_on_the_admin_port(service: Service, name: str) -> None:
-    async with grpc.aio.insecure_channel(service.admin_address) as channel:
+@pytest.mark.parametrize("port", ["address", "admin_address"])
+async def test_health_is_reported_on_both_ports(service: Service, port: str) -> None:
+    async with grpc.aio.insecure_channel(getattr(service, port)) as channel:
         stub = health_pb2_grpc.HealthStub(channel)
-        assert (await stub.Check(health_pb2.HealthCheckRequest(service=name))).status == SERVING
-
-
-async def test_health_does_not_know_other_services(service: Service) -> None:
-    async with grpc.aio.insecure_channel(service.admin_address) as channel:
-        stub = health_pb2_grpc.HealthStub(channel)
+        for name in ("", SERVICE.full_name):
+            assert (await stub.Check(health_pb2.HealthCheckRequest(service=name))).status == SERVING
+        watch = stub.Watch(health_pb2.HealthCheckRequest(service=SERVICE.full_name))
+        assert (await watch.read()).status == SERVING
+        watch.cancel()
         refusal = await refused(stub.Check(health_pb2.HealthCheckRequest(service="nobody")))
         assert refusal.code is grpc.StatusCode.NOT_FOUND
 
 
-async def test_reflection_lists_the_service_and_its_contract(channel: grpc.aio.Channel) -> None:
-    stub = reflection_pb2_grpc.ServerReflectionStub(channel)
-    requests = [
-        reflection_pb2.ServerReflectionRequest(list_services=""),
-        reflection_pb2.ServerReflectionRequest(file_containing_symbol=SERVICE.full_name),
-    ]
-    listed, described = [reply async for reply in stub.ServerReflectionInfo(iter(requests))]
-    assert SERVICE.full_name in {each.name for each in listed.list_services_response.service}
-    assert described.file_descriptor_response.file_descriptor_proto
+@pytest.mark.parametrize(
+    ("path", "body"),
+    [("/livez", b"alive\n"), ("/healthz", b"alive\n"), ("/readyz", b"ready\n"), ("/readyz?a=b", b"ready\n")],
+)
+async def test_health_is_reported_over_http(service: Service, path: str, body: bytes) -> None:
+    assert await asyncio.to_thread(get, service.metrics_address, path=path) == body
+
+
+class Reflection:
+    """A client as grpcurl is one: it knows nothing of the contract but what the server says of it."""
+
+    def __init__(self, channel: grpc.aio.Channel, version: str) -> None:
+        self._call = channel.stream_stream(
+            f"/grpc.reflection.{version}.ServerReflection/ServerReflectionInfo",
+            request_serializer=reflection_pb2.ServerReflectionRequest.SerializeToString,
+            response_deserializer=reflection_pb2.ServerReflectionResponse.FromString,
+        )
+        self.pool = descriptor_pool.DescriptorPool()
+        self._added: set[str] = set()
+
+    async def ask(self, **request: str) -> reflection_pb2.ServerReflectionResponse:
+        (reply,) = [each async for each in self._call(iter([reflection_pb2.ServerReflectionRequest(**request)]))]
+        return reply
+
+    async def services(self) -> set[str]:
+        return {each.name for each in (await self.ask(list_services="")).list_services_response.service}
+
+    async def service(self, name: str) -> descriptor.ServiceDescriptor:
+        await self._add(await self.ask(file_containing_symbol=name))
+        return self.pool.FindServiceByName(name)
+
+    async def _add(self, reply: reflection_pb2.ServerReflectionResponse) -> None:
+        for encoded in reply.file_descriptor_response.file_descriptor_proto:
+            file = descriptor_pb2.FileDescriptorProto.FromString(encoded)
+            if file.name not in self._added:
+                self._added.add(file.name)
+                for needed in file.dependency:
+                    await self._add(await self.ask(file_by_filename=needed))
+                self.pool.Add(file)
+
+
+@pytest.mark.parametrize("version", ["v1", "v1alpha"])
+async def test_reflection_is_all_that_a_client_needs(channel: grpc.aio.Channel, version: str) -> None:
+    reflection = Reflection(channel, version)
+    names = await reflection.services()
+    assert names == {
+        SERVICE.full_name,
+        "grpc.health.v1.Health",
+        "grpc.reflection.v1.ServerReflection",
+        "grpc.reflection.v1alpha.ServerReflection",
+    }
+    for name in names:
+        for method in (await reflection.service(name)).methods:
+            assert method.input_type.full_name
+    method = (await reflection.service(SERVICE.full_name)).FindMethodByName("ListEngines")
+    call = channel.unary_unary(
+        f"/{SERVICE.full_name}/{method.name}",
+        request_serializer=message_factory.GetMessageClass(method.input_type).SerializeToString,
+        response_deserializer=message_factory.GetMessageClass(method.output_type).FromString,
+    )
+    reply = await call(message_factory.GetMessageClass(method.input_type)())
+    assert {engine.name for engine in reply.engines} >= {"duckdb"}
+    assert (await reflection.ask(file_containing_symbol="no.Such")).error_response.error_code == 5
+
+
+async def test_the_admin_port_describes_itself(service: Service) -> None:
+    async with grpc.aio.insecure_channel(service.admin_address) as channel:
+        names = await Reflection(channel, "v1").services()
+    assert names == {
+        "grpc.health.v1.Health",
+        "grpc.reflection.v1.ServerReflection",
+        "grpc.reflection.v1alpha.ServerReflection",
+    }
 
 
 async def test_without_a_tenant_the_caller_is_the_default_one(channel: grpc.aio.Channel) -> None:

@@ -4,6 +4,7 @@ import asyncio
 import gzip
 import socket
 import threading
+import urllib.error
 from collections.abc import AsyncIterator
 from contextlib import ExitStack, asynccontextmanager
 
@@ -26,7 +27,7 @@ READING = Reading(engines={"main": ENGINE}, spool_bytes=7, streams=5)
 async def listening(address: str = "127.0.0.1:0") -> AsyncIterator[str]:
     metrics = Metrics(["main"], "1")
     metrics.registry.register(Gauges(asyncio.get_running_loop(), lambda: READING))
-    server = MetricsServer(address, metrics.registry)
+    server = MetricsServer(address, metrics.registry, lambda: False)
     server.start()
     try:
         yield server.address
@@ -42,6 +43,15 @@ async def test_it_tells_its_port_and_gives_it_back(host: str) -> None:
         assert (seen("engine_running", engine="main"), seen("spool_bytes"), seen("streams")) == (2, 7, 5)
     async with listening(address):
         pass
+
+
+async def test_a_probe_hears_whether_work_is_taken() -> None:
+    async with listening() as address:
+        assert await asyncio.to_thread(get, address, path="/livez") == b"alive\n"
+        with pytest.raises(urllib.error.HTTPError) as refusal:
+            await asyncio.to_thread(get, address, path="/readyz")
+        with refusal.value as reply:
+            assert (reply.code, reply.read()) == (503, b"not ready\n")
 
 
 async def test_scrapes_may_come_at_once_and_compressed() -> None:
@@ -72,7 +82,7 @@ async def test_some_metrics_may_be_asked_for_by_name() -> None:
 async def test_a_taken_port_is_refused_with_its_address() -> None:
     async with listening() as address:
         with pytest.raises(PortTaken, match=f"cannot listen on {address}"):
-            MetricsServer(address, Metrics([], "1").registry)
+            MetricsServer(address, Metrics([], "1").registry, lambda: False)
 
 
 async def test_a_caller_that_says_nothing_keeps_nobody_waiting() -> None:
