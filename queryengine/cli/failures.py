@@ -100,7 +100,7 @@ def _message(error: QueryEngineClientError, config: ClientConfig) -> Text:
 def _unreachable(error: QueryEngineClientError, config: ClientConfig) -> Text:
     secure = " that this command can trust by TLS" if config.tls else ""
     text = f"no server at {config.server}{secure}; start one with `{program()} serve`, or name another with --server"
-    return Text.assemble(("error: ", "bold red"), text, (f"\n  {visible(error.message)}", "dim"))
+    return Text.assemble(("error: ", "bold red"), text, (f"\n  {visible(error.transport or error.message)}", "dim"))
 
 
 def pointed(sql: str, position: Position) -> Text:

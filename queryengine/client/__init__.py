@@ -1,7 +1,8 @@
 """The Python client: `for batch in Client().query("SELECT 1")`. Brings no engine and no database."""
 
-from queryengine.client.aio import AsyncClient, AsyncQueryHandle, AsyncQueryResult
-from queryengine.client.calls import SubmitOptions
+from queryengine.client.aio import AsyncClient, AsyncQueryHandle
+from queryengine.client.aio_result import AsyncQueryResult
+from queryengine.client.arguments import Seconds
 from queryengine.client.channel import Connection
 from queryengine.client.errors import (
     LimitReached,
@@ -24,8 +25,10 @@ from queryengine.client.model import (
     ResultEnd,
     ResultPage,
 )
+from queryengine.client.options import QueryOptions, SubmitOptions
 from queryengine.client.refresh import EngineRefresh, ViewChange, ViewChangeKind
-from queryengine.client.sync import Client, QueryHandle, QueryResult
+from queryengine.client.sync import Client, QueryHandle
+from queryengine.client.sync_result import QueryResult
 from queryengine.codec.memory import keep_malloc_memory
 
 __all__ = [
@@ -47,12 +50,14 @@ __all__ = [
     "QueryFailed",
     "QueryHandle",
     "QueryList",
+    "QueryOptions",
     "QueryResult",
     "QueryStatus",
     "ResultCorrupt",
     "ResultEnd",
     "ResultPage",
     "ResultUnavailable",
+    "Seconds",
     "ServiceUnavailable",
     "SubmitOptions",
     "ViewChange",

@@ -6,44 +6,48 @@ import asyncio
 import datetime as dt
 import time
 from collections.abc import AsyncIterator, Iterable, Mapping
-from contextlib import asynccontextmanager, suppress
+from contextlib import suppress
 from types import TracebackType
 from typing import Any, Self, TypeVar, Unpack
 
 import grpc
-import pyarrow as pa
 
 from queryengine.client import calls
-from queryengine.client.calls import Call, Parameters, QueryOptions, SubmitOptions
-from queryengine.client.channel import DEFAULT_TARGET, STREAM_SECONDS, Connection, path
+from queryengine.client.aio_result import AsyncQueryResult
+from queryengine.client.arguments import Seconds, text
+from queryengine.client.base import ClientBase, HandleBase, documented_by
+from queryengine.client.calls import Call, Parameters
+from queryengine.client.channel import STREAM_SECONDS, path
 from queryengine.client.errors import QueryEngineClientError, rpc_failure
 from queryengine.client.model import CancelOutcome, EngineInfo, QueryList, QueryStatus, ResultPage
-from queryengine.client.presence import AsyncPresence
-from queryengine.client.pylist import python_rows
+from queryengine.client.options import QueryOptions, SubmitOptions, takes
 from queryengine.client.refresh import EngineRefresh
-from queryengine.client.result import OnStatus, ResultState
+from queryengine.client.result import OnStatus
 from queryengine.client.stream import WatchReader
+from queryengine.client.sync import Client, QueryHandle
 from queryengine.domain.lifecycle import QueryState
 from queryengine.v1 import query_service_pb2
 
 T = TypeVar("T")
 
 
-class AsyncClient:
+@documented_by(Client)
+class AsyncClient(ClientBase):
     """As Client. Made, used and closed within one running event loop."""
 
-    def __init__(self, target: str = DEFAULT_TARGET, **settings: Any) -> None:
-        self._connection = Connection(target=target, **settings)
+    def _open(self) -> None:
         self._channel = self._connection.open_aio()
-        self._is_closed = False
         self._abandoning: set[asyncio.Task[None]] = set()
 
+    @takes(SubmitOptions)
     async def submit(
         self, sql: str, parameters: Parameters = None, **options: Unpack[SubmitOptions]
     ) -> "AsyncQueryHandle":
+        """As Client.submit, awaited."""
         call = calls.submit(sql, parameters, options)
         return AsyncQueryHandle(self, call.query_id, await self.call(call))
 
+    @takes(QueryOptions)
     async def query(
         self,
         sql: str,
@@ -51,9 +55,10 @@ class AsyncClient:
         *,
         on_status: OnStatus | None = None,
         **options: Unpack[QueryOptions],
-    ) -> "AsyncQueryResult":
-        """Submit and read: `async for batch in await client.query(sql)`. Cancelling the task that awaits or reads it
-        counts as Ctrl-C does there.
+    ) -> AsyncQueryResult:
+        """As Client.query: `async for batch in await client.query(sql)`.
+
+        Cancelling the task that awaits this or reads the rows cancels the query, as Ctrl-C does there.
         """
         call = calls.query(sql, parameters, options)
         ends_query = not options.get("detach")
@@ -68,7 +73,7 @@ class AsyncClient:
             raise
 
     def attach(self, query_id: str) -> "AsyncQueryHandle":
-        return AsyncQueryHandle(self, query_id, None)
+        return AsyncQueryHandle(self, text("query_id", query_id), None)
 
     async def list_queries(
         self,
@@ -118,7 +123,7 @@ class AsyncClient:
         try:
             return await self.run(call)
         except grpc.RpcError as error:
-            raise rpc_failure(error).to_error(call.query_id) from error
+            raise rpc_failure(error, self._connection.target).to_error(call.query_id) from error
 
     async def run(self, call: Call[T]) -> T:
         """As `call`, but raises grpc.RpcError as it comes."""
@@ -128,7 +133,7 @@ class AsyncClient:
             request_serializer=type(call.request).SerializeToString,
             response_deserializer=call.reply_type.FromString,
         )
-        timeout = self._connection.timeout + call.wait_seconds
+        timeout = self._connection.call_seconds + call.wait_seconds
         return call.convert(await method(call.request, timeout=timeout, metadata=self._connection.identity))
 
     def abandoned(self, query_id: str) -> "asyncio.Task[None]":
@@ -156,25 +161,16 @@ class AsyncClient:
         )
         return stream(request, timeout=STREAM_SECONDS, metadata=self._connection.identity)
 
-    def _check_open(self) -> None:
-        if self._is_closed:
-            raise QueryEngineClientError("the client is closed")
 
-    @property
-    def connection(self) -> Connection:
-        return self._connection
-
-
-class AsyncQueryHandle:
+@documented_by(QueryHandle)
+class AsyncQueryHandle(HandleBase):
     """As QueryHandle."""
 
     def __init__(self, client: AsyncClient, query_id: str, reply: query_service_pb2.SubmitResponse | None) -> None:
+        super().__init__(query_id, reply)
         self._client = client
-        self.reply = reply
-        self.query_id = query_id
-        self.existing = reply is not None and reply.existing
 
-    async def status(self, *, after_version: int = 0, wait_for_change: float = 0.0) -> QueryStatus:
+    async def status(self, *, after_version: int = 0, wait_for_change: Seconds = 0.0) -> QueryStatus:
         return await self._client.call(
             calls.get_status(self.query_id, after_version=after_version, wait_timeout=wait_for_change)
         )
@@ -192,13 +188,13 @@ class AsyncQueryHandle:
                     if status is not None:
                         yield status
             except grpc.RpcError as error:
-                failure = rpc_failure(error)
+                failure = rpc_failure(error, self._client.connection.target)
             finally:
                 call.cancel()
             if not reader.is_done:
                 await asyncio.sleep(reader.closed(failure, time.monotonic()))
 
-    def result(self, *, start_row: int = 0, on_status: OnStatus | None = None) -> "AsyncQueryResult":
+    def result(self, *, start_row: int = 0, on_status: OnStatus | None = None) -> AsyncQueryResult:
         return AsyncQueryResult(self, self._client, start_row=start_row, on_status=on_status)
 
     async def fetch_page(
@@ -213,7 +209,7 @@ class AsyncQueryHandle:
             calls.fetch_page(self.query_id, page=page, offset=offset, page_token=page_token, page_size=page_size)
         )
 
-    async def cancel(self, *, reason: str = "", wait: float = 0.0) -> CancelOutcome:
+    async def cancel(self, *, reason: str = "", wait: Seconds = 0.0) -> CancelOutcome:
         return await self._client.call(calls.cancel(self.query_id, reason=reason, wait_timeout=wait))
 
     async def release(self) -> QueryStatus:
@@ -221,114 +217,3 @@ class AsyncQueryHandle:
 
     async def extend(self, until: dt.datetime) -> QueryStatus:
         return await self._client.call(calls.release(self.query_id, extend_to=until))
-
-
-class AsyncQueryResult(ResultState):
-    """As QueryResult; read by one task at a time. Cancelling that task ends a query of `AsyncClient.query`."""
-
-    def __init__(
-        self,
-        handle: AsyncQueryHandle,
-        client: AsyncClient,
-        *,
-        start_row: int,
-        on_status: OnStatus | None,
-        ends_query: bool = False,
-    ) -> None:
-        super().__init__(
-            handle.query_id, client.connection, reply=handle.reply, start_row=start_row, on_status=on_status
-        )
-        self.handle = handle
-        self._client = client
-        self._call: Any = None
-        if ends_query and not self._reader.is_over:
-            self._stay(AsyncPresence(client.run, self.query_id, client.connection.backoff()))
-
-    async def __aiter__(self) -> AsyncIterator[pa.RecordBatch]:
-        async with self._reading():
-            try:
-                while (batch := await self._next_batch()) is not None:
-                    yield batch
-            finally:
-                self._disconnect()
-
-    async def schema(self) -> pa.Schema:
-        async with self._reading():
-            while self._reader.schema is None:
-                await self._advance()
-        return self._reader.schema
-
-    async def to_arrow(self) -> pa.Table:
-        batches = [batch async for batch in self]
-        return pa.Table.from_batches(batches, schema=await self.schema())
-
-    async def to_pandas(self, **options: Any) -> Any:
-        table = await self.to_arrow()
-        return table.to_pandas(**options)
-
-    async def to_pylist(self) -> list[dict[str, Any]]:
-        return python_rows(await self.to_arrow())
-
-    async def cancel(self, *, reason: str = "", wait: float = 0.0) -> CancelOutcome:
-        return await self.handle.cancel(reason=reason, wait=wait)
-
-    def close(self) -> None:
-        self._is_closed = True
-        self._disconnect()
-        if self._is_left_early():
-            self._client.abandoned(self.query_id)
-
-    async def __aenter__(self) -> Self:
-        return self
-
-    async def __aexit__(
-        self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
-
-    @asynccontextmanager
-    async def _reading(self) -> AsyncIterator[None]:
-        try:
-            yield
-        except QueryEngineClientError:
-            raise
-        except BaseException:
-            if self._is_left_early():
-                await self._client.abandon(self.query_id)
-            raise
-
-    async def _next_batch(self) -> pa.RecordBatch | None:
-        while not self._ready:
-            if self._reader.end is not None:
-                return None
-            await self._advance()
-        return self._ready.popleft()
-
-    async def _advance(self) -> None:
-        self._check_open()
-        failure = None
-        try:
-            if self._call is None:
-                request = self._reader.request()
-                self._call = self._client.open_stream("StreamResults", request, None)
-            message = await self._call.read()
-            if message is not grpc.aio.EOF:  # type: ignore[attr-defined]
-                self._take(self._reader.receive(message))
-                return
-        except grpc.RpcError as error:
-            failure = rpc_failure(error)
-        except BaseException:
-            self._disconnect()
-            task = asyncio.current_task()
-            if task is None or not task.cancelling():
-                # A read that `close` broke off looks like a cancelled task.
-                self._check_open()
-            raise
-        self._disconnect()
-        self._check_open()
-        await asyncio.sleep(self._reader.closed(failure, time.monotonic()))
-
-    def _disconnect(self) -> None:
-        call, self._call = self._call, None
-        if call is not None:
-            call.cancel()

@@ -6,12 +6,13 @@ import datetime as dt
 import uuid
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Final, Generic, TypedDict, TypeVar
+from typing import Any, Final, Generic, TypeVar
 
 import pyarrow as pa
-from google.protobuf import duration_pb2, timestamp_pb2
+from google.protobuf import duration_pb2
 from google.protobuf.message import Message
 
+from queryengine.client.arguments import Seconds, choices, moment, seconds, text, texts, whole
 from queryengine.client.errors import ResultCorrupt
 from queryengine.client.model import (
     CancelOutcome,
@@ -24,6 +25,7 @@ from queryengine.client.model import (
     query_list,
     query_status,
 )
+from queryengine.client.options import QueryOptions, SubmitOptions, checked
 from queryengine.client.refresh import EngineRefresh, engine_refresh
 from queryengine.codec.page import checksum
 from queryengine.codec.types import from_result_schema
@@ -60,113 +62,74 @@ class Call(Generic[T_co]):
     """How long the server was asked to wait, on top of what a call may take."""
 
 
-class RunOptions(TypedDict, total=False):
-    """How to run a statement; what is left out is the server's default. All times are seconds."""
-
-    engine: str
-    """Name of a configured engine."""
-    query_id: str
-    """UUID that names the query and makes a repeated submit safe; a new one by default."""
-    wait_timeout: float
-    """How long submit waits for the query to end, so that its first rows come in the same reply; at most 60.
-    """
-    catalog: str
-    schema: str
-    queue_timeout: float
-    execution_timeout: float
-    row_limit: int
-    byte_limit: int
-    on_limit: LimitAction | str
-    """"truncate" (the default) or "fail"."""
-    ttl: float
-    """How long the rows stay after the end."""
-    compression: Compression | str
-    """"none", "lz4" or "zstd"."""
-    wide_integers: WideIntegers | str
-    """How numbers of more than 38 digits come: "fail" (the default), "string" or "decimal256"."""
-    labels: Mapping[str, str]
-    session_settings: Mapping[str, str]
-    priority: int
-    """0 to 9; higher starts earlier among the tenant's own."""
-    disconnect_grace: float
-    """How long a query that ends with its reader goes on without one: 10 seconds for `query`, 60 for `submit`."""
-
-
-class SubmitOptions(RunOptions, total=False):
-    """As RunOptions."""
-
-    cancel_on_disconnect: bool
-    """Cancel the query when nobody has read or watched it for `disconnect_grace`."""
-
-
-class QueryOptions(RunOptions, total=False):
-    """As RunOptions."""
-
-    detach: bool
-    """Let the query run on when this process ends, or stops reading, before all rows are read."""
-
-
 def submit(sql: str, parameters: Parameters, options: SubmitOptions) -> Call[query_service_pb2.SubmitResponse]:
-    """Raises TypeError for an option that is none: a misspelt limit would be no limit."""
-    _check_known(options, SubmitOptions)
-    request = query_service_pb2.SubmitRequest(
-        query_id=options.get("query_id") or str(uuid.uuid4()),
-        sql=sql,
-        parameters=encode_parameters(parameters).parameters,
-        engine=options.get("engine", ""),
-        catalog=options.get("catalog", ""),
-        schema=options.get("schema", ""),
-        limits=query_pb2.Limits(
-            queue_timeout=_duration(options.get("queue_timeout")),
-            execution_timeout=_duration(options.get("execution_timeout")),
-            row_limit=options.get("row_limit", 0),
-            byte_limit=options.get("byte_limit", 0),
-            on_limit=f"LIMIT_ACTION_{options.get('on_limit', 'truncate').upper()}",
-        ),
-        result=result_pb2.ResultOptions(
-            ttl=_duration(options.get("ttl")),
-            compression=f"COMPRESSION_{options.get('compression', 'none').upper()}",
-            wide_integers=f"WIDE_INTEGERS_{options.get('wide_integers', 'fail').upper()}",
-            inline_format=result_pb2.PAGE_FORMAT_ARROW,
-        ),
-        wait_timeout=_duration(options.get("wait_timeout")),
-        labels=options.get("labels"),
-        session_settings=options.get("session_settings"),
-        priority=options.get("priority", 0),
-        disconnect_policy=query_pb2.DISCONNECT_POLICY_CANCEL
-        if options.get("cancel_on_disconnect")
-        else query_pb2.DISCONNECT_POLICY_CONTINUE,
-        disconnect_grace=_duration(options.get("disconnect_grace")),
-    )
-    reply = query_service_pb2.SubmitResponse
-    return Call("Submit", request, reply, _same, request.query_id, options.get("wait_timeout") or 0.0)
+    """Raises TypeError and ValueError that name an option which is none, or its value."""
+    return _submit(sql, parameters, checked(options, SubmitOptions))
 
 
 def query(sql: str, parameters: Parameters, options: QueryOptions) -> Call[query_service_pb2.SubmitResponse]:
     """As submit, for a caller who reads the rows: short queries take one call, and the others end with their reader."""
-    _check_known(options, QueryOptions)
-    chosen: dict[str, Any] = {"wait_timeout": INLINE_WAIT_SECONDS, **options}
-    if not chosen.pop("detach", False):
+    chosen = {"wait_timeout": INLINE_WAIT_SECONDS, **checked(options, QueryOptions)}
+    if not chosen.get("detach"):
         chosen = {"cancel_on_disconnect": True, "disconnect_grace": ATTACHED_GRACE_SECONDS, **chosen}
-    return submit(sql, parameters, SubmitOptions(**chosen))  # type: ignore[typeddict-item]
+    return _submit(sql, parameters, chosen)
+
+
+def _submit(sql: str, parameters: Parameters, chosen: Mapping[str, Any]) -> Call[query_service_pb2.SubmitResponse]:
+    given = chosen.get
+    request = query_service_pb2.SubmitRequest(
+        query_id=given("query_id") or str(uuid.uuid4()),
+        sql=text("sql", sql),
+        parameters=encode_parameters(parameters).parameters,
+        engine=given("engine"),
+        catalog=given("catalog"),
+        schema=given("schema"),
+        limits=query_pb2.Limits(
+            queue_timeout=_duration(given("queue_timeout")),
+            execution_timeout=_duration(given("execution_timeout")),
+            row_limit=given("row_limit"),
+            byte_limit=given("byte_limit"),
+            on_limit=f"LIMIT_ACTION_{given('on_limit', LimitAction.TRUNCATE).upper()}",
+        ),
+        result=result_pb2.ResultOptions(
+            ttl=_duration(given("ttl")),
+            compression=f"COMPRESSION_{given('compression', Compression.NONE).upper()}",
+            wide_integers=f"WIDE_INTEGERS_{given('wide_integers', WideIntegers.FAIL).upper()}",
+            inline_format=result_pb2.PAGE_FORMAT_ARROW,
+        ),
+        wait_timeout=_duration(given("wait_timeout")),
+        labels=given("labels"),
+        session_settings=given("session_settings"),
+        priority=given("priority"),
+        disconnect_policy=query_pb2.DISCONNECT_POLICY_CANCEL
+        if given("cancel_on_disconnect")
+        else query_pb2.DISCONNECT_POLICY_CONTINUE,
+        disconnect_grace=_duration(given("disconnect_grace")),
+    )
+    reply = query_service_pb2.SubmitResponse
+    return Call("Submit", request, reply, _same, request.query_id, given("wait_timeout", 0.0))
 
 
 def abandon(query_id: str) -> Call[CancelOutcome]:
     return cancel(query_id, reason="the client that ran it stopped reading", wait_timeout=0.0)
 
 
-def get_status(query_id: str, *, after_version: int, wait_timeout: float) -> Call[QueryStatus]:
+def get_status(query_id: str, *, after_version: int, wait_timeout: Seconds) -> Call[QueryStatus]:
+    wait = seconds("wait_for_change", wait_timeout)
     request = query_service_pb2.GetStatusRequest(
-        query_id=query_id, after_version=after_version, wait_timeout=_duration(wait_timeout)
+        query_id=query_id, after_version=whole("after_version", after_version), wait_timeout=_duration(wait)
     )
     reply = query_service_pb2.GetStatusResponse
-    return Call("GetStatus", request, reply, _status_of, query_id, wait_timeout)
+    return Call("GetStatus", request, reply, _status_of, query_id, wait)
 
 
-def cancel(query_id: str, *, reason: str, wait_timeout: float) -> Call[CancelOutcome]:
-    request = query_service_pb2.CancelRequest(query_id=query_id, reason=reason, wait_timeout=_duration(wait_timeout))
+def cancel(query_id: str, *, reason: str, wait_timeout: Seconds) -> Call[CancelOutcome]:
+    wait = seconds("wait", wait_timeout)
+    request = query_service_pb2.CancelRequest(
+        query_id=query_id, reason=text("reason", reason), wait_timeout=_duration(wait)
+    )
     reply = query_service_pb2.CancelResponse
-    return Call("Cancel", request, reply, cancel_outcome, query_id, wait_timeout)
+    return Call("Cancel", request, reply, cancel_outcome, query_id, wait)
 
 
 def fetch_page(
@@ -176,14 +139,14 @@ def fetch_page(
     if sum((page is not None, offset is not None, bool(page_token))) > 1:
         raise ValueError("give one of page, offset and page_token")
     request = query_service_pb2.FetchPageRequest(
-        query_id=query_id, page_size=page_size, format=result_pb2.PAGE_FORMAT_ARROW
+        query_id=query_id, page_size=whole("page_size", page_size, bits=32), format=result_pb2.PAGE_FORMAT_ARROW
     )
     if page is not None:
-        request.page = page
+        request.page = whole("page", page)
     elif offset is not None:
-        request.offset = offset
+        request.offset = whole("offset", offset)
     elif page_token:
-        request.page_token = page_token
+        request.page_token = text("page_token", page_token)
     reply = query_service_pb2.FetchPageResponse
     return Call("FetchPage", request, reply, _result_page, query_id)
 
@@ -191,7 +154,7 @@ def fetch_page(
 def release(query_id: str, *, extend_to: dt.datetime | None = None) -> Call[QueryStatus]:
     request = query_service_pb2.ReleaseResultsRequest(query_id=query_id)
     if extend_to is not None:
-        request.extend_to.CopyFrom(_timestamp(extend_to))
+        request.extend_to.FromDatetime(moment("until", extend_to))
     return Call("ReleaseResults", request, query_service_pb2.ReleaseResultsResponse, _status_of, query_id)
 
 
@@ -204,14 +167,14 @@ def list_queries(
     page_size: int,
     page_token: str,
 ) -> Call[QueryList]:
-    """Raises ValueError for a state that is none."""
+    """Raises ValueError and TypeError that name an argument and what it takes."""
     request = query_service_pb2.ListQueriesRequest(
-        page_size=page_size,
-        page_token=page_token,
-        states=[f"QUERY_STATE_{QueryState(state.upper())}" for state in states],
-        labels=labels,
-        engine=engine,
-        query_id_prefix=query_id_prefix,
+        page_size=whole("page_size", page_size, bits=32),
+        page_token=text("page_token", page_token),
+        states=[f"QUERY_STATE_{state}" for state in choices("states", states, QueryState)],
+        labels=texts("labels", labels or {}),
+        engine=text("engine", engine),
+        query_id_prefix=text("query_id_prefix", query_id_prefix),
     )
     return Call("ListQueries", request, query_service_pb2.ListQueriesResponse, query_list)
 
@@ -221,15 +184,8 @@ def list_engines() -> Call[tuple[EngineInfo, ...]]:
     return Call("ListEngines", request, query_service_pb2.ListEnginesResponse, engine_list)
 
 
-def _check_known(options: Mapping[str, Any], kind: type) -> None:
-    known = kind.__annotations__
-    unknown = sorted(set(options) - known.keys())
-    if unknown:
-        raise TypeError(f"unknown options: {', '.join(unknown)}; known: {', '.join(known)}")
-
-
 def refresh_engine(name: str) -> Call[EngineRefresh]:
-    request = query_service_pb2.RefreshEngineRequest(engine=name)
+    request = query_service_pb2.RefreshEngineRequest(engine=text("name", name))
     reply_type = query_service_pb2.RefreshEngineResponse
     return Call("RefreshEngine", request, reply_type, engine_refresh, wait_seconds=REFRESH_SECONDS)
 
@@ -284,14 +240,5 @@ def _duration(seconds: float | None) -> duration_pb2.Duration | None:
     """None stays unset, which means the default."""
     if seconds is None:
         return None
-    message = duration_pb2.Duration()
-    message.FromTimedelta(dt.timedelta(seconds=seconds))
-    return message
-
-
-def _timestamp(moment: dt.datetime) -> timestamp_pb2.Timestamp:
-    if moment.tzinfo is None:
-        raise ValueError("a time without a zone; give one with tzinfo")
-    message = timestamp_pb2.Timestamp()
-    message.FromDatetime(moment)
-    return message
+    whole_seconds, nanos = divmod(round(seconds * 1e9), 1_000_000_000)
+    return duration_pb2.Duration(seconds=whole_seconds, nanos=nanos)

@@ -7,6 +7,7 @@ from typing import Any, Final
 
 import grpc
 
+from queryengine.client.arguments import Seconds, pairs, seconds, text
 from queryengine.client.backoff import Backoff, OnRetry
 
 SERVICE: Final = "queryengine.v1.QueryService"
@@ -70,23 +71,30 @@ class Connection:
     """Host and port, or any gRPC target such as dns:///queryengine:8815."""
     tenant: str = "default"
     user: str = ""
-    timeout: float = 30.0
-    """Seconds one unary call may take, retries included, beyond what it is asked to wait."""
-    give_up_after: float = 120.0
-    """Seconds a stream may fail to make any progress before reading it raises ServiceUnavailable."""
+    timeout: Seconds = 30.0
+    """Longest time of one unary call, retries included, beyond what it is asked to wait."""
+    give_up_after: Seconds = 120.0
+    """Longest time for which a stream may make no progress before reading it raises ServiceUnavailable."""
     on_retry: OnRetry | None = None
     """Called with the failure when a stream broke off and the first attempt to go on with it failed, too; once until
     something new arrives. The stream goes on trying.
     """
-    credentials: grpc.ChannelCredentials | None = None
+    credentials: grpc.ChannelCredentials | None = field(default=None, repr=False)
     """None: plain text."""
-    metadata: Sequence[tuple[str, str]] = ()
+    metadata: Sequence[tuple[str, str]] = field(default=(), repr=False)
     """Sent with every call, such as an authorization token."""
     channel_options: Sequence[tuple[str, Any]] = ()
     """Win over the defaults."""
-    identity: tuple[tuple[str, str], ...] = field(init=False)
+    identity: tuple[tuple[str, str], ...] = field(init=False, repr=False)
+    call_seconds: float = field(init=False, repr=False)
+    give_up_seconds: float = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
+        for name, value in (("target", self.target), ("tenant", self.tenant), ("user", self.user)):
+            text(name, value)
+        pairs("metadata", self.metadata)
+        object.__setattr__(self, "call_seconds", seconds("timeout", self.timeout))
+        object.__setattr__(self, "give_up_seconds", seconds("give_up_after", self.give_up_after))
         if self.target.lower().startswith(URL_SCHEMES):
             raise ValueError(f"{self.target!r} is a URL; the address is HOST:PORT, without a scheme")
         for name, value in (("tenant", self.tenant), ("user", self.user)):
@@ -98,7 +106,7 @@ class Connection:
 
     def backoff(self) -> Backoff:
         """For one result or watch."""
-        return Backoff(give_up_after=self.give_up_after, on_retry=self.on_retry)
+        return Backoff(give_up_after=self.give_up_seconds, on_retry=self.on_retry)
 
     def options(self) -> list[tuple[str, Any]]:
         # A proxy from the environment is never meant for this machine itself.

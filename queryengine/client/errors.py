@@ -5,7 +5,7 @@ them.
 # ruff: noqa: N818 - the names say what happened: except QueryFailed.
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
 import grpc
@@ -35,6 +35,7 @@ class QueryEngineClientError(Exception):
         query_id: str = "",
         position: Position | None = None,
         sql_state: str = "",
+        transport: str = "",
     ) -> None:
         super().__init__(f"{reason}: {message}" if reason else message)
         self.message = message
@@ -51,6 +52,8 @@ class QueryEngineClientError(Exception):
         self.position = position
         """Where in the SQL, when the engine says."""
         self.sql_state = sql_state
+        self.transport = transport
+        """Code and words of gRPC, when the failure comes from the connection."""
 
 
 class QueryFailed(QueryEngineClientError):
@@ -150,6 +153,8 @@ class RpcFailure:
     reason: str = ""
     metadata: Mapping[str, str] = field(default_factory=dict)
     retry_after: float | None = None
+    target: str = ""
+    """Where the call went."""
 
     @property
     def is_passing(self) -> bool:
@@ -160,8 +165,9 @@ class RpcFailure:
         if not self.reason:
             lost = self.code in TRANSPORT_CODES
             kind = ServiceUnavailable if lost else QueryEngineClientError
-            text = f"{self.code.name}: {self.message}"
-            return kind(text, code=self.code, retryable=lost, query_id=query_id)
+            said = f"{self.code.name}: {self.message}"
+            text = self._transport_text(said)
+            return kind(text, code=self.code, retryable=lost, query_id=query_id, transport=said)
         return CLASSES.get(self.reason, QueryFailed)(
             self.message,
             reason=self.reason,
@@ -174,22 +180,40 @@ class RpcFailure:
             sql_state=self.metadata.get("sql_state", ""),
         )
 
+    def _transport_text(self, said: str) -> str:
+        """What a status without a reason means, which comes from gRPC and not from the service."""
+        target = self.target or "the server"
+        match self.code:
+            case grpc.StatusCode.UNAVAILABLE:
+                return f"nothing answers at {target}; {START_HINT} ({said})"
+            case grpc.StatusCode.DEADLINE_EXCEEDED:
+                return f"nothing answers at {target} in the time that the call may take; {START_HINT} ({said})"
+            case grpc.StatusCode.UNIMPLEMENTED:
+                return f"what answers at {target} is no queryengine server; {START_HINT} ({said})"
+            case code if code in TRANSPORT_CODES:
+                return f"the connection to {target} failed ({said})"
+            case _:
+                return f"{target} refused the call ({said})"
 
-def rpc_failure(error: grpc.RpcError) -> RpcFailure:
+
+START_HINT: Final = "start a server with `queryengine serve`, or use the address that it prints after gRPC"
+
+
+def rpc_failure(error: grpc.RpcError, target: str = "") -> RpcFailure:
     """What a gRPC exception says, of the synchronous and of the asyncio kind."""
     code, message = error.code(), error.details() or ""
     metadata: Any = error.trailing_metadata() or ()
     for key, value in metadata:
         if key == DETAILS_KEY:
-            return _with_details(code, message, value)
-    return RpcFailure(code, message)
+            return _with_details(RpcFailure(code, message, target=target), value)
+    return RpcFailure(code, message, target=target)
 
 
 def status_code(number: int) -> grpc.StatusCode:
     return CODES.get(number, grpc.StatusCode.UNKNOWN)
 
 
-def _with_details(code: grpc.StatusCode, message: str, details: bytes) -> RpcFailure:
+def _with_details(failure: RpcFailure, details: bytes) -> RpcFailure:
     info, retry = error_details_pb2.ErrorInfo(), error_details_pb2.RetryInfo()
     try:
         status = status_pb2.Status.FromString(details)
@@ -197,11 +221,11 @@ def _with_details(code: grpc.StatusCode, message: str, details: bytes) -> RpcFai
             # Unpack leaves the message alone when the detail is of another type.
             _ = detail.Unpack(info) or detail.Unpack(retry)
     except DecodeError:
-        return RpcFailure(code, message)
+        return failure
     if info.domain != "queryengine":
-        return RpcFailure(code, message)
+        return failure
     retry_after = retry.retry_delay.ToTimedelta().total_seconds() if retry.HasField("retry_delay") else None
-    return RpcFailure(code, message, info.reason, dict(info.metadata), retry_after)
+    return replace(failure, reason=info.reason, metadata=dict(info.metadata), retry_after=retry_after)
 
 
 def _position(metadata: Mapping[str, str]) -> Position | None:

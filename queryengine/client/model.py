@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 import pyarrow as pa
 from google.protobuf.message import Message
 
+from queryengine.client.brief import Brief
 from queryengine.client.errors import QueryEngineClientError, QueryFailed, query_failed
 from queryengine.domain.errors import Position
 from queryengine.domain.lifecycle import FINAL, QueryState, ResultState
@@ -40,8 +41,8 @@ class EngineCancel(StrEnum):
     """The worker process was killed because the engine did not answer in time, or it died."""
 
 
-@dataclass(frozen=True, slots=True)
-class QueryError:
+@dataclass(frozen=True, slots=True, repr=False)
+class QueryError(Brief):
     """Why a query did not complete."""
 
     code: int
@@ -52,8 +53,8 @@ class QueryError:
     retryable: bool
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class QueryStatus:
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
+class QueryStatus(Brief):
     """State of one query, as of `version`; the contract's QueryStatus says what each field promises."""
 
     query_id: str
@@ -116,8 +117,8 @@ class QueryStatus:
         )
 
 
-@dataclass(frozen=True, slots=True)
-class CancelOutcome:
+@dataclass(frozen=True, slots=True, repr=False)
+class CancelOutcome(Brief):
     """Answer to a cancel."""
 
     result: CancelResult
@@ -125,8 +126,8 @@ class CancelOutcome:
     status: QueryStatus
 
 
-@dataclass(frozen=True, slots=True)
-class ResultPage:
+@dataclass(frozen=True, slots=True, repr=False)
+class ResultPage(Brief):
     """Some stored rows."""
 
     batch: pa.RecordBatch
@@ -139,8 +140,8 @@ class ResultPage:
     """None while the query runs."""
 
 
-@dataclass(frozen=True, slots=True)
-class QueryList:
+@dataclass(frozen=True, slots=True, repr=False)
+class QueryList(Brief):
     """Some queries, newest first."""
 
     queries: tuple[QueryStatus, ...]
@@ -148,8 +149,8 @@ class QueryList:
     """Empty at the end."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class EngineInfo:
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
+class EngineInfo(Brief):
     """One configured engine and what it can do."""
 
     name: str
@@ -174,8 +175,8 @@ class EngineInfo:
     writes: bool
 
 
-@dataclass(frozen=True, slots=True)
-class ResultEnd:
+@dataclass(frozen=True, slots=True, repr=False)
+class ResultEnd(Brief):
     """The totals of a whole result."""
 
     total_rows: int

@@ -1,4 +1,4 @@
-"""Rows as Python's own values, or a word on which value has none."""
+"""Rows as Python's own values, or an error that names the value which has none."""
 
 from collections.abc import Iterator
 from typing import Any, Final
@@ -12,22 +12,41 @@ from queryengine.codec.types import is_list
 DAY_SECONDS: Final = 86_400
 
 
+def python_tuples(table: pa.Table) -> list[tuple[Any, ...]]:
+    """The rows as tuples. Raises OverflowError as `_python_columns`."""
+    return list(zip(*_python_columns(table), strict=True))
+
+
 def python_rows(table: pa.Table) -> list[dict[str, Any]]:
-    """The rows as dicts; of two columns with one name the later stays.
+    """The rows as dicts. Raises OverflowError as `_python_columns`, and ValueError for columns of one name, of which a
+    dict would hold one.
+    """
+    names = table.column_names
+    doubled = sorted({name for name in names if names.count(name) > 1}) if len(set(names)) < len(names) else []
+    if doubled:
+        said = ", ".join(repr(name) for name in doubled)
+        raise ValueError(f"more than one column is named {said}; name them apart with AS, or read rows() or to_arrow()")
+    return [dict(zip(names, row, strict=True)) for row in python_tuples(table)]
+
+
+def _python_columns(table: pa.Table) -> list[list[Any]]:
+    """The values of each column.
 
     Raises OverflowError that names column and row of the first value that Python's types cannot hold: infinity, a year
     outside of 1 to 9999, the time 24:00 or one with nanoseconds.
     """
-    for name, column in zip(table.column_names, table.columns, strict=True):
-        if not _keeps_times(column):
-            raise _unheld(name, next(row for row in range(len(column)) if not _keeps_times(column.slice(row, 1))))
+    return [_python_values(name, column) for name, column in zip(table.column_names, table.columns, strict=True)]
+
+
+def _python_values(name: str, column: pa.ChunkedArray) -> list[Any]:
+    if not _keeps_times(column):
+        raise _unheld(name, next(row for row in range(len(column)) if not _keeps_times(column.slice(row, 1))))
     try:
-        return table.to_pylist()  # type: ignore[no-any-return]
+        return column.to_pylist()  # type: ignore[no-any-return]
     except (OverflowError, ValueError) as cause:
-        for name, column in zip(table.column_names, table.columns, strict=True):
-            for row, value in enumerate(column):
-                if not _is_held(value):
-                    raise _unheld(name, row) from cause
+        for row, value in enumerate(column):
+            if not _is_held(value):
+                raise _unheld(name, row) from cause
         raise
 
 

@@ -4,55 +4,53 @@ import datetime as dt
 import time
 from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from types import TracebackType
 from typing import Any, Self, TypeVar, Unpack
 
 import grpc
-import pyarrow as pa
 
 from queryengine.client import calls
-from queryengine.client.calls import Call, Parameters, QueryOptions, SubmitOptions
-from queryengine.client.channel import DEFAULT_TARGET, STREAM_SECONDS, Connection, path
+from queryengine.client.arguments import Seconds, text
+from queryengine.client.base import ClientBase, HandleBase
+from queryengine.client.calls import Call, Parameters
+from queryengine.client.channel import STREAM_SECONDS, path
 from queryengine.client.errors import QueryEngineClientError, rpc_failure
 from queryengine.client.model import CancelOutcome, EngineInfo, QueryList, QueryStatus, ResultPage
-from queryengine.client.presence import Presence
-from queryengine.client.pylist import python_rows
+from queryengine.client.options import QueryOptions, SubmitOptions, takes
 from queryengine.client.refresh import EngineRefresh
-from queryengine.client.result import OnStatus, ResultState
+from queryengine.client.result import OnStatus
 from queryengine.client.stream import WatchReader
+from queryengine.client.sync_result import QueryResult
 from queryengine.domain.lifecycle import QueryState
 from queryengine.v1 import query_service_pb2
 
 T = TypeVar("T")
 
 
-class Client:
+class Client(ClientBase):
     """A connection to one server, as one tenant and user. A context manager: leaving it closes it."""
 
-    def __init__(self, target: str = DEFAULT_TARGET, **settings: Any) -> None:
-        """Opens nothing yet. `settings` are the fields of Connection, such as tenant, user, timeout,
-        credentials.
-        """
-        self._connection = Connection(target=target, **settings)
+    def _open(self) -> None:
         self._channel = self._connection.open()
-        self._is_closed = False
         # A channel never closes again when Ctrl-C comes just while a stream begins, so streams begin where signals
         # do not reach.
         self._opener = ThreadPoolExecutor(1, thread_name_prefix="queryengine-client")
 
+    @takes(SubmitOptions)
     def submit(self, sql: str, parameters: Parameters = None, **options: Unpack[SubmitOptions]) -> "QueryHandle":
         """Hand in a statement; when this returns, the query is durable and runs whether or not anybody reads
         it.
 
         Parameters are a mapping for named placeholders, a sequence for positional ones; see
-        queryengine.codec.values for the types. Raises QueryFailed when the SQL is refused at once,
-        LimitReached, ServiceUnavailable, or QueryEngineClientError for a request that makes no sense;
-        ValueError for values that cannot be sent.
+        queryengine.codec.values for the types. Raises QueryFailed when the SQL is refused at once, LimitReached,
+        ServiceUnavailable, or QueryEngineClientError for a request that makes no sense; ValueError or TypeError for
+        options and values that cannot be sent.
         """
         call = calls.submit(sql, parameters, options)
         return QueryHandle(self, call.query_id, self.call(call))
 
+    @takes(QueryOptions)
     def query(
         self,
         sql: str,
@@ -60,13 +58,16 @@ class Client:
         *,
         on_status: OnStatus | None = None,
         **options: Unpack[QueryOptions],
-    ) -> "QueryResult":
+    ) -> QueryResult:
         """Submit and read: `for batch in client.query(sql)`.
 
         The query lives no longer than its reader. It is cancelled at once by Ctrl-C or any other exception here or
         while reading, by leaving the loop or the `with` block of the result early, and by closing it; and after
         `disconnect_grace`, 10 seconds, when the process died or nothing refers to the result any more. `detach=True`
-        lets it run on, as submit does.
+        lets it run on, as submit does. A query whose result is kept and read later runs on meanwhile.
+
+        on_status is called with each new QueryStatus while the rows are read. Raises as submit does; errors of the
+        query itself are raised by reading.
         """
         call = calls.query(sql, parameters, options)
         try:
@@ -81,7 +82,7 @@ class Client:
 
     def attach(self, query_id: str) -> "QueryHandle":
         """The handle of a query submitted before, by anybody of the tenant. No call is made."""
-        return QueryHandle(self, query_id, None)
+        return QueryHandle(self, text("query_id", query_id), None)
 
     def list_queries(
         self,
@@ -106,6 +107,7 @@ class Client:
         )
 
     def engines(self) -> tuple[EngineInfo, ...]:
+        """The configured engines, what each can do and how busy it is."""
         return self.call(calls.list_engines())
 
     def refresh_engine(self, name: str = "") -> EngineRefresh:
@@ -115,7 +117,9 @@ class Client:
         return self.call(calls.refresh_engine(name))
 
     def close(self) -> None:
-        """Idempotent. Streams still open break off, later calls are refused; queries are not touched."""
+        """Idempotent. Streams still open break off, and later calls are refused. A query of `query` that was not read
+        to its end is cancelled once its grace has passed; others run on.
+        """
         self._is_closed = True
         self._opener.shutdown()
         self._channel.close()
@@ -131,16 +135,16 @@ class Client:
     def call(self, call: Call[T]) -> T:
         """Run one unary call."""
         method = self._method(call)
-        timeout = self._connection.timeout + call.wait_seconds
+        timeout = self._connection.call_seconds + call.wait_seconds
         try:
             reply = method(call.request, timeout=timeout, metadata=self._connection.identity)
         except grpc.RpcError as error:
-            raise rpc_failure(error).to_error(call.query_id) from error
+            raise rpc_failure(error, self._connection.target).to_error(call.query_id) from error
         return call.convert(reply)
 
     def start(self, call: Call[T]) -> Any:
         """Begin a unary call; returns its grpc.Future, whose result is the message."""
-        timeout = self._connection.timeout + call.wait_seconds
+        timeout = self._connection.call_seconds + call.wait_seconds
         return self._method(call).future(call.request, timeout=timeout, metadata=self._connection.identity)
 
     def abandon(self, query_id: str) -> None:
@@ -174,31 +178,20 @@ class Client:
             opening.add_done_callback(_cancel_opened)
             raise
 
-    def _check_open(self) -> None:
-        if self._is_closed:
-            raise QueryEngineClientError("the client is closed")
-
-    @property
-    def connection(self) -> Connection:
-        return self._connection
-
 
 def _cancel_opened(opening: "Future[Any]") -> None:
     if opening.exception() is None:
         opening.result().cancel()
 
 
-class QueryHandle:
+class QueryHandle(HandleBase):
     """One query of the tenant. Every call may raise NotFound and ServiceUnavailable."""
 
     def __init__(self, client: Client, query_id: str, reply: query_service_pb2.SubmitResponse | None) -> None:
+        super().__init__(query_id, reply)
         self._client = client
-        self.reply = reply
-        self.query_id = query_id
-        self.existing = reply is not None and reply.existing
-        """True when this query_id had been submitted before and nothing new was started."""
 
-    def status(self, *, after_version: int = 0, wait_for_change: float = 0.0) -> QueryStatus:
+    def status(self, *, after_version: int = 0, wait_for_change: Seconds = 0.0) -> QueryStatus:
         """The newest status; with `wait_for_change` as soon as its version is above `after_version`, or
         unchanged after so many seconds, 60 at most. A failed query is a normal answer.
         """
@@ -220,13 +213,13 @@ class QueryHandle:
                     if status is not None:
                         yield status
             except grpc.RpcError as error:
-                failure = rpc_failure(error)
+                failure = rpc_failure(error, self._client.connection.target)
             finally:
                 call.cancel()
             if not reader.is_done:
                 time.sleep(reader.closed(failure, time.monotonic()))
 
-    def result(self, *, start_row: int = 0, on_status: OnStatus | None = None) -> "QueryResult":
+    def result(self, *, start_row: int = 0, on_status: OnStatus | None = None) -> QueryResult:
         """Read the rows, also while the query waits or runs, from any row on, and any number of times."""
         return QueryResult(self, self._client, start_row=start_row, on_status=on_status)
 
@@ -247,7 +240,7 @@ class QueryHandle:
             calls.fetch_page(self.query_id, page=page, offset=offset, page_token=page_token, page_size=page_size)
         )
 
-    def cancel(self, *, reason: str = "", wait: float = 0.0) -> CancelOutcome:
+    def cancel(self, *, reason: str = "", wait: Seconds = 0.0) -> CancelOutcome:
         """Stop the query, also on its engine; with `wait` until that is confirmed, 60 seconds at most.
         Idempotent.
         """
@@ -260,136 +253,3 @@ class QueryHandle:
     def extend(self, until: dt.datetime) -> QueryStatus:
         """Keep the stored rows until then, at most 7 days from now. ValueError for a time without a zone."""
         return self._client.call(calls.release(self.query_id, extend_to=until))
-
-
-class QueryResult(ResultState):
-    """The rows of one query, once, as they come. A context manager: leaving it closes it.
-
-    Lost connections, restarts of the server and planned ends of streams are dealt with. Reading raises
-    QueryFailed or QueryCancelled when the query did, ResultUnavailable, ResultCorrupt, and ServiceUnavailable
-    when no server answered for `give_up_after` seconds.
-    """
-
-    def __init__(
-        self,
-        handle: QueryHandle,
-        client: Client,
-        *,
-        start_row: int,
-        on_status: OnStatus | None,
-        ends_query: bool = False,
-    ) -> None:
-        super().__init__(
-            handle.query_id, client.connection, reply=handle.reply, start_row=start_row, on_status=on_status
-        )
-        self.handle = handle
-        self._client = client
-        self._call: Any = None
-        if ends_query and not self._reader.is_over:
-            self._stay(Presence(client.start, self.query_id, client.connection.backoff()))
-
-    def __iter__(self) -> Iterator[pa.RecordBatch]:
-        """Batches in order. Iterating again goes on where the last iteration stopped."""
-        with self._reading():
-            try:
-                while (batch := self._next_batch()) is not None:
-                    yield batch
-            finally:
-                self._disconnect()
-
-    @property
-    def schema(self) -> pa.Schema:
-        """Waits until the columns are known."""
-        with self._reading():
-            while self._reader.schema is None:
-                self._advance()
-        return self._reader.schema
-
-    def to_arrow(self) -> pa.Table:
-        """All rows not read yet."""
-        batches = list(self)
-        return pa.Table.from_batches(batches, schema=self.schema)
-
-    def to_pandas(self, **options: Any) -> Any:
-        """All rows not read yet; options are those of pyarrow.Table.to_pandas. Needs pandas."""
-        return self.to_arrow().to_pandas(**options)
-
-    def to_pylist(self) -> list[dict[str, Any]]:
-        """All rows not read yet, as dicts; of two columns with one name the later stays.
-
-        Raises OverflowError that names row and column of a value that Python's types cannot hold, such as infinity.
-        """
-        return python_rows(self.to_arrow())
-
-    def cancel(self, *, reason: str = "", wait: float = 0.0) -> CancelOutcome:
-        """Cancel the query; rows on their way may still come, then reading raises QueryCancelled."""
-        return self.handle.cancel(reason=reason, wait=wait)
-
-    def close(self) -> None:
-        """End the stream, and a query of `Client.query` that was not read to its end; no other query is touched.
-        Idempotent, from any thread; reading then raises.
-        """
-        self._is_closed = True
-        self._disconnect()
-        self._leave()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
-
-    @contextmanager
-    def _reading(self) -> Iterator[None]:
-        """What ends the reading early but is no failure of the query or the service, such as Ctrl-C, is a reader who
-        leaves.
-        """
-        try:
-            yield
-        except QueryEngineClientError:
-            raise
-        except BaseException:
-            self._leave()
-            raise
-
-    def _leave(self) -> None:
-        if self._is_left_early():
-            self._client.abandon(self.query_id)
-
-    def _next_batch(self) -> pa.RecordBatch | None:
-        while not self._ready:
-            if self._reader.end is not None:
-                return None
-            self._advance()
-        return self._ready.popleft()
-
-    def _advance(self) -> None:
-        """Take one message, or get past the end of a stream."""
-        self._check_open()
-        failure = None
-        try:
-            if self._call is None:
-                request = self._reader.request()
-                self._call = self._client.open_stream("StreamResults", request, None)
-                # `close` may have come from another thread meanwhile, and found no stream to end.
-                self._check_open()
-            self._take(self._reader.receive(next(self._call)))
-        except StopIteration:
-            pass
-        except grpc.RpcError as error:
-            failure = rpc_failure(error)
-        except BaseException:
-            self._disconnect()
-            raise
-        else:
-            return
-        self._disconnect()
-        self._check_open()
-        time.sleep(self._reader.closed(failure, time.monotonic()))
-
-    def _disconnect(self) -> None:
-        call, self._call = self._call, None
-        if call is not None:
-            call.cancel()

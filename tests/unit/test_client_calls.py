@@ -160,7 +160,7 @@ def test_a_state_of_a_newer_contract_is_not_guessed(client: Client, fake: FakeSe
 def test_wrong_arguments_are_refused_before_any_call(client: Client) -> None:
     with pytest.raises(ValueError, match="one of page, offset and page_token"):
         client.attach(ID).fetch_page(page=1, offset=2)
-    with pytest.raises(ValueError, match="without a zone"):
+    with pytest.raises(ValueError, match="until takes a datetime with a zone"):
         client.attach(ID).extend(dt.datetime(2030, 1, 1))  # noqa: DTZ001 - wrong on purpose
     with pytest.raises(ValueError, match="HOST:PORT, without a scheme"):
         Client("http://127.0.0.1:8815")

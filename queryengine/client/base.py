@@ -1,0 +1,105 @@
+"""What both clients are made of: how one is opened, and what it and its handles say of themselves."""
+
+import inspect
+from collections.abc import Callable, Sequence
+from typing import Any, TypeVar
+
+import grpc
+
+from queryengine.client.arguments import Seconds
+from queryengine.client.backoff import OnRetry
+from queryengine.client.channel import DEFAULT_TARGET, Connection
+from queryengine.client.errors import QueryEngineClientError
+from queryengine.v1 import query_service_pb2
+
+C = TypeVar("C", bound=type)
+
+
+def documented_by(model: type) -> Callable[[C], C]:
+    """Give the members of a class that say nothing of themselves the words of another class."""
+
+    def document(cls: C) -> C:
+        for name, member in vars(cls).items():
+            said = inspect.getdoc(getattr(model, name, None))
+            if said and callable(member) and not member.__doc__:
+                member.__doc__ = said
+        return cls
+
+    return document
+
+
+class ClientBase:
+    """A connection to one server, as one tenant and user."""
+
+    def __init__(
+        self,
+        target: str = DEFAULT_TARGET,
+        *,
+        tenant: str = "default",
+        user: str = "",
+        timeout: Seconds = 30.0,
+        give_up_after: Seconds = 120.0,
+        on_retry: OnRetry | None = None,
+        credentials: grpc.ChannelCredentials | None = None,
+        metadata: Sequence[tuple[str, str]] = (),
+        channel_options: Sequence[tuple[str, Any]] = (),
+    ) -> None:
+        """Opens nothing yet: a server that is not there is noticed by the first call.
+
+        target: HOST:PORT, or any gRPC target such as dns:///queryengine:8815.
+        tenant, user: who calls; a tenant sees only its own queries.
+        timeout: longest time of one call, retries included, beyond what it is asked to wait.
+        give_up_after: longest time for which reading a result, or watching, may make no progress.
+        on_retry: called with the error when a stream broke and the first attempt to resume it failed, too.
+        credentials: for TLS, such as grpc.ssl_channel_credentials(); None is plain text.
+        metadata: sent with every call, such as (("authorization", "Bearer …"),).
+        channel_options: of gRPC, beside those that the client sets; these win.
+
+        Durations are seconds or a timedelta. Raises ValueError or TypeError for a setting that makes no sense.
+        """
+        self._connection = Connection(
+            target=target,
+            tenant=tenant,
+            user=user,
+            timeout=timeout,
+            give_up_after=give_up_after,
+            on_retry=on_retry,
+            credentials=credentials,
+            metadata=metadata,
+            channel_options=channel_options,
+        )
+        self._is_closed = False
+        self._open()
+
+    @property
+    def connection(self) -> Connection:
+        """The settings this client was made with."""
+        return self._connection
+
+    def __repr__(self) -> str:
+        who = f", user {self._connection.user}" if self._connection.user else ""
+        closed = ", closed" if self._is_closed else ""
+        kind, target, tenant = type(self).__name__, self._connection.target, self._connection.tenant
+        return f"<{kind} {target}, tenant {tenant}{who}{closed}>"
+
+    def _open(self) -> None:
+        raise NotImplementedError
+
+    def _check_open(self) -> None:
+        if self._is_closed:
+            raise QueryEngineClientError("the client is closed")
+
+
+class HandleBase:
+    """One query of the tenant."""
+
+    def __init__(self, query_id: str, reply: query_service_pb2.SubmitResponse | None) -> None:
+        self.query_id = query_id
+        self.reply = reply
+        """To the submit that made this handle; None for one of `attach`."""
+        self.existing = reply is not None and reply.existing
+        """True when this query_id had been submitted before and nothing new was started."""
+
+    def __repr__(self) -> str:
+        existing = ", submitted before" if self.existing else ""
+        return f"<{type(self).__name__} {self.query_id}{existing}>"
