@@ -35,8 +35,7 @@ def raised() -> Iterator[None]:
     stays so.
     """
 
-    def on_signal(number: int, _frame: object) -> None:
-        _note(number)
+    def on_signal(number: int) -> None:
         raise Interrupted(number)
 
     with _handled_by(on_signal):
@@ -64,7 +63,7 @@ def interrupted_by(act: Callable[[], None]) -> Iterator[None]:
     watcher = threading.Thread(target=watch, name="signals", daemon=True)
     watcher.start()
     try:
-        with _handled_by(lambda number, _: _note(number)):
+        with _handled_by(lambda _: None):
             yield
     except QueryEngineClientError:
         if not came:
@@ -79,9 +78,16 @@ def interrupted_by(act: Callable[[], None]) -> Iterator[None]:
 
 
 @contextmanager
-def _handled_by(handler: Callable[[int, object], None]) -> Iterator[None]:
+def _handled_by(handler: Callable[[int], None]) -> Iterator[None]:
+    terminals = _terminals()
+
+    def on_signal(number: int, _frame: object) -> None:
+        if number == signal.SIGHUP:
+            _silence(terminals)
+        handler(number)
+
     heard = [number for number in ENDING if signal.getsignal(number) is not signal.SIG_IGN]
-    former = {number: signal.signal(number, handler) for number in heard}
+    former = {number: signal.signal(number, on_signal) for number in heard}
     try:
         yield
     finally:
@@ -89,12 +95,15 @@ def _handled_by(handler: Callable[[int, object], None]) -> Iterator[None]:
             signal.signal(number, usual)
 
 
-def _note(number: int) -> None:
+def _terminals() -> list[int]:
+    """Descriptors of standard output and error that are terminals. One that went away is no longer known as such."""
+    streams = (sys.__stdout__, sys.__stderr__)
+    return [stream.fileno() for stream in streams if stream is not None and stream.isatty()]
+
+
+def _silence(descriptors: list[int]) -> None:
     """A terminal that went away fails every write to it, also those of a clean end."""
-    if number != signal.SIGHUP:
-        return
     nowhere = os.open(os.devnull, os.O_WRONLY)
-    for stream in (sys.__stdout__, sys.__stderr__):
-        if stream is not None and stream.isatty():
-            os.dup2(nowhere, stream.fileno())
+    for descriptor in descriptors:
+        os.dup2(nowhere, descriptor)
     os.close(nowhere)
