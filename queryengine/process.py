@@ -19,6 +19,10 @@ from queryengine.settings import Settings, SettingsError
 from queryengine.store import StoreUnusable
 from queryengine.telemetry.logs import set_up_logging
 
+ENGINES_SECONDS = 5.0
+"""How long the banner waits to say which engines are down."""
+LOOK_SECONDS = 0.02
+
 logger = logging.getLogger(__name__)
 
 
@@ -57,6 +61,7 @@ async def _serve(settings: Settings, program: str, guide: Callable[[str], str] |
     # What is there by now stays: collections need not look at it again and again.
     gc.collect()
     gc.freeze()
+    await _first_word_of_engines(service, stopping)
     print(banner(service, program), flush=True)  # noqa: T201
     if guide is not None:
         print(guide(service.address), flush=True)  # noqa: T201
@@ -67,14 +72,19 @@ async def _serve(settings: Settings, program: str, guide: Callable[[str], str] |
     return 0
 
 
+async def _first_word_of_engines(service: Service, stopping: asyncio.Event) -> None:
+    """Return once every engine is up or known to be down, and anyway after a while: queries are taken meanwhile."""
+    with suppress(TimeoutError):
+        async with asyncio.timeout(ENGINES_SECONDS):
+            for name in service.settings.engines:
+                while service.pool.load(name).is_starting and not stopping.is_set():  # noqa: ASYNC110 - once.
+                    await asyncio.sleep(LOOK_SECONDS)
+
+
 def banner(service: Service, program: str) -> str:
-    """What a person sees at start: addresses, engines, state, and the first command to paste."""
+    """What a person sees at start: addresses, engines and which are down, state, and the first command to paste."""
     settings = service.settings
-    engines = [
-        f"  engine   {name} ({engine.type}, {engine.workers} worker{'s' if engine.workers > 1 else ''})"
-        + (" default" if name == settings.default_engine else "")
-        for name, engine in settings.engines.items()
-    ]
+    engines = [_engine(service, name) for name in settings.engines]
     server = "" if service.address == "127.0.0.1:8815" else f" --server {service.address}"
     lines = [
         f"queryengine {__version__}",
@@ -86,3 +96,16 @@ def banner(service: Service, program: str) -> str:
         f'  try      {program} sql{server} "SELECT 42 AS answer"',
     ]
     return "\n".join(lines)
+
+
+def _engine(service: Service, name: str) -> str:
+    engine = service.settings.engines[name]
+    load = service.pool.load(name)
+    workers = f"{engine.workers} worker{'s' if engine.workers > 1 else ''}"
+    text = f"  engine   {name} ({engine.type}, {workers})"
+    if name == service.settings.default_engine:
+        text += " default"
+    if load.is_starting:
+        return f"{text} starting"
+    # The rest of the reason may have many lines; `queryengine engines` shows it.
+    return text if load.available else f"{text} DOWN: {load.detail.partition(chr(10))[0]}"

@@ -86,6 +86,7 @@ class Shell:
             key_bindings=self._keys(),
             multiline=True,
             prompt_continuation="     -> ",
+            reserve_space_for_menu=0,
         )
         with raised():
             while (text := _next(session)) is not None:

@@ -19,6 +19,8 @@ class EngineLoad:
     available: bool
     detail: str
     """The engine's version, or why it is not available."""
+    is_starting: bool
+    """No worker is up yet, and none has failed."""
     worker_pids: tuple[int, ...]
 
 
@@ -80,11 +82,12 @@ class WorkerPool:
     def load(self, engine: str) -> EngineLoad:
         seats = self._seats[engine]
         up = [seat for seat in seats if seat.is_up]
-        unusable = next((seat.failure.message for seat in seats if seat.failure is not None), "starting")
+        unusable = next((seat.failure.message for seat in seats if seat.failure is not None), "")
         return EngineLoad(
             slots=self.slots(engine),
             running=sum(seat.running for seat in seats),
             available=bool(up),
-            detail=up[0].version if up else unusable,
+            detail=up[0].version if up else unusable or "starting",
+            is_starting=not up and not unusable,
             worker_pids=tuple(seat.pid for seat in seats if seat.pid is not None),
         )

@@ -1,18 +1,45 @@
 """What a person reads when a server starts."""
 
+from dataclasses import replace
 from pathlib import Path
+
+import pytest
 
 from queryengine.app import Service
 from queryengine.process import banner
 from queryengine.settings import Settings
+from queryengine.workers.pool import EngineLoad
+
+UP = EngineLoad(slots=1, running=0, available=True, detail="Scripted 1", is_starting=False, worker_pids=(1,))
+LOADS = {
+    "one": UP,
+    "two": replace(UP, available=False, detail="connection refused\nIs the server running?"),
+    "three": replace(UP, available=False, detail="starting", is_starting=True),
+}
 
 
-def test_the_banner_counts_workers_and_calls_the_program_as_told(tmp_path: Path) -> None:
-    engines = {"one": {"type": "scripted", "workers": 1}, "two": {"type": "scripted", "workers": 2}}
-    settings = Settings(engines=engines, default_engine="one", state={"directory": tmp_path})
+class Pool:
+    """Knows how the engines are."""
 
-    lines = banner(Service(settings), ".venv/bin/queryengine").splitlines()
+    def load(self, engine: str) -> EngineLoad:
+        return LOADS[engine]
 
-    assert "  engine   one (scripted, 1 worker) default" in lines
-    assert "  engine   two (scripted, 2 workers)" in lines
+
+@pytest.fixture
+def lines(tmp_path: Path) -> list[str]:
+    engines = {name: {"type": "scripted", "workers": number} for number, name in enumerate(LOADS, 1)}
+    service = Service(Settings(engines=engines, default_engine="one", state={"directory": tmp_path}))
+    service.pool = Pool()  # type: ignore[assignment]
+    return banner(service, ".venv/bin/queryengine").splitlines()
+
+
+def test_the_banner_counts_workers_and_marks_engines_that_are_down(lines: list[str]) -> None:
+    assert [line for line in lines if line.startswith("  engine")] == [
+        "  engine   one (scripted, 1 worker) default",
+        "  engine   two (scripted, 2 workers) DOWN: connection refused",
+        "  engine   three (scripted, 3 workers) starting",
+    ]
+
+
+def test_the_banner_calls_the_program_as_it_was_called(lines: list[str]) -> None:
     assert lines[-1].startswith("  try      .venv/bin/queryengine sql ")
