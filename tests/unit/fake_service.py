@@ -116,6 +116,17 @@ def refuse(context: grpc.ServicerContext, refusal: Refuse) -> None:
 def serving(service: FakeService) -> Iterator[str]:
     """Host and port of a server with this service, stopped at the end."""
     server = grpc.server(ThreadPoolExecutor(8), options=[("grpc.so_reuseport", 0)])
+    server.add_generic_rpc_handlers((handlers_of(service),))
+    port = server.add_insecure_port("127.0.0.1:0")
+    server.start()
+    try:
+        yield f"127.0.0.1:{port}"
+    finally:
+        server.stop(0).wait()
+
+
+def handlers_of(service: FakeService) -> Any:
+    """What a server of gRPC calls."""
     handlers = {}
     for method in SERVICE.methods:
         request = getattr(query_service_pb2, method.input_type.name)
@@ -131,13 +142,7 @@ def serving(service: FakeService) -> Iterator[str]:
                 request_deserializer=request.FromString,
                 response_serializer=reply.SerializeToString,
             )
-    server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler(SERVICE.full_name, handlers),))
-    port = server.add_insecure_port("127.0.0.1:0")
-    server.start()
-    try:
-        yield f"127.0.0.1:{port}"
-    finally:
-        server.stop(0).wait()
+    return grpc.method_handlers_generic_handler(SERVICE.full_name, handlers)
 
 
 def numbers(count: int, *, start: int = 0) -> pa.RecordBatch:
