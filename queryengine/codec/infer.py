@@ -13,7 +13,7 @@ import pyarrow as pa
 from queryengine.codec.rows import duration_parts, encode_array
 from queryengine.codec.types import DECIMAL256_DIGITS, to_data_type
 from queryengine.v1 import value_pb2
-from queryengine.v1.value_pb2 import Column, DataType, ListValue, Value
+from queryengine.v1.value_pb2 import Column, DataType, ListValue, MapValue, Value
 
 EPOCH: Final = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
 EPOCH_DAY: Final = dt.date(1970, 1, 1)
@@ -141,8 +141,8 @@ def _list(python: Sequence[Any]) -> tuple[Value, DataType]:
     pairs = [_infer(each) for each in python]
     element = NULL
     for _, data_type in pairs:
-        element = _common(element, data_type)
-    values = [_widen(value, element) for value, _ in pairs]
+        element = common(element, data_type)
+    values = [widened(value, element) for value, _ in pairs]
     fields = [Column(name="item", type=element, nullable=True)]
     data_type = DataType(kind=value_pb2.TYPE_KIND_LIST, fields=fields)
     return Value(list_value=ListValue(values=values)), data_type
@@ -157,7 +157,7 @@ def _struct(python: Mapping[Any, Any]) -> tuple[Value, DataType]:
     return Value(list_value=values), DataType(kind=value_pb2.TYPE_KIND_STRUCT, fields=fields)
 
 
-def _common(left: DataType, right: DataType) -> DataType:
+def common(left: DataType, right: DataType) -> DataType:
     """The one type that elements of both types fit in."""
     if left == right or right.kind == value_pb2.TYPE_KIND_NULL:
         return left
@@ -177,14 +177,14 @@ def _common(left: DataType, right: DataType) -> DataType:
     if [field.name for field in left.fields] != [field.name for field in right.fields]:
         raise ValueError("a list holds STRUCTs with different members")
     fields = [
-        Column(name=one.name, type=_common(one.type, other.type), nullable=True)
+        Column(name=one.name, type=common(one.type, other.type), nullable=True)
         for one, other in zip(left.fields, right.fields, strict=True)
     ]
     bit_width, unit = max(left.bit_width, right.bit_width), max(left.unit, right.unit)
     return DataType(kind=left.kind, bit_width=bit_width, unit=unit, time_zone=left.time_zone, fields=fields)
 
 
-def _widen(value: Value, data_type: DataType) -> Value:
+def widened(value: Value, data_type: DataType) -> Value:
     """The value as the common type of its list wants it."""
     field = value.WhichOneof("kind")
     if field == "int_value" and data_type == DOUBLE:
@@ -197,11 +197,15 @@ def _widen(value: Value, data_type: DataType) -> Value:
     if field == "list_value":
         members = data_type.fields
         if data_type.kind == value_pb2.TYPE_KIND_LIST:
-            values = [_widen(each, members[0].type) for each in value.list_value.values]
+            values = [widened(each, members[0].type) for each in value.list_value.values]
         else:
             pairs = zip(value.list_value.values, members, strict=True)
-            values = [_widen(each, member.type) for each, member in pairs]
+            values = [widened(each, member.type) for each, member in pairs]
         return Value(list_value=ListValue(values=values))
+    if field == "map_value":
+        key, item = (field.type for field in data_type.fields)
+        keys = [widened(each, key) for each in value.map_value.keys]
+        return Value(map_value=MapValue(keys=keys, values=[widened(each, item) for each in value.map_value.values]))
     return value
 
 

@@ -28,6 +28,7 @@ from typing import Any, Final
 import pyarrow as pa
 from google.protobuf.message import DecodeError
 
+from queryengine.codec.implied import NEED_A_TYPE, implied
 from queryengine.codec.infer import encode_value
 from queryengine.codec.rows import PER_SECOND, decimal_array
 from queryengine.codec.types import DECIMAL256_DIGITS, from_data_type, unit_of
@@ -139,17 +140,27 @@ def _label(name: str, index: int) -> str:
 
 
 def _decode_parameter(parameter: Parameter, index: int) -> BoundParameter:
-    data_type = parameter.type if parameter.HasField("type") else None
+    value, data_type = parameter.value, parameter.type if parameter.HasField("type") else None
     label = _label(parameter.name, index)
     try:
+        if data_type is None and value.WhichOneof("kind") in NEED_A_TYPE:
+            value, data_type = _implied(value)
         arrow = None if data_type is None else from_data_type(data_type)
-        return BoundParameter(parameter.name, decode_value(parameter.value, data_type), arrow)
+        return BoundParameter(parameter.name, decode_value(value, data_type), arrow)
     except MisfitError as error:
         misfit = MisfitError(f"parameter {label}: {error}")
         misfit.parameter = parameter.name or str(index + 1)
         raise misfit from error
     except (ValueError, OverflowError) as error:
         raise ValueError(f"parameter {label}: {error}") from error
+
+
+def _implied(value: Value) -> tuple[Value, DataType]:
+    """Raises MisfitError where no type follows from the value alone."""
+    try:
+        return implied(value)
+    except ValueError as error:
+        raise MisfitError(f"{error}; name the type of the parameter") from error
 
 
 def _allowed_field(data_type: DataType) -> str:

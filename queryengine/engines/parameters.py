@@ -1,6 +1,13 @@
-"""Compares the parameters of a statement with the placeholders in it."""
+"""What the adapters share about the parameters of a statement."""
 
-from collections.abc import Collection, Sequence
+import datetime as dt
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import replace
+from decimal import Decimal
+from types import MappingProxyType
+from typing import Final
+
+import pyarrow as pa
 
 from queryengine.codec.values import BoundParameter
 from queryengine.domain.errors import Failure, QueryEngineError, Reason
@@ -20,6 +27,42 @@ def check_names(parameters: Sequence[BoundParameter], expected: Collection[str])
     if differences:
         message = "; ".join(f"{label} parameters: {names}" for label, names in differences.items())
         raise QueryEngineError(Failure(Reason.PARAMETER_MISMATCH, message, differences))
+
+
+def with_short_integers(parameters: Sequence[BoundParameter]) -> tuple[BoundParameter, ...] | None:
+    """The same with 32 bits for the whole numbers that came without a type, which bind as 64 bits. Some places take no
+    more: LIMIT in Spark, a date + n, round(x, n). None when there is no such number, or one does not fit.
+    """
+    free = [each.value for each in parameters if _is_free(each)]
+    if not free or min(free) < -(1 << 31) or max(free) >= 1 << 31:
+        return None
+    return tuple(replace(each, type=pa.int32()) if _is_free(each) else each for each in parameters)
+
+
+def _is_free(parameter: BoundParameter) -> bool:
+    return parameter.type is None and type(parameter.value) is int
+
+
+def word_of(value: object) -> str:
+    """The contract's word for the kind of a value that an engine has no type for."""
+    if isinstance(value, pa.Scalar):
+        # time64[ns], timestamp[us, tz=UTC], …
+        kind = str(value.type).partition("[")[0].rstrip("0123456789")
+        return f"{kind.upper()} of this precision or range"
+    return next((word for kind, word in _WORDS.items() if isinstance(value, kind)), type(value).__name__)
+
+
+_WORDS: Final[Mapping[type, str]] = MappingProxyType(
+    {
+        pa.MonthDayNano: "INTERVAL",
+        dt.timedelta: "DURATION",
+        Decimal: "DECIMAL",
+        str: "STRING with a NUL character",
+        list: "LIST or MAP",
+        dict: "STRUCT",
+    }
+)
+"""In order: an interval is a tuple of its own."""
 
 
 def name_of(parameter: BoundParameter, number: int) -> str:

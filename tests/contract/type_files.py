@@ -1,4 +1,4 @@
-"""The type matrix: data files of types/, and the tables of docs/engines.md that are made from them and from traits.
+"""The type matrix: data files of types/, parameters.yaml, and the tables of docs/engines.md that are made of them.
 
 `python tests/contract/type_files.py` writes the tables again.
 """
@@ -17,11 +17,19 @@ from queryengine.engines.base import EngineTraits
 
 FOLDER = Path(__file__).parent / "types"
 DOCUMENT = Path(__file__).parents[2] / "docs" / "engines.md"
+PARAMETERS = Path(__file__).parent / "parameters.yaml"
+REFUSED = "refused"
+"""In place of a type: the engine has none that holds the value, and it is a PARAMETER_MISMATCH."""
 ENGINES = tuple(sorted(path.stem for path in FOLDER.glob("*.yaml")))
 
 
 def records(engine: str) -> list[dict[str, Any]]:
     return yaml.safe_load((FOLDER / f"{engine}.yaml").read_text())
+
+
+def parameter_records() -> list[dict[str, Any]]:
+    """Each kind of Value with and without a type, and what it arrives as on each engine."""
+    return yaml.safe_load(PARAMETERS.read_text())
 
 
 def as_text(scalar: pa.Scalar) -> Any:
@@ -64,6 +72,15 @@ def table(engine: str) -> str:
     return "\n".join(lines)
 
 
+def parameters_table() -> str:
+    lines = [f"| sent | {' | '.join(ENGINES)} |", "|---" * (len(ENGINES) + 1) + "|"]
+    for record in parameter_records():
+        arrives = [record["arrives"][name] for name in ENGINES]
+        shown = ["refused" if each == REFUSED else f"`{each}`" for each in arrives]
+        lines.append(f"| {record['kind']} | {' | '.join(shown)} |")
+    return "\n".join(lines)
+
+
 def traits_table() -> str:
     """What each engine declares with the options it has by default; those of a generic dialect are its driver's."""
     cases = [case for case in CASES if case is not GENERIC]
@@ -80,6 +97,11 @@ def with_tables(document: str) -> str:
     """The document with every table between its markers made anew."""
     begin, end = "<!-- traits -->", "<!-- end of traits -->"
     document = re.sub(rf"{begin}\n.*?{end}", f"{begin}\n{traits_table()}\n{end}", document, flags=re.DOTALL)
+    begin, end = "<!-- parameters -->", "<!-- end of parameters -->"
+    assert begin in document, "docs/engines.md has no place for the parameters"
+    document = re.sub(
+        rf"{begin}\n.*?{end}", lambda _: f"{begin}\n{parameters_table()}\n{end}", document, flags=re.DOTALL
+    )
     for engine in ENGINES:
         begin, end = f"<!-- types: {engine} -->", "<!-- end of types -->"
         pattern = re.compile(rf"{re.escape(begin)}\n.*?{re.escape(end)}", re.DOTALL)

@@ -10,6 +10,7 @@ from typing import Any, Final
 import pyarrow as pa
 
 from queryengine.codec.values import BoundParameter
+from queryengine.engines.parameters import word_of
 
 _NAMES: Final[Mapping[pa.DataType, str]] = MappingProxyType(
     {
@@ -44,7 +45,9 @@ _NEVER_NULL: Final = ("Array", "Tuple", "Map")
 
 def type_of(parameter: BoundParameter) -> str:
     """Raises ValueError when there is none."""
-    found = _type_of_arrow(parameter.type) if parameter.type is not None else _type_of_value(parameter.value)
+    # A text cannot hold every octet, so octets get a type of their length with a type and without.
+    is_told = parameter.type is not None and not isinstance(parameter.value, bytes)
+    found = _type_of_arrow(parameter.type) if is_told else _type_of_value(parameter.value)
     is_null = parameter.value is None or (isinstance(parameter.value, pa.Scalar) and not parameter.value.is_valid)
     return f"Nullable({found})" if is_null and not found.startswith(_NEVER_NULL) else found
 
@@ -73,7 +76,6 @@ def _type_of_value(value: Any) -> str:
         case str():
             return "String"
         case bytes():
-            # Text cannot hold every octet; a FixedString comes back as octets.
             return f"FixedString({len(value)})" if value else "String"
         case dt.datetime():
             return "DateTime64(6, 'UTC')"
@@ -90,7 +92,7 @@ def _type_of_value(value: Any) -> str:
             return f"Tuple({members})"
         case _:
             pass
-    raise ValueError(f"ClickHouse has no type for a parameter of the kind {type(value).__name__}")
+    raise ValueError(f"ClickHouse has no type for a parameter of the kind {word_of(value)}")
 
 
 def _common(values: list[Any]) -> str:

@@ -34,6 +34,7 @@ from queryengine.engines.duckdb.types import canonical, plan, type_name
 from queryengine.engines.duckdb.views import FolderViews
 from queryengine.engines.executions import OpenExecutions
 from queryengine.engines.interrupting import Interruptible
+from queryengine.engines.parameters import with_short_integers
 from queryengine.engines.refreshed import Refreshed
 from queryengine.engines.session_settings import check_settings
 from queryengine.engines.spill import remove_spill
@@ -147,7 +148,9 @@ class DuckDBExecution(Execution):
             try:
                 relation = self._bound(cursor, parameters)
             except duckdb.Error as cause:
-                raise self._located(cursor, parameters, cause) from cause
+                relation = self._with_short_integers(cursor, cause)
+                if relation is None:
+                    raise self._located(cursor, parameters, cause) from cause
             self._reader = self._read(cursor, relation)
         return self._schema
 
@@ -161,6 +164,19 @@ class DuckDBExecution(Execution):
                 raise
             self._begin_again(cursor)
             return cursor.sql(self._statement.sql, params=parameters)
+
+    def _with_short_integers(
+        self, cursor: duckdb.DuckDBPyConnection, cause: duckdb.Error
+    ) -> duckdb.DuckDBPyRelation | None:
+        """The statement once more where it does not bind with integers of 64 bits; None when it does not either way."""
+        shorter = with_short_integers(self._statement.parameters)
+        if shorter is None or not isinstance(cause, duckdb.BinderException):
+            return None
+        self._begin_again(cursor)
+        with suppress(duckdb.Error):
+            sql = self._statement.sql
+            return cursor.sql(sql, params=bind(shorter, self._engine.placeholders(sql)))
+        return None
 
     def batches(self) -> Iterator[pa.RecordBatch]:
         while True:

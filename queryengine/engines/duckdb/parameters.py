@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Collection, Mapping, Sequence
 from decimal import Decimal
+from functools import lru_cache
 from typing import Any, Final
 
 import duckdb
@@ -14,6 +15,7 @@ from queryengine.engines.duckdb.text import identifier
 from queryengine.engines.duckdb.values import DIGITS_MAX, HUGEINT_MAX, WIDE_INTEGER, digits_of, plain
 from queryengine.engines.parameters import check_names, name_of
 
+_REMEMBERED_MAX: Final = 256
 _NAMES: Final[Mapping[pa.DataType, str]] = {
     pa.null(): '"NULL"',
     pa.bool_(): "BOOLEAN",
@@ -66,11 +68,11 @@ def _bound(name: str, parameter: BoundParameter) -> Any:
     value, arrow_type = parameter.value, parameter.type
     try:
         if arrow_type == WIDE_INTEGER and isinstance(value, int) and value > HUGEINT_MAX:
-            return Value(value, duckdb.type("UHUGEINT"))
+            return Value(value, _duckdb_type("UHUGEINT"))
         if arrow_type is None:
             arrow_type = _type_of_value(value)
         bound = plain(value, arrow_type)
-        return bound if arrow_type is None or bound is None else Value(bound, duckdb.type(type_of(arrow_type)))
+        return bound if arrow_type is None or bound is None else Value(bound, _duckdb_type(type_of(arrow_type)))
     except ValueError as cause:
         raise error(Reason.PARAMETER_MISMATCH, f"parameter {name}: {cause}", parameter=name) from cause
 
@@ -80,6 +82,11 @@ def _type_of_value(value: Any) -> pa.DataType | None:
     match value:
         case pa.Scalar():
             return value.type
+        case bool():
+            return None
+        case int() if -(1 << 63) <= value < 1 << 63:
+            # The client would take 32 bits where they do.
+            return pa.int64()
         case pa.MonthDayNano():
             return pa.month_day_nano_interval()
         case Decimal():
@@ -89,6 +96,12 @@ def _type_of_value(value: Any) -> pa.DataType | None:
             return pa.decimal128(digits, scale)
         case _:
             return None
+
+
+@lru_cache(_REMEMBERED_MAX)
+def _duckdb_type(name: str) -> Any:
+    # To make one takes longer than to bind its value.
+    return duckdb.type(name)
 
 
 def type_of(arrow_type: pa.DataType) -> str:

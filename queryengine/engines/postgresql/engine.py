@@ -6,7 +6,7 @@ also proves that it has stopped.
 
 import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from typing import Any, Final
 
@@ -16,11 +16,12 @@ import psycopg
 import pyarrow as pa
 import sqlalchemy as sa
 
+from queryengine.codec.values import BoundParameter
 from queryengine.domain.errors import QueryEngineError, Reason, error
 from queryengine.engines.base import Engine, EngineTraits, Execution, Progress, Statement
 from queryengine.engines.executions import OpenExecutions
 from queryengine.engines.interrupting import Interruptible, cancelled
-from queryengine.engines.parameters import check_names, name_of
+from queryengine.engines.parameters import check_names, name_of, with_short_integers
 from queryengine.engines.postgresql.check import check
 from queryengine.engines.postgresql.errors import translated, words
 from queryengine.engines.postgresql.guard import Guard
@@ -41,6 +42,8 @@ CLIENT_CHECK_INTERVAL: Final = "1s"
 Since PostgreSQL 14.
 """
 _TIMEOUT_MAX_MILLISECONDS: Final = 2**31 - 1
+_WRONG_TYPES: Final = frozenset({"42804", "42883", "42725", "42846"})
+"""What the server says where no function, operator or place takes the types that parameters have."""
 _BEGIN: Final = """
 SELECT pid, pg_catalog.host(pg_catalog.inet_client_addr()) AS address, pg_catalog.inet_client_port() AS port,
 backend_start::text AS started{settings}
@@ -166,13 +169,13 @@ class PostgreSQLExecution(Execution):
             query, template = check(statement.sql)
             self._engine.guard.check(query)
             check_names(statement.parameters, set(template.names))
-            parameters = {
-                name_of(each, number): render(each, name_of(each, number))
-                for number, each in enumerate(statement.parameters, 1)
-            }
+            parameters = _rendered(statement.parameters)
             self._session = session = self._engine.connect()
             self._begin(session)
-            text, described = self._bind(session, template, parameters)
+            try:
+                text, described = self._bind(session, template, parameters)
+            except adbc.Error as cause:
+                text, described = self._with_short_integers(session, template, cause)
             self._plan = plan(described, lambda oid: _name_of_type(session, oid))
             self._schema = self._plan.schema
             if not self._schema.names:
@@ -314,6 +317,22 @@ class PostgreSQLExecution(Execution):
             session.query(f"SELECT {', '.join(calls)}", bound)
         return template.filled(replacements), described
 
+    def _with_short_integers(self, session: Session, template: Template, cause: adbc.Error) -> tuple[Text, pa.Schema]:
+        """The statement once more where it does not bind with integers of 64 bits. Raises the former failure when it
+        does not either way.
+        """
+        shorter = with_short_integers(self._statement.parameters)
+        if shorter is None or getattr(cause, "sqlstate", None) not in _WRONG_TYPES:
+            raise cause
+        sent = self._sent
+        session.query("ROLLBACK")
+        self._begin(session)
+        try:
+            return self._bind(session, template, _rendered(shorter))
+        except adbc.Error:
+            self._sent = sent
+            raise cause from None
+
     def _settled(self, session: Session, template: Template, parameters: Mapping[str, Rendered]) -> list[str]:
         """The types of the parameters. A list without elements is what its place asks for, else one of text."""
         lists = {name: Rendered("text[]", each.text) for name, each in parameters.items() if each.is_list}
@@ -341,6 +360,10 @@ class PostgreSQLExecution(Execution):
         [row] = session.query(sql, [APPLICATION])
         found: list[str] = row["types"]
         return found
+
+
+def _rendered(parameters: Sequence[BoundParameter]) -> dict[str, Rendered]:
+    return {name_of(each, number): render(each, name_of(each, number)) for number, each in enumerate(parameters, 1)}
 
 
 def _name_of_type(session: Session, oid: int) -> str:

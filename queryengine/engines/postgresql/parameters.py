@@ -17,6 +17,7 @@ import pyarrow as pa
 
 from queryengine.codec.values import BoundParameter
 from queryengine.domain.errors import QueryEngineError, Reason, error
+from queryengine.engines.parameters import word_of
 
 UNKNOWN: Final = "unknown"
 """The server takes the type from where the parameter stands; text where that does not tell."""
@@ -51,13 +52,13 @@ def _type_of(value: Any, declared: pa.DataType | None) -> str:
     if isinstance(value, bool):
         return "boolean"
     if isinstance(value, int):
-        return next((kind for kind, bits in _INTEGERS if -(1 << bits - 1) <= value < 1 << bits - 1), "numeric")
+        return "bigint" if -(1 << 63) <= value < 1 << 63 else "numeric"
     if isinstance(value, dt.datetime):
         return "timestamp" if value.tzinfo is None else "timestamptz"
     if isinstance(value, list):
         kinds = {_type_of(each, None) for each in value if each is not None}
-        if len(kinds) == 2 and kinds <= {"integer", "bigint", "numeric"}:
-            kinds = {"numeric" if "numeric" in kinds else "bigint"}
+        if kinds == {"bigint", "numeric"}:
+            kinds = {"numeric"}
         if len(kinds) > 1:
             raise ValueError("a list with values of several types")
         # Texts are a list of text; an empty list, or one of NULLs, is what its place asks for.
@@ -65,7 +66,7 @@ def _type_of(value: Any, declared: pa.DataType | None) -> str:
     for python, kind in _BY_PYTHON:
         if isinstance(value, python):
             return kind
-    raise ValueError(f"PostgreSQL has no type for {type(value).__name__}")
+    raise ValueError(f"PostgreSQL has no type for a {word_of(value)}")
 
 
 def _declared(kind: pa.DataType) -> str:
@@ -105,7 +106,7 @@ def _text(value: Any) -> str:
         case list():
             return f"{{{','.join(map(_element, value))}}}"
         case _:
-            raise ValueError(f"PostgreSQL has no exact value for this {type(value).__name__}")
+            raise ValueError(f"PostgreSQL has no exact value for this {word_of(value)}")
 
 
 def _element(value: Any) -> str:
@@ -120,8 +121,6 @@ def _element(value: Any) -> str:
 def _mismatch(name: str, why: str) -> QueryEngineError:
     return error(Reason.PARAMETER_MISMATCH, f"parameter {name}: {why}", parameter=name)
 
-
-_INTEGERS: Final = (("integer", 32), ("bigint", 64))
 
 _BY_PYTHON: Final[tuple[tuple[type, str], ...]] = (
     (str, UNKNOWN),

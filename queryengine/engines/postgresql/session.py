@@ -69,9 +69,10 @@ class Session:
 
     def keep_socket(self, address: str | None, port: int | None) -> None:
         """Find the socket of this connection, by what the server says of our end, so that `shut` can end a call that
-        waits on it. The driver does not tell it. By a Unix socket or through a proxy there is none to find.
+        waits on it. The driver does not tell it. By a Unix socket or through a proxy there is none to find. A
+        second call does nothing.
         """
-        if port is None:
+        if port is None or self._socket is not None:
             return
         for entry in tuple(_DESCRIPTORS.iterdir()):
             with suppress(OSError):

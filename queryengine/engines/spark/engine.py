@@ -8,6 +8,7 @@ import threading
 import time
 from collections.abc import Hashable, Iterator, Mapping
 from contextlib import contextmanager, suppress
+from dataclasses import replace
 from typing import Any, Final
 
 import grpc
@@ -17,6 +18,7 @@ from queryengine.domain.errors import QueryEngineError
 from queryengine.engines.base import Engine, EngineTraits, Execution, Progress, Statement
 from queryengine.engines.executions import OpenExecutions
 from queryengine.engines.interrupting import Interruptible
+from queryengine.engines.parameters import with_short_integers
 from queryengine.engines.spark.check import check as check_text
 from queryengine.engines.spark.client import Connection, Operation, Proto, Session, proto
 from queryengine.engines.spark.columns import batch_of
@@ -128,8 +130,10 @@ class SparkExecution(Execution):
             for command in prepared.commands:
                 for _ in self._operation(session, command, prepared.tags, deadline).responses():
                     pass
-            self._pending = session.schema_call(prepared.query, deadline)
-            columns = self._pending.result()
+            try:
+                columns = self._columns(session, prepared, deadline)
+            except grpc.RpcError as cause:
+                prepared, columns = self._with_short_integers(session, deadline, cause)
             self._schema = prepared.schema(columns)
             if self._engine.options.staging:
                 self._staging = Staging(self._engine.options.staging)
@@ -142,6 +146,25 @@ class SparkExecution(Execution):
             self._source = Staged(operation, self._tracker, staging) if staging else Direct(operation, self._tracker)
             self._source.begin()
         return self._schema
+
+    def _columns(self, session: Session, prepared: PreparedStatement, deadline: float) -> Any:
+        self._pending = session.schema_call(prepared.query, deadline)
+        return self._pending.result()
+
+    def _with_short_integers(
+        self, session: Session, deadline: float, cause: grpc.RpcError
+    ) -> tuple[PreparedStatement, Any]:
+        """The statement once more where Spark refuses it with integers of 64 bits. Raises the former failure when it
+        refuses it either way.
+        """
+        shorter = with_short_integers(self._statement.parameters)
+        if shorter is None or cause.code() is not grpc.StatusCode.INTERNAL or self._calls.stopped:
+            raise cause
+        prepared = PreparedStatement(replace(self._statement, parameters=shorter))
+        try:
+            return prepared, self._columns(session, prepared, deadline)
+        except grpc.RpcError:
+            raise cause from None
 
     def batches(self) -> Iterator[pa.RecordBatch]:
         while True:

@@ -16,7 +16,6 @@ from queryengine.engines.spark.client import Proto, proto
 from queryengine.engines.spark.types import proto_type
 
 _DIGITS_MAX: Final = 38
-_INT_MAX: Final = 2**31
 _LONG_MAX: Final = 2**63
 
 
@@ -41,7 +40,7 @@ def bind(parameters: Sequence[BoundParameter], expected: Collection[str]) -> dic
 def _bound(name: str, parameter: BoundParameter) -> Proto:
     try:
         scalar = _scalar(parameter.value, parameter.type)
-        return _literal(scalar, is_typed=parameter.type is not None)
+        return _literal(scalar)
     except (ValueError, TypeError, OverflowError, pa.ArrowException) as cause:
         # Arrow's own words may repeat the value.
         words = str(cause) if isinstance(cause, ValueError) and not isinstance(cause, pa.ArrowException) else ""
@@ -83,16 +82,11 @@ def _text_types(arrow: pa.DataType) -> pa.DataType:
     return arrow
 
 
-def _literal(scalar: pa.Scalar, *, is_typed: bool = True) -> Proto:
-    """Of a value inside another, the type is always told, so that all of them have one."""
+def _literal(scalar: pa.Scalar) -> Proto:
     arrow = scalar.type
     literal = proto.Expression.Literal()
     if not scalar.is_valid:
         literal.null.CopyFrom(proto_type(arrow))
-        return literal
-    if pa.types.is_int64(arrow) and not is_typed and -_INT_MAX <= scalar.as_py() < _INT_MAX:
-        # As Spark reads a number in SQL; LIMIT takes nothing wider.
-        literal.integer = scalar.as_py()
         return literal
     kind = proto_type(arrow)
     _WRITERS[kind.WhichOneof("kind")](literal, scalar, kind)
@@ -107,7 +101,8 @@ def _plain(name: str) -> Callable[[Proto, pa.Scalar, Proto], None]:
 
 
 def _decimal(literal: Proto, scalar: pa.Scalar, kind: Proto) -> None:
-    value = scalar.as_py()
+    # An unsigned integer of 64 bits is one, too.
+    value = Decimal(scalar.as_py())
     scale = kind.decimal.scale
     digits = len(value.as_tuple().digits)
     if max(digits, scale) > _DIGITS_MAX:

@@ -138,6 +138,11 @@ def _decimal(kind: Proto, arrow: pa.DataType) -> None:
     kind.decimal.scale = arrow.scale
 
 
+def _unsigned_long(kind: Proto, _: pa.DataType) -> None:
+    kind.decimal.precision = 20
+    kind.decimal.scale = 0
+
+
 def _map(kind: Proto, arrow: pa.DataType) -> None:
     kind.map.key_type.CopyFrom(proto_type(arrow.key_type))
     kind.map.value_type.CopyFrom(proto_type(arrow.item_type))
@@ -180,6 +185,7 @@ _FILLS: Final[tuple[tuple[Callable[[pa.DataType], bool], Callable[[Proto, pa.Dat
     (pa.types.is_uint8, _fill("short")),
     (pa.types.is_uint16, _fill("integer")),
     (pa.types.is_uint32, _fill("long")),
+    (pa.types.is_uint64, _unsigned_long),
     (pa.types.is_float16, _fill("float")),
     (lambda arrow: pa.types.is_timestamp(arrow) and arrow.tz is None, _fill("timestamp_ntz")),
     (pa.types.is_timestamp, _fill("timestamp")),

@@ -21,7 +21,7 @@ from queryengine.codec.values import BoundParameter
 from queryengine.codec.wide_numbers import UNBOUNDED
 from queryengine.domain.errors import Reason, error
 from queryengine.engines.base import EngineTraits
-from queryengine.engines.parameters import name_of
+from queryengine.engines.parameters import name_of, word_of
 from queryengine.engines.sqlalchemy.columns import Column
 from queryengine.engines.sqlalchemy.dialect import CheckedText, Dialect, Rows
 from queryengine.engines.sqlalchemy.parsed import check
@@ -178,5 +178,5 @@ def _bind(parameter: BoundParameter, name: str) -> Any:
         case str() if "\0" not in value:
             return value
         case _:
-            message = f"parameter {name}: this kind of database takes no {type(value).__name__} like that"
+            message = f"parameter {name}: this kind of database takes no {word_of(value)}"
             raise error(Reason.PARAMETER_MISMATCH, message, parameter=name)

@@ -22,7 +22,7 @@ from sqlalchemy.pool import NullPool
 from queryengine.codec.values import BoundParameter
 from queryengine.domain.errors import QueryEngineError, Reason, error
 from queryengine.engines.base import EngineTraits
-from queryengine.engines.parameters import name_of
+from queryengine.engines.parameters import name_of, word_of
 from queryengine.engines.sqlalchemy.authorizer import Authorizer
 from queryengine.engines.sqlalchemy.columns import Column
 from queryengine.engines.sqlalchemy.dialect import CheckedText, Dialect, Rows
@@ -256,5 +256,5 @@ def _bind(parameter: BoundParameter, name: str) -> Any:
         case int():
             why = "whole numbers of 64 bits, and the value has more"
         case _:
-            why = f"no {'time of this precision or range' if isinstance(value, pa.Scalar) else type(value).__name__}"
+            why = f"no {word_of(value)}"
     raise error(Reason.PARAMETER_MISMATCH, f"parameter {name}: SQLite holds {why}", parameter=name)
