@@ -3,8 +3,6 @@ Nothing else catches.
 """
 
 import asyncio
-import logging
-import secrets
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from typing import Any, Final, NoReturn
 
@@ -17,9 +15,8 @@ from queryengine.api.servicer import Caller
 from queryengine.api.stall import Stall, stalled_failure
 from queryengine.api.status import abort
 from queryengine.domain.errors import Code, Failure, QueryEngineError, Reason, error
+from queryengine.domain.incidents import incident
 from queryengine.telemetry.metrics import OK
-
-logger = logging.getLogger(__name__)
 
 TENANT_KEY: Final = "x-tenant-id"
 SUBJECT_KEY: Final = "x-user-id"
@@ -52,7 +49,7 @@ def unary(
             count(Code.CANCELLED.name)
             raise
         except Exception as cause:
-            await refuse(context, _incident(request_type, cause).failure, count)
+            await refuse(context, incident(request_type.DESCRIPTOR.name, cause), count)
         count(OK)
         return reply
 
@@ -92,7 +89,7 @@ def streaming(
                 count(Code.CANCELLED.name)
                 # What grpc itself makes of a client that leaves, and ends without a word in the log.
                 raise asyncio.CancelledError from cause
-            await refuse(context, _incident(request_type, cause).failure, count)
+            await refuse(context, incident(request_type.DESCRIPTOR.name, cause), count)
         finally:
             stall.close()
             if items is not None:
@@ -161,11 +158,3 @@ def _name(metadata: Metadata, key: str) -> str:
 def _client_left(cause: Exception) -> bool:
     """A write to a call whose client is gone raises a private class of grpc, which can be told by its name only."""
     return type(cause).__name__ in ("ExecuteBatchError", "UsageError", "InternalError")
-
-
-def _incident(request_type: type[Message], cause: Exception) -> QueryEngineError:
-    """A defect of ours: logged with a number, told to the client by that number alone."""
-    incident = secrets.token_hex(6)
-    logger.error("incident %s in %s", incident, request_type.DESCRIPTOR.name, exc_info=cause)
-    message = f"the service failed on its own account; its log names this as incident {incident}"
-    return error(Reason.INTERNAL_ERROR, message, incident=incident)

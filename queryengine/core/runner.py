@@ -6,18 +6,20 @@ back, so that a cancel and a completion that race leave exactly one final state.
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Callable, Coroutine
 from concurrent.futures import Executor
 from pathlib import Path
-from typing import Any, Final, TypeVar
+from typing import Any, Final
 
 from queryengine.core.crashes import Crashes
 from queryengine.core.estimates import Estimates
+from queryengine.core.insisting import insisting
 from queryengine.core.live import EngineCancel, LiveQuery, Stop
 from queryengine.core.quota import SpoolMeter
 from queryengine.core.registry import Registry
 from queryengine.domain.clock import Clock
-from queryengine.domain.errors import Failure, QueryEngineError, Reason
+from queryengine.domain.errors import Failure, Reason
+from queryengine.domain.incidents import incident
 from queryengine.domain.lifecycle import ATTEMPTS_MAX, Event, QueryState, ResultState
 from queryengine.domain.query import Query, QuerySpec
 from queryengine.results.index import PageIndex
@@ -30,11 +32,9 @@ from queryengine.workers.seat import Run, Slot
 
 logger = logging.getLogger(__name__)
 
-STORE_RETRY_SECONDS: Final = (0.1, 0.5, 1.0, 2.0, 5.0)
 REPEAT_CANCEL_SECONDS: Final = 0.5
 
 LastEvent = Ended | Failed | Lost
-T = TypeVar("T")
 
 
 class Runner:
@@ -76,31 +76,46 @@ class Runner:
 
     async def claim_and_run(self, live: LiveQuery, slot: Slot) -> None:
         """Take a waiting query through CLAIM and run it; leave one that is to be cancelled as it is."""
-        if live.cancel_wish is not None:
+        try:
+            if live.cancel_wish is not None:
+                return
+            parameters = await self._parameters(live.query)
+            fired, query = await self.advance(live.query, Event.CLAIM, self.claim_changes())
+            live.take(query)
+            if not fired:
+                self._registry.keep(live)
+                return
+            last = await self._execute(live, slot, parameters)
+        except Exception as cause:
+            await self._fail(live, cause)
+        else:
+            await self._settle(live, last)
+        finally:
             slot.release()
-            return
-        parameters = await self._parameters(live.query)
-        fired, query = await self.advance(live.query, Event.CLAIM, self.claim_changes())
-        live.take(query)
-        if not fired:
-            slot.release()
-            self._registry.keep(live)
-            return
-        await self._settle(live, await self._execute(live, slot, parameters))
 
     async def run_if_durable(self, live: LiveQuery, slot: Slot, durable: asyncio.Future[tuple[Query, bool]]) -> None:
         """Run a query whose record, RUNNING already, is still being written. When it was not written, because it could
         not be or because its id had a record, what the run left is removed and nobody hears of it.
         """
-        last = await self._execute(live, slot, live.query.spec.parameters or b"")
+        defect: Exception | None = None
+        try:
+            last: LastEvent = await self._execute(live, slot, live.query.spec.parameters or b"")
+        except Exception as cause:
+            defect = cause
+        finally:
+            slot.release()
         await asyncio.wait([durable])
-        if durable.exception() is None and not durable.result()[1]:
-            await self._settle(live, last)
-        else:
+        if durable.exception() is not None or durable.result()[1]:
             await self._discard(live)
+        elif defect is not None:
+            await self._fail(live, defect)
+        else:
+            await self._settle(live, last)
 
     async def _execute(self, live: LiveQuery, slot: Slot, parameters: bytes) -> LastEvent:
-        """Run a query in its slot; returns the worker's last word."""
+        """Run a query in its slot; returns the worker's last word. What it raises leaves nothing on the engine, and the
+        slot unused when it came before the statement was sent.
+        """
         spec = live.query.spec
         live.expected_us = self._estimates.execution_us(spec.engine, live.query.query_hash)
         directory = self._spool.directory(*live.key, live.query.attempt)
@@ -116,6 +131,10 @@ class Runner:
         live.on_stop(lambda: stopping.append(asyncio.create_task(self._stop(live, run), name=name)))
         try:
             return await self._follow(live, run)
+        except Exception:
+            # What it does now nobody follows, so the engine must not go on with it.
+            run.abandon("the server does not follow the run any more")
+            raise
         finally:
             timer.cancel()
             live.on_stop(None)
@@ -186,6 +205,12 @@ class Runner:
         run.abandon(f"the engine did not stop within {self._cancel_grace_seconds:g} seconds")
 
     async def _settle(self, live: LiveQuery, last: LastEvent) -> None:
+        try:
+            await self._end(live, last)
+        except Exception as cause:
+            await self._fail(live, cause)
+
+    async def _end(self, live: LiveQuery, last: LastEvent) -> None:
         """Tell and write the outcome.
 
         A completion is told before it is written, and nobody waits for that: the END marker is on disk, so that a
@@ -204,7 +229,7 @@ class Runner:
         if event is Event.COMPLETE:
             self._learn(live.query, changes["end_us"])
             live.amend(state=QueryState.COMPLETED, **changes)
-            self._spawn(self._record(live, seen, event, changes), f"record-{seen.query_id}")
+            self._spawn(self._record_completion(live, seen, changes), f"record-{seen.query_id}")
         else:
             await self._record(live, seen, event, changes)
 
@@ -216,6 +241,26 @@ class Runner:
         if query.state is not QueryState.COMPLETED:
             await self._discard(live)
         live.take(query)
+        self._registry.keep(live)
+
+    async def _record_completion(self, live: LiveQuery, seen: Query, changes: dict[str, Any]) -> None:
+        try:
+            await self._record(live, seen, Event.COMPLETE, changes)
+        except Exception as cause:
+            # It holds for whoever was told; the next start finds the END marker of the rows.
+            incident(f"query {seen.query_id}, whose completion is not written", cause)
+            self._registry.keep(live)
+
+    async def _fail(self, live: LiveQuery, cause: Exception) -> None:
+        """End a query whose run met a defect of ours, as far as that is possible in the store, else in memory."""
+        failure = incident(f"query {live.query.query_id}", cause)
+        changes = {"end_us": self._clock.now_us(), "failure": failure, "result_state": ResultState.NONE}
+        try:
+            await self._record(live, live.query, Event.FAIL, changes)
+        except Exception as second:
+            incident(f"query {live.query.query_id}, whose failure is not written", second)
+        if not live.is_final:
+            live.amend(state=QueryState.FAILED, **changes)
         self._registry.keep(live)
 
     def _learn(self, query: Query, end_us: int) -> None:
@@ -276,7 +321,7 @@ class Runner:
                 key = (seen.tenant, seen.query_id, seen.attempt)
                 await asyncio.get_running_loop().run_in_executor(self._disk, self._spool.shrink, *key)
 
-        return await _insisting(
+        return await insisting(
             lambda: self._store.advance(seen, event, changes=changes, may_linger=may_linger),
             f"query {seen.query_id}: {event} is not written yet",
             make_room,
@@ -286,7 +331,7 @@ class Runner:
         """Those of a query that waits, from the store when they were too large to be kept."""
         if query.spec.parameters is not None:
             return query.spec.parameters
-        return await _insisting(
+        return await insisting(
             lambda: self._store.parameters(query.tenant, query.query_id),
             f"query {query.query_id}: its parameters cannot be read yet",
         )
@@ -305,25 +350,6 @@ def _engine_cancel(last: LastEvent) -> EngineCancel:
     if isinstance(last, Lost):
         return EngineCancel.KILLED
     return EngineCancel.CONFIRMED if last.confirmed else EngineCancel.SENT
-
-
-async def _nothing() -> None:
-    """Does nothing."""
-
-
-async def _insisting(
-    call: Callable[[], Awaitable[T]], message: str, between: Callable[[], Awaitable[None]] = _nothing
-) -> T:
-    """What a call of the store returns, repeated while it raises; `between` is called before each repetition."""
-    tries = 0
-    while True:
-        try:
-            return await call()
-        except QueryEngineError as cause:
-            logger.warning("%s: %s", message, cause)
-            await between()
-            await asyncio.sleep(STORE_RETRY_SECONDS[min(tries, len(STORE_RETRY_SECONDS) - 1)])
-            tries += 1
 
 
 def _timed_out(timeout_ms: int) -> Failure:

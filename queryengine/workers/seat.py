@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from queryengine.domain.errors import Failure, Reason
+from queryengine.domain.incidents import incident
 from queryengine.engines.base import Progress
 from queryengine.engines.reach import reach
 from queryengine.results.segment import PageEntry, ResultTotals
@@ -96,6 +97,7 @@ class Slot:
     def __init__(self, seat: "Seat", process: WorkerProcess) -> None:
         self._seat = seat
         self._process = process
+        self._is_given = True
 
     @property
     def worker_pid(self) -> int:
@@ -103,14 +105,18 @@ class Slot:
 
     def run(self, order: RunOrder) -> Run:
         """Start an execution. When the process has died meanwhile, the run begins with Lost."""
+        frame = order.encode()
         run = Run(self._seat, self._process, order)
+        self._is_given = False
         self._seat.begin(run, self._process)
-        self._process.send(order.encode())
+        self._process.send(frame)
         return run
 
     def release(self) -> None:
-        """Give the slot back unused."""
-        self._seat.release(self._process)
+        """Give the slot back unless it was used. Idempotent."""
+        if self._is_given:
+            self._is_given = False
+            self._seat.release(self._process)
 
 
 class Seat:
@@ -175,8 +181,11 @@ class Seat:
         while True:
             await asyncio.sleep(BACKOFF_SECONDS[min(failures, len(BACKOFF_SECONDS) - 1)])
             started = loop.time()
-            description = await self._one_life()
-            self._changed(self._config.name)
+            try:
+                description = await self._one_life()
+            except Exception as cause:
+                description = self._give_up(cause)
+            self._has_changed()
             steady = self._was_used or loop.time() - started >= STEADY_SECONDS
             failures = 0 if steady else failures + 1
             logger.warning("worker of engine %s ended: %s", self._config.name, description)
@@ -198,7 +207,7 @@ class Seat:
     def release(self, process: WorkerProcess) -> None:
         if process is self._process:
             self._taken -= 1
-            self._changed(self._config.name)
+            self._has_changed()
 
     async def refresh(self) -> Answer | None:
         """What the process found when it looked at its files again; None when there is no process."""
@@ -210,6 +219,22 @@ class Seat:
         run.deliver(Lost(description))
         self._retiring = True
         self._kill_if_idle()
+
+    def _has_changed(self) -> None:
+        try:
+            self._changed(self._config.name)
+        except Exception as cause:
+            # What others make of it must not cost the process and what runs in it.
+            incident(f"a change of engine {self._config.name}", cause)
+
+    def _give_up(self, cause: Exception) -> str:
+        """Fail what runs here, by a defect of ours; returns what to say of the process, which is replaced."""
+        failure = incident(f"a worker of engine {self._config.name}", cause)
+        self._unusable = Failure(Reason.ENGINE_UNAVAILABLE, failure.message)
+        runs, self._runs = self._runs, {}
+        for run in runs.values():
+            run.deliver(Failed(failure, confirmed=False))
+        return failure.message
 
     async def _one_life(self) -> str:
         self._was_used = False
@@ -230,7 +255,7 @@ class Seat:
             self._say_confinement(first.header["confinement"])
             self._unusable = None
             self._process, self._refreshing = process, Refreshing(process.send)
-            self._changed(self._config.name)
+            self._has_changed()
             async with self._watched(process, embedded=first.header["embedded"]):
                 while (frame := await process.receive()) is not None:
                     self._on_frame(frame)
@@ -240,6 +265,8 @@ class Seat:
             message = f"a worker process of engine {self._config.name!r} was {description}"
             self._unusable = Failure(Reason.ENGINE_UNAVAILABLE, message)
             return description
+        except Exception as cause:
+            return self._give_up(cause)
         finally:
             self._lose_all(process)
             await asyncio.shield(process.close())
@@ -274,7 +301,7 @@ class Seat:
             logger.info("engine %s answers again", self._config.name)
         else:
             logger.warning("engine %s cannot be used: %s", self._config.name, failure.message)
-        self._changed(self._config.name)
+        self._has_changed()
 
     def _on_frame(self, frame: Frame) -> None:
         header = frame.header
@@ -317,7 +344,7 @@ class Seat:
         self._taken -= 1
         run.deliver(event)
         self._kill_if_idle()
-        self._changed(self._config.name)
+        self._has_changed()
 
     def _kill_if_idle(self) -> None:
         if self._retiring and not self._runs and self._process is not None:
