@@ -8,7 +8,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TypeVar
@@ -35,6 +35,7 @@ SLOW = """
 RESUME_PAUSE_SECONDS = 0.01
 WAIT_SECONDS = 60.0
 IDLE_SHARE = 0.05
+BUSY_SECONDS = 0.2
 
 Seen = TypeVar("Seen")
 
@@ -190,8 +191,9 @@ def survive_client(client: Client, server: Server, root: Path, source: pa.Table,
 
 def show_cancel(client: Client, server: Server, proved: list[str]) -> None:
     with step("Cancel a query that would run for hours, and look at the worker's CPU"):
+        before = {worker.pid: cpu_seconds(worker) for worker in server.workers()}
         handle = client.submit(ENDLESS)
-        busy = wait_until(lambda: busiest(server, above=0.5), "no worker became busy")
+        busy = wait_until(lambda: busy_worker(server, before), "no worker became busy")
         console.print(f"    worker {busy.pid} is busy: {share(busy, 0.3):.0%} of a core")
         began = time.monotonic()
         outcome = handle.cancel(reason="demo", wait=10)
@@ -271,8 +273,20 @@ def share(process: psutil.Process, seconds: float) -> float:
         return 0.0
 
 
-def busiest(server: Server, *, above: float) -> psutil.Process | None:
-    return next((worker for worker in server.workers() if share(worker, 0.1) > above), None)
+def cpu_seconds(process: psutil.Process) -> float:
+    try:
+        return sum(process.cpu_times()[:2])
+    except psutil.NoSuchProcess:
+        return 0.0
+
+
+def busy_worker(server: Server, before: Mapping[int, float]) -> psutil.Process | None:
+    """A worker that has computed for a while since then: a share of a core says little while others want the cores."""
+
+    def has_worked(worker: psutil.Process) -> bool:
+        return cpu_seconds(worker) - before.get(worker.pid, 0.0) > BUSY_SECONDS
+
+    return next(filter(has_worked, server.workers()), None)
 
 
 def wait_until(look: Callable[[], Seen | None], problem: str) -> Seen:
