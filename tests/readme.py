@@ -1,12 +1,13 @@
 """`python -m tests.readme [--suite]`: follow README.md, word by word, in a fresh clone of what is committed.
 
 Its shell blocks are run in order, and what it shows below one is compared. A Python block is run in the environment of
-the clone, and a YAML block becomes the file that its first line names. Two things differ from what a reader does: a
-server goes to the background until the next one starts, and `make test` is left out unless --suite is given, as it
-takes longer than all the rest.
+the clone. Three things differ from what a reader does: a server goes to the background until the next one starts, `make
+test` is left out unless --suite is given, as it takes longer than all the rest, and so is grpcurl where it is not to be
+had.
 """
 
 import asyncio
+import os
 import re
 import socket
 import subprocess
@@ -14,7 +15,8 @@ import sys
 import tempfile
 from pathlib import Path
 
-from tests.walkthrough import follow, steps
+from tests.clients.toolchains import TOOLCHAINS, grpcurl
+from tests.walkthrough import Step, follow, steps
 
 ROOT = Path(__file__).parents[1]
 ADDRESSES = (("127.0.0.1", 8815), ("127.0.0.1", 8816), ("127.0.0.1", 8817))
@@ -45,12 +47,6 @@ def python(program: str) -> str:
     return f".venv/bin/python - <<'PYTHON'\n{program}PYTHON\n"
 
 
-def file(content: str) -> str:
-    """A file that its first line names."""
-    name = content.split()[1].rstrip(",:")
-    return f"cat >{name} <<'FILE'\n{content}FILE\n"
-
-
 def in_use() -> list[str]:
     """Addresses that something else listens at."""
     found = []
@@ -61,23 +57,33 @@ def in_use() -> list[str]:
     return found
 
 
+def page(text: str, *, suite: bool, has_grpcurl: bool) -> list[Step]:
+    """The steps that can be followed here; names those that cannot."""
+    found = steps(text, {"sh": in_clone if suite else without_suite, "python": python})
+    left_out = [step for step in found if step.commands.startswith("grpcurl") and not has_grpcurl]
+    for step in left_out:
+        print(f"README.md, line {step.line}: left out, no grpcurl and no go on PATH")
+    return [step for step in found if step not in left_out]
+
+
 def main(arguments: list[str]) -> int:
     if taken := in_use():
         print(f"README needs a server at its usual addresses, and something else listens at {', '.join(taken)}")
         return 1
+    has_grpcurl = not TOOLCHAINS["grpcurl"].missing()
+    path = [os.environ["PATH"], *([str(grpcurl())] if has_grpcurl else [])]
     with tempfile.TemporaryDirectory(prefix="queryengine-readme-") as folder:
         clone, outputs, state = (Path(folder) / name for name in ("queryengine", "outputs", "state"))
         subprocess.run(["git", "clone", "--quiet", str(ROOT), str(clone)], check=True)
         outputs.mkdir()
-        shell = in_clone if "--suite" in arguments else without_suite
-        page = steps((clone / "README.md").read_text("utf-8"), {"sh": shell, "python": python, "yaml": file})
-        environment = {"QUERYENGINE_STATE__DIRECTORY": str(state)}
+        found = page((clone / "README.md").read_text("utf-8"), suite="--suite" in arguments, has_grpcurl=has_grpcurl)
+        environment = {"QUERYENGINE_STATE__DIRECTORY": str(state), "PATH": os.pathsep.join(path)}
         try:
-            asyncio.run(follow(page, clone, outputs, environment=environment, prelude=PRELUDE))
+            asyncio.run(follow(found, clone, outputs, environment=environment, prelude=PRELUDE))
         except AssertionError as wrong:
             print(f"README.md, {wrong}")
             return 1
-    print(f"README.md: {len(page)} blocks of commands run, and what it shows is what they print")
+    print(f"README.md: {len(found)} blocks of commands run, and what it shows is what they print")
     return 0
 
 

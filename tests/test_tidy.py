@@ -129,6 +129,14 @@ def test_generated_code_has_one_name_per_language() -> None:
         assert re.findall(r"^option (\w+) = ", path.read_text(encoding="utf-8"), re.MULTILINE) == options, named(path)
 
 
+@pytest.mark.parametrize("path", [ROOT / "README.md", *sorted(ROOT.glob("docs/clients/*.md"))], ids=named)
+def test_every_block_of_a_page_that_is_followed_has_a_kind(path: Path) -> None:
+    # Commands are run where the kind is `sh` (make readme, make interop); a block without one would be passed over.
+    fences = re.findall(r"^```(.*)$", path.read_text(encoding="utf-8"), re.MULTILINE)
+    assert set(fences[::2]) <= {"sh", "text", "python", "yaml"}
+    assert not any(fences[1::2])
+
+
 def test_decisions_are_numbered_without_gap_or_double() -> None:
     names = sorted(path.name for path in (ROOT / "docs" / "adr").glob("*.md"))
     assert [int(name[:4]) for name in names] == list(range(1, len(names) + 1))

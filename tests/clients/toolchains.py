@@ -4,8 +4,10 @@ import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 
 from tests.servers.cache import cache_folder, made_once
 
@@ -18,8 +20,7 @@ DEBIAN_NAME = "grpc_java_plugin"
 class Toolchain:
     """Programs that must be on PATH, each with its other names."""
 
-    language: str
-    programs: tuple[tuple[str, ...], ...]
+    programs: tuple[tuple[str, ...], ...] = ()
 
     def missing(self) -> str:
         """Which programs are not there; empty when all are."""
@@ -27,14 +28,17 @@ class Toolchain:
         return f"no {', no '.join(absent)} on PATH" if absent else ""
 
 
-TOOLCHAINS = (
-    Toolchain("python", ()),
-    Toolchain("go", (("go",),)),
-    Toolchain("typescript", (("node",), ("npm",))),
-    Toolchain("java", (("java",), ("mvn",), ("protoc-gen-grpc-java", DEBIAN_NAME))),
-    Toolchain("rust", (("cargo",),)),
-    Toolchain("grpcurl", (("grpcurl", "go"),)),
+TOOLCHAINS: Mapping[str, Toolchain] = MappingProxyType(
+    {
+        "python": Toolchain(),
+        "go": Toolchain((("go",),)),
+        "typescript": Toolchain((("node",), ("npm",))),
+        "java": Toolchain((("java",), ("mvn",), ("protoc-gen-grpc-java", DEBIAN_NAME))),
+        "rust": Toolchain((("cargo",),)),
+        "grpcurl": Toolchain((("grpcurl", "go"),)),
+    }
 )
+"""By page of docs/clients."""
 
 
 def compilers(folder: Path) -> Path:
