@@ -454,6 +454,11 @@ def test_the_engines_own_deadline(case: EngineCase, engine: Engine) -> None:
     assert time.monotonic() - before < CANCEL_SECONDS
 
 
+def test_an_engine_that_reads_no_folder_has_nothing_to_look_at_again(engine: Engine) -> None:
+    failure = failure_of(engine.refresh)
+    assert (failure.reason, failure.metadata) == (Reason.UNSUPPORTED, {"feature": "refresh"})
+
+
 def test_the_version_names_product_and_number(engine: Engine) -> None:
     product, _, number = engine.version().partition(" ")
     assert product

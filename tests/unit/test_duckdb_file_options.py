@@ -109,6 +109,22 @@ def test_an_encoding_is_read_exactly_or_refused(lake: Path, open_lake, encoding:
         assert expected in failure(engine, "FROM t").message
 
 
+def test_a_compressed_file_in_utf_16_is_read_exactly_or_refused(lake: Path, open_lake) -> None:
+    for name, encoding in (("le", "utf-16"), ("be", "utf-16-be")):
+        (lake / f"{name}.csv.gz").write_bytes(
+            gzip.compress(
+                "\ufeffa,b\nMüller,1\n".removeprefix("\ufeff" if encoding == "utf-16" else "").encode(encoding)
+            )
+        )
+    (lake / "bad.csv.gz").write_bytes(b"no gzip at all")
+    (lake / "z.csv.zst").write_bytes(b"(\xb5/\xfd")
+    engine = open_lake(csv={"*": {"encoding": "utf-16"}})
+    assert run(engine, "SELECT a FROM le") == [{"a": "Müller"}]
+    assert "be.csv.gz is UTF-16 of the big-endian kind" in failure(engine, "FROM be").message
+    assert "z.csv.zst is UTF-16 within zstd" in failure(engine, "FROM z").message
+    assert "view bad cannot be read: " in failure(engine, "FROM bad").message
+
+
 # ---- patterns
 
 

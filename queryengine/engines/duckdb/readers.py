@@ -1,5 +1,7 @@
 """Which reader function of DuckDB a file gets, by the ending of its name and by the operator's patterns."""
 
+import gzip
+import zlib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePath
@@ -80,11 +82,19 @@ class Readers:
 
 def misread(path: str, reader: Reader) -> str:
     """Why DuckDB would read other characters than the file has; empty when it would not. Raises OSError."""
-    if _UTF_16 in reader.options:
-        with Path(path).open("rb") as file:
-            if file.read(2) == _BIG_ENDIAN:
-                return "is UTF-16 of the big-endian kind, which DuckDB does not read; save it as UTF-8"
-    return ""
+    options = dict(reader.options)
+    if _UTF_16 not in options.items():
+        return ""
+    compression = options.get("compression", "'none'")
+    if compression == "'zstd'":
+        return "is UTF-16 within zstd, which may be of a kind that DuckDB misreads; save it as UTF-8"
+    try:
+        with gzip.open(path) if compression == "'gzip'" else Path(path).open("rb") as file:
+            start = file.read(len(_BIG_ENDIAN))
+    except (gzip.BadGzipFile, EOFError, zlib.error):
+        # DuckDB says what is wrong with it.
+        return ""
+    return "is UTF-16 of the big-endian kind, which DuckDB does not read; save it as UTF-8" * (start == _BIG_ENDIAN)
 
 
 def _plain(name: str) -> tuple[PurePath, tuple[tuple[str, str], ...]]:
