@@ -215,7 +215,7 @@ class Service:
 
     async def _listen(self) -> None:
         settings = self.settings
-        indexes = Indexes(self._spool, self._disk, self._lifetimes, self._queries.lose)
+        indexes = Indexes(self._spool, self._disk, self._lifetimes, lose=self._queries.lose, read=self._registry.weigh)
         schemas = Schemas(self._disk)
         self._streams = Streams(
             cutting=self._cutting,

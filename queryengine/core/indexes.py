@@ -21,16 +21,24 @@ END_SECONDS: Final = 5.0
 class Indexes:
     """Finds the index of a query's current attempt, and keeps what it had to read from disk with the query.
 
-    `lose` is called for a query whose stored rows turn out to be missing or damaged.
+    `lose` is called for a query whose stored rows turn out to be missing or damaged, `read` for one that holds an index
+    from now on.
     """
 
     def __init__(
-        self, spool: Spool, disk: Executor, lifetimes: Lifetimes, lose: Callable[[LiveQuery], Awaitable[None]]
+        self,
+        spool: Spool,
+        disk: Executor,
+        lifetimes: Lifetimes,
+        *,
+        lose: Callable[[LiveQuery], Awaitable[None]],
+        read: Callable[[LiveQuery], None],
     ) -> None:
         self._spool = spool
         self._lifetimes = lifetimes
         self._disk = disk
         self._lose = lose
+        self._read = read
 
     async def of(self, live: LiveQuery) -> PageIndex | None:
         """None when no attempt has begun, or when its rows cannot be read any more."""
@@ -43,6 +51,7 @@ class Indexes:
             # Meanwhile another reader may have found it, or a client may have released the rows.
             if live.index is None and self.holds_rows(live):
                 live.index = index
+                self._read(live)
         if self._lifetimes.result_state(live.query) in (ResultState.RELEASED, ResultState.EXPIRED):
             return None
         return live.index

@@ -27,6 +27,9 @@ class Lifetimes:
         """Whether the record reads as unknown: it ended long enough ago, and holds no rows."""
         return query.end_us is not None and query.end_us < self.forgotten_before_us() and not self.holds_rows(query)
 
+    def now_us(self) -> int:
+        return self._clock.now_us()
+
     def forgotten_before_us(self) -> int:
         """Queries that ended before this are forgotten once their rows are gone."""
         return self._clock.now_us() - self._keep_records_us

@@ -242,6 +242,11 @@ class LiveQuery:
             self.readers.dismiss()
             self._ended(query)
 
+    @property
+    def held_bytes(self) -> int:
+        """What the index of the result takes in memory, which is nearly all that a query takes."""
+        return self.index.held_bytes if self.index is not None else 0
+
     def _changed(self, version: int | None = None) -> None:
         self.version = max(self.version + 1, version or 0)
         self.pulse.beat()

@@ -194,6 +194,7 @@ class Queries:
             query_id_prefix=query_id_prefix,
             before=before,
             ended_since_us=self._lifetimes.forgotten_before_us(),
+            now_us=self._lifetimes.now_us(),
             limit=limit,
         )
         listed = []

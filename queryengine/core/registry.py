@@ -1,4 +1,4 @@
-"""Queries in memory: every one that has not ended, and the ended ones asked for of late."""
+"""Queries in memory: every one that has not ended, and the ended ones asked for of late, as far as they fit."""
 
 import asyncio
 from collections import OrderedDict
@@ -14,6 +14,8 @@ from queryengine.store.store import Store
 from queryengine.telemetry.metrics import Metrics
 
 ENDED_MAX: Final = 2_000
+ENDED_BYTES_MAX: Final = 64 << 20
+"""What ended queries may hold in memory together, by `LiveQuery.held_bytes`: the columns and the pages of results."""
 
 
 def not_found() -> QueryEngineError:
@@ -30,6 +32,9 @@ class Registry:
         self._metrics = metrics
         self._active: dict[Key, LiveQuery] = {}
         self._ended: OrderedDict[Key, LiveQuery] = OrderedDict()
+        self._held: dict[Key, int] = {}
+        self._held_bytes = 0
+        """Of the ended ones: what each holds, and all of them."""
         self._undecided: dict[Key, asyncio.Future[None]] = {}
 
     def active(self) -> list[LiveQuery]:
@@ -70,15 +75,31 @@ class Registry:
         self._active.pop(live.key, None)
         self._ended[live.key] = live
         self._ended.move_to_end(live.key)
-        while len(self._ended) > ENDED_MAX:
-            self._ended.popitem(last=False)
+        self.weigh(live)
+
+    def weigh(self, live: LiveQuery) -> None:
+        """Count again what a query holds, as after its index was read, and forget the oldest that no longer fit. Does
+        nothing for one that is not kept here as an ended one.
+        """
+        if self._ended.get(live.key) is not live:
+            return
+        held = live.held_bytes
+        self._held_bytes += held - self._held.get(live.key, 0)
+        self._held[live.key] = held
+        while len(self._ended) > ENDED_MAX or (self._held_bytes > ENDED_BYTES_MAX and len(self._ended) > 1):
+            self._forget(next(iter(self._ended)))
+
+    def _forget(self, key: Key) -> None:
+        """What is left of it is in the store and in the spool."""
+        del self._ended[key]
+        self._held_bytes -= self._held.pop(key)
 
     def in_memory(self, tenant: str, query_id: str) -> LiveQuery | None:
         key = (tenant, query_id)
         live = self._active.get(key) or self._ended.get(key)
         if live is not None and self._lifetimes.is_forgotten(live.query):
             # However often it was asked for meanwhile.
-            del self._ended[key]
+            self._forget(key)
             return None
         return live
 

@@ -188,10 +188,11 @@ def listing(
     query_id_prefix: str,
     before: tuple[int, str] | None,
     ended_since_us: int,
+    now_us: int,
     limit: int,
 ) -> sa.Select[Any]:
     """Newest first, with the beginning of their SQL; `before` is the (submit_us, query_id) of the last one that was
-    seen. Of those that ended before `ended_since_us` only the ones that have rows on disk.
+    seen. Of those that ended before `ended_since_us` only the ones that have rows which can be read at `now_us`.
     """
     select = sa.select(*_LISTED).where(_Q.tenant == tenant)
     if states := list(states):
@@ -206,7 +207,8 @@ def listing(
         pair = sa.func.json_each(_Q.labels).table_valued("key", "value")
         select = select.where(sa.exists().where(pair.c.key == key, pair.c.value == value).correlate(QUERIES))
     if ended_since_us:
-        remembered = sa.or_(_Q.end_us.is_(None), _Q.end_us >= ended_since_us, sa.text(HAS_ROWS))
+        has_rows = sa.and_(sa.text(HAS_ROWS), sa.or_(_Q.expire_us.is_(None), _Q.expire_us > now_us))
+        remembered = sa.or_(_Q.end_us.is_(None), _Q.end_us >= ended_since_us, has_rows)
         select = select.where(remembered)
     if before is not None:
         select = select.where(sa.tuple_(_Q.submit_us, _Q.query_id) < before)

@@ -253,10 +253,11 @@ class Store:
         query_id_prefix: str = "",
         before: tuple[int, str] | None = None,
         ended_since_us: int = 0,
+        now_us: int = 0,
         limit: int,
     ) -> list[Query]:
         """Newest first by (submit_us, query_id), those strictly before `before`, that match all that is given. Of those
-        that ended before `ended_since_us` only the ones that have rows on disk.
+        that ended before `ended_since_us` only the ones that have rows which can be read at `now_us`.
         """
         select = statements.listing(
             tenant,
@@ -266,6 +267,7 @@ class Store:
             query_id_prefix=query_id_prefix,
             before=before,
             ended_since_us=ended_since_us,
+            now_us=now_us,
             limit=limit,
         )
         return await self._read(lambda connection: [to_query(row) for row in connection.execute(select)])

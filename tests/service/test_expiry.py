@@ -154,7 +154,7 @@ async def test_a_record_that_the_janitor_has_not_removed_is_forgotten_all_the_sa
             assert (
                 await refused(api.call("GetStatus", pb.GetStatusRequest(query_id=failed)))
             ).reason == "QUERY_NOT_FOUND"
-        assert failed not in [query.query_id for query in (await api.listed()).queries]
+        assert not (await api.listed()).queries
         new = await api.script("rows 1", wait_timeout=WAIT)
         assert next(query.query_id for query in (await api.listed()).queries) == new.status.query_id
 
