@@ -87,3 +87,34 @@ def test_an_interval_that_would_wrap_on_its_way_to_arrow_is_refused(engine: Duck
     table = run(engine, f"SELECT to_microseconds({held}) AS i, to_microseconds(-{held}) AS j, NULL::INTERVAL AS k")
     values = [pa.MonthDayNano([0, 0, held * 1000]), pa.MonthDayNano([0, 0, -held * 1000]), None]
     assert [column[0].as_py() for column in table.columns] == values
+
+
+NESTED = {
+    "a list": "[{0}]",
+    "a list of lists": "[[], NULL, [NULL, {0}]]",
+    "an array": "[{0}, NULL]::INTERVAL[2]",
+    "a struct": "{{'i': {0}, 'n': 1}}",
+    "a struct of odd names": "{{'{{0}} ''x'' \"y\"': {0}}}",
+    "a struct in a struct": "{{'s': {{'i': {0}}}}}",
+    "a row": "row(1, {0})",
+    "values of a map": "map {{'k': {0}}}",
+    "keys of a map": "map {{{0}: 1}}",
+    "structs in a list": "[NULL, {{'i': NULL, 'j': {0}}}]",
+    "lists in a map": "map {{1: [{{'i': {0}}}]}}",
+    "beside what becomes text": "{{'i': {0}, 'e': 'a'::ENUM ('a', 'b')}}",
+}
+
+
+@pytest.mark.parametrize("shape", NESTED.values(), ids=NESTED)
+def test_an_interval_that_would_wrap_is_refused_at_any_depth(engine: DuckDBEngine, shape: str) -> None:
+    held = (2**63 - 1) // 1000
+    for micros in (held + 1, -held - 1, 9223372036854775807):
+        value = shape.format(f"to_microseconds({micros})")
+        with pytest.raises(QueryEngineError, match="CAST it to VARCHAR") as caught:
+            run(engine, f"SELECT 1 AS n, {value} AS i FROM range(3)")
+        assert caught.value.failure.reason is Reason.STATEMENT_REJECTED
+    for micros in (held, -held, 0):
+        value = shape.format(f"to_microseconds({micros})")
+        table = run(engine, f"SELECT {value} AS i FROM range(3) UNION ALL SELECT NULL")
+        assert (table.num_rows, table.column("i").null_count) == (4, 1)
+        assert str(pa.MonthDayNano([0, 0, micros * 1000])) in str(table.column("i")[0].as_py())

@@ -16,6 +16,7 @@ from queryengine.codec.infinity import INT64_MAX
 from queryengine.codec.nesting import Plan, plan_inside
 from queryengine.codec.wide_numbers import INT128, UINT128
 from queryengine.domain.errors import Reason, error
+from queryengine.engines.duckdb.intervals import checked
 from queryengine.engines.duckdb.text import identifier
 
 ROWS_MAX: Final = 122_880
@@ -47,12 +48,6 @@ _DOCUMENTS: Final = {
     "bit",
     "bignum",
 }
-_CHECKED_INTERVAL: Final = (
-    "CASE WHEN abs(hour({0})) > 2562047 OR "
-    "(abs(hour({0})) = 2562047 AND abs(minute({0})) * 60000000 + abs(microsecond({0})) > 2836854775) "
-    "THEN error('an INTERVAL of more than 292 years in hours has no Arrow form; CAST it to VARCHAR') ELSE {0} END"
-)
-"""DuckDB multiplies microseconds to nanoseconds on their way to Arrow, and lets the product wrap around."""
 _WIDE: Final = {"hugeint": INT128, "uhugeint": UINT128}
 
 
@@ -69,10 +64,9 @@ class ColumnPlan:
 
 def plan(types: Sequence[Any]) -> ColumnPlan:
     """The plan for columns of these DuckDB types."""
-    expressions = [_expression(each) for each in types]
-    projection = None
-    if any(each != "{0}" for each in expressions):
-        projection = ", ".join(each.format(f"#{number}") for number, each in enumerate(expressions, 1))
+    columns = [f"#{number}" for number in range(1, len(types) + 1)]
+    expressions = [_expression(each, column) for each, column in zip(types, columns, strict=True)]
+    projection = ", ".join(expressions) if expressions != columns else None
     width = sum(_guessed_bytes(each) for each in types)
     # A batch that ends within a vector makes DuckDB copy both halves.
     shares = min(_SHARES, key=lambda share: abs(share - ROWS_MAX * width / BATCH_BYTES))
@@ -98,13 +92,11 @@ def canonical(arrow_type: pa.DataType) -> Plan:
     return plan_inside(arrow_type, lambda _, inner: canonical(inner))
 
 
-def _expression(duckdb_type: Any) -> str:
-    """What is selected of a column, over the placeholder {0}."""
-    if duckdb_type.id == "interval":
-        return _CHECKED_INTERVAL
+def _expression(duckdb_type: Any, column: str) -> str:
+    """What is selected of a column."""
+    value = checked(duckdb_type, column)
     cast = _cast(duckdb_type)
-    # A member may have braces in its name.
-    return "CAST({0} AS " + cast.replace("{", "{{").replace("}", "}}") + ")" if cast else "{0}"
+    return f"CAST({value} AS {cast})" if cast else value
 
 
 def _cast(duckdb_type: Any) -> str | None:
