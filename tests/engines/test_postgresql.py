@@ -1,6 +1,7 @@
 """What is PostgreSQL's own: roles, schemas, settings, labels, inferred parameters, and places in errors."""
 
 import datetime as dt
+import json
 import random
 import socket
 import subprocess
@@ -307,6 +308,45 @@ def test_the_column_of_an_array_that_begins_elsewhere_is_named(engine: SQLAlchem
     assert (told.reason, told.metadata) == (Reason.STATEMENT_REJECTED, {"column": "b"})
     assert "does not begin at 1" in told.message
     assert run(engine, "SELECT '{}'::int[] AS a, NULL::text[] AS b, '{1.5,NULL}'::numeric[] AS c").num_rows == 1
+
+
+@pytest.fixture(scope="module")
+def composites(server: PostgreSQLServer) -> Iterator[None]:
+    with server.connect() as connection:
+        connection.execute("CREATE TYPE pair AS (n int[], s text); CREATE TYPE nest AS (p pair, q pair[], i int)")
+        yield
+        connection.execute("DROP TYPE nest; DROP TYPE pair")
+
+
+BOUNDS = ("'[0:1]={1,2}'", "'[-2:-1]={1,2}'", "'[0:0][1:2]={{1,2}}'", "'[1:1][0:1]={{1,2}}'", "'[5:5]={NULL}'")
+HOLDERS = {
+    "a composite": "ROW({}, 'x')::pair",
+    "an array of composites": "ARRAY[ROW('{{1}}', 'x')::pair, NULL, ROW({}, 'y')::pair]",
+    "a composite in a composite": "ROW(ROW({}, 'x')::pair, NULL, 1)::nest",
+    "an array in a composite": "ROW(NULL, ARRAY[ROW({}, 'x')::pair], 1)::nest",
+}
+
+
+@pytest.mark.usefixtures("composites")
+@pytest.mark.parametrize("holder", HOLDERS.values(), ids=HOLDERS)
+def test_a_composite_that_holds_bounds_is_refused(engine: SQLAlchemyEngine, holder: str) -> None:
+    """Its JSON would have the array without them."""
+    for bounds in BOUNDS:
+        told = failure(engine, f"SELECT NULL::pair AS a, {holder.format(bounds)} AS b FROM generate_series(1, 3)")
+        assert (told.reason, told.metadata) == (Reason.STATEMENT_REJECTED, {"column": "b"}), bounds
+        assert "does not begin at 1" in told.message
+    for plain in ("'{1,2}'", "'{}'", "NULL", "'{{1,2},{3,4}}'", "'[1:2]={1,2}'"):
+        table = run(engine, f"SELECT {holder.format(plain)} AS b, {holder.format(plain)}::text AS t, NULL::pair AS c")
+        assert table.column("b")[0].as_py() is not None
+        assert table.column("c").to_pylist() == [None]
+
+
+@pytest.mark.usefixtures("composites")
+def test_an_array_of_composites_that_begins_elsewhere_is_refused(engine: SQLAlchemyEngine) -> None:
+    sql = "SELECT array_fill(ROW('{1}', 'x')::pair, ARRAY[2], ARRAY[0]) AS b"
+    assert failure(engine, sql).metadata == {"column": "b"}
+    [[first, second]] = map(json.loads, run(engine, sql.replace(", ARRAY[0]", "")).column("b").to_pylist())
+    assert first == second == {"n": [1], "s": "x"}
 
 
 @pytest.mark.parametrize("shape", ["{}", "ARRAY[{}]"])

@@ -51,6 +51,16 @@ _EARLIEST_MICROSECOND: Final = -210_866_803_200_000_000
 _DAY_MICROSECONDS: Final = 86_400_000_000
 
 
+_NO_JSON: Final = "0"
+_COMPOSITE: Final = (
+    r"CASE WHEN {0}::text OPERATOR(pg_catalog.~) '\[-?[0-9]+:-?[0-9]+\](=\{{|\[)' "
+    "THEN '" + _NO_JSON + "'::json ELSE pg_catalog.to_json({0}) END"
+)
+"""JSON has no lower bounds of arrays. Only the text of a composite says that it holds one; in its place comes what is
+never the JSON of a composite.
+"""
+
+
 @dataclass(frozen=True, slots=True)
 class Column:
     """How a column is asked for, and what becomes of it here."""
@@ -125,7 +135,7 @@ def _column(field: pa.Field, name_of_type: Callable[[int], str]) -> Column:
     if not is_array:
         return column(element.type, element.expression, element.convert)
     if pa.types.is_struct(inner):
-        return column(element.type, element.expression, None)
+        return column(element.type, _COMPOSITE, _with_json)
     inside = "{0}" if element.expression == "{}" else "{0}::text[]"
     # The driver fails at most of the other lower bounds, with words that name no column.
     expression = f"CASE WHEN pg_catalog.array_lower({{0}}, 1) <> 1 THEN NULL ELSE {inside} END"
@@ -157,11 +167,32 @@ def _element(internal: str, arrow: pa.DataType, typmod: int) -> _Element:
     if pa.types.is_timestamp(arrow):
         return _Element(arrow, convert=lambda array: _within(array, pa.int64(), _EARLIEST_MICROSECOND, None))
     if pa.types.is_struct(arrow):
-        return _Element(pa.json_(pa.string()), "pg_catalog.to_json({})")
+        has_array = any(map(_may_be_array, arrow.fields))
+        return _Element(
+            pa.json_(pa.string()),
+            _COMPOSITE if has_array else "pg_catalog.to_json({})",
+            _with_json if has_array else None,
+        )
     is_opaque = isinstance(arrow, pa.OpaqueType) or pa.types.is_list(arrow)
     if is_opaque or internal in {"money", "char", "void"}:
         return _Element(pa.string(), "{}::text")
     return _Element(arrow)
+
+
+def _may_be_array(field: pa.Field) -> bool:
+    """Whether a member is or holds an array, as far as the driver knows."""
+    kind = field.type
+    if pa.types.is_struct(kind):
+        return any(map(_may_be_array, kind.fields))
+    return pa.types.is_list(kind) or isinstance(kind, pa.OpaqueType)
+
+
+def _with_json(array: pa.Array) -> pa.Array:
+    """The same array. Raises ArrowInvalid when the server found bounds in a value."""
+    texts = array.storage if isinstance(array, pa.ExtensionArray) else array
+    if pc.any(pc.equal(texts, _NO_JSON)).as_py():
+        raise pa.ArrowInvalid("it holds an array that does not begin at 1, or a text like that, which JSON would lose")
+    return array
 
 
 def _word(internal: str, typmod: int, name_of_type: Callable[[int], str]) -> str:
