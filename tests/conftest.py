@@ -24,7 +24,7 @@ from xdist.remote import Producer
 
 from queryengine.app import Service
 from tests.grouping import GroupScheduling, arrange
-from tests.servers.server import shared_processes, stop_all
+from tests.servers.server import port_locks, shared_processes, stop_all
 from tests.support import COMPLETED, ENGINES, RUNNING, STEP_SECONDS, Api, Gate, new_id, serving, until
 
 # PySpark takes a main module without a file, which is what a process of pytest-xdist has, for a run of its doctests.
@@ -108,6 +108,7 @@ class Holdings:
         children = {child.pid for child in psutil.Process().children() if not self._is_shared_worker(child)}
         self.children = children - shared_processes()
         self.files, self.others = self._descriptors()
+        self.files -= Counter(port_locks())
         self.temporary = {str(path) for path in temporary.iterdir()}
 
     def beyond(self, before: "Holdings") -> list[str]:

@@ -95,6 +95,9 @@ class PostgreSQLServer(Server):
             self.alive()
             try:
                 with self.connect() as connection:
+                    row = connection.execute("SHOW data_directory").fetchone()
+                    # A server of other tests on this port would have the roles already.
+                    assert row == (str(self.folder / "data"),), f"port {self.port} is that of another server: {row}"
                     connection.execute(SETUP)
                 return
             except psycopg.OperationalError:

@@ -1,5 +1,6 @@
 """A server that tests share: started when first asked for, stopped when the session ends."""
 
+import fcntl
 import os
 import pwd
 import shutil
@@ -10,7 +11,7 @@ import tempfile
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import IO, Any, ClassVar
 
 import psutil
 import pytest
@@ -107,10 +108,31 @@ def folder_of_its_own(name: str, within: Path) -> Path:
 
 
 def free_port() -> int:
-    """A port of loopback that nobody listens on at this moment."""
-    with socket.create_server(("127.0.0.1", 0)) as listening:
-        port: int = listening.getsockname()[1]
-    return port
+    """A port of loopback that nobody listens on at this moment, and that no other process of tests gets from here while
+    this one lives: between now and the start of a server the system would give it to the next who asks.
+    """
+    taken = cache_folder() / "run" / "ports"
+    taken.mkdir(parents=True, exist_ok=True)
+    while True:
+        with socket.create_server(("127.0.0.1", 0)) as listening:
+            port: int = listening.getsockname()[1]
+        mark = (taken / str(port)).open("w")
+        try:
+            fcntl.flock(mark, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            mark.close()
+            continue
+        _ports.append(mark)
+        return port
+
+
+_ports: list[IO[str]] = []
+"""Open files, each of which holds the lock on a port until this process ends."""
+
+
+def port_locks() -> list[str]:
+    """The files that stay open for `free_port`."""
+    return [mark.name for mark in _ports]
 
 
 _running: dict[str, Server] = {}

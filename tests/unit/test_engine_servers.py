@@ -8,7 +8,7 @@ from pathlib import Path
 
 import psutil
 
-from tests.servers.server import folder_of_its_own
+from tests.servers.server import folder_of_its_own, free_port
 
 STARTER = """
 import os, sys
@@ -68,3 +68,30 @@ def test_the_folder_of_a_server_whose_process_is_gone_is_removed(tmp_path: Path)
         folder.mkdir()
     new = folder_of_its_own("trino", tmp_path)
     assert sorted(tmp_path.iterdir()) == sorted([*kept, new])
+
+
+def test_no_two_processes_get_one_port() -> None:
+    """The system gives a port that is free again to the next who asks, before a server listens on it."""
+    code = (
+        "import sys; from tests.servers.server import free_port; print(*(free_port() for _ in range(300)), flush=True)"
+    )
+    starters = [
+        subprocess.Popen(
+            [sys.executable, "-c", f"{code}; sys.stdin.read()"],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        for _ in range(3)
+    ]
+    ports: list[str] = []
+    for starter in starters:
+        assert starter.stdout is not None
+        ports += starter.stdout.readline().split()
+    for starter in starters:
+        starter.communicate()
+    assert len(set(ports)) == len(ports) == 900
+
+
+def test_a_free_port_is_nothing_left_behind() -> None:
+    assert free_port() not in {free_port() for _ in range(20)}
