@@ -3,7 +3,7 @@
 import asyncio
 import logging
 import uuid
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Final
 
@@ -23,6 +23,7 @@ from queryengine.configured import (
     request_limits,
     result_limits,
     sandboxes,
+    share_limits,
     shares,
     spool_limits,
     stream_limits,
@@ -48,9 +49,10 @@ from queryengine.domain.clock import Clock, SystemClock
 from queryengine.domain.errors import Failure, Reason
 from queryengine.domain.lifecycle import QueryState
 from queryengine.results.spool import Spool
-from queryengine.settings import Settings, missing_places, warnings
+from queryengine.settings import Settings, SettingsError, missing_places, reloaded, warnings
 from queryengine.store import Store, StoreUnusable
 from queryengine.telemetry.gauges import EngineReading, Gauges, Reading
+from queryengine.telemetry.logs import set_up_logging
 from queryengine.telemetry.metrics import Metrics
 from queryengine.workers.pool import WorkerPool
 from queryengine.workers.seat import EngineConfig, Slot
@@ -140,7 +142,7 @@ class Service:
             estimates=estimates,
             clock=clock,
             disk=self._disk,
-            page_limits=lambda spec: result_limits(settings, spec),
+            page_limits=lambda spec: result_limits(self.settings, spec),
             spawn=self._spawn,
             first_page_flush_seconds=settings.results.first_page_flush_ms / 1000,
             cancel_grace_seconds=settings.limits.cancel_grace_seconds,
@@ -236,7 +238,7 @@ class Service:
             inline_rows=settings.results.inline_rows,
             inline_bytes=settings.results.inline_bytes,
         )
-        servicer = Servicer(
+        self._servicer = Servicer(
             queries=self._queries,
             registry=self._registry,
             streams=self._streams,
@@ -248,7 +250,7 @@ class Service:
             tenant_streams=settings.limits.tenant_streams,
         )
         self._server = make_server(
-            servicer,
+            self._servicer,
             self._metrics,
             call_turns(settings),
             self._health,
@@ -283,6 +285,34 @@ class Service:
             for view in self._engines.views()
         }
         return Reading(engines=engines, spool_bytes=self._meter.total, streams=self._streams.open)
+
+    def reload(self, load: Callable[[], Settings]) -> None:
+        """Take over what a running server can of the settings that `load` returns, all of it or, when they are refused,
+        nothing. Says in the log what has changed and what waits for a restart. To be called after `start`.
+        """
+        try:
+            done = reloaded(self.settings, load())
+        except SettingsError as cause:
+            self._metrics.reloaded("refused")
+            for line in str(cause).splitlines():
+                # In one line each, without a traceback.
+                logger.log(logging.ERROR, "the settings stay as they are: %s", line)
+            return
+        self.settings = settings = done.settings
+        self._dispatcher.adopt(share_limits(settings), tenant_queued=settings.limits.tenant_queued)
+        self._meter.adopt(spool_limits(settings))
+        self._records.adopt(record_limits(settings))
+        self._streams.adopt(stream_limits(settings))
+        self._servicer.adopt(request_limits(settings), tenant_streams=settings.limits.tenant_streams)
+        self._checks.adopt(cpu_seconds=settings.limits.check_timeout_seconds)
+        self._lifetimes.adopt(keep_records_us=int(settings.records.keep_seconds * 1e6))
+        if any(key.startswith("log.") for key in done.applied):
+            set_up_logging(settings.log.style)
+            self.pool.log_as(settings.log.style)
+        self._metrics.reloaded("applied")
+        logger.info("settings read again; changed: %s", ", ".join(done.applied) or "nothing")
+        if done.needs_restart:
+            logger.warning("settings that need a restart to change: %s", ", ".join(done.needs_restart))
 
     async def stop(self, drain_seconds: float | None = None) -> None:
         """Drain, then stop: no new work; streams rotate; running queries get their time; what is left is put back or

@@ -106,14 +106,17 @@ def checks(settings: Settings, sandboxes: Sandboxes) -> Checks:
 
 
 def shares(settings: Settings, clock: Clock) -> Shares:
-    limits = ShareLimits(
+    return Shares(settings.engines, share_limits(settings), clock.now_us)
+
+
+def share_limits(settings: Settings) -> ShareLimits:
+    return ShareLimits(
         tenant_running=settings.limits.tenant_running,
         tenant_slots_percent=settings.limits.tenant_slots_percent,
         shared_us=int(settings.limits.shared_seconds * 1e6),
         short_run_ms=int(settings.limits.short_run_seconds * 1000),
         long_run_ms=int(settings.limits.long_run_seconds * 1000),
     )
-    return Shares(settings.engines, limits, clock.now_us)
 
 
 def spool_limits(settings: Settings) -> SpoolLimits:

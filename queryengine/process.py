@@ -26,18 +26,27 @@ LOOK_SECONDS = 0.02
 logger = logging.getLogger(__name__)
 
 
-def serve(settings: Settings, *, program: str, guide: Callable[[str], str] | None = None) -> int:
+def serve(
+    settings: Settings,
+    *,
+    program: str,
+    guide: Callable[[str], str] | None = None,
+    load_again: Callable[[], Settings] | None = None,
+) -> int:
     """Run a server until SIGTERM or SIGINT; a second signal ends it at once. Returns the exit code. The program is what
     a person types to call the command line. `guide` makes the text that follows the banner from the server's address.
+    SIGHUP has `load_again` called for settings, of which a running server takes over what it can; it never ends one.
     """
     set_up_logging(settings.log.style)
     # Whatever is written from here on, by workers too, holds what tenants ask and get: it is for this user alone.
     os.umask(0o077)
     keep_malloc_memory()
-    return uvloop.run(_serve(settings, program, guide))
+    return uvloop.run(_serve(settings, program, guide, load_again))
 
 
-async def _serve(settings: Settings, program: str, guide: Callable[[str], str] | None) -> int:
+async def _serve(
+    settings: Settings, program: str, guide: Callable[[str], str] | None, load_again: Callable[[], Settings] | None
+) -> int:
     service = Service(settings)
     stopping = asyncio.Event()
     loop = asyncio.get_running_loop()
@@ -48,6 +57,19 @@ async def _serve(settings: Settings, program: str, guide: Callable[[str], str] |
             os._exit(1)
         stopping.set()
 
+    started = False
+    asked_early = False
+
+    def on_hangup() -> None:
+        nonlocal asked_early
+        if load_again is None:
+            logger.info("SIGHUP: there is no file of settings to read again")
+        elif not started:
+            asked_early = True
+        elif not stopping.is_set():
+            service.reload(load_again)
+
+    loop.add_signal_handler(signal.SIGHUP, on_hangup)
     for each in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(each, on_signal)
     try:
@@ -58,6 +80,9 @@ async def _serve(settings: Settings, program: str, guide: Callable[[str], str] |
         else:
             print(f"queryengine: {cause}", file=sys.stderr)  # noqa: T201
         return 1
+    started = True
+    if asked_early:
+        on_hangup()
     # What is there by now stays: collections need not look at it again and again.
     gc.collect()
     gc.freeze()

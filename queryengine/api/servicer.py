@@ -93,6 +93,11 @@ class Servicer:
         self._tenant_streams = tenant_streams
         self._open_streams: Counter[str] = Counter()
 
+    def adopt(self, limits: RequestLimits, *, tenant_streams: int) -> None:
+        """Hold further requests to other limits."""
+        self._limits = limits
+        self._tenant_streams = tenant_streams
+
     async def Submit(self, request: pb.SubmitRequest, caller: Caller) -> bytes:
         wait = wait_seconds(request, self._limits)
         inline_as_rows = as_rows(request.result.inline_format, "inline_format")

@@ -1,5 +1,6 @@
 """Commands that need no server: serve starts one, config check reads its settings."""
 
+import signal
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, NoReturn
 
@@ -24,15 +25,20 @@ def serve(
     """Run a server until it is told to stop. Environment variables such as QUERYENGINE_SERVER__LISTEN win
     over the file; without either it listens on loopback with one in-memory DuckDB.
     """
+    # Until the server handles it: a SIGHUP that comes early must not end it.
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)
     if demo:
         _serve_demo(config)
     from queryengine import process, settings
 
+    def load() -> "Settings":
+        return settings.load(str(config) if config is not None else None)
+
     try:
-        loaded = settings.load(str(config) if config is not None else None)
+        loaded = load()
     except settings.SettingsError as error:
         raise ended(str(error)) from error
-    raise typer.Exit(process.serve(loaded, program=program()))
+    raise typer.Exit(process.serve(loaded, program=program(), load_again=load))
 
 
 def _serve_demo(config: Path | None) -> NoReturn:

@@ -72,6 +72,10 @@ class Checks:
             if len(self._passed) > REMEMBERED_MAX:
                 self._passed.popitem(last=False)
 
+    def adopt(self, *, cpu_seconds: float) -> None:
+        """Give checks another limit of processor time from now on."""
+        self._cpu_seconds = cpu_seconds
+
     async def traits(self, engine: str, engine_type: str, options: Mapping[str, Any]) -> EngineTraits:
         """What a configured engine can do. Raises ENGINE_UNAVAILABLE when its driver is missing, INVALID_FIELD when an
         option is wrong.

@@ -14,7 +14,7 @@ from queryengine.core.live import LiveQuery
 from queryengine.core.pacing import Paced
 from queryengine.core.places import Places
 from queryengine.core.queue import EngineQueue
-from queryengine.core.shares import Shares
+from queryengine.core.shares import ShareLimits, Shares
 from queryengine.core.waited_out import engine_was_down, waited_out
 from queryengine.domain.clock import Clock
 from queryengine.domain.errors import Failure, Reason, error
@@ -83,6 +83,13 @@ class Dispatcher:
     def attach(self, pool: WorkerPool) -> None:
         """Name the pool that slots come from; it calls `pump` in turn, so one of the two has to come first."""
         self._pool = pool
+
+    def adopt(self, limits: ShareLimits, *, tenant_queued: int) -> None:
+        """Hold to other limits from now on. What runs and waits is not touched; what may run now is started."""
+        self._shares.adopt(limits)
+        self._tenant_queued = tenant_queued
+        for engine in self._queues:
+            self.pump(engine)
 
     def reserve(self, query: Query) -> Slot | WaitingPlace:
         """A slot at once when one is free and nobody waits for it, else a place in the queue. Counted from here on:

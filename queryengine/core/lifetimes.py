@@ -15,6 +15,10 @@ class Lifetimes:
         self._clock = clock
         self._keep_records_us = keep_records_us
 
+    def adopt(self, *, keep_records_us: int) -> None:
+        """Keep records for another time from now on, those that there are, too."""
+        self._keep_records_us = keep_records_us
+
     def result_state(self, query: Query) -> ResultState:
         """What can be read of the result now."""
         return query.result_state_at(self._clock.now_us())

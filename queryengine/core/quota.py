@@ -40,6 +40,10 @@ class SpoolMeter:
         self._by_folder: dict[str, int] = {}
         self._total = 0
 
+    def adopt(self, limits: SpoolLimits) -> None:
+        """Hold to other limits from now on."""
+        self._limits = limits
+
     @property
     def total(self) -> int:
         return self._total
@@ -121,6 +125,10 @@ class RecordQuota:
         self._usage = usage
         self._limits = limits
         self._pending: Counter[str] = Counter()
+
+    def adopt(self, limits: RecordLimits) -> None:
+        """Hold to other limits from now on."""
+        self._limits = limits
 
     @property
     def pending_bytes(self) -> int:

@@ -92,6 +92,10 @@ class Shares:
         self._asked: dict[str, OrderedDict[str, int]] = {engine: OrderedDict() for engine in self._runs}
         """When each tenant asked something of an engine last, the latest at the end; those of late only."""
 
+    def adopt(self, limits: ShareLimits) -> None:
+        """Hold to other limits from now on. What runs goes on."""
+        self._limits = limits
+
     def length(self, query: Query) -> Length:
         return self._limits.length(query)
 

@@ -157,6 +157,10 @@ class Streams:
     def open(self) -> int:
         return self._readers.total()
 
+    def adopt(self, limits: StreamLimits) -> None:
+        """Hold to other limits from now on, also on streams that are open."""
+        self._limits = limits
+
     def drain(self) -> None:
         """Let every stream end in Rotated, at its next page."""
         self._draining = True

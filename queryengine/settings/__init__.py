@@ -14,12 +14,14 @@ from queryengine.settings.model import (
     StreamSettings,
 )
 from queryengine.settings.reference import to_markdown
+from queryengine.settings.reload import Reload, reloaded
 
 __all__ = [
     "EngineSettings",
     "LimitSettings",
     "LogSettings",
     "RecordSettings",
+    "Reload",
     "ResultSettings",
     "SandboxSettings",
     "ServerSettings",
@@ -29,6 +31,7 @@ __all__ = [
     "StreamSettings",
     "load",
     "missing_places",
+    "reloaded",
     "to_markdown",
     "warnings",
 ]

@@ -5,7 +5,9 @@ from typing import Final
 from pydantic.fields import FieldInfo
 
 from queryengine.settings.model import EngineSettings, Settings, groups
+from queryengine.settings.reload import RELOADABLE
 
+_HEAD: Final = "| key | unit | default | SIGHUP | meaning |\n| --- | --- | --- | --- | --- |"
 _UNITS: Final = {"bytes": "bytes", "seconds": "s", "ms": "ms", "mib": "MiB", "percent": "%", "rows": "rows"}
 
 
@@ -15,14 +17,19 @@ def to_markdown() -> str:
     for name, group in groups():
         about = "" if group is Settings else f"{group.__doc__}\n\n"
         prefix = {EngineSettings: "engines.NAME.", Settings: ""}.get(group, f"{name}.")
-        parts.append(f"### {name}\n\n{about}| key | unit | default | meaning |\n| --- | --- | --- | --- |")
+        parts.append(f"### {name}\n\n{about}{_HEAD}")
         parts += [
-            f"| `{prefix}{key}` | {_unit(key)} | {_default(field)} | {field.description} |"
+            f"| `{prefix}{key}` | {_unit(key)} | {_default(field)} | {_reload(name, key)} | {field.description} |"
             for key, field in group.model_fields.items()
             if field.description
         ]
         parts.append("")
     return "\n".join(parts).rstrip() + "\n"
+
+
+def _reload(group: str, key: str) -> str:
+    """Whether a running server takes over another value of a key."""
+    return "applies" if key in RELOADABLE.get(group, ()) else "restart"
 
 
 def _unit(key: str) -> str:

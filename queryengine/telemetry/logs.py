@@ -88,7 +88,7 @@ class HeaderLines(logging.Filter):
 
 
 def set_up_logging(style: LogStyle) -> None:
-    """Send the log to standard error. To be called once, by the entry point of a process."""
+    """Send the log to standard error. To be called by the entry point of a process; again for another style."""
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(JsonFormatter() if style.as_json else TextFormatter())
     root = logging.getLogger()

@@ -5,7 +5,7 @@ the counters from a thread of its own, which they are made for.
 """
 
 from collections.abc import Callable, Iterable
-from typing import Final, TypeVar
+from typing import Final, Literal, TypeVar
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector
 from prometheus_client.metrics import MetricWrapperBase
@@ -86,6 +86,8 @@ class Metrics:
         self.all_bytes = self._make(Counter, names.RESULT_BYTES)
         self.all_restarts = self._make(Counter, names.WORKER_RESTARTS)
         self._requests = self._make(Counter, names.REQUESTS)
+        reloads = self._make(Counter, names.RELOADS)
+        self._reloads = {outcome: reloads.labels(outcome) for outcome in ("applied", "refused")}
         self._engines: dict[str, _EngineCounts] = {}
         for engine in engines:
             self._of(engine)
@@ -113,6 +115,10 @@ class Metrics:
     def worker_restarted(self, engine: str) -> None:
         """A worker process ended and its successor comes."""
         self._of(engine).restarts.inc()
+
+    def reloaded(self, outcome: Literal["applied", "refused"]) -> None:
+        """Settings were read again."""
+        self._reloads[outcome].inc()
 
     def requests_of(self, method: str) -> Callable[[str], None]:
         """What counts a call of the method, given the name of the status that it ended with."""

@@ -81,6 +81,12 @@ REQUESTS: Final = Metric(
     ("method", "code"),
     "Calls that ended, by their gRPC status; CANCELLED is also a caller that left or whose deadline passed.",
 )
+RELOADS: Final = Metric(
+    "queryengine_reloads_total",
+    Kind.COUNTER,
+    ("outcome",),
+    "Times that settings were read again: applied, or refused, so that those before stay.",
+)
 BUILD_INFO: Final = Metric("queryengine_build_info", Kind.GAUGE, ("version",), "Always 1, for its label.")
 
 METRICS: Final = (
@@ -99,6 +105,7 @@ METRICS: Final = (
     SPOOL_BYTES,
     STREAMS,
     REQUESTS,
+    RELOADS,
     BUILD_INFO,
 )
 

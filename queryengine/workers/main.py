@@ -55,7 +55,10 @@ def _serve(connection: socket.socket, first: Frame) -> None:
     gc.collect()
     gc.freeze()
     while (frame := receive_frame(connection)) is not None:
-        role.handle(frame)
+        if frame.type == "log":
+            set_up_logging(LogStyle(**frame.header["log"]))
+        else:
+            role.handle(frame)
 
 
 def _die_with(parent: int) -> None:

@@ -60,6 +60,12 @@ class WorkerPool:
             with suppress(asyncio.CancelledError):
                 await keeper
 
+    def log_as(self, style: LogStyle) -> None:
+        """Have all workers log so from now on."""
+        for seats in self._seats.values():
+            for seat in seats:
+                seat.log_as(style)
+
     def take(self, engine: str) -> Slot | None:
         """A free slot of an engine, or None. The seat with the fewest executions gives it."""
         best = max(self._seats[engine], key=lambda seat: seat.free)

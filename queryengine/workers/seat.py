@@ -8,7 +8,7 @@ import asyncio
 import logging
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from typing import Any, Final
 
 from queryengine.domain.errors import Failure, Reason
@@ -190,6 +190,12 @@ class Seat:
             failures = 0 if steady else failures + 1
             logger.warning("worker of engine %s ended: %s", self._config.name, description)
             self._restarted(self._config.name)
+
+    def log_as(self, style: LogStyle) -> None:
+        """Have this worker and its successors log so."""
+        self._log = style
+        if self._process is not None:
+            self._process.send(encode({"type": "log", "log": asdict(style)}))
 
     def take(self) -> Slot | None:
         if self.free <= 0 or self._process is None:
