@@ -9,6 +9,7 @@ from typing import Annotated, Any, Concatenate, ParamSpec
 import typer
 
 from queryengine.cli.clientconfig import DEFAULT_SERVER, VARIABLES, ClientConfig, ConfigError, resolve
+from queryengine.cli.quickstart import import_arrow
 
 P = ParamSpec("P")
 
@@ -72,6 +73,7 @@ def connected(command: Callable[Concatenate[ClientConfig, P], None]) -> Callable
             config = resolve(flags)
         except ConfigError as error:
             raise typer.BadParameter(str(error)) from error
+        import_arrow()
         command(config, **given)  # type: ignore[call-arg]
 
     own = list(inspect.signature(command).parameters.values())[1:]

@@ -23,7 +23,9 @@ COLUMNS_IN_SCHEMA: Final = COLUMNS.replace("{table}", "{table} AND table_schema 
 
 @dataclass(frozen=True, slots=True)
 class Dialect:
-    """SQL for questions about the engine; `{table}` and `{schema}` stand for text in quotation marks."""
+    """SQL for questions about the engine. `{table}` and `{schema}` stand for text in quotation marks, `{name}` for the
+    name as an identifier.
+    """
 
     lexer: Lexer
     tables: str = TABLES
@@ -34,8 +36,8 @@ class Dialect:
         """SQL that lists the columns of a table, which may be written as schema.table."""
         schema, dot, table = name.rpartition(".")
         if dot:
-            return self.columns_in_schema.format(table=_text(table), schema=_text(schema))
-        return self.columns.format(table=_text(name))
+            return self.columns_in_schema.format(table=_text(table), schema=_text(schema), name=_identifier(name))
+        return self.columns.format(table=_text(name), name=_identifier(name))
 
     def statements(self, text: str) -> list[str] | None:
         """The statements of a text, without their `;`; None when the last of them is not at its end."""
@@ -55,6 +57,10 @@ class Dialect:
         return found
 
 
+def _identifier(name: str) -> str:
+    return ".".join("`" + part.replace("`", "``") + "`" for part in name.split("."))
+
+
 def _text(name: str) -> str:
     return "'" + name.replace("'", "''") + "'"
 
@@ -62,10 +68,11 @@ def _text(name: str) -> str:
 SQLITE: Final = Dialect(
     lexicons.SQLITE,
     "SELECT name, type FROM sqlite_schema WHERE type IN ('table', 'view') ORDER BY name",
-    'SELECT name, type, "notnull", pk FROM pragma_table_info({table})',
-    'SELECT name, type, "notnull", pk FROM pragma_table_info({table}, {schema})',
+    "SELECT sql FROM sqlite_schema WHERE name = {table}",
+    "SELECT sql FROM sqlite_schema WHERE name = {table}",
 )
-SPARK: Final = Dialect(lexicons.SPARK, "SHOW TABLES", "DESCRIBE {table}", "DESCRIBE {schema}.{table}")
+"""Its pragmas are refused by the service, but its schema holds each CREATE statement."""
+SPARK: Final = Dialect(lexicons.SPARK, "SHOW TABLES", "DESCRIBE {name}", "DESCRIBE {name}")
 
 DIALECTS: Final[Mapping[str, Dialect]] = {
     "SQLite": SQLITE,

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -16,6 +17,7 @@ from typer.testing import CliRunner
 
 from queryengine import __version__
 from queryengine.cli.exits import EXIT_CODES, ExitCode
+from queryengine.cli.ids import beginning
 from queryengine.cli.main import app
 from queryengine.v1 import query_pb2, query_service_pb2
 from tests.unit.fake_service import (
@@ -235,16 +237,6 @@ def test_help_teaches(run: Run) -> None:
     assert run("--version").stdout == f"queryengine {__version__}\n"
 
 
-def test_help_and_version_start_without_the_parts_of_the_server() -> None:
-    code = (
-        "import sys; from queryengine.cli.main import app; "
-        "print([name for name in ('duckdb', 'sqlalchemy', 'pydantic', 'sqlglot') if name in sys.modules])"
-    )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-
-    assert done.stdout.strip() == "[]"
-
-
 def installed_command() -> list[str]:
     """What the script of an installed package runs."""
     scripts = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["scripts"]
@@ -418,3 +410,132 @@ def test_config_check_names_every_wrong_option_and_its_line(run: Run, tmp_path: 
     for number, (line, mistake) in enumerate(zip(lines, OPTIONS.values(), strict=True)):
         assert line.startswith(f"{bad}:{number + 3}: engines.e{number}.options: ")
         assert mistake in line
+
+
+OTHER = "11111111-2222-4222-8222-222222222222"
+
+
+def listing(*found: query_pb2.QueryStatus) -> query_service_pb2.ListQueriesResponse:
+    return query_service_pb2.ListQueriesResponse(queries=found)
+
+
+@pytest.mark.parametrize("command", ["status", "watch", "cancel", "fetch", "release"])
+def test_the_beginning_of_an_id_names_a_query_in_every_command(run: Run, fake: FakeService, command: str) -> None:
+    final = status("COMPLETED", 2)
+    fake.replies["ListQueries"].append(listing(final))
+    fake.replies["GetStatus"].append(query_service_pb2.GetStatusResponse(status=final))
+    fake.replies["ReleaseResults"].append(query_service_pb2.ReleaseResultsResponse(status=final))
+    fake.replies["FetchPage"].append(query_service_pb2.FetchPageResponse(page=page_message(numbers(1), 0)))
+    fake.streams["WatchStatus"].append([query_service_pb2.WatchStatusResponse(status=final)])
+    fake.replies["Cancel"].append(
+        query_service_pb2.CancelResponse(
+            result=query_service_pb2.CANCEL_RESULT_ALREADY_ENDED,
+            engine_cancel=query_service_pb2.ENGINE_CANCEL_STATE_NOT_RUNNING,
+            status=final,
+        )
+    )
+
+    done = run(command, "1111AAAA"[:4])
+
+    assert done.exit_code == ExitCode.OK, done.stderr
+    assert fake.requests["ListQueries"][0].query_id_prefix == "1111"
+    (asked,) = (
+        request for method, requests in fake.requests.items() if method != "ListQueries" for request in requests
+    )
+    assert asked.query_id == ID
+
+
+def test_a_beginning_of_several_ids_is_refused_with_the_queries_it_may_mean(run: Run, fake: FakeService) -> None:
+    second = status("RUNNING", 1, sql_preview="SELECT 2")
+    second.query_id = OTHER
+    fake.replies["ListQueries"].append(listing(status("QUEUED", 1, sql_preview="SELECT 1"), second))
+
+    done = run("cancel", "11111111")
+
+    assert done.exit_code == ExitCode.USAGE
+    assert done.stderr.splitlines() == [
+        "error: more than one query has an id that begins with 11111111; give more of it:",
+        f"  {ID}  QUEUED  SELECT 1",
+        f"  {OTHER}  RUNNING  SELECT 2",
+    ]
+    assert not fake.requests["Cancel"]
+
+
+@pytest.mark.parametrize(
+    ("text", "code"),
+    [("abc", ExitCode.NOT_FOUND), ("xyz", ExitCode.USAGE), ("", ExitCode.USAGE), ("%", ExitCode.USAGE)],
+)
+def test_a_beginning_of_no_id(run: Run, fake: FakeService, text: str, code: ExitCode) -> None:
+    fake.replies["ListQueries"].append(listing())
+    assert run("status", text).exit_code == code
+
+
+@pytest.mark.parametrize(("others", "shown"), [([], "11111111"), ([OTHER], "11111111-1"), ([ID], "11111111")])
+def test_an_id_is_cut_to_what_tells_it_apart(others: list[str], shown: str) -> None:
+    assert beginning(ID, others) == shown
+
+
+def test_ps_keeps_the_time_in_the_queue_and_on_the_engine_apart(run: Run, fake: FakeService) -> None:
+    waiting = status(
+        "QUEUED",
+        1,
+        subject="ann",
+        submit_time={"seconds": 60},
+        progress={"queue_position": 1, "queue_depth": 3, "waiting_reason": "connection refused"},
+        stats={"queue_time": {"seconds": 5}},
+    )
+    running = status(
+        "RUNNING",
+        1,
+        start_time={"seconds": 60},
+        progress={"fraction": 0.5},
+        stats={"queue_time": {"seconds": 1}, "execution_time": {"seconds": 2}},
+    )
+    fake.replies["ListQueries"].append(listing(waiting, running))
+
+    head, _, first, second = (
+        [cell.strip() for cell in re.split("[┃│╇]", line)] for line in run("ps", "--label", "a=b").stdout.splitlines()
+    )
+
+    columns = ["id", "state", "user", "engine", "submitted", "waited", "ran", "rows", "place", "reason", "sql"]
+    assert head == columns
+    queued, active = (dict(zip(columns, row, strict=True)) for row in (first, second))
+    assert (queued["state"], queued["user"], queued["place"]) == ("QUEUED", "ann", "2 of 3")
+    assert (queued["waited"], queued["ran"], queued["reason"]) == ("5.0 s", "", "connection refused")
+    assert re.fullmatch(r"19(69|70)-\d\d-\d\d \d\d:\d\d:00", queued["submitted"])
+    assert (active["state"], active["waited"], active["ran"]) == ("RUNNING 50%", "1.0 s", "2.0 s")
+    assert dict(fake.requests["ListQueries"][0].labels) == {"a": "b"}
+
+
+def test_fetch_goes_on_where_a_page_could_hold_no_more(run: Run, fake: FakeService) -> None:
+    pages = [(numbers(3, start=5), 5, "more"), (numbers(1, start=8), 8, "more")]
+    fake.replies["FetchPage"].extend(
+        query_service_pb2.FetchPageResponse(page=page_message(batch, at), next_page_token=token, total_rows=100)
+        for batch, at, token in pages
+    )
+
+    done = run("fetch", ID, "--offset", "5", "--size", "4", "-f", "json")
+
+    assert [json.loads(line)["n"] for line in done.stdout.splitlines()] == [5, 6, 7, 8]
+    assert done.stderr == "(rows 5 to 8 of 100; next: --offset 9)\n"
+    assert [(request.offset, request.page_size) for request in fake.requests["FetchPage"]] == [(5, 4), (8, 1)]
+
+
+@pytest.mark.parametrize(
+    ("count", "total", "told"),
+    [(3, 8, "rows 5 to 7 of 8"), (1, 6, "row 5 of 6"), (0, 5, "no rows of 5"), (3, None, "rows 5 to 7 so far")],
+)
+def test_fetch_says_which_rows_it_wrote(run: Run, fake: FakeService, count: int, total: int | None, told: str) -> None:
+    page = page_message(numbers(count, start=5), 5)
+    fake.replies["FetchPage"].append(query_service_pb2.FetchPageResponse(page=page, total_rows=total))
+    assert run("fetch", ID, "--offset", "5", "--size", "3").stderr == f"({told})\n"
+
+
+def test_fetch_of_a_query_that_still_runs_ends_with_the_rows_that_are_there(run: Run, fake: FakeService) -> None:
+    page = page_message(numbers(3), 0)
+    fake.replies["FetchPage"].append(query_service_pb2.FetchPageResponse(page=page, next_page_token="more"))
+    fake.replies["FetchPage"].append(Refuse(grpc.StatusCode.FAILED_PRECONDITION, "RESULT_NOT_READY"))
+
+    done = run("fetch", ID)
+
+    assert (done.exit_code, done.stderr) == (ExitCode.OK, "(rows 0 to 2 so far; next: --offset 3)\n")

@@ -4,6 +4,7 @@ import csv
 import io
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -24,7 +25,7 @@ from queryengine.cli import connecting
 from queryengine.cli.exits import ExitCode
 from queryengine.cli.main import app
 from queryengine.client import Client
-from queryengine.v1 import query_service_pb2
+from queryengine.v1 import query_pb2, query_service_pb2
 from tests.unit.fake_service import (
     ID,
     FakeService,
@@ -472,6 +473,10 @@ def test_an_address_that_serves_something_else_is_told(run: Run, fake: FakeServi
         (["sql", "SELECT 1", "-p", "a=1", "-p", "a=2"], "given twice"),
         (["sql", "SELECT 1", "-p", "a=[1,true]"], "INT and BOOL"),
         (["sql", "SELECT 1", "--timeout", "soon"], "is not a duration"),
+        (["sql", "SELECT 1", "--byte-limit", "5 apples"], "is not a size"),
+        (["sql", "SELECT 1", "--label", "team"], "label 'team' is not KEY=VALUE"),
+        (["sql", "SELECT 1", "--setting", "a=1", "--setting", "a=2"], "setting 'a' is given twice"),
+        (["ps", "--label", "=x"], "is not KEY=VALUE"),
         (["sql", "SELECT 1", "--tenant", "münchen"], "printable ASCII"),
         (["ps", "--server", "http://127.0.0.1:8815"], "the address is HOST:PORT, without a scheme"),
         (["sql", "SELECT 1", "--server", "HTTPS://db"], "the address is HOST:PORT, without a scheme"),
@@ -520,3 +525,53 @@ def test_ctrl_c_cancels_on_the_server(fake: FakeService, fake_target: str, answe
     assert told.format(id=query_id) in errors
     assert "Traceback" not in errors
     assert fake.requests["Cancel"][0].query_id == query_id
+
+
+def test_how_a_statement_runs_is_asked_of_the_server(run: Run, result: FakeService) -> None:
+    places = ["--catalog", "lake", "--schema", "raw", "--setting", "threads=2", "--label", "team=a", "--priority", "7"]
+    limits = [
+        "--queue-timeout",
+        "5s",
+        "--timeout",
+        "1m",
+        "--limit",
+        "9",
+        "--byte-limit",
+        "1.5MiB",
+        "--on-limit",
+        "fail",
+    ]
+    run("sql", "SELECT n", *places, *limits, "--keep", "2h")
+
+    (request,) = result.requests["Submit"]
+    assert (request.catalog, request.schema, request.priority) == ("lake", "raw", 7)
+    assert (dict(request.session_settings), dict(request.labels)) == ({"threads": "2"}, {"team": "a"})
+    asked = request.limits
+    assert (asked.queue_timeout.seconds, asked.execution_timeout.seconds) == (5, 60)
+    assert (asked.row_limit, asked.byte_limit) == (9, 3 << 19)
+    assert asked.on_limit == query_pb2.LIMIT_ACTION_FAIL
+    assert request.result.ttl.seconds == 7200
+
+
+def test_a_query_that_is_waited_for_does_not_outlive_its_reader(run: Run, fake: FakeService) -> None:
+    fake.replies["Submit"].extend([ACCEPTED, ACCEPTED])
+    fake.streams["StreamResults"].append(whole(PAGES))
+    run("sql", "SELECT n")
+    run("sql", "SELECT n", "--detach")
+
+    waited, detached = fake.requests["Submit"]
+    assert waited.disconnect_policy == query_pb2.DISCONNECT_POLICY_CANCEL
+    assert waited.disconnect_grace.seconds == 10
+    assert detached.disconnect_policy == query_pb2.DISCONNECT_POLICY_CONTINUE
+
+
+def test_a_file_is_reported_with_its_rows_bytes_and_seconds(run: Run, result: FakeService, tmp_path: Path) -> None:
+    path = tmp_path / "out.csv"
+    told = run("sql", "SELECT n", "-o", str(path)).stderr
+
+    size = path.stat().st_size
+    assert re.fullmatch(rf"\(wrote 18 rows, {size} B to {re.escape(str(path))} in \d+\.\d s\)\n", told)
+
+
+def test_wide_rows_as_records_when_asked_for(run: Run, result: FakeService) -> None:
+    assert run("sql", "SELECT n", "-x").stdout.splitlines()[:3] == ["─[ row 0 ]", "n    │ 0", "text │ row 0"]
