@@ -47,8 +47,8 @@ async def small(tmp_path: Path) -> AsyncIterator[tuple[Service, Api]]:
 async def test_a_full_spool_fails_what_grows_and_refuses_what_is_new(small: tuple[Service, Api]) -> None:
     service, api = small
     kept = (await api.script("columns s:string; rows 3000 size 1000", wait_timeout=WAIT)).status.query_id
-    growing = (await api.script("columns s:string; rows 20800 size 1000; endless size 10")).status.query_id
     waiting = (await api.script("columns n:int64; rows 1; wait 60000")).status.query_id
+    growing = (await api.script("columns s:string; rows 20800 size 1000; endless size 10")).status.query_id
     status = await api.ended(growing, seconds=20)
     assert (status.state, status.error.reason, status.error.retryable) == (FAILED, "SPOOL_FULL", True)
     refusal = await refused(api.stream(growing))
