@@ -101,6 +101,7 @@ def engine(view: EngineView) -> query_service_pb2.EngineInfo:
         queued=view.queued,
         available=view.load.available,
         detail=view.load.detail,
+        confinement=view.load.confinement,
         traits=query_service_pb2.EngineTraits(
             named_parameters=traits.named_parameters,
             positional_parameters=traits.positional_parameters,

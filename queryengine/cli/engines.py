@@ -65,9 +65,13 @@ def _table(found: "tuple[EngineInfo, ...]") -> list[str]:
             "up" if engine.available else "down",
             ", ".join(takes) or "none",
             ", ".join(does) or "nothing more",
-            Text(visible(engine.detail)),
+            Text("\n".join(map(visible, (engine.detail, *_confined(engine))))),
         )
     return table_lines(table, terminal_width())
+
+
+def _confined(engine: "EngineInfo") -> list[str]:
+    return [f"confined by {', '.join(engine.confinement)}"] if engine.confinement else []
 
 
 app = typer.Typer(

@@ -74,8 +74,10 @@ def _check_options(loaded: "Settings") -> list[str]:
     """
     from queryengine.domain.errors import QueryEngineError
     from queryengine.engines.base import OptionError
+    from queryengine.engines.reach import reach
     from queryengine.engines.registry import engine_class
     from queryengine.settings import SettingsError, missing_places
+    from queryengine.workers.confinement import lacking
 
     mistakes: list[str] = []
     unusable: list[str] = []
@@ -90,6 +92,9 @@ def _check_options(loaded: "Settings") -> list[str]:
             warnings += [_line(loaded, name, each) for each in adapter.warnings(engine.options)]
             key = ("engines", name, "slots_per_worker")
             traits.check_slots(engine.slots_per_worker)
+            if engine.confine and reach(engine.type, engine.options) is not None and (lacks := lacking()):
+                where = f"{loaded.origin('engines', name)}: engines.{name}"
+                warnings.append(f"{where}: its workers are less confined than they could be: {'; '.join(lacks)}")
         except QueryEngineError as cause:
             mistakes.append(f"{loaded.origin(*key)}: engines.{name}: {cause.failure.message}")
         except ValueError as cause:

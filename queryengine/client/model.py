@@ -173,6 +173,7 @@ class EngineInfo(Brief):
     cancel_confirmed: bool
     sandbox: bool
     writes: bool
+    confinement: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -286,6 +287,7 @@ def _engine(message: query_service_pb2.EngineInfo) -> EngineInfo:
         cancel_confirmed=traits.cancel_confirmed,
         sandbox=traits.sandbox,
         writes=traits.writes,
+        confinement=tuple(message.confinement),
     )
 
 

@@ -287,7 +287,7 @@ class ListEnginesResponse(_message.Message):
     def __init__(self, engines: _Optional[_Iterable[_Union[EngineInfo, _Mapping]]] = ...) -> None: ...
 
 class EngineInfo(_message.Message):
-    __slots__ = ("name", "type", "is_default", "slots", "running", "queued", "available", "detail", "traits")
+    __slots__ = ("name", "type", "is_default", "slots", "running", "queued", "available", "detail", "traits", "confinement")
     NAME_FIELD_NUMBER: _ClassVar[int]
     TYPE_FIELD_NUMBER: _ClassVar[int]
     IS_DEFAULT_FIELD_NUMBER: _ClassVar[int]
@@ -297,6 +297,7 @@ class EngineInfo(_message.Message):
     AVAILABLE_FIELD_NUMBER: _ClassVar[int]
     DETAIL_FIELD_NUMBER: _ClassVar[int]
     TRAITS_FIELD_NUMBER: _ClassVar[int]
+    CONFINEMENT_FIELD_NUMBER: _ClassVar[int]
     name: str
     type: str
     is_default: bool
@@ -306,7 +307,8 @@ class EngineInfo(_message.Message):
     available: bool
     detail: str
     traits: EngineTraits
-    def __init__(self, name: _Optional[str] = ..., type: _Optional[str] = ..., is_default: _Optional[bool] = ..., slots: _Optional[int] = ..., running: _Optional[int] = ..., queued: _Optional[int] = ..., available: _Optional[bool] = ..., detail: _Optional[str] = ..., traits: _Optional[_Union[EngineTraits, _Mapping]] = ...) -> None: ...
+    confinement: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, name: _Optional[str] = ..., type: _Optional[str] = ..., is_default: _Optional[bool] = ..., slots: _Optional[int] = ..., running: _Optional[int] = ..., queued: _Optional[int] = ..., available: _Optional[bool] = ..., detail: _Optional[str] = ..., traits: _Optional[_Union[EngineTraits, _Mapping]] = ..., confinement: _Optional[_Iterable[str]] = ...) -> None: ...
 
 class RefreshEngineRequest(_message.Message):
     __slots__ = ("engine",)

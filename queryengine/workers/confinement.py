@@ -41,6 +41,8 @@ _SYSTEM: Final = (
 )
 _VARIABLES: Final = frozenset({"PATH", "HOME", "LANG", "LANGUAGE", "TZ", "TMPDIR", "VIRTUAL_ENV", "LD_LIBRARY_PATH"})
 _PREFIXES: Final = ("LC_", "PYTHON", "MALLOC_", "ARROW_", "COV_CORE_", "COVERAGE_")
+_NO_LANDLOCK: Final = "landlock is not in this kernel"
+_NO_SECCOMP: Final = "seccomp is not known for this machine"
 _OURS: Final = "QUERYENGINE_"
 """Settings, those of every engine among them."""
 
@@ -52,6 +54,12 @@ def environment(variables: Mapping[str, str], *, confined: bool) -> dict[str, st
     if confined:
         return {name: value for name, value in variables.items() if name in _VARIABLES or name.startswith(_PREFIXES)}
     return {name: value for name, value in variables.items() if not name.upper().startswith(_OURS)}
+
+
+def lacking() -> list[str]:
+    """What this machine has not got of what confines a worker. Gives nothing up."""
+    found = [] if landlock.version() else [_NO_LANDLOCK]
+    return found if seccomp.is_known() else [*found, _NO_SECCOMP]
 
 
 class Confinement:
@@ -103,7 +111,7 @@ def _identity(path: str) -> tuple[int, int] | None:
 def _files_given_up(grants: Iterable[tuple[str, Access]]) -> str:
     abi = landlock.version()
     if not abi:
-        return "landlock is not in this kernel"
+        return _NO_LANDLOCK
     if (threads := landlock.threads()) > 1:
         return f"landlock not applied, as {threads} threads run already"
     try:
@@ -115,7 +123,7 @@ def _files_given_up(grants: Iterable[tuple[str, Access]]) -> str:
 
 def _calls_given_up() -> str:
     if not seccomp.is_known():
-        return "seccomp is not known for this machine"
+        return _NO_SECCOMP
     try:
         seccomp.restrict()
     except OSError as cause:

@@ -22,6 +22,10 @@ class EngineLoad:
     is_starting: bool
     """No worker is up yet, and none has failed."""
     worker_pids: tuple[int, ...]
+    confinement: tuple[str, ...]
+    """What its workers have given up and what of it could not be applied, for people; empty where they are not
+    confined.
+    """
 
 
 class WorkerPool:
@@ -96,4 +100,5 @@ class WorkerPool:
             detail=up[0].version if up else unusable or "starting",
             is_starting=not up and not unusable,
             worker_pids=tuple(seat.pid for seat in seats if seat.pid is not None),
+            confinement=tuple(up[0].confinement) if up else (),
         )

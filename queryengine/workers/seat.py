@@ -148,7 +148,7 @@ class Seat:
         self._unusable: Failure | None = None
         """Why the last process did not get as far as to take executions."""
         self.version = ""
-        self._confinement: list[str] = []
+        self.confinement: list[str] = []
         """What the last process has given up, for people."""
 
     @property
@@ -297,9 +297,9 @@ class Seat:
 
     def _say_confinement(self, holds: list[str]) -> None:
         """Once, unless it changes. The first worker speaks for all of its engine, as one kernel runs them."""
-        if holds and holds != self._confinement and self._is_first:
+        if holds and holds != self.confinement and self._is_first:
             logger.info("workers of engine %s are confined: %s", self._config.name, "; ".join(holds))
-        self._confinement = holds
+        self.confinement = holds
 
     def _on_health_changed(self) -> None:
         failure = self.failure

@@ -14,6 +14,7 @@ import psutil
 import pytest
 
 from queryengine.engines.reach import reach
+from queryengine.v1 import query_service_pb2 as pb
 from queryengine.workers import landlock, seccomp
 from queryengine.workers.confinement import environment
 from tests.support import COMPLETED, ROOT, WAIT, served
@@ -224,6 +225,13 @@ async def test_workers_of_embedded_engines_are_confined(
             ]
             assert "landlock" in said
             assert "seccomp" in said
+        listed = {
+            each.name: list(each.confinement)
+            for each in (await api.call("ListEngines", pb.ListEnginesRequest())).engines
+        }
+        assert listed["free"] == listed["scripted"] == []
+        assert listed["duck"] == listed["lite"]
+        assert said.endswith("; ".join(listed["lite"]))
 
 
 def seccomp_mode(pid: int) -> bytes:

@@ -10,7 +10,9 @@ from queryengine.process import banner
 from queryengine.settings import Settings
 from queryengine.workers.pool import EngineLoad
 
-UP = EngineLoad(slots=1, running=0, available=True, detail="Scripted 1", is_starting=False, worker_pids=(1,))
+UP = EngineLoad(
+    slots=1, running=0, available=True, detail="Scripted 1", is_starting=False, worker_pids=(1,), confinement=()
+)
 LOADS = {
     "one": UP,
     "two": replace(UP, available=False, detail="connection refused\nIs the server running?"),

@@ -210,7 +210,14 @@ def test_release_and_extend(run: Run, fake: FakeService) -> None:
 def test_engines(run: Run, fake: FakeService) -> None:
     reply = query_service_pb2.ListEnginesResponse(
         engines=[
-            {"name": "duckdb", "type": "duckdb", "is_default": True, "slots": 2, "available": True},
+            {
+                "name": "duckdb",
+                "type": "duckdb",
+                "is_default": True,
+                "slots": 2,
+                "available": True,
+                "confinement": ["landlock (ABI 7)", "seccomp"],
+            },
             {"name": "w", "type": "sqlalchemy", "detail": "no [driver]", "traits": {"named_parameters": True}},
         ]
     )
@@ -222,6 +229,8 @@ def test_engines(run: Run, fake: FakeService) -> None:
     assert "duckdb (default)" in table
     assert "0 of 2" in table
     assert "no [driver]" in table
+    assert table.count("confined by") == 1
+    assert json.loads(lines[0])["confinement"] == ["landlock (ABI 7)", "seccomp"]
     assert json.loads(lines[1])["named_parameters"] is True
 
 
@@ -363,6 +372,25 @@ def test_config_check_looks_at_the_places_that_options_name(run: Run, tmp_path: 
     ]
 
 
+def test_config_check_warns_where_the_machine_cannot_confine(
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("queryengine.workers.landlock.version", lambda: 0)
+    monkeypatch.setattr("queryengine.workers.seccomp.is_known", lambda: False)
+    settings = tmp_path / "settings.yaml"
+    engines = (
+        "  a: {type: duckdb}\n  b: {type: duckdb, confine: false}\n  c: {type: trino, options: {url: 'http://h'}}\n"
+    )
+    settings.write_text(f"engines:\n{engines}")
+
+    found = run("config", "check", str(settings))
+
+    assert found.exit_code == ExitCode.OK
+    lacks = "landlock is not in this kernel; seccomp is not known for this machine"
+    warning = f"warning: {settings}:2: engines.a: its workers are less confined than they could be: {lacks}"
+    assert [line for line in found.stderr.splitlines() if "confined" in line] == [warning]
+
+
 def test_config_check_warns_of_a_bad_file_beside_good_ones(run: Run, tmp_path: Path) -> None:
     """The server starts with such a folder, too, and answers for the others."""
     (tmp_path / "good.csv").write_text("v\n1\n")
@@ -375,7 +403,7 @@ def test_config_check_warns_of_a_bad_file_beside_good_ones(run: Run, tmp_path: P
 
     assert (found.exit_code, found.stdout) == (ExitCode.OK, f"{settings}: ok; engines: lake\n")
     where = f"warning: {settings}:2: engines.lake.options: option 'directory': view"
-    empty, table = found.stderr.splitlines()
+    empty, table = [line for line in found.stderr.splitlines() if "option" in line]
     assert empty == f"{where} half cannot be read: half.parquet is empty (0 bytes)"
     assert table.startswith(f"{where} table cannot be read: table is a Delta Lake table")
 
