@@ -268,9 +268,20 @@ func inBand(ctx context.Context, client api.QueryServiceClient) error {
 	}
 	// Without `end` the reply is not the whole result: read on by StreamResults from next_row.
 	whole := reply.GetEnd() != nil && reply.GetEnd().GetTotalRows() == reply.GetNextRow()
-	answer := reply.GetPages()[0].GetRows().GetRows()[0].GetValues()[0]
-	step("in-band", "answer = %s, whole result = %t", text(answer), whole)
+	row, err := firstRow(reply)
+	if err != nil {
+		return err
+	}
+	step("in-band", "answer = %s, whole result = %t", text(row[0]), whole)
 	return nil
+}
+
+func firstRow(reply *api.SubmitResponse) ([]*api.Value, error) {
+	if len(reply.GetPages()) == 0 {
+		failure := reply.GetStatus().GetError()
+		return nil, fmt.Errorf("%s %s: %s", stateName(reply.GetStatus()), failure.GetReason(), failure.GetMessage())
+	}
+	return reply.GetPages()[0].GetRows().GetRows()[0].GetValues(), nil
 }
 
 func bind(ctx context.Context, client api.QueryServiceClient) error {
@@ -286,8 +297,12 @@ func bind(ctx context.Context, client api.QueryServiceClient) error {
 	if err != nil {
 		return err
 	}
+	row, err := firstRow(reply)
+	if err != nil {
+		return err
+	}
 	same := 0
-	for i, value := range reply.GetPages()[0].GetRows().GetRows()[0].GetValues() {
+	for i, value := range row {
 		if proto.Equal(value, all[i].returned) {
 			same++
 		}

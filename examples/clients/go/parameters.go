@@ -2,6 +2,7 @@ package main
 
 import (
 	"math"
+	"strings"
 
 	"github.com/google/uuid"
 
@@ -60,7 +61,7 @@ func parameters() []parameter {
 			returned: interval(&api.IntervalValue{Nanos: 90_000_005_000}),
 		},
 		{name: "id", value: &api.Value{Kind: &api.Value_UuidValue{UuidValue: id[:]}}},
-		{name: "huge", value: decimal("170141183460469231731687303715884105727"), kind: integer(128)},
+		{name: "huge", value: decimal(strings.Repeat("9", 38)), kind: integer(128)},
 		{name: "document", value: str(`{"a": 1}`), kind: &api.DataType{Kind: api.TypeKind_TYPE_KIND_JSON}},
 		{name: "tags", value: list(str("a"), str("b"))},
 		{name: "point", value: point, kind: pointType},

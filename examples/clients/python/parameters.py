@@ -37,7 +37,7 @@ VALUES = {
     "span": Value(interval_value=IntervalValue(months=1, days=-2, nanos=3000)),
     "took": Value(duration_value=DurationValue(seconds=90, nanos=5000)),
     "id": Value(uuid_value=UUID("0f1e2d3c-4b5a-4968-8776-655443322110").bytes),
-    "huge": Value(decimal_value=str(2**127 - 1)),
+    "huge": Value(decimal_value="9" * 38),
     "document": Value(string_value='{"a": 1}'),
     "tags": Value(list_value=ListValue(values=[Value(string_value="a"), Value(string_value="b")])),
     "point": Value(list_value=ListValue(values=[Value(int_value=1), Value(string_value="x")])),

@@ -117,13 +117,19 @@ def text(value: value_pb2.Value) -> str:
             return str(getattr(value, kind))
 
 
+def first_row(reply: api.SubmitResponse) -> list[value_pb2.Value]:
+    if not reply.pages:
+        raise RuntimeError(f"{state_name(reply.status)} {reply.status.error.reason}: {reply.status.error.message}")
+    return list(reply.pages[0].rows.rows[0].values)
+
+
 def in_band(stub: QueryServiceStub) -> None:
     """A short query in one call: its rows come in the reply to Submit, and stay readable."""
     request = api.SubmitRequest(sql="SELECT 42 AS answer", wait_timeout=seconds(30), result=ROWS, labels=LABELS)
     reply = stub.Submit(request, timeout=DEADLINE)
     # Without `end` the reply is not the whole result: read on by StreamResults from next_row.
     whole = reply.HasField("end") and reply.end.total_rows == reply.next_row
-    step("in-band", f"answer = {text(reply.pages[0].rows.rows[0].values[0])}, whole result = {str(whole).lower()}")
+    step("in-band", f"answer = {text(first_row(reply)[0])}, whole result = {str(whole).lower()}")
 
 
 def parameters(stub: QueryServiceStub) -> None:
@@ -134,7 +140,7 @@ def parameters(stub: QueryServiceStub) -> None:
         result=ROWS,
         labels=LABELS,
     )
-    values = stub.Submit(request, timeout=DEADLINE).pages[0].rows.rows[0].values
+    values = first_row(stub.Submit(request, timeout=DEADLINE))
     same = sum(value == expected for value, (_, expected) in zip(values, PARAMETERS, strict=True))
     step("parameters", f"{same} of {len(PARAMETERS)} kinds came back as they were sent")
 

@@ -27,9 +27,6 @@ type Client = QueryServiceClient<Channel>;
 type Failure = Box<dyn std::error::Error>;
 
 const WAIT: Option<prost_types::Duration> = Some(prost_types::Duration { seconds: 30, nanos: 0 });
-const ROWS_IN_REPLY: Option<ResultOptions> =
-    Some(ResultOptions { ttl: None, compression: 0, inline_format: PageFormat::Rows as i32 });
-
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Failure> {
     let address = std::env::args().nth(1).unwrap_or_else(|| "127.0.0.1:8815".to_owned());
@@ -61,6 +58,11 @@ fn unary<T>(message: T) -> Request<T> {
 fn statement(sql: &str) -> SubmitRequest {
     let labels = HashMap::from([("client".to_owned(), "rust".to_owned())]);
     SubmitRequest { sql: sql.to_owned(), labels, ..Default::default() }
+}
+
+/// Requests end in `..Default::default()`: a field that a later version of the contract adds must not break the build.
+fn rows_in_reply() -> Option<ResultOptions> {
+    Some(ResultOptions { inline_format: PageFormat::Rows.into(), ..Default::default() })
 }
 
 fn state_name(status: &QueryStatus) -> &'static str {
@@ -207,7 +209,7 @@ fn date(days: i32) -> String {
 
 /// A short query in one call: its rows come in the reply to Submit, and stay readable.
 async fn in_band(client: &mut Client) -> Result<(), Failure> {
-    let request = SubmitRequest { wait_timeout: WAIT, result: ROWS_IN_REPLY, ..statement("SELECT 42 AS answer") };
+    let request = SubmitRequest { wait_timeout: WAIT, result: rows_in_reply(), ..statement("SELECT 42 AS answer") };
     let reply = client.submit(unary(request)).await?.into_inner();
     // Without `end` the reply is not the whole result: read on by StreamResults from next_row.
     let whole = reply.end.as_ref().is_some_and(|end| end.total_rows == reply.next_row);
@@ -218,7 +220,11 @@ async fn in_band(client: &mut Client) -> Result<(), Failure> {
 fn first_row(reply: SubmitResponse) -> Result<Vec<Value>, Failure> {
     match reply.pages.into_iter().next().and_then(|page| page.payload) {
         Some(page::Payload::Rows(set)) => Ok(set.rows.into_iter().next().ok_or("no row")?.values),
-        _ => Err("no typed rows".into()),
+        _ => {
+            let status = reply.status.unwrap_or_default();
+            let error = status.error.clone().unwrap_or_default();
+            Err(format!("{} {}: {}", state_name(&status), error.reason, error.message).into())
+        }
     }
 }
 
@@ -228,7 +234,7 @@ async fn bind(client: &mut Client) -> Result<(), Failure> {
     let request = SubmitRequest {
         parameters: sent,
         wait_timeout: WAIT,
-        result: ROWS_IN_REPLY,
+        result: rows_in_reply(),
         ..statement(&format!("SELECT {}", names.join(", ")))
     };
     let values = first_row(client.submit(unary(request)).await?.into_inner())?;
@@ -242,11 +248,20 @@ async fn cancel(client: &mut Client) -> Result<(), Failure> {
     let mut status = client.submit(unary(statement(sql))).await?.into_inner().status.unwrap_or_default();
     while status.state() == QueryState::Queued {
         // A long poll: answers as soon as there is something newer than the version known.
-        let request = GetStatusRequest { query_id: status.query_id, after_version: status.version, wait_timeout: WAIT };
+        let request = GetStatusRequest {
+            query_id: status.query_id,
+            after_version: status.version,
+            wait_timeout: WAIT,
+            ..Default::default()
+        };
         status = client.get_status(unary(request)).await?.into_inner().status.unwrap_or_default();
     }
-    let request =
-        CancelRequest { query_id: status.query_id, reason: "no longer wanted".to_owned(), wait_timeout: WAIT };
+    let request = CancelRequest {
+        query_id: status.query_id,
+        reason: "no longer wanted".to_owned(),
+        wait_timeout: WAIT,
+        ..Default::default()
+    };
     let reply = client.cancel(unary(request)).await?.into_inner();
     let engine = reply.engine_cancel().as_str_name().trim_start_matches("ENGINE_CANCEL_STATE_");
     step("cancel", &format!("{}, engine {engine}", state_name(&reply.status.unwrap_or_default())));

@@ -6,7 +6,12 @@ import { type Client, Code, ConnectError, createClient } from "@connectrpc/conne
 import { createGrpcTransport, Http2SessionManager } from "@connectrpc/connect-node";
 import type { RecordBatch } from "apache-arrow";
 import { QueryState, type QueryStatus } from "../gen/queryengine/v1/query_pb.js";
-import { EngineCancelState, type FetchPageRequest, QueryService } from "../gen/queryengine/v1/query_service_pb.js";
+import {
+  EngineCancelState,
+  type FetchPageRequest,
+  QueryService,
+  type SubmitResponse,
+} from "../gen/queryengine/v1/query_service_pb.js";
 import { PageFormat } from "../gen/queryengine/v1/result_pb.js";
 import { type Value, ValueSchema } from "../gen/queryengine/v1/value_pb.js";
 import { parameters } from "./parameters.js";
@@ -144,9 +149,12 @@ async function inBand(client: QueryEngine): Promise<void> {
   step("in-band", `answer = ${text(firstRow(reply)[0])}, whole result = ${whole}`);
 }
 
-function firstRow({ pages }: Awaited<ReturnType<QueryEngine["submit"]>>): Value[] {
-  const payload = pages[0].payload;
-  return payload.case === "rows" ? payload.value.rows[0].values : [];
+function firstRow({ pages, status }: SubmitResponse): Value[] {
+  const payload = pages[0]?.payload;
+  if (payload?.case !== "rows") {
+    throw new Error(`${QueryState[status?.state ?? 0]} ${status?.error?.reason}: ${status?.error?.message}`);
+  }
+  return payload.value.rows[0].values;
 }
 
 async function bind(client: QueryEngine): Promise<void> {

@@ -237,8 +237,17 @@ public final class Quickstart {
             .submit(request("SELECT 42 AS answer").setWaitTimeout(WAIT).setResult(ROWS_IN_REPLY).build());
     // Without `end` the reply is not the whole result: read on by StreamResults from next_row.
     boolean whole = reply.hasEnd() && reply.getEnd().getTotalRows() == reply.getNextRow();
-    String answer = text(reply.getPages(0).getRows().getRows(0).getValues(0));
+    String answer = text(firstRow(reply).get(0));
     step("in-band", "answer = %s, whole result = %s", answer, whole);
+  }
+
+  private static List<Value> firstRow(SubmitResponse reply) {
+    if (reply.getPagesCount() == 0) {
+      throw new IllegalStateException(
+          state(reply.getStatus()) + " " + reply.getStatus().getError().getReason() + ": "
+              + reply.getStatus().getError().getMessage());
+    }
+    return reply.getPages(0).getRows().getRows(0).getValuesList();
   }
 
   private void parameters() {
@@ -248,7 +257,7 @@ public final class Quickstart {
             all.stream().map(each -> "$" + each.parameter().getName()).collect(Collectors.joining(", ", "SELECT ", "")));
     all.forEach(each -> request.addParameters(each.parameter()));
     SubmitResponse reply = unary().submit(request.setWaitTimeout(WAIT).setResult(ROWS_IN_REPLY).build());
-    List<Value> values = reply.getPages(0).getRows().getRows(0).getValuesList();
+    List<Value> values = firstRow(reply);
     int same = 0;
     for (int index = 0; index < all.size(); index++) {
       same += values.get(index).equals(all.get(index).expected()) ? 1 : 0;
