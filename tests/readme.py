@@ -26,9 +26,10 @@ PRELUDE = """
 server=
 in_background() {
     if [ -n "$server" ]; then kill "$server"; wait "$server"; fi
+    rm -f served
     "$@" >served &
     server=$!
-    until grep -q '^  try' served; do kill -0 "$server"; sleep 0.1; done
+    until grep -qs '^  try' served; do kill -0 "$server"; sleep 0.1; done
     cat served
 }
 """
