@@ -148,9 +148,10 @@ WHILE_THE_LOOP_LIVES = {
         await asyncio.wait([task])
         """,
     "a time that is over": """
+        result = await query()
         try:
             async with asyncio.timeout(0.5):
-                await (await query()).to_arrow()
+                await result.to_arrow()
         except TimeoutError:
             pass
         """,
