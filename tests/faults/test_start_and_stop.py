@@ -240,3 +240,37 @@ async def test_a_log_in_json_is_json_to_the_last_line(tmp_path: Path) -> None:
         lines = [json.loads(line) for line in server.errors.splitlines()]
         assert any("exit code 3" in line["message"] for line in lines)
         assert any(line["message"].startswith("stopping") for line in lines)
+
+
+async def test_a_missing_folder_of_an_engine_is_named_with_its_line_and_others_serve(tmp_path: Path) -> None:
+    lake = {"type": "duckdb", "workers": 1, "options": {"directory": str(tmp_path / "lake")}}
+    with server_process(tmp_path, engines={**SCRIPTED, "lake": lake}) as server:
+        settings = tmp_path / "queryengine.yaml"
+        lines = settings.read_text().splitlines()
+        number = next(number for number, line in enumerate(lines, 1) if "directory:" in line and "lake" in line)
+        server.start()
+        where = f"{settings}:{number}: engines.lake.options: option 'directory'"
+        assert f"{where}: there is no folder {tmp_path / 'lake'}" in server.errors
+        async with calling(server) as api:
+            assert (await api.script("rows 1", wait_timeout=WAIT)).status.state == COMPLETED
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "line"),
+    [
+        (
+            "QUERYENGINE_SERVR__LISTEN",
+            "0.0.0.0:1",
+            "servr: unknown key; did you mean QUERYENGINE_SERVER__LISTEN?",
+        ),
+        ("QUERYENGINE_STATE__DIRECTORY", "", "state.directory: expected a folder, not ''"),
+    ],
+)
+async def test_a_wrong_variable_ends_the_start_in_one_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, value: str, line: str
+) -> None:
+    monkeypatch.setenv(name, value)
+    with server_process(tmp_path, engines=SCRIPTED) as server:
+        assert await asyncio.to_thread(server.launch().wait, 30) == 2
+        assert server.errors.splitlines() == [f"error: environment variable {name}: {line}"]
+        assert not server.state.exists()
