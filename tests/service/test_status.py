@@ -9,7 +9,20 @@ import pytest
 
 from queryengine.app import Service
 from queryengine.v1 import query_pb2
-from tests.support import CANCELLED, COMPLETED, FAILED, QUEUED, RUNNING, WAIT, Api, Gate, Reading, but_version, until
+from tests.support import (
+    CANCELLED,
+    COMPLETED,
+    FAILED,
+    QUEUED,
+    RUNNING,
+    WAIT,
+    Api,
+    Gate,
+    Reading,
+    but_version,
+    refused,
+    until,
+)
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
@@ -208,3 +221,16 @@ async def test_the_end_is_estimated_from_the_past(api: Api, gate: Gate) -> None:
     assert status.progress.estimated_completion_time.ToMicroseconds() > status.start_time.ToMicroseconds()
     gate.open()
     await api.ended(second)
+
+
+async def test_queries_are_listed_by_the_beginning_of_their_id_and_say_who_submitted_them(api: Api) -> None:
+    ann = Api(api.channel, api.tenant, user="ann")
+    query_id = (await ann.script("rows 1", wait_timeout=WAIT)).status.query_id
+    await api.script("rows 1", wait_timeout=WAIT)
+
+    for prefix in (query_id, query_id[:12].upper()):
+        (found,) = (await api.listed(query_id_prefix=prefix)).queries
+        assert (found.query_id, found.subject) == (query_id, "ann")
+    assert len((await api.listed(query_id_prefix="")).queries) == 2
+    for wrong in ("x", f"{query_id}0", "%"):
+        assert (await refused(api.listed(query_id_prefix=wrong))).field == "query_id_prefix"

@@ -17,6 +17,7 @@ from queryengine.cli.clientconfig import SETTINGS, VARIABLES, ConfigError, confi
 from queryengine.cli.config import EXAMPLE
 from queryengine.cli.exits import ExitCode
 from queryengine.cli.main import app
+from queryengine.settings.checking import CLIENT_VARIABLES
 from queryengine.v1 import query_service_pb2
 from tests.unit.fake_service import ID, FakeService, handlers_of, status
 
@@ -111,6 +112,10 @@ def test_a_mistake_in_the_file_is_named_with_its_place(folder: Path, text: str, 
     done = run("ps")
     assert done.exit_code == ExitCode.USAGE
     assert "client.toml" in done.stderr
+
+
+def test_a_server_does_not_take_the_variables_of_a_client_for_its_own() -> None:
+    assert set(VARIABLES.values()) <= CLIENT_VARIABLES
 
 
 def test_config_client_shows_every_value_and_its_origin(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
