@@ -27,6 +27,7 @@ from queryengine.configured import (
     shares,
     spool_limits,
     stream_limits,
+    trimming,
 )
 from queryengine.core.cutting import Cutting
 from queryengine.core.dispatcher import Dispatcher
@@ -249,10 +250,11 @@ class Service:
             limits=request_limits(settings),
             tenant_streams=settings.limits.tenant_streams,
         )
+        turns = call_turns(settings)
         self._server = make_server(
             self._servicer,
             self._metrics,
-            call_turns(settings),
+            turns,
             self._health,
             request_bytes_max=settings.limits.request_bytes,
             stalled_seconds=settings.streams.stalled_seconds,
@@ -265,6 +267,7 @@ class Service:
         await self._server.start()
         await self._health.ready(True)
         self._spawn(self._keep_readiness(), "readiness")
+        self._spawn(trimming(turns, self._disk).keep_trimming(), "trimming")
 
     def _listen_for_scrapes(self, address: str) -> None:
         self._metrics.registry.register(Gauges(asyncio.get_running_loop(), self._read))

@@ -3,14 +3,17 @@
 import json
 import logging
 from collections.abc import Mapping, Sequence
+from concurrent.futures import Executor
 from typing import Any, Final
 
 from queryengine.api.requests import RequestLimits
+from queryengine.codec.memory import give_back_malloc_memory
 from queryengine.core.checks import Checks
 from queryengine.core.flight import FlightLimits
 from queryengine.core.quota import RecordLimits, SpoolLimits
 from queryengine.core.shares import ShareLimits, Shares
 from queryengine.core.streaming import StreamLimits
+from queryengine.core.trimming import Trimming
 from queryengine.domain.clock import Clock
 from queryengine.domain.errors import Failure, QueryEngineError, Reason
 from queryengine.domain.query import QuerySpec
@@ -94,6 +97,13 @@ def call_turns(settings: Settings) -> Turns:
         tenant_waiting_bytes=0,
     )
     return Turns(limits)
+
+
+def trimming(turns: Turns, threads: Executor) -> Trimming:
+    """Memory is given back when no call is at work or waits to be."""
+    return Trimming(
+        is_idle=lambda: not turns.at_work and not turns.waiting, give_back=give_back_malloc_memory, threads=threads
+    )
 
 
 def checks(settings: Settings, sandboxes: Sandboxes) -> Checks:

@@ -44,14 +44,19 @@ def unary(
         try:
             reply = within_reply(encode(await method(_parse(raw, request_type, request_bytes_max), caller)))
         except QueryEngineError as cause:
-            await refuse(context, cause.failure, count)
+            failure = cause.failure
         except asyncio.CancelledError:
             count(Code.CANCELLED.name)
             raise
         except Exception as cause:
-            await refuse(context, incident(request_type.DESCRIPTOR.name, cause), count)
-        count(OK)
-        return reply
+            failure = incident(request_type.DESCRIPTOR.name, cause)
+        else:
+            count(OK)
+            return reply
+        # gRPC keeps the exception that it ends a call by, and with it this frame and every cause, until Python collects
+        # cycles: a large request must be in none of them.
+        raw = b""
+        return await refuse(context, failure, count)
 
     return handle
 

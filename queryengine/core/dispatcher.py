@@ -104,6 +104,15 @@ class Dispatcher:
             if slot is not None:
                 self._shares.begin(query, self._clock.now_us())
                 return slot
+        self._admit(tenant)
+        return self.place_of_old(tenant)
+
+    def admit(self, engine: str, tenant: str) -> None:
+        """Refuse early what `reserve` would refuse now, before anything is done for it. Raises TENANT_QUEUE_FULL."""
+        if len(self._queues[engine]) or self._pool is None or not self._pool.has_free(engine):
+            self._admit(tenant)
+
+    def _admit(self, tenant: str) -> None:
         if self._queued[tenant] >= self._tenant_queued:
             message = f"{self._tenant_queued} queries of this tenant are waiting already; try again later"
             raise error(
@@ -112,7 +121,6 @@ class Dispatcher:
                 retry_after_seconds=RETRY_SECONDS,
                 limit=self._tenant_queued,
             )
-        return self.place_of_old(tenant)
 
     def place_of_old(self, tenant: str) -> WaitingPlace:
         """A place in the queue for a query that was accepted by an earlier server process: never refused."""

@@ -102,6 +102,9 @@ class Queries:
             if not asked.is_recorded:
                 accepting.cancel()
             raise
+        finally:
+            # Or its exception would hold itself by this frame, and the request with it, until Python collects cycles.
+            del accepting
 
     async def cancel(self, live: LiveQuery, reason: str) -> CancelOutcome:
         """Ask for the end of a query; it has ended on return only if it was waiting. Idempotent.
@@ -255,6 +258,7 @@ class Queries:
             raise error(Reason.SERVER_DRAINING, message, retry_after_seconds=1.0)
         tenant, spec = asked.tenant, asked.spec
         self._meter.admit(tenant)
+        self._dispatcher.admit(spec.engine, tenant)
         if not self._checks.has_passed(spec.engine, spec.sql):
             asked.leave_turn()
             await self._checks.check(tenant, spec.engine, spec.sql, size_bytes=spec.record_bytes())

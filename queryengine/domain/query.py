@@ -86,8 +86,6 @@ class QuerySpec:
         if self.parameters is None:
             raise ValueError("a request without its parameters has no fingerprint")
         parts = [
-            self.sql,
-            self.parameters.hex(),
             self.engine,
             self.catalog,
             self.schema,
@@ -103,7 +101,12 @@ class QuerySpec:
         if self.wide_integers is not WideIntegers.FAIL:
             # Only then, so that the fingerprints of older records stay theirs.
             parts.append(self.wide_integers.value)
-        return hashlib.sha256(json.dumps(parts).encode()).hexdigest()
+        # The hash of a JSON list of the SQL, the parameters in hexadecimal and these parts, which it always was. In
+        # pieces, because the parameters may be large and need no escapes.
+        digest = hashlib.sha256(f'[{json.dumps(self.sql)}, "'.encode())
+        digest.update(self.parameters.hex().encode())
+        digest.update(f'", {json.dumps(parts)[1:]}'.encode())
+        return digest.hexdigest()
 
     def record_bytes(self) -> int:
         """About what the record of this request takes in the store while the query runs."""
