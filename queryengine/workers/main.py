@@ -12,6 +12,7 @@ import socket
 import sys
 from typing import Any, Final
 
+from queryengine.engines import alike
 from queryengine.engines.reach import Reach
 from queryengine.telemetry.logs import LogStyle, set_up_logging
 from queryengine.workers.confinement import Confinement
@@ -40,6 +41,8 @@ def main() -> None:
 
 def _serve(connection: socket.socket, first: Frame) -> None:
     if first.type == "engine":
+        if not first.header["is_first"]:
+            alike.keep_silent()
         confinement = Confinement.of_engine(first.header)
         # Imported now, as drivers start threads, which would not be confined if they ran already.
         from queryengine.workers.executing import EngineRole

@@ -244,7 +244,7 @@ class Seat:
 
     async def _one_life(self) -> str:
         self._was_used = False
-        process = await WorkerProcess.start(self._config.role(), self._log)
+        process = await WorkerProcess.start({**self._config.role(), "is_first": self._is_first}, self._log)
         try:
             async with asyncio.timeout(READY_TIMEOUT_SECONDS):
                 first = await process.receive()

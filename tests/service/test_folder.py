@@ -1,12 +1,16 @@
 """A server over a folder of files, through worker processes: what is bad fails alone, and what changes is seen."""
 
+import asyncio
 from pathlib import Path
 from typing import Any
 
+import grpc
 import pytest
 
 from queryengine.client import AsyncClient, QueryFailed
-from tests.support import serving
+from queryengine.v1 import query_service_pb2 as pb
+from tests.server_process import server_process
+from tests.support import COMPLETED, WAIT, Api, serving, until
 
 EVERY_NAME = ("good", "star*", "sales[2024]", "what?", "new\nline", "quo'te")
 
@@ -82,3 +86,30 @@ async def test_a_folder_that_is_replaced_or_a_link_that_leads_elsewhere_is_seen(
         (tmp_path / "v3").rename(tmp_path / "v2")
         for _ in range(4):
             assert await value(client, "FROM t") == 3
+
+
+async def test_a_bad_file_is_logged_once_for_all_workers(tmp_path: Path) -> None:
+    folder = tmp_path / "lake"
+    folder.mkdir()
+    (folder / "good.csv").write_text("v\n1\n")
+    (folder / "half.parquet").write_bytes(b"PAR1 half")
+    (folder / "empty.csv").touch()
+    engine = {"type": "duckdb", "workers": 3, "options": {"directory": str(folder), "csv": {"z*": {"skip": 1}}}}
+    with server_process(tmp_path, engines={"lake": engine}) as server:
+        server.start()
+        async with grpc.aio.insecure_channel(server.address) as channel:
+            api = Api(channel, "tenant")
+
+            async def all_are_up() -> bool:
+                (listed,) = (await api.call("ListEngines", pb.ListEnginesRequest())).engines
+                return bool(listed.available)
+
+            await until(all_are_up)
+            # As many at a time as there are workers, so that each has begun.
+            slow = "SELECT count(*) FROM good, range(100000000) t(i) WHERE hash(i) = 1"
+            replies = await asyncio.gather(*(api.submit(slow, engine="lake", wait_timeout=WAIT) for _ in range(3)))
+            assert {reply.status.state for reply in replies} == {COMPLETED}
+        lines = server.errors.splitlines()
+    for view in ("half", "empty"):
+        assert len([line for line in lines if f"view {view} cannot be read" in line]) == 1, lines
+    assert len([line for line in lines if "no file has such a name" in line]) == 1, lines

@@ -4,7 +4,6 @@ Every execution has a cursor to itself, in a read-only transaction, on one locke
 `interrupt` and `query_progress` may touch a cursor while a call on it is in flight.
 """
 
-import logging
 import re
 import threading
 from collections.abc import Iterator, Mapping
@@ -17,6 +16,7 @@ import pyarrow as pa
 
 from queryengine.codec.nesting import Convert
 from queryengine.domain.errors import QueryEngineError, Reason, error
+from queryengine.engines import alike
 from queryengine.engines.base import Engine, EngineTraits, Execution, OptionError, Progress, Statement
 from queryengine.engines.duckdb.check import StatementCheck, default_check
 from queryengine.engines.duckdb.errors import INTERNAL, facts_of, translated
@@ -27,6 +27,7 @@ from queryengine.engines.duckdb.setup import (
     DuckDBOptions,
     open_instance,
     problems,
+    unused_patterns,
     warnings,
 )
 from queryengine.engines.duckdb.text import identifier, literal
@@ -38,8 +39,6 @@ from queryengine.engines.parameters import with_short_integers
 from queryengine.engines.refreshed import Refreshed
 from queryengine.engines.session_settings import check_settings
 from queryengine.engines.spill import remove_spill
-
-logger = logging.getLogger(__name__)
 
 _READ_ONLY: Final = "BEGIN TRANSACTION READ ONLY"
 _SCANNED: Final = re.compile(r'"(total_rows_scanned|total_bytes_read)": *(\d+)')
@@ -86,8 +85,8 @@ class DuckDBEngine(Engine):
         self.options = DuckDBOptions.parse(options)
         directory, readers = self.options.directory, self.options.readers()
         self.views = FolderViews(name, directory, readers) if directory else None
-        for each in warnings(self.options):
-            logger.warning("engine %s: %s", name, each)
+        for each in unused_patterns(self.options):
+            alike.logger.warning("engine %s: %s", name, each)
         self.sessions = Sessions(lambda: open_instance(name, self.options, self.views))
         self._check = StatementCheck(self.options.allow_functions, self.sessions.instance)
         self.executions: OpenExecutions[DuckDBExecution] = OpenExecutions()

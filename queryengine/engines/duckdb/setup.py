@@ -151,15 +151,23 @@ def problems(options: DuckDBOptions) -> list[OptionError]:
 
 
 def warnings(options: DuckDBOptions) -> list[OptionError]:
-    """Views of the folder that cannot be read, beside some that can; and a pattern of files that no file has."""
+    """Views of the folder that cannot be read, beside some that can; and what `unused_patterns` finds."""
     if not options.directory:
         return []
     try:
         unreadable, is_all = _unreadable(options)
+    except OSError:
+        return []
+    return [*([] if is_all else unreadable), *unused_patterns(options)]
+
+
+def unused_patterns(options: DuckDBOptions) -> list[OptionError]:
+    """Patterns of files that no file has."""
+    try:
         names = listed_files(options.directory) if options.csv or options.json else []
     except OSError:
         return []
-    return ([] if is_all else unreadable) + [
+    return [
         OptionError((pattern.kind, pattern.text), "no file has such a name, or earlier patterns have them all")
         for pattern in options.readers().unused(names)
     ]

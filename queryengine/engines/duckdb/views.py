@@ -3,7 +3,6 @@
 A source that cannot be read has no view, and a query that names it gets the reason. The other views do not notice.
 """
 
-import logging
 import os
 import threading
 import time
@@ -17,6 +16,7 @@ from typing import Final
 import duckdb
 
 from queryengine.domain.errors import QueryEngineError, Reason, error
+from queryengine.engines import alike
 from queryengine.engines.duckdb.columns import Columns, conflict, is_mixed
 from queryengine.engines.duckdb.errors import ErrorFacts, facts_of
 from queryengine.engines.duckdb.file_errors import explained, missing_table, named_file
@@ -25,8 +25,6 @@ from queryengine.engines.duckdb.folder import File, Source, shown, sources
 from queryengine.engines.duckdb.readers import Readers, misread
 from queryengine.engines.duckdb.text import file_pattern, identifier, key_of, literal
 from queryengine.engines.refreshed import Refreshed, ViewChange, ViewChangeKind
-
-logger = logging.getLogger(__name__)
 
 REFRESH_SECONDS: Final = 1.0
 """How long a change may stay unseen by a query that finds all it asks for."""
@@ -210,7 +208,7 @@ class FolderViews:
             if had_view:
                 self._cursor.execute(f"DROP VIEW IF EXISTS {identifier(source.view)}")
             self._problems[key] = problem
-            logger.warning("engine %s: view %s cannot be read: %s", self._engine, shown(source.view), problem)
+            alike.logger.warning("engine %s: view %s cannot be read: %s", self._engine, shown(source.view), problem)
 
     def _problem_of(self, key: str, source: Source) -> str:
         """Make the view of a source. Why that cannot be done; empty when it is done."""
