@@ -256,6 +256,7 @@ class Service:
             self._metrics,
             turns,
             self._health,
+            in_flight=self._cutting.flight.add,
             request_bytes_max=settings.limits.request_bytes,
             stalled_seconds=settings.streams.stalled_seconds,
             with_reflection=settings.server.reflection,

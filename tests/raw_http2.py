@@ -12,6 +12,13 @@ END_STREAM, END_HEADERS, ACK = 1, 4, 1
 def call(address: str, path: str, metadata: Sequence[tuple[bytes, bytes]], *, seconds: float = 10.0) -> bytes:
     """Send a call with an empty request; everything that the server sends until it ends the call."""
     host, _, port = address.rpartition(":")
+    with socket.create_connection((host, int(port)), timeout=seconds) as connection:
+        connection.sendall(opening(path, metadata))
+        return _answer(connection)
+
+
+def opening(path: str, metadata: Sequence[tuple[bytes, bytes]]) -> bytes:
+    """What a client sends on a new connection: a call with an empty request."""
     pairs = [
         (b":method", b"POST"),
         (b":scheme", b"http"),
@@ -23,10 +30,8 @@ def call(address: str, path: str, metadata: Sequence[tuple[bytes, bytes]], *, se
     ]
     block = b"".join(b"\x00" + _text(name) + _text(value) for name, value in pairs)
     message = b"\x00" + struct.pack(">I", 0)
-    with socket.create_connection((host, int(port)), timeout=seconds) as connection:
-        connection.sendall(PREFACE + _frame(SETTINGS, 0, 0, b"") + _frame(SETTINGS, ACK, 0, b""))
-        connection.sendall(_frame(HEADERS, END_HEADERS, 1, block) + _frame(DATA, END_STREAM, 1, message))
-        return _answer(connection)
+    begin = PREFACE + _frame(SETTINGS, 0, 0, b"") + _frame(SETTINGS, ACK, 0, b"")
+    return begin + _frame(HEADERS, END_HEADERS, 1, block) + _frame(DATA, END_STREAM, 1, message)
 
 
 def _answer(connection: socket.socket) -> bytes:

@@ -30,6 +30,10 @@ Context = ServicerContext[Any, Any]
 Metadata = Iterable[tuple[str, str | bytes]] | None
 Count = Callable[[str], None]
 """Takes note of a call that ended, by the name of its status."""
+InFlight = Callable[[str, int], Callable[[], None]]
+"""Takes note of so many bytes of a tenant that are being sent; returns what says that they are gone."""
+LARGE_REPLY_BYTES: Final = 64 << 10
+"""Smaller ones are not worth counting."""
 
 
 def unary(
@@ -37,8 +41,9 @@ def unary(
     request_type: type[Message],
     request_bytes_max: int,
     count: Count,
+    in_flight: InFlight,
 ) -> Callable[[Caller, bytes, Context], Awaitable[bytes]]:
-    """A handler for an RPC with one reply."""
+    """A handler for an RPC with one reply, which is in flight until the call is done: its client may read slowly."""
 
     async def handle(caller: Caller, raw: bytes, context: Context) -> bytes:
         try:
@@ -51,6 +56,8 @@ def unary(
         except Exception as cause:
             failure = incident(request_type.DESCRIPTOR.name, cause)
         else:
+            if len(reply) >= LARGE_REPLY_BYTES:
+                context.add_done_callback(_once_done(in_flight(caller.tenant, len(reply))))
             count(OK)
             return reply
         # gRPC keeps the exception that it ends a call by, and with it this frame and every cause, until Python collects
@@ -101,6 +108,11 @@ def streaming(
                 await items.aclose()  # type: ignore[attr-defined]
 
     return handle
+
+
+def _once_done(call: Callable[[], None]) -> Any:
+    """What gRPC calls with the call that is done."""
+    return lambda _: call()
 
 
 def encode(reply: Reply) -> bytes:

@@ -61,6 +61,7 @@ def make_server(
     turns: Turns,
     health: Health,
     *,
+    in_flight: edge.InFlight,
     request_bytes_max: int,
     stalled_seconds: float,
     with_reflection: bool,
@@ -75,7 +76,7 @@ def make_server(
         handle: Handle = (
             edge.streaming(behaviour, request_type, request_bytes_max, count, stalled_seconds)
             if method.server_streaming
-            else edge.unary(behaviour, request_type, request_bytes_max, count)
+            else edge.unary(behaviour, request_type, request_bytes_max, count, in_flight)
         )
         methods[f"/{SERVICE}/{method.name}"] = Method(handle=handle, is_streaming=method.server_streaming, count=count)
     server = grpc.aio.server(interceptors=(Admission(turns, methods),), options=options)

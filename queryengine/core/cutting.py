@@ -55,7 +55,7 @@ class Cutting:
         cannot be made.
         """
         self._pool = pool
-        self._flight = flight
+        self.flight = flight
         self._folder = folder
         self._disk = disk
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -67,7 +67,7 @@ class Cutting:
         """As many of the rows asked for as fit, from the first on. Raises what `cut` raises, OUT_OF_MEMORY, TENANT_BUSY
         when too much of the tenant waits, and SANDBOX_UNAVAILABLE.
         """
-        async with self._flight.held(tenant, order.held_bytes) as resize:
+        async with self.flight.held(tenant, order.held_bytes) as resize:
             page = await self._cut(tenant, order)
             resize(len(page.payload))
             yield page
@@ -76,7 +76,7 @@ class Cutting:
     async def page_or_row(self, tenant: str, order: CutOrder) -> AsyncIterator[CutPage | LargeRow]:
         """As `page`, but a first row that does not fit comes on its own, to be read in parts."""
         with self._file() as (path, descriptor):
-            async with self._flight.held(tenant, order.held_bytes) as resize:
+            async with self.flight.held(tenant, order.held_bytes) as resize:
                 page = await self._cut(tenant, replace(order, file=path))
                 path.unlink()
                 resize(min(len(page.payload) + page.in_file_bytes, order.bytes_max))

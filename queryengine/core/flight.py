@@ -92,6 +92,11 @@ class Flight:
                 raise _busy(self._limits.tenant_bytes_max) from cause
             raise
 
+    def add(self, tenant: str, size: int) -> Callable[[], None]:
+        """Count bytes that are there already, whatever the budget says. Call what it returns once they are gone."""
+        self._add(tenant, size)
+        return lambda: self.give(tenant, size)
+
     def give(self, tenant: str, size: int) -> None:
         """The bytes are no longer in flight."""
         self._add(tenant, -size)

@@ -1,0 +1,45 @@
+"""A large reply counts as in flight until its call is done, whatever its client reads. Over real gRPC."""
+
+import socket
+
+import grpc
+import pytest
+from google.protobuf.empty_pb2 import Empty
+
+from queryengine.api import edge
+from queryengine.api.admission import Admission, Method
+from queryengine.api.servicer import Caller
+from queryengine.core.flight import Flight, FlightLimits
+from queryengine.domain.turns import TurnLimits, Turns
+from tests import raw_http2
+from tests.support import until
+
+PATH = "/test.Service/Method"
+
+
+@pytest.mark.parametrize("size", [1 << 20, 3 << 20])
+async def test_a_reply_is_in_flight_until_its_call_is_done(size: int) -> None:
+    flight = Flight(FlightLimits(bytes_max=10, tenant_bytes_max=10, tenant_waiting=1, wait_seconds=60.0))
+    turns = Turns(TurnLimits(places=1, tenant_places=1, tenant_waiting=1, tenant_waiting_bytes=0))
+
+    async def large(_: Empty, caller: Caller) -> bytes:
+        assert caller.tenant == "default"
+        return bytes(size)
+
+    handle = edge.unary(large, Empty, 100, lambda _: None, flight.add)
+    methods = {PATH: Method(handle=handle, is_streaming=False, count=lambda _: None)}
+    server = grpc.aio.server(interceptors=(Admission(turns, methods),))
+    port = server.add_insecure_port("127.0.0.1:0")
+    await server.start()
+    try:
+        # A client that grants no more than the first 64 KiB, until it goes.
+        with socket.create_connection(("127.0.0.1", port), timeout=10) as connection:
+            connection.sendall(raw_http2.opening(PATH, ()))
+            await until(lambda: flight.total == size)
+        await until(lambda: flight.total == 0)
+        async with grpc.aio.insecure_channel(f"127.0.0.1:{port}") as channel:
+            assert len(await channel.unary_unary(PATH)(b"")) == size
+        await until(lambda: flight.total == 0)
+        assert not flight._held
+    finally:
+        await server.stop(0)
