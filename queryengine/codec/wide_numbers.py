@@ -59,7 +59,7 @@ def carried(
     if not wide:
         return schema, batches
     first: list[pa.RecordBatch] = []
-    if how is WideIntegers.FAIL and any(_holds(schema.field(number).type, UNBOUNDED) for number in wide):
+    if how is WideIntegers.FAIL and any(_is_unbounded(schema.field(number).type) for number in wide):
         first = [batch for batch in (next(batches, None),) if batch is not None]
     fields, converts = list(schema), {}
     for number in wide:
@@ -216,21 +216,20 @@ def _unbounded(array: pa.Array) -> Iterator[pa.Array]:
 
 
 def _is_wide(arrow: pa.DataType) -> bool:
-    return any(pa.types.is_decimal256(each) or each in _SIGNED for each in _parts(arrow))
+    # By the number of the type, as every column of every result is asked.
+    if arrow.id == UNBOUNDED.id:
+        return True
+    if arrow.id == INT128.id:
+        return arrow in _SIGNED
+    return arrow.num_fields > 0 and any(map(_is_wide, _inside(arrow)))
 
 
-def _holds(arrow: pa.DataType, wanted: pa.DataType) -> bool:
-    return any(each == wanted for each in _parts(arrow))
+def _is_unbounded(arrow: pa.DataType) -> bool:
+    return arrow == UNBOUNDED or any(map(_is_unbounded, _inside(arrow)))
 
 
-def _parts(arrow: pa.DataType) -> Iterator[pa.DataType]:
-    """The type and all in it."""
-    yield arrow
+def _inside(arrow: pa.DataType) -> list[pa.DataType]:
     # Arrow counts key and value of a map as one field.
-    inner = (arrow.key_type, arrow.item_type) if pa.types.is_map(arrow) else (field.type for field in _fields(arrow))
-    for each in inner:
-        yield from _parts(each)
-
-
-def _fields(arrow: pa.DataType) -> Iterator[pa.Field]:
-    return map(arrow.field, range(arrow.num_fields))
+    if pa.types.is_map(arrow):
+        return [arrow.key_type, arrow.item_type]
+    return [arrow.field(number).type for number in range(arrow.num_fields)]

@@ -1,9 +1,9 @@
-"""Each type of each engine, with its edge values, against the data files in types/."""
+"""Each type of each engine, with its edge values: against the data files in types/, and read by Python libraries."""
 
-import sqlite3
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
 import pytest
 from cases import CLICKHOUSE, DUCKDB, GENERIC, POSTGRESQL, SPARK, SQLITE, TRINO
 from type_files import DOCUMENT, ENGINES, as_text, records, with_tables
@@ -11,26 +11,27 @@ from type_files import DOCUMENT, ENGINES, as_text, records, with_tables
 from queryengine.domain.query import WideIntegers
 from queryengine.engines.base import Statement
 from tests.carrying import table_of
+from tests.compat.pages import Sample, sqlite_data
+from tests.compat.python import CONSUMERS, verdict
 
+UNREAD = (
+    ("polars", "month_day_nano_interval"),
+    ("pandas", "time64[ns]"),
+    ("polars", "decimal256"),
+    ("duckdb", "decimal256"),
+    # It rounds to microseconds.
+    ("duckdb", "duration[ns]"),
+)
+"""Which Python library does not read which type; docs/engines.md says so."""
+FIRST_DAY, LAST_DAY = -719_162, 2_932_896
+"""0001-01-01 and 9999-12-31."""
 CASES = {case.name: case for case in (CLICKHOUSE, DUCKDB, GENERIC, POSTGRESQL, SPARK, SQLITE, TRINO)}
 
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     directory = tmp_path_factory.mktemp("types")
-    with sqlite3.connect(directory / "data.db") as connection:
-        connection.execute(
-            "CREATE TABLE t (i INTEGER, r REAL, s TEXT, b BLOB, d DECIMAL(10,2), o BOOLEAN, day DATE, v VARCHAR(20))"
-        )
-        connection.executemany(
-            "INSERT INTO t VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
-            [
-                (-(2**63), 0.1, "é ☃ 😀", b"\x00\xff", 1, 1, "2024-02-29", "x"),
-                (2**63 - 1, 2.0, "", b"", 1.25, 0, "", None),
-                (None,) * 8,
-            ],
-        )
-    connection.close()
+    sqlite_data(directory)
     return directory
 
 
@@ -56,6 +57,20 @@ def test_type(folder: Path, name: str, record: dict[str, Any]) -> None:
     assert str(table.schema.field(0).type) == record["arrow"]
     assert table.schema.field(0).metadata[b"engine_type"].decode() == record["type"]
     assert [as_text(value) for value in table.column(0)] == record["values"]
+    sample = Sample(name, record["type"], table.column(0))
+    unread = {consumer for consumer in CONSUMERS if verdict(consumer, sample)}
+    expected = {consumer for consumer, word in UNREAD if word in record["arrow"]}
+    assert unread == (expected | {"pandas"} if is_beyond_pandas(table.column(0)) else expected)
+
+
+def is_beyond_pandas(column: pa.ChunkedArray) -> bool:
+    """Whether it is a date that Python has not, or a whole number that pandas rounds, as it does beside a NULL."""
+    if pa.types.is_date(column.type):
+        days = column.cast(pa.int32()).to_pylist()
+        return any(each is not None and not FIRST_DAY <= each <= LAST_DAY for each in days)
+    if not pa.types.is_integer(column.type) or not column.null_count:
+        return False
+    return any(each is not None and int(float(each)) != each for each in column.to_pylist())
 
 
 def test_the_document_shows_these_types() -> None:
