@@ -6,6 +6,8 @@ A service that several tests share may hold what it needs; what it holds is chec
 import asyncio
 import gc
 import inspect
+import os
+import signal
 import sys
 import tempfile
 import threading
@@ -91,6 +93,17 @@ def grpc_kept() -> Iterator[None]:
             grpc.channel_ready_future(channel).result(30)
             yield
         server.stop(0).wait()
+
+
+@pytest.fixture(autouse=True)
+def process_as_it_was() -> Iterator[None]:
+    """A command that is run within this process sets its umask and ignores hang-ups; the next test sees neither."""
+    mask = os.umask(0o022)
+    os.umask(mask)
+    hangup = signal.getsignal(signal.SIGHUP)
+    yield
+    os.umask(mask)
+    signal.signal(signal.SIGHUP, hangup)
 
 
 class Holdings:

@@ -193,7 +193,7 @@ async def test_a_second_slot_of_an_embedded_engine_ends_the_start_in_one_line(tm
 
 async def test_a_spool_that_is_a_file_ends_the_start_in_one_line(tmp_path: Path) -> None:
     with server_process(tmp_path, engines=SCRIPTED) as server:
-        server.state.mkdir()
+        server.state.mkdir(0o700)
         (server.state / "spool").touch()
         assert await asyncio.to_thread(server.launch().wait, 30) == 1
         (line,) = server.errors.splitlines()
@@ -210,7 +210,7 @@ async def test_a_spool_that_becomes_a_file_fails_queries_by_name(tmp_path: Path)
             (server.state / "spool").touch()
             status = (await api.script("rows 1", wait_timeout=WAIT)).status
             assert status.state == FAILED
-            assert status.error.message == "the result cannot be stored: Not a directory"
+            assert status.error.message.startswith("the result cannot be stored: Not a directory; submit the query")
             for call in (api.stream(before.query_id), api.fetch(before.query_id)):
                 assert (await refused(call)).reason in ("STORE_UNAVAILABLE", "RESULT_LOST")
             (server.state / "spool").unlink()
