@@ -2,6 +2,7 @@
 
 import ast
 import re
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -52,6 +53,12 @@ def test_functions_are_short(path: Path) -> None:
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
             lines = (node.end_lineno or node.lineno) - node.lineno + 1
             assert lines <= FUNCTION_LINES_MAX, f"{node.name} has {lines} lines"
+
+
+def test_no_two_files_of_tests_share_a_name() -> None:
+    """Pytest imports them by name alone, and collects nothing at all when two are one."""
+    names = Counter(path.name for path in FILES if path.name.startswith("test_"))
+    assert not [name for name, count in names.items() if count > 1]
 
 
 @pytest.mark.parametrize("word", ["TODO", "FIXME", "XXX"])
