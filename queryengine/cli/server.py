@@ -31,14 +31,13 @@ def serve(
         _serve_demo(config)
     from queryengine import process, settings
 
-    def load() -> "Settings":
-        return settings.load(str(config) if config is not None else None)
+    path = str(config) if config is not None else None
 
     try:
-        loaded = load()
+        loaded = settings.load(path)
     except settings.SettingsError as error:
         raise ended(str(error)) from error
-    raise typer.Exit(process.serve(loaded, program=program(), load_again=load))
+    raise typer.Exit(process.serve(loaded, program=program(), load_again=lambda: settings.load_again(path)))
 
 
 def _serve_demo(config: Path | None) -> NoReturn:

@@ -2,7 +2,7 @@
 
 from queryengine.settings.checking import missing_places, warnings
 from queryengine.settings.limits import LimitSettings, SandboxSettings
-from queryengine.settings.loading import SettingsError, load
+from queryengine.settings.loading import SettingsError, load, load_again
 from queryengine.settings.model import (
     EngineSettings,
     LogSettings,
@@ -30,6 +30,7 @@ __all__ = [
     "StateSettings",
     "StreamSettings",
     "load",
+    "load_again",
     "missing_places",
     "reloaded",
     "to_markdown",

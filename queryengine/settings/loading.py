@@ -52,6 +52,15 @@ def load(path: str | None) -> Settings:
     return settings.knowing(Origins(lambda key: _origin(key, path, lines)))
 
 
+def load_again(path: str | None) -> Settings:
+    """As `load`, for a server that runs. A file without keys is refused, as editors empty a file before they write
+    it: every limit would have its default until somebody noticed.
+    """
+    if path is not None and not _read(path)[0]:
+        raise SettingsError(f"{path}: it is empty; write settings to a file beside it and rename that")
+    return load(path)
+
+
 class _Loader(yaml.SafeLoader):
     """Names the place of a value that it cannot make, as of the date 2024-99-99 or an integer of 5,000 digits."""
 

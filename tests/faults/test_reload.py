@@ -12,6 +12,9 @@ import pytest
 import yaml
 from google.protobuf.duration_pb2 import Duration
 
+from queryengine.settings.group import SECONDS_MAX
+from queryengine.settings.limits import LimitSettings
+from queryengine.settings.model import RecordSettings, ResultSettings, StreamSettings
 from queryengine.v1.result_pb2 import ResultOptions
 from tests.scraping import scrape
 from tests.server_process import ServerProcess, server_process
@@ -127,6 +130,43 @@ async def test_the_log_changes_for_the_server_and_its_workers(tmp_path: Path) ->
                 "WARNING",
                 "queryengine.engines.alike",
             )
+
+
+@pytest.mark.parametrize("text", ["", "# Limits.\n", "---\n"])
+async def test_a_file_that_is_empty_is_being_written(tmp_path: Path, text: str) -> None:
+    with server_process(tmp_path, engines=SCRIPTED, limits={"tenant_queued": 0, "tenant_running": 1}) as server:
+        server.start()
+        (server.folder / "queryengine.yaml").write_text(text)
+        assert "queryengine.yaml: it is empty; write settings" in await hang_up(server, "the settings stay as they are")
+        async with grpc.aio.insecure_channel(server.address) as channel:
+            api = Api(channel, "tenant")
+            assert (await api.script(f"gate {server.gate}; rows 1")).status.state == RUNNING
+            assert (await refused(api.script("rows 1"))).reason == "TENANT_QUEUE_FULL"
+
+
+async def test_the_longest_times_hold(tmp_path: Path) -> None:
+    with server_process(tmp_path, engines=SCRIPTED) as server:
+        server.start()
+        fields = {
+            "limits": LimitSettings,
+            "results": ResultSettings,
+            "streams": StreamSettings,
+            "records": RecordSettings,
+        }
+        longest = {
+            group: {key: SECONDS_MAX for key in settings.model_fields if key.endswith("_seconds")}
+            for group, settings in fields.items()
+        }
+        write(server, **longest)
+        await hang_up(server)
+        async with grpc.aio.insecure_channel(server.address) as channel:
+            api = Api(channel, "tenant")
+            submitted = (await api.script("rows 3", wait_timeout=WAIT)).status
+            assert submitted.state == COMPLETED
+            assert (await api.status(submitted.query_id)).state == COMPLETED
+            await api.read(submitted.query_id)
+            assert len((await api.listed()).queries) == 1
+        assert "incident" not in server.errors
 
 
 async def test_no_process_ends_by_it(tmp_path: Path) -> None:

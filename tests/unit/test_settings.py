@@ -144,6 +144,18 @@ def test_state_lives_in_the_folder_for_state(given: Load, monkeypatch: pytest.Mo
                 "parse string as a number, not 'soon'"
             ),
         ),
+        (
+            "streams:\n  rotate_seconds: 1.0e+300",
+            "s.yaml:2: streams.rotate_seconds: expected at most 3153600000, not 1e+300",
+        ),
+        (
+            "results:\n  ttl_max_seconds: 3153600001",
+            "s.yaml:2: results.ttl_max_seconds: expected at most 3153600000, not 3153600001",
+        ),
+        (
+            "limits:\n  tenant_running: 9223372036854775808",
+            "s.yaml:2: limits.tenant_running: expected at most 9223372036854775807, not 9223372036854775808",
+        ),
         ("streams:\n  rotate_seconds: .inf", "s.yaml:2: streams.rotate_seconds: expected a finite number, not inf"),
         ("log:\n  level: loud", "s.yaml:2: log.level: expected 'debug', 'info', 'warning' or 'error', not 'loud'"),
         ("log: loud", "s.yaml:1: log: expected a valid dictionary, not 'loud'"),
