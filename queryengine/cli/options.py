@@ -42,6 +42,9 @@ class Format(StrEnum):
     CSV = "csv"
     JSON = "json"
     ARROW = "arrow"
+    """An IPC file."""
+    ARROWS = "arrows"
+    """An IPC stream."""
     PARQUET = "parquet"
 
 
@@ -60,17 +63,17 @@ ENDINGS = {
     ".jsonl": Format.JSON,
     ".ndjson": Format.JSON,
     ".arrow": Format.ARROW,
-    ".arrows": Format.ARROW,
+    ".arrows": Format.ARROWS,
     ".parquet": Format.PARQUET,
 }
 """What a file's ending says of its format, in lower case."""
 
-FORMAT_BY_DEFAULT = f"By default as the ending of --output says ({' '.join(ENDINGS)}), and table without --output."
+FORMAT_BY_DEFAULT = f"By default the format that the ending of --output stands for ({' '.join(ENDINGS)}), or table without --output."
 
 
 def rows_format(given: Format | None, output: Path | None) -> Format:
-    """The format asked for, else that of the file's ending. Raises typer.BadParameter for an ending that tells
-    none, because a table for people would keep only the first rows.
+    """The format asked for, else that of the file's ending. Raises typer.BadParameter for an unknown ending, because a
+    table for people would keep only the first rows.
     """
     if given is not None:
         return given
@@ -79,7 +82,7 @@ def rows_format(given: Format | None, output: Path | None) -> Format:
     found = ENDINGS.get(output.suffix.lower())
     if found is None:
         raise typer.BadParameter(
-            f"the name {output.name!r} tells no format; end it with one of {' '.join(ENDINGS)}, "
+            f"the ending of {output.name!r} is not that of a format; use one of {' '.join(ENDINGS)}, "
             f"or give --format {'|'.join(Format)}"
         )
     return found

@@ -31,8 +31,8 @@ class JsonWriter(Writer):
         """There is no footer."""
 
 
-class ArrowWriter(Writer):
-    """An Arrow IPC stream: pyarrow.ipc.open_stream reads it."""
+class ArrowStreamWriter(Writer):
+    """An Arrow IPC stream: pyarrow.ipc.open_stream reads it, also while it is written."""
 
     def __init__(self, sink: BinaryIO) -> None:
         self._sink = sink
@@ -50,7 +50,14 @@ class ArrowWriter(Writer):
         self._writer.close()
 
 
-class ParquetWriter(ArrowWriter):
+class ArrowFileWriter(ArrowStreamWriter):
+    """An Arrow IPC file, also known as Feather: pyarrow.ipc.open_file reads it."""
+
+    def _open(self, schema: pa.Schema) -> Any:
+        return pa.ipc.new_file(self._sink, schema)
+
+
+class ParquetWriter(ArrowStreamWriter):
     """A Parquet file."""
 
     def _open(self, schema: pa.Schema) -> Any:
@@ -102,6 +109,8 @@ def _writer(sink: BinaryIO, format: Format, layout: Layout) -> Writer:  # noqa: 
         case Format.JSON:
             return JsonWriter(sink)
         case Format.ARROW:
-            return ArrowWriter(sink)
+            return ArrowFileWriter(sink)
+        case Format.ARROWS:
+            return ArrowStreamWriter(sink)
         case Format.PARQUET:
             return ParquetWriter(sink)

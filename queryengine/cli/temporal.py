@@ -23,11 +23,12 @@ ERA_DAYS: Final = 146_097
 
 def moments(array: pa.Array) -> list[str | None]:
     """Timestamps: ISO 8601 with at least four digits of a year and a sign before those up to -1, `infinity` and
-    `-infinity`. Moments beyond Arrow's years are in UTC, whatever the zone of the column.
+    `-infinity`. With a zone, its offset at that moment follows as `+02:00`, or `Z`. Moments beyond Arrow's years are in
+    UTC, whatever the zone of the column, and so are those whose offset has seconds, which ISO 8601 cannot write.
     """
     per_second = PER_SECOND[array.type.unit]
     reach = ARROW_DAYS * DAY_SECONDS * per_second
-    texts = [None if each is None else each.replace(" ", "T", 1) for each in array.cast(pa.string()).to_pylist()]
+    texts = _texts(array)
     counts = array.view(pa.int64())
     infinite = infinite_count(array.type)
     zone = "Z" if array.type.tz else ""
@@ -38,6 +39,30 @@ def moments(array: pa.Array) -> list[str | None]:
         far = f"{_date(days)}T{_time(second, fraction, per_second)}{zone}"
         texts[place] = _infinity(count) if abs(count) == infinite else far
     return texts
+
+
+def _texts(array: pa.Array) -> list[str | None]:
+    """As Arrow prints them, in ISO 8601."""
+    texts = [None if each is None else each.replace(" ", "T", 1) for each in array.cast(pa.string()).to_pylist()]
+    if not array.type.tz:
+        return texts
+    texts = [
+        text if text is None or text.endswith("Z") else f"{text[:-2]}:{text[-2:]}"  # of +0200
+        for text in texts
+    ]
+    in_utc = array.cast(pa.timestamp(array.type.unit, "UTC"))
+    for place in _odd_offsets(array):
+        texts[place] = _texts(in_utc[place : place + 1])[0]
+    return texts
+
+
+def _odd_offsets(array: pa.Array) -> list[int]:
+    """Places of moments whose offset from UTC is no whole number of minutes, as before zones had a standard time."""
+    counts = array.view(pa.int64())
+    minute = 60 * PER_SECOND[array.type.unit]
+    offsets = pc.subtract(pc.local_timestamp(array).view(pa.int64()), counts)
+    has_seconds = pc.not_equal(pc.multiply(pc.divide(offsets, minute), minute), offsets)
+    return pc.indices_nonzero(has_seconds.fill_null(False)).to_pylist()  # type: ignore[no-any-return]
 
 
 def dates(array: pa.Array) -> list[str | None]:

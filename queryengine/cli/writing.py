@@ -50,4 +50,4 @@ def refused_rows() -> Iterator[None]:
     try:
         yield
     except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
-        raise ended(f"the format cannot hold these rows: {error}; try --format arrow or json") from error
+        raise ended(f"the format cannot hold these rows: {error}; try --format arrows or json") from error

@@ -38,7 +38,7 @@ from tests.unit.arrow_strategies import batches
         (pa.array([1], pa.date32()), "1970-01-02"),
         (pa.array([1], pa.time64("ns")), "00:00:00.000000001"),
         (pa.array([1], pa.timestamp("ns")), "1970-01-01T00:00:00.000000001"),
-        (pa.array([0], pa.timestamp("s", "+02:00")), "1970-01-01T02:00:00+0200"),
+        (pa.array([0], pa.timestamp("s", "+02:00")), "1970-01-01T02:00:00+02:00"),
         (pa.array([0.1, 0.1], pa.float32())[:1], 0.1),
         (pa.array([-1500], pa.duration("ms")), "-00:00:01.5"),
         (pa.array([-3], pa.duration("s")), "-00:00:03"),

@@ -134,7 +134,8 @@ def test_json_lines(run: Run, result: FakeService) -> None:
     ("word", "read"),
     [
         ("csv", lambda data: pa.Table.from_pylist([*csv.DictReader(data.decode().splitlines())])),
-        ("arrow", lambda data: pa.ipc.open_stream(data).read_all()),
+        ("arrow", lambda data: pa.ipc.open_file(data).read_all()),
+        ("arrows", lambda data: pa.ipc.open_stream(data).read_all()),
         ("parquet", lambda data: pyarrow.parquet.read_table(io.BytesIO(data))),
     ],
 )
@@ -160,12 +161,12 @@ def test_formats_to_standard_output_and_to_a_file(
         ("out.json", b'{"n": 0,'),
         ("out.jsonl", b'{"n": 0,'),
         ("out.ndjson", b'{"n": 0,'),
-        ("out.arrow", b"\xff\xff\xff\xff"),
+        ("out.arrow", b"ARROW1"),
         ("out.arrows", b"\xff\xff\xff\xff"),
         ("OUT.PARQUET", b"PAR1"),
     ],
 )
-def test_the_ending_of_a_file_tells_its_format(
+def test_the_ending_of_a_file_decides_its_format(
     run: Run, result: FakeService, tmp_path: Path, name: str, begins: bytes
 ) -> None:
     assert run("sql", "SELECT n", "-o", str(tmp_path / name)).exit_code == ExitCode.OK
@@ -181,15 +182,15 @@ def test_the_format_asked_for_wins_over_the_ending(run: Run, result: FakeService
 
 
 @pytest.mark.parametrize("command", [["sql", "SELECT 1"], ["fetch", ID]])
-def test_a_file_that_tells_no_format_is_refused_with_those_there_are(
+def test_a_file_of_an_unknown_ending_is_refused_with_those_there_are(
     run: Run, fake: FakeService, tmp_path: Path, command: list[str]
 ) -> None:
     done = run(*command, "-o", str(tmp_path / "out.txt"))
 
     assert done.exit_code == ExitCode.USAGE
-    assert "the name 'out.txt' tells no format" in done.stderr
+    assert "the ending of 'out.txt' is not that of a format" in done.stderr
     assert ".jsonl" in done.stderr
-    assert "--format table|csv|json|arrow|parquet" in done.stderr
+    assert "--format table|csv|json|arrow|arrows|parquet" in done.stderr
     assert not fake.requests
     assert not list(tmp_path.iterdir())
 
