@@ -59,7 +59,7 @@ def _is_held(value: pa.Scalar) -> bool:
 
 
 def _unheld(name: str, row: int) -> OverflowError:
-    return OverflowError(f"row {row}, column {name!r}: no value of Python holds this one; read it with to_arrow()")
+    return OverflowError(f"row {row}, column {name!r}: Python has no value for this one; read it with to_arrow()")
 
 
 def _keeps_times(column: pa.ChunkedArray) -> bool:

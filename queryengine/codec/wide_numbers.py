@@ -102,8 +102,8 @@ def _misfit(name: str, how: WideIntegers) -> QueryEngineError:
     digits = DECIMAL128_DIGITS if how is WideIntegers.FAIL else DECIMAL256_DIGITS
     others = '"string" or "decimal256"' if how is WideIntegers.FAIL else '"string"'
     message = (
-        f"column {name!r} has a number of more digits than the {digits} of its type, or than that leaves before or "
-        f"behind the point; CAST it in the query, or ask for the result option wide_integers {others}"
+        f"column {name!r} has a number that needs more than {digits} digits, or more digits before or after its "
+        f"decimal point than its type has; CAST it in the query, or ask for the result option wide_integers {others}"
     )
     return error(Reason.STATEMENT_REJECTED, message, column=name, wide_integers=how.value)
 

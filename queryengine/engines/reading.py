@@ -82,7 +82,7 @@ class Query:
 
 
 def not_allowed(sql: str, token: Token, word: str) -> QueryEngineError:
-    message = f"{word} statements are not allowed; only one query that reads"
+    message = f"{word} statements are not allowed; a statement may only read"
     place = position_of_character(sql, token.start)
     return error(Reason.STATEMENT_NOT_ALLOWED, message, statement_type=word, position=place)
 

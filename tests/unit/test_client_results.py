@@ -166,7 +166,7 @@ UNFIT: dict[str, tuple[pa.RecordBatch, str, type[Exception], str]] = {
         pa.record_batch({"d": pa.array([2932897], pa.int32()).view(pa.date32())}),
         "rows",
         OverflowError,
-        "row 0, column 'd': no value of Python holds this one",
+        "row 0, column 'd': Python has no value for this one",
     ),
 }
 

@@ -185,7 +185,7 @@ def test_nothing_outside_can_be_read(start, tmp_path: Path, sql: str, monkeypatc
 
 def test_what_is_not_allowed_is_named(start) -> None:
     told = failure(start(), "INSERT INTO t VALUES (1)")
-    assert told.message == "INSERT statements are not allowed; only one query that reads"
+    assert told.message == "INSERT statements are not allowed; a statement may only read"
 
 
 def test_a_write_that_the_check_misses_is_refused_by_the_transaction(start, monkeypatch) -> None:

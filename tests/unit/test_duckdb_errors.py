@@ -150,6 +150,18 @@ ADVICE = {
     'Invalid Input Error: "maximum_object_size" of 9 bytes exceeded.\n Try increasing "maximum_object_size".': (
         'Invalid Input Error: "maximum_object_size" of 9 bytes exceeded.'
     ),
+    "Invalid Input Error: Division by zero in expression (1 // 0). Use TRY(...) to return NULL for this expression, or "
+    "SET error_on_division_by_zero=false to return NULL for all divisions by zero.": (
+        "Invalid Input Error: Division by zero in expression (1 // 0). Use TRY(...) to return NULL for this expression."
+    ),
+    "Invalid Input Error: scalar subqueries can only return a single row.\n\n"
+    'Use "SET scalar_subquery_error_on_multiple_rows=false" to revert to previous behavior.': (
+        "Invalid Input Error: scalar subqueries can only return a single row."
+    ),
+    "Binder Error: Deprecated lambda arrow (->) detected.\n"
+    "Use SET lambda_syntax='ENABLE_SINGLE_ARROW' to revert to the deprecated behavior.\nFor more, see the page.": (
+        "Binder Error: Deprecated lambda arrow (->) detected.\nFor more, see the page."
+    ),
     # What a user can do something with stays.
     'Catalog Error: Table with name a does not exist!\nDid you mean "b"?': (
         'Catalog Error: Table with name a does not exist!\nDid you mean "b"?'
@@ -173,6 +185,8 @@ def test_duckdb_gives_such_advice(engine: DuckDBEngine) -> None:
         "FROM range(30000000) ORDER BY hash(range)": Reason.OUT_OF_MEMORY,
         "FROM (PIVOT (SELECT range AS a FROM range(200000)) ON a USING count(*))": Reason.STATEMENT_REJECTED,
         "SELECT 1 ORDER BY 'x'": Reason.STATEMENT_REJECTED,
+        "SELECT 1 // 0": Reason.STATEMENT_REJECTED,
+        "SELECT (SELECT range FROM range(3))": Reason.STATEMENT_REJECTED,
         "SELECT st_point(1, 2)": Reason.STATEMENT_REJECTED,
     }
     for sql, reason in statements.items():

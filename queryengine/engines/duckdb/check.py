@@ -150,7 +150,7 @@ def default_check(allow_functions: tuple[str, ...] = ()) -> StatementCheck:
 
 
 def _kind_not_allowed(kind: str) -> QueryEngineError:
-    message = f"{kind} statements are not allowed; only one query that reads"
+    message = f"{kind} statements are not allowed; a statement may only read"
     return error(Reason.STATEMENT_NOT_ALLOWED, message, statement_type=kind)
 
 

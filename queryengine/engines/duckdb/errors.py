@@ -84,7 +84,10 @@ _DETAILS: Final = re.compile(
     re.DOTALL,
 )
 """What follows the message proper: advice on settings that nobody may change here, and a stack trace with paths."""
-_ADVICE: Final = re.compile(r"(?<=[.!]) (?:Use SET \w+=\S+ [^.\n]*\.|DuckDB may still be able to scan this file.*)")
+_ADVICE: Final = re.compile(
+    r"(?<=[.!])\s{1,2}(?:Use \"?SET \w+=\S+ [^.\n]*\.|DuckDB may still be able to scan this file.*)"
+    r"|(?<=for this expression), or SET \w+=\S+ [^.\n]*"
+)
 _PART_MAX: Final = 8192
 """Characters of a message that are looked at, at its start and at its end: what stands between is data of a user."""
 _SOURCE: Final = re.compile(r' in file "[^"]*" on line \d+')

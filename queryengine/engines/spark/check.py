@@ -110,6 +110,6 @@ def _check_table(query: Query, number: int) -> None:
 
 
 def _refused(query: Query, token: Token, what: str) -> QueryEngineError:
-    message = f"{what} is not allowed; only one query that reads tables"
+    message = f"{what} is not allowed; a statement may only read"
     place = position_of_character(query.sql, token.start)
     return error(Reason.STATEMENT_NOT_ALLOWED, message, statement_type="SELECT", position=place)

@@ -103,7 +103,7 @@ def _cut(sql: str, dialect: str, placeholders: Collection[str]) -> Template:
 
 def _not_allowed(node: Any) -> QueryEngineError:
     word = str(node.this).upper() if isinstance(node, exp.Command) else node.key.upper()
-    message = f"{word} statements are not allowed; only one query that reads"
+    message = f"{word} statements are not allowed; a statement may only read"
     return error(Reason.STATEMENT_NOT_ALLOWED, message, statement_type=word)
 
 

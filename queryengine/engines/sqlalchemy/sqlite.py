@@ -169,7 +169,7 @@ class SQLiteDialect(Dialect):
             return error(reason, str(cause))
         authorizer = connection.info.get(Authorizer)
         if reason is Reason.STATEMENT_NOT_ALLOWED and authorizer is not None and authorizer.refused:
-            return error(reason, f"{authorizer.refused} is not allowed; only one query that reads")
+            return error(reason, f"{authorizer.refused} is not allowed; a statement may only read")
         place = None
         if reason is Reason.SYNTAX_ERROR:
             place = place_of(sql, cause, lambda text: _driver(connection).execute(f"EXPLAIN {text}").close())
