@@ -18,7 +18,7 @@ headers = {x-team = "growth"}"""
 
 @connected
 def client(config: ClientConfig) -> None:
-    """Show which server the commands call and as whom, and where each value came from.
+    """Show which server the commands call, as whom, and why.
 
     An option of the command wins over the environment, the environment over the file. Values of headers are not shown.
     """

@@ -1,5 +1,6 @@
 """What a prompt has to know of an engine: where a statement ends, and how to ask for tables and columns."""
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
@@ -18,6 +19,8 @@ COLUMNS: Final = (
     "SELECT column_name, data_type, is_nullable FROM information_schema.columns "
     "WHERE table_name = {table} ORDER BY table_schema, ordinal_position"
 )
+_PART: Final = re.compile(r'"([^"]+)"|`([^`]+)`|([^.]+)')
+"""A part of a name, in quotation marks or up to the next point."""
 COLUMNS_IN_SCHEMA: Final = COLUMNS.replace("{table}", "{table} AND table_schema = {schema}")
 
 
@@ -33,11 +36,11 @@ class Dialect:
     columns_in_schema: str = COLUMNS_IN_SCHEMA
 
     def describe(self, name: str) -> str:
-        """SQL that lists the columns of a table, which may be written as schema.table."""
-        schema, dot, table = name.rpartition(".")
-        if dot:
-            return self.columns_in_schema.format(table=_text(table), schema=_text(schema), name=_identifier(name))
-        return self.columns.format(table=_text(name), name=_identifier(name))
+        """SQL that lists the columns of a table, which may be written as schema.table, in quotation marks or not."""
+        parts = [next(filter(None, found), "") for found in _PART.findall(name)] or [name]
+        table, schema = _text(parts[-1]), _text(".".join(parts[:-1]))
+        template = self.columns_in_schema if parts[1:] else self.columns
+        return template.format(table=table, schema=schema, name=_identifier(parts))
 
     def statements(self, text: str) -> list[str] | None:
         """The statements of a text, without their `;`; None when the last of them is not at its end."""
@@ -57,8 +60,8 @@ class Dialect:
         return found
 
 
-def _identifier(name: str) -> str:
-    return ".".join("`" + part.replace("`", "``") + "`" for part in name.split("."))
+def _identifier(parts: list[str]) -> str:
+    return ".".join("`" + part.replace("`", "``") + "`" for part in parts)
 
 
 def _text(name: str) -> str:

@@ -30,7 +30,7 @@ def fetch(
     expanded: Records = None,
     output: Output = None,
 ) -> None:
-    """Write some stored rows of a query, from anywhere in its result.
+    """Write stored rows of a query, from any row on.
 
     Rows are counted from 0: --offset 5 --size 3 is rows 5 to 7.
     """

@@ -13,14 +13,14 @@ queryengine serve
 queryengine sql "SELECT 42 AS answer"
 queryengine sql 'SELECT * FROM t WHERE id = $id' -p id=5 --format csv
 queryengine sql - -o out.parquet < report.sql
-queryengine sql                                 a prompt: \\? there lists what it knows
-queryengine sql "SELECT …" --detach             prints an id; it runs on
+queryengine sql                                 a prompt; \\? lists its commands
+queryengine sql "SELECT …" --detach             print the query's id and leave it running
 queryengine ps
-queryengine watch 1f3a                          the beginning of an id will do
+queryengine watch 1f3a                          the beginning of an id is enough
 queryengine fetch 1f3a --offset 1000 --size 50
 queryengine cancel 1f3a --wait
 queryengine engines refresh lake
-queryengine config client                       which server, and who says so
+queryengine config client                       which server the commands call, and why
 """
 
 
@@ -72,4 +72,4 @@ app.add_typer(settings, name="config")
 
 @settings.callback()
 def _config() -> None:
-    """Look at settings: `check` reads a server's file, `client` shows what the other commands use."""
+    """Check the settings of a server, or show those of the commands."""

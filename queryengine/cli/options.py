@@ -68,7 +68,9 @@ ENDINGS = {
 }
 """What a file's ending says of its format, in lower case."""
 
-FORMAT_BY_DEFAULT = f"By default the format that the ending of --output stands for ({' '.join(ENDINGS)}), or table without --output."
+FORMAT_BY_DEFAULT = (
+    f"By default the format that the ending of --output stands for ({' '.join(ENDINGS)}), or table without --output."
+)
 
 
 def rows_format(given: Format | None, output: Path | None) -> Format:

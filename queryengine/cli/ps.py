@@ -28,7 +28,7 @@ def ps(
     size: Annotated[int, typer.Option(min=1, max=1000, help="Queries to list.")] = 50,
     as_json: Json = False,
 ) -> None:
-    """List the tenant's queries, newest first: those that wait or run, or more.
+    """List the tenant's waiting and running queries, newest first.
 
     On a terminal the ids are cut to what tells them apart, which every command takes. "waited" is the time in the
     queue, "ran" the time on the engine; "place" counts from the next one to start.

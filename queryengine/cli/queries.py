@@ -20,7 +20,10 @@ CANCEL_WAIT_SECONDS = 10.0
 
 @connected
 def status(config: ClientConfig, query_id: QueryId, *, as_json: Json = False) -> None:
-    """Show everything known of a query. A failed query is a normal answer."""
+    """Show all that the server knows about a query.
+
+    The exit code is 0 for a failed query, too; `watch` has that of the query.
+    """
     from queryengine.cli import ids, statuses
     from queryengine.cli.connecting import connect
     from queryengine.cli.failures import reported
@@ -77,7 +80,7 @@ def release(
         str, typer.Option(metavar="DURATION", help="Keep the rows for so long from now instead, such as 2h or 3d.")
     ] = "",
 ) -> None:
-    """Free the stored rows of an ended query, or keep them for longer."""
+    """Free the stored rows of an ended query, or keep them longer."""
     from queryengine.cli import ids, statuses
     from queryengine.cli.connecting import connect
     from queryengine.cli.failures import reported

@@ -1,4 +1,4 @@
-"""`queryengine engines refresh`: new files are seen now, by all workers, and bad ones are named."""
+"""`queryengine engines refresh`: all workers of an engine read its folder again; bad files are named."""
 
 from typing import TYPE_CHECKING, Annotated
 
@@ -19,8 +19,9 @@ def refresh(
     *,
     as_json: Json = False,
 ) -> None:
-    """Have all workers of an engine look at its folder now, and print what has changed since the last time.
+    """Have an engine read its folder again, and print the changes.
 
+    Those are the views that were added, changed or removed since the last refresh, and all whose files cannot be read.
     Queries see new files without it, within about a second.
     """
     import dataclasses
@@ -38,10 +39,10 @@ def _lines(found: "EngineRefresh") -> list[str]:
     from queryengine.cli.statuses import count_text
     from queryengine.cli.visible import visible
 
-    looked = f"{visible(found.engine)}: {count_text(found.workers, 'worker')} looked"
+    looked = f"{visible(found.engine)}: read again by {count_text(found.workers, 'worker')}"
     if found.workers_waiting:
-        looked += f", {found.workers_waiting} will before the next query"
-    lines = [f"{looked}; {count_text(found.views, 'view')} can be read"]
+        looked += f", by {found.workers_waiting} more before their next query"
+    lines = [f"{looked}; {count_text(found.views, 'view')} to query"]
     for change in found.changes:
         reason = f": {visible(change.reason)}" if change.reason else ""
         lines.append(f"{change.kind.lower():<12}{visible(change.view)}{reason}")

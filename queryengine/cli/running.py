@@ -84,8 +84,8 @@ def detach(client: Client, config: ClientConfig, asked: Submission) -> None:
         errors.print(f"  {what}: {command(config, name, query_id)}", style="dim", markup=False)
 
 
-def run(client: Client, config: ClientConfig, asked: Submission, sink: Sink, shown: Progress) -> None:
-    """Run to the end and write the rows.
+def run(client: Client, config: ClientConfig, asked: Submission, sink: Sink, shown: Progress) -> int:
+    """Run to the end and write the rows. Returns how many the result has.
 
     Raises Interrupted after the query was cancelled, also when the reader of standard output has left, and whatever
     ended the query.
@@ -113,7 +113,7 @@ def run(client: Client, config: ClientConfig, asked: Submission, sink: Sink, sho
             with suppress(Interrupted):
                 cancel(client, config, asked.query_id, is_quiet=True)
             raise Interrupted(signal.SIGPIPE) from None
-        _note(result, writer, config, sink, time.monotonic() - began)
+        return _note(result, writer, config, sink, time.monotonic() - began)
 
 
 def cancel(client: Client, config: ClientConfig, query_id: str, *, is_quiet: bool = False) -> None:
@@ -177,7 +177,8 @@ def _await_end(result: QueryResult, shown: Progress) -> None:
         raise failure
 
 
-def _note(result: QueryResult, writer: Writer, config: ClientConfig, sink: Sink, seconds: float) -> None:
+def _note(result: QueryResult, writer: Writer, config: ClientConfig, sink: Sink, seconds: float) -> int:
+    """Say how many rows there are, and where. Returns the number."""
     notes = []
     end = result.end
     total = result.handle.status().rows if end is None else end.total_rows
@@ -194,6 +195,7 @@ def _note(result: QueryResult, writer: Writer, config: ClientConfig, sink: Sink,
     errors = error_console()
     for note in notes:
         errors.print(f"({note})", style="dim", markup=False)
+    return total
 
 
 def _leave_standard_output() -> None:

@@ -22,8 +22,10 @@ def serve(
         bool, typer.Option("--demo", help="For trying: flights and TPC-H to query, removed when the server stops.")
     ] = False,
 ) -> None:
-    """Run a server until it is told to stop. Environment variables such as QUERYENGINE_SERVER__LISTEN win
-    over the file; without either it listens on loopback with one in-memory DuckDB.
+    """Run a server until Ctrl-C or TERM.
+
+    Environment variables such as QUERYENGINE_SERVER__LISTEN=127.0.0.1:9000 win over the file, also with --demo; without
+    either the server listens on 127.0.0.1:8815 with one in-memory DuckDB. HUP reads the settings again.
     """
     # Until the server handles it: a SIGHUP that comes early must not end it.
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
@@ -54,7 +56,7 @@ def _serve_demo(config: Path | None) -> NoReturn:
 
 
 def check(config: Annotated[Path, typer.Argument(metavar="FILE", help="Settings, a YAML file.")]) -> None:
-    """Read a settings file as `serve` would, and say what is wrong with it."""
+    """Check a settings file for `serve`."""
     from queryengine import settings
 
     try:

@@ -17,7 +17,6 @@ from queryengine import __version__
 from queryengine.cli import running
 from queryengine.cli.clientconfig import ClientConfig
 from queryengine.cli.dialects import dialect_of
-from queryengine.cli.exits import ExitCode
 from queryengine.cli.failures import reported
 from queryengine.cli.interrupt import Interrupted, raised
 from queryengine.cli.options import Expanded
@@ -30,11 +29,15 @@ SELECT …;           run a statement; it may have several lines and ends with ;
 \d NAME             list the columns of a table
 \x [on|off|auto]    rows one below the other; auto does so where a table would be too wide
 \timing [on|off]    say how long each statement took
-\?                  this
-\q                  quit, as Ctrl-D does
+\?, help            this list
+\q, quit, exit      quit, as Ctrl-D does
 
 Ctrl-C cancels the statement that runs, and clears one that is being written.
 """.strip()
+
+
+_WORDS: Final = frozenset({"exit", "quit", "help"})
+"""What other prompts take for \\q and \\?, without a `;`."""
 
 
 def history_file() -> Path:
@@ -79,7 +82,7 @@ class Shell:
         self._dialect = dialect_of(engine)
         typer.echo(
             f"queryengine {__version__}: {self._config.server}, tenant {self._config.tenant}, "
-            f"engine {engine.name if engine else wanted or 'default'}; \\? lists what the prompt knows"
+            f"engine {engine.name if engine else wanted or 'default'}; \\? lists the commands"
         )
         session: PromptSession[str] = PromptSession(
             history=FileHistory(str(history_file())),
@@ -98,35 +101,37 @@ class Shell:
             word, _, rest = text.partition(" ")
             known = self._commands.get(word)
             if known is None:
-                typer.echo(f"{word} is not known; \\? lists what is", err=True)
+                typer.echo(f"there is no command {word}; \\? lists them", err=True)
             else:
                 known(rest.strip().removesuffix(";"))
             return
         for statement in self._dialect.statements(text) or ():
-            if not self._run(statement):
+            if self._run(statement) is None:
                 return
 
-    def _run(self, statement: str) -> bool:
-        """Whether it went well. What went wrong was said, and the prompt goes on."""
+    def _run(self, statement: str) -> int | None:
+        """Run it and show its rows, or why it failed. Returns the number of rows; None when it failed."""
         asked = running.Submission.of(statement, None, self._options)
         began = time.monotonic()
         try:
             with reported(self._config, sql=statement):
                 shown = progress_of(asked.query_id, is_shown=self._is_shown)
                 try:
-                    running.run(self._client, self._config, asked, self._sink, shown)
+                    rows = running.run(self._client, self._config, asked, self._sink, shown)
                 except Interrupted as interrupted:
                     if interrupted.number == signal.SIGINT:
-                        return False
+                        return None
                     raise SystemExit(interrupted.exit_code) from None
-        except typer.Exit as ended:
-            return ended.exit_code == ExitCode.OK
+        except typer.Exit:
+            return None
         if self._is_timed:
             typer.echo(f"(took {time.monotonic() - began:.3f} s)", err=True)
-        return True
+        return rows
 
     def _describe(self, name: str) -> None:
-        self._run(self._dialect.describe(name) if name else self._dialect.tables)
+        rows = self._run(self._dialect.describe(name) if name else self._dialect.tables)
+        if rows == 0 and name:
+            typer.echo(f"there is no table or view {name}; \\d lists those there are", err=True)
 
     def _expand(self, word: str) -> None:
         given = {each.value: each for each in Expanded}
@@ -151,7 +156,11 @@ class Shell:
         @keys.add("enter")
         def _(event: KeyPressEvent) -> None:
             text = event.current_buffer.text
-            is_whole = text.lstrip().startswith("\\") or self._dialect.statements(text) is not None
+            is_whole = (
+                text.lstrip().startswith("\\")
+                or text.strip().lower() in _WORDS
+                or self._dialect.statements(text) is not None
+            )
             if is_whole:
                 event.current_buffer.validate_and_handle()
             else:
@@ -172,7 +181,8 @@ def _next(session: PromptSession[str]) -> str | None:
         except KeyboardInterrupt:
             # Ctrl-C clears what is being written.
             continue
-        if text.strip().rstrip(";") in ("\\q", "exit", "quit"):
+        word = text.strip().rstrip("; ").lower()
+        if word in ("\\q", "exit", "quit"):
             return None
-        if text.strip():
-            return text
+        if word:
+            return "\\?" if word == "help" else text

@@ -67,8 +67,8 @@ RowsFormat = Annotated[
     typer.Option(
         "--format",
         "-f",
-        help="table shows the first 40 rows. json is one object per line and loses nothing: decimals are strings. arrow "
-        "is Arrow's file format (Feather), arrows its stream format. " + options.FORMAT_BY_DEFAULT,
+        help="table shows the first 40 rows. json is one object per line and loses nothing: decimals are strings. "
+        "arrow is Arrow's file format (Feather), arrows its stream format. " + options.FORMAT_BY_DEFAULT,
     ),
 ]
 Detach = Annotated[

@@ -78,8 +78,13 @@ async def test_statements_and_commands(lake: tuple[Service, Api], tmp_path: Path
             enter(terminal, "\\d", "orders")
             enter(terminal, "\\d orders", "name", "VARCHAR", "(2 rows)")
             enter(terminal, "SELECT * FROM nowhere;", "error:", "^")
-            enter(terminal, "\\nonsense", "\\nonsense is not known")
-            enter(terminal, "\\q")
+            enter(terminal, "\\nonsense", "there is no command \\nonsense")
+            enter(terminal, "\\d nowhere", "(0 rows)", "there is no table or view nowhere")
+            enter(terminal, '\\d "orders"', "VARCHAR", "(2 rows)")
+            enter(terminal, "help", "Ctrl-C cancels the statement that runs")
+            enter(terminal, "SELECT 1;;", "(1 row)")
+            enter(terminal, ";")
+            enter(terminal, "quit")
             return terminal.await_end()
 
     assert await asyncio.to_thread(talk) == ExitCode.OK
@@ -144,6 +149,9 @@ async def test_a_statement_ends_where_its_engine_sees_the_end(text: str, stateme
 async def test_names_are_quoted_where_they_are_text() -> None:
     assert DUCKDB.describe("it's").endswith("WHERE table_name = 'it''s' ORDER BY table_schema, ordinal_position")
     assert "table_name = 't' AND table_schema = 'a.b'" in DUCKDB.describe("a.b.t")
+    assert "table_name = 'Odd name (1).x' ORDER" in DUCKDB.describe('"Odd name (1).x"')
+    assert "table_name = 'a.b' AND table_schema = 's'" in DUCKDB.describe('s."a.b"')
+    assert "table_name = '.' ORDER" in DUCKDB.describe(".")
     assert DIALECTS["SQLite"].describe("main.t") == "SELECT sql FROM sqlite_schema WHERE name = 't'"
     assert DIALECTS["Spark"].describe("raw.a`b") == "DESCRIBE `raw`.`a``b`"
     assert dialect_of(None) == DUCKDB

@@ -242,7 +242,7 @@ def test_help_teaches(run: Run) -> None:
         assert f"{code.value:>3}  {text}" in shown
     assert set(EXIT_CODES) == set(ExitCode)
     for command in ("sql", "fetch"):
-        assert "as the ending of --output says" in " ".join(run(command, "--help").stdout.split())
+        assert "the format that the ending of --output stands for" in " ".join(run(command, "--help").stdout.split())
     assert run("--version").stdout == f"queryengine {__version__}\n"
 
 
@@ -289,7 +289,7 @@ def test_engines_refresh_prints_what_has_changed(run: Run, fake: FakeService, fa
     as_json = run("engines", "refresh", "--json", "--server", fake_target)
 
     assert text.stdout.splitlines() == [
-        "lake: 1 worker looked, 2 will before the next query; 7 views can be read",
+        "lake: read again by 1 worker, by 2 more before their next query; 7 views to query",
         "unreadable  b\\x1bad: b.csv is empty",
         "added       new",
         "(1,200 more)",
