@@ -116,7 +116,7 @@ def checks(settings: Settings, sandboxes: Sandboxes) -> Checks:
 
 
 def shares(settings: Settings, clock: Clock) -> Shares:
-    return Shares(settings.engines, share_limits(settings), clock.now_us)
+    return Shares(settings.engines, share_limits(settings), lambda: int(clock.monotonic() * 1e6))
 
 
 def share_limits(settings: Settings) -> ShareLimits:

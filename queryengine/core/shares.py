@@ -85,6 +85,7 @@ class Shares:
     """The queries that hold slots, from the moment that a slot is given to them."""
 
     def __init__(self, engines: Iterable[str], limits: ShareLimits, now_us: Callable[[], int]) -> None:
+        """`now_us` is the time of a steady clock, from any beginning."""
         self._limits = limits
         self._now_us = now_us
         self._running: Counter[str] = Counter()
@@ -119,6 +120,8 @@ class Shares:
     def kept_waiting_by(self, query: Query, slots: int) -> tuple[Rule, list[HeldSlot]]:
         """The limit that a query waits for, and the runs that have to end for it to start, the oldest first."""
         rule = self._limit(query, slots)
+        if rule is Rule.LEFT_TO_OTHERS and not self._has_free(query.spec.engine, slots):
+            rule = Rule.SLOTS
         runs: Iterable[HeldSlot] = self._runs[query.spec.engine].values()
         if rule is Rule.TENANT_RUNNING:
             runs = (run for each in self._runs.values() for run in each.values())
@@ -136,7 +139,8 @@ class Shares:
         mine = sum(run.key[0] == tenant for run in runs)
         if mine >= limits.tenant_slots(slots):
             return Rule.TENANT_SLOTS
-        if length is not Length.SHORT and len(runs) < slots and self._leaves_one(query, mine, slots):
+        # Whatever the number of runs is: one whose slot is free again is among them until its end is written.
+        if length is not Length.SHORT and self._leaves_one(query, mine, slots):
             return Rule.LEFT_TO_OTHERS
         if length is not Length.LONG:
             return Rule.SLOTS
@@ -152,6 +156,9 @@ class Shares:
         asked = reversed(self._asked[query.spec.engine].items())
         latest = next((at for tenant, at in asked if tenant != query.tenant), None)
         return latest is not None and latest >= self._now_us() - self._limits.shared_us
+
+    def _has_free(self, engine: str, slots: int) -> bool:
+        return len(self._runs[engine]) < slots
 
     def begin(self, query: Query, now_us: int) -> None:
         key = (query.tenant, query.query_id)
@@ -173,7 +180,7 @@ class Shares:
 
     def why_left(self, query: Query, slots: int) -> str:
         """Why a query waits beside a free slot; empty when that is not because it is left to other tenants."""
-        if self._limit(query, slots) is not Rule.LEFT_TO_OTHERS:
+        if self._limit(query, slots) is not Rule.LEFT_TO_OTHERS or not self._has_free(query.spec.engine, slots):
             return ""
         seconds = self._limits.short_run_ms / 1000
         return (

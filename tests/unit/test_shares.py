@@ -4,8 +4,10 @@ from typing import Any
 
 import pytest
 
+from queryengine import configured
 from queryengine.core.shares import HELD_SECONDS, Rule, ShareLimits, Shares
 from queryengine.domain.query import Query, QuerySpec
+from queryengine.settings import Settings
 
 HOUR_MS = 3_600_000
 NOW_US = 1_800_000_000_000_000
@@ -121,6 +123,42 @@ def test_a_slot_is_left_to_tenants_who_asked_of_late(
     rule, runs = found.kept_waiting_by(query(asks), slots)
     assert rule is Rule.LEFT_TO_OTHERS
     assert [run.key[1] for run in runs] == running.split()
+
+
+def test_a_run_whose_end_is_not_written_yet_frees_no_slot_that_is_left_to_others() -> None:
+    found = shares()
+    found.asked(query("b"))
+    for name in ("a1", "b1"):
+        found.begin(query(name), NOW_US)
+    # The worker may have its slot back before the run is over here.
+    assert not found.may_run(query("a2"), 2)
+    assert found.may_run(query("b2"), 2)
+    assert found.kept_waiting_by(query("a2"), 2)[0] is Rule.SLOTS
+    assert not found.why_left(query("a2"), 2)
+
+
+class SetClock:
+    """A clock of which the wall time is set back while a second passes."""
+
+    def __init__(self) -> None:
+        self.wall_us, self.seconds = NOW_US, 5.0
+
+    def now_us(self) -> int:
+        return self.wall_us
+
+    def monotonic(self) -> float:
+        return self.seconds
+
+
+def test_a_slot_is_left_no_longer_when_the_clock_is_set_back() -> None:
+    clock = SetClock()
+    found = configured.shares(Settings(engines={"main": {"type": "scripted"}}, limits={"shared_seconds": 1}), clock)
+    found.asked(query("b"))
+    found.begin(query("a1"), NOW_US)
+    clock.wall_us -= 3_600_000_000
+    assert not found.may_run(query("a2"), 2)
+    clock.seconds += 1.1
+    assert found.may_run(query("a2"), 2)
 
 
 def test_tenants_who_asked_long_ago_are_forgotten() -> None:
