@@ -83,7 +83,7 @@ class Run:
 
     def abandon(self, description: str) -> None:
         """Give the execution up: Lost follows at once, and its process is killed as soon as no other execution is on
-        it.
+        it, or about to be.
         """
         self._seat.abandon(self, description)
 
@@ -104,7 +104,7 @@ class Slot:
         return self._process.pid
 
     def run(self, order: RunOrder) -> Run:
-        """Start an execution. When the process has died meanwhile, the run begins with Lost."""
+        """Start an execution. When the process has ended meanwhile, its one event is Failed with ENGINE_UNAVAILABLE."""
         frame = order.encode()
         run = Run(self._seat, self._process, order)
         self._is_given = False
@@ -142,6 +142,8 @@ class Seat:
         self._refreshing: Refreshing | None = None
         self._runs: dict[str, Run] = {}
         self._taken = 0
+        self._unbegun = 0
+        """Slots given out to which no statement was sent yet."""
         self._retiring = False
         self._was_used = False
         """Whether the last process was given an execution."""
@@ -201,18 +203,23 @@ class Seat:
         if self.free <= 0 or self._process is None:
             return None
         self._taken += 1
+        self._unbegun += 1
         return Slot(self, self._process)
 
     def begin(self, run: Run, process: WorkerProcess) -> None:
         if process is self._process:
             self._was_used = True
+            self._unbegun -= 1
             self._runs[run.execution] = run
         else:
-            run.deliver(Lost("the worker process died before the statement reached it"))
+            message = "the worker process ended before the statement reached it, so the query was not begun"
+            run.deliver(Failed(Failure(Reason.ENGINE_UNAVAILABLE, message), confirmed=True))
 
     def release(self, process: WorkerProcess) -> None:
         if process is self._process:
             self._taken -= 1
+            self._unbegun -= 1
+            self._kill_if_idle()
             self._has_changed()
 
     async def refresh(self) -> Answer | None:
@@ -353,7 +360,7 @@ class Seat:
         self._has_changed()
 
     def _kill_if_idle(self) -> None:
-        if self._retiring and not self._runs and self._process is not None:
+        if self._retiring and not self._runs and not self._unbegun and self._process is not None:
             self._process.kill()
 
     def _lose_all(self, process: WorkerProcess) -> None:
@@ -363,7 +370,7 @@ class Seat:
             self._refreshing.gone()
         self._process = self._refreshing = None
         runs, self._runs = self._runs, {}
-        self._taken = 0
+        self._taken = self._unbegun = 0
         self._retiring = False
         for run in runs.values():
             run.deliver(Lost("the worker process died", by_itself=len(runs) == 1))

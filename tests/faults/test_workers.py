@@ -2,7 +2,8 @@
 
 import asyncio
 import signal
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import grpc
@@ -11,11 +12,13 @@ import pytest
 import pytest_asyncio
 
 from queryengine.app import Service
+from queryengine.domain.query import Query
 from tests.server_process import server_process
 from tests.support import (
     CANCELLED,
     COMPLETED,
     FAILED,
+    RUNNING,
     WAIT,
     Api,
     Gate,
@@ -145,3 +148,60 @@ async def test_a_cancel_that_meets_a_dying_worker_ends_the_query(doomed: Service
     assert reply.status.state in (CANCELLED, FAILED)
     assert (await doomed_api.status(query_id)).state == reply.status.state
     await expect_slots(doomed, doomed_api)
+
+
+@contextmanager
+def claiming(service: Service, claimed: asyncio.Event, go_on: asyncio.Event) -> Iterator[None]:
+    """Runs that have waited are held up between their slot and their statement, as by a store that is slow."""
+    parameters = service._runner._parameters
+
+    async def slow(query: Query) -> bytes:
+        claimed.set()
+        await go_on.wait()
+        return await parameters(query)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(service._runner, "_parameters", slow)
+        yield
+
+
+async def test_a_worker_that_is_given_up_is_kept_for_who_has_a_slot_of_it(tmp_path: Path, gate: Gate) -> None:
+    engine = {"type": "scripted", "workers": 1, "slots_per_worker": 2, "options": {"embedded": False}}
+    claimed, go_on = asyncio.Event(), asyncio.Event()
+    limits = {"cancel_grace_seconds": 0.01}
+    async with served(tmp_path, engines={"scripted": engine}, limits=limits) as (service, api):
+        deaf = (await api.script("ignore_cancel; start; endless")).status.query_id
+        await api.has_rows(deaf)
+        held = (await api.script(f"{gate.script}; rows 1")).status.query_id
+        await api.reached(held, RUNNING)
+        [pid] = service.pool.load("scripted").worker_pids
+        with claiming(service, claimed, go_on):
+            waiting = (await api.script("rows 1")).status.query_id
+            gate.open()
+            await claimed.wait()
+            await api.cancel(deaf)
+            await api.ended(deaf)
+            assert psutil.pid_exists(pid)
+            go_on.set()
+            status = await api.ended(waiting)
+        assert (status.state, status.attempt) == (COMPLETED, 1)
+        # Now nobody needs it.
+        await until(lambda: service.pool.load("scripted").worker_pids not in ([], [pid]))
+        assert (await api.script("rows 1", wait_timeout=WAIT)).status.state == COMPLETED
+
+
+async def test_a_worker_that_ends_before_a_statement_reaches_it_costs_a_new_attempt(tmp_path: Path, gate: Gate) -> None:
+    claimed, go_on = asyncio.Event(), asyncio.Event()
+    async with served(tmp_path, engines={"scripted": {"type": "scripted", "workers": 1}}) as (service, api):
+        held = (await api.script(f"{gate.script}; rows 1")).status.query_id
+        await api.reached(held, RUNNING)
+        [pid] = service.pool.load("scripted").worker_pids
+        with claiming(service, claimed, go_on):
+            waiting = (await api.script("rows 1")).status.query_id
+            gate.open()
+            await claimed.wait()
+            psutil.Process(pid).send_signal(signal.SIGKILL)
+            await until(lambda: pid not in service.pool.load("scripted").worker_pids)
+            go_on.set()
+            status = await api.ended(waiting)
+        assert (status.state, status.attempt) == (COMPLETED, 2)
