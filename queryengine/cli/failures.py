@@ -20,6 +20,7 @@ from queryengine.client.errors import (
     QueryEngineClientError,
     ResultUnavailable,
     ServiceUnavailable,
+    place_of,
 )
 from queryengine.domain.errors import Position
 
@@ -27,6 +28,8 @@ CONTEXT_CHARACTERS = 60
 """Shown of a line of SQL on each side of a mistake."""
 
 
+PLAIN_TEXT = "WRONG_VERSION_NUMBER"
+"""What a TLS handshake ends with when the other side answers in plain text."""
 USAGE_CODES = frozenset(
     {
         grpc.StatusCode.INVALID_ARGUMENT,
@@ -98,9 +101,14 @@ def _message(error: QueryEngineClientError, config: ClientConfig) -> Text:
 
 
 def _unreachable(error: QueryEngineClientError, config: ClientConfig) -> Text:
-    secure = " that this command can trust by TLS" if config.tls else ""
-    text = f"no server at {config.server}{secure}; start one with `{program()} serve`, or name another with --server"
-    return Text.assemble(("error: ", "bold red"), text, (f"\n  {visible(error.transport or error.message)}", "dim"))
+    said = error.transport or error.message
+    place = place_of(config.server)
+    if config.tls and PLAIN_TEXT in said:
+        text = f"the server at {place} does not speak TLS; give --no-tls, or the address of a proxy that does"
+    else:
+        secure = " that this command can trust by TLS" if config.tls else ""
+        text = f"no server at {place}{secure}; start one with `{program()} serve`, or name another with --server"
+    return Text.assemble(("error: ", "bold red"), text, (f"\n  {visible(said)}", "dim"))
 
 
 def pointed(sql: str, position: Position) -> Text:

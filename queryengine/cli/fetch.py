@@ -54,7 +54,8 @@ def fetch(
         start = pages.first
         with writer_to(output, rows_format, layout) as writer:
             write_all(writer, start.batch.schema, pages)
-    typer.echo(f"({pages.told()})", err=True)
+    written = "" if output is None else f"; written to {output}"
+    typer.echo(f"({pages.summary()}{written})", err=True)
 
 
 class _Pages:
@@ -75,7 +76,7 @@ class _Pages:
             self._last = following
             yield following.batch
 
-    def told(self) -> str:
+    def summary(self) -> str:
         """Which rows they were, and where to go on."""
         total = "so far" if self._last.total_rows is None else f"of {self._last.total_rows:,}"
         if self._next_row == self._start_row:

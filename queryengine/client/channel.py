@@ -97,6 +97,8 @@ class Connection:
         object.__setattr__(self, "give_up_seconds", seconds("give_up_after", self.give_up_after))
         if self.target.lower().startswith(URL_SCHEMES):
             raise ValueError(f"{self.target!r} is a URL; the address is HOST:PORT, without a scheme")
+        if not self.target:
+            raise ValueError("the target is empty; the address is HOST:PORT")
         for name, value in (("tenant", self.tenant), ("user", self.user)):
             if not value.isascii() or not value.isprintable():
                 raise ValueError(f"{name} {value!r} holds characters other than printable ASCII")

@@ -182,7 +182,7 @@ class RpcFailure:
 
     def _transport_text(self, said: str) -> str:
         """What a status without a reason means, which comes from gRPC and not from the service."""
-        target = self.target or "the server"
+        target = place_of(self.target) if self.target else "the server"
         match self.code:
             case grpc.StatusCode.UNAVAILABLE:
                 return f"nothing answers at {target}; {START_HINT} ({said})"
@@ -194,6 +194,11 @@ class RpcFailure:
                 return f"the connection to {target} failed ({said})"
             case _:
                 return f"{target} refused the call ({said})"
+
+
+def place_of(target: str) -> str:
+    """The target as messages name it; with the port that gRPC takes when it has none."""
+    return target if ":" in target else f"{target}:443 (no port is given)"
 
 
 START_HINT: Final = "start a server with `queryengine serve`, or use the address that it prints after gRPC"

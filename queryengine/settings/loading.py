@@ -89,7 +89,9 @@ def _read(path: str) -> tuple[dict[str, Any], _Lines]:
         root = yaml.compose(text, Loader=_Loader)
         lines = _lines(root, path)
         data = yaml.load(text, _Loader)  # noqa: S506 - a SafeLoader
-    except (OSError, UnicodeDecodeError) as cause:
+    except OSError as cause:
+        raise SettingsError(f"{path}: cannot be read: {cause.strerror}") from cause
+    except UnicodeDecodeError as cause:
         raise SettingsError(f"{path}: cannot be read: {_one_line(cause)}") from cause
     except yaml.MarkedYAMLError as cause:
         line = cause.problem_mark.line + 1 if cause.problem_mark else 1

@@ -166,19 +166,21 @@ def test_cancel_tells_both_answers(run: Run, fake: FakeService) -> None:
     assert fake.requests["Cancel"][0].wait_timeout.seconds > 0
 
 
-def test_fetch_writes_one_page(run: Run, fake: FakeService) -> None:
+def test_fetch_writes_one_page(run: Run, fake: FakeService, tmp_path: Path) -> None:
     reply = query_service_pb2.FetchPageResponse(
         page=page_message(numbers(100, start=200), 200), next_page_token="next", total_rows=1000
     )
-    fake.replies["FetchPage"].extend([reply, reply])
+    fake.replies["FetchPage"].extend([reply, reply, reply])
 
     table = run("fetch", ID, "--offset", "200", "--size", "100")
     lines = run("fetch", ID, "--page", "2", "--size", "100", "-f", "json")
+    filed = run("fetch", ID, "--page", "2", "--size", "100", "-o", str(tmp_path / "rows.parquet"))
 
     assert len(table.stdout.splitlines()) == 102
     assert table.stderr == "(rows 200 to 299 of 1,000; next: --offset 300)\n"
     assert json.loads(lines.stdout.splitlines()[-1])["n"] == 299
-    by_offset, by_page = fake.requests["FetchPage"]
+    assert filed.stderr.startswith("(rows 200 to 299 of 1,000; next: --offset 300; written to ")
+    by_offset, by_page, _ = fake.requests["FetchPage"]
     assert (by_offset.offset, by_page.offset, by_page.page_size) == (200, 200, 100)
 
 

@@ -454,6 +454,20 @@ def test_without_a_server_the_message_says_what_to_do(run: Run, command: list[st
     assert "no server at 127.0.0.1:1; start one with `queryengine serve`" in done.stderr
 
 
+def test_an_address_without_a_port_is_shown_with_the_one_that_was_called(run: Run) -> None:
+    done = run("sql", "SELECT 1", "--server", "no-such-host.invalid")
+
+    assert done.exit_code == ExitCode.UNREACHABLE
+    assert "no server at no-such-host.invalid:443 (no port is given);" in done.stderr
+
+
+def test_tls_to_a_server_of_plain_text_says_so(run: Run, fake: FakeService, fake_target: str) -> None:
+    done = run("ps", "--tls")
+
+    assert done.exit_code == ExitCode.UNREACHABLE
+    assert f"the server at {fake_target} does not speak TLS; give --no-tls" in done.stderr
+
+
 def test_an_address_that_serves_something_else_is_told(run: Run, fake: FakeService, fake_target: str) -> None:
     fake.replies["Submit"].append(Refuse(grpc.StatusCode.UNIMPLEMENTED, message="Method not found!"))
 

@@ -103,3 +103,11 @@ def test_what_the_transport_says_of_a_server_that_answers(fake_target: str, fake
             client.engines()
         with pytest.raises(QueryEngineClientError, match=f"{fake_target} refused the call .PERMISSION_DENIED: refus"):
             client.engines()
+
+
+def test_an_address_without_host_or_port() -> None:
+    with Client("no-such-host.invalid", **SETTINGS) as client, pytest.raises(ServiceUnavailable) as caught:
+        client.engines()
+    assert "no-such-host.invalid:443 (no port is given)" in caught.value.message
+    with pytest.raises(ValueError, match="the target is empty; the address is HOST:PORT"):
+        Client("")

@@ -247,7 +247,7 @@ def test_where_a_key_was_written_is_known(given: Load, monkeypatch: pytest.Monke
 
 
 def test_a_file_that_cannot_be_read_is_named(tmp_path: Path) -> None:
-    with pytest.raises(SettingsError, match=r"missing\.yaml: cannot be read"):
+    with pytest.raises(SettingsError, match=r"missing\.yaml: cannot be read: No such file or directory$"):
         load(str(tmp_path / "missing.yaml"))
 
 
