@@ -2,9 +2,10 @@
 
 import os
 import signal
+import sys
 
-INTERRUPTED = 130
-"""ExitCode.CANCELLED, whose module takes long to import."""
+FAILED, INTERRUPTED = 1, 130
+"""ExitCode.FAILED and CANCELLED, whose module takes long to import."""
 
 
 def run() -> None:
@@ -20,7 +21,29 @@ def run() -> None:
     from queryengine.cli.main import app
 
     signal.signal(signal.SIGINT, usual)
-    app()
+    try:
+        app()
+    except OSError as error:
+        if error.filename is not None or not _standard_output_fails():
+            raise
+        sys.stderr.write(f"error: cannot write to standard output: {error.strerror or error}\n")
+        sys.exit(FAILED)
+
+
+def _standard_output_fails() -> bool:
+    """Whether nothing can be written to it, as on a full disk. What is left in it is dropped then, for the end of the
+    process would try again.
+    """
+    try:
+        # What failed before is not kept, so that a flush alone may go well.
+        sys.stdout.write("\n")
+        sys.stdout.flush()
+    except OSError:
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, sys.stdout.fileno())
+        os.close(nowhere)
+        return True
+    return False
 
 
 if __name__ == "__main__":

@@ -3,8 +3,11 @@
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
+
+from queryengine.cli.exits import ExitCode
 
 # Typer itself brings pydantic where it reads the options of a command.
 HEAVY = {
@@ -56,3 +59,12 @@ def test_a_call_needs_the_client_and_no_part_of_the_server(arguments: list[str])
     found = imported_by(*arguments)
     assert found & HEAVY == NEEDED_TO_CALL
     assert not found & {"pyarrow.parquet", "pyarrow.csv", "queryengine.core", "queryengine.workers", "queryengine.api"}
+
+
+@pytest.mark.parametrize("arguments", [["--help"], ["--version"], ["config", "client"]])
+def test_a_full_disk_behind_standard_output_is_one_line(arguments: list[str]) -> None:
+    with Path("/dev/full").open("w") as full:
+        command = [sys.executable, "-m", "queryengine", *arguments]
+        done = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, text=True, check=False)
+    assert done.stderr == "error: cannot write to standard output: No space left on device\n"
+    assert done.returncode == ExitCode.FAILED
