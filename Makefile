@@ -7,6 +7,8 @@ EXTRAS := clickhouse demo postgres spark trino
 # Tests wait more than they compute, so more processes than processors pay off. Groups: tests/grouping.py.
 TEST_PROCESSES ?= 3
 SIDE_BY_SIDE := -n $(TEST_PROCESSES) --dist loadscope --no-loadscope-reorder --max-worker-restart 0
+# Of `make interop`, as an expression of pytest's -k: all when empty, else such as "python or go".
+LANGUAGES ?=
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .PHONY: help
@@ -48,7 +50,7 @@ test-engines: engines ## Run the contract suite over all engines, one line for e
 .PHONY: interop
 interop: setup ## Follow docs/clients against a live server: a program in each language that has its toolchain here
 	@echo "Building and running the quickstarts: about ten minutes at first, then about two"
-	$(BIN)/python -m pytest tests/clients -rs -v
+	$(BIN)/python -m pytest tests/clients -rs -v -k "$(LANGUAGES)"
 
 .PHONY: compat
 compat: engines ## Read every type of every engine with every Arrow library; write the table in docs/engines.md
