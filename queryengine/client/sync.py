@@ -36,6 +36,8 @@ class Client(ClientBase):
         # A channel never closes again when Ctrl-C comes just while a stream begins, so streams begin where signals
         # do not reach.
         self._opener = ThreadPoolExecutor(1, thread_name_prefix="queryengine-client")
+        # Its thread starts here: interrupted by Ctrl-C at its start, with a query running, it would outlive the client.
+        self._opener.submit(bool)
 
     @takes(SubmitOptions)
     def submit(self, sql: str, parameters: Parameters = None, **options: Unpack[SubmitOptions]) -> "QueryHandle":

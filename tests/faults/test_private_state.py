@@ -41,7 +41,7 @@ async def test_nothing_in_the_state_folder_is_open_to_others(tmp_path: Path) -> 
     listen = {"listen": f"unix:{tmp_path}/state/grpc", "admin_listen": "127.0.0.1:0", "metrics_listen": ""}
     spill = tmp_path / "state" / "spill"
     engines = {
-        "duckdb": {"type": "duckdb", "workers": 1, "options": {"temp_directory": str(spill), "memory_limit": "60MB"}},
+        "duckdb": {"type": "duckdb", "workers": 1, "options": {"temp_directory": str(spill), "memory_limit": "150MB"}},
         "scripted": {"type": "scripted", "workers": 1},
     }
     (tmp_path / "state").mkdir(mode=0o700)

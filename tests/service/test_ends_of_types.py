@@ -28,7 +28,7 @@ VALUES = {
     "'0044-03-15 (BC)'::DATE": "-0043-03-15",
     "'NaN'::DOUBLE": "NaN",
     "'-inf'::FLOAT": "-Infinity",
-    "INTERVAL '-1' MONTH": {"months": -1, "days": 0, "nanoseconds": 0},
+    "INTERVAL '-1' MONTH": "-1 month",
 }
 SQL = f"SELECT {', '.join(f'{value} AS c{number}' for number, value in enumerate(VALUES))}"
 
