@@ -134,6 +134,21 @@ REFUSED = {
     "SELECT * FROM (SELECT 1) AS a CROSS JOIN pg_locks": "pg_locks",
     "SELECT * FROM pg_locks AS a": "pg_locks",
     "SELECT pg_locks FROM pg_catalog.pg_locks AS pg_locks": "pg_locks",
+    "SELECT 1 AS AS, pg_terminate_backend({pid})": "pg_terminate_backend",
+    "SELECT 1 AS /* /* */ x */ a, pg_terminate_backend({pid})": "pg_terminate_backend",
+    "SELECT 1 AS a -- AS \r, pg_terminate_backend({pid})": "pg_terminate_backend",
+    "SELECT $$ AS $$, pg_terminate_backend({pid})": "pg_terminate_backend",
+    "SELECT $a$ $$ AS $a$, pg_terminate_backend({pid})": "pg_terminate_backend",
+    r"SELECT E'\' AS ', pg_terminate_backend({pid})": "pg_terminate_backend",
+    r"SELECT 'a\' AS x, pg_terminate_backend({pid}) --'": "pg_terminate_backend",
+    "SELECT 1 AS\u3000x, pg_terminate_backend({pid})": "pg_terminate_backend",
+    "SELECT CAST(pg_terminate_backend({pid}) AS text)": "pg_terminate_backend",
+    "SELECT CAST(1 AS numeric(pg_terminate_backend({pid})))": "pg_terminate_backend",
+    "SELECT CAST(NULL AS pg_catalog.pg_authid)": "pg_authid",
+    "SELECT * FROM ROWS FROM (json_to_record('{{}}') AS (a pg_locks))": "pg_locks",
+    "SELECT XMLFOREST(1 AS a, pg_terminate_backend({pid}) AS b)": "pg_terminate_backend",
+    "SELECT 1 FROM (SELECT 1) a WINDOW w AS (ORDER BY pg_terminate_backend({pid}))": "pg_terminate_backend",
+    "WITH pg_shadow AS (SELECT 1) TABLE pg_shadow": "pg_shadow",
 }
 
 
