@@ -355,6 +355,6 @@ def _engine_cancel(last: LastEvent) -> EngineCancel:
 def _timed_out(timeout_ms: int) -> Failure:
     return Failure(
         Reason.QUERY_TIMEOUT,
-        f"the query ran longer than its execution_timeout of {timeout_ms / 1000:g} seconds",
+        f"the query ran longer than its execution_timeout of {timeout_ms / 1000:g} s",
         {"timeout_ms": str(timeout_ms)},
     )
