@@ -41,6 +41,15 @@ LIBRARY_THREADS = ("asyncio_", "grpc", "pytest_timeout")
 """The default executor of an event loop ends with it; gRPC and pytest-timeout keep theirs."""
 
 
+def pytest_configure() -> None:
+    """A suite that runs in the background, or by nohup, has signals that are ignored, and the programs that its tests
+    start would ignore them, too. One that is handled, if only by doing nothing, has its default again in a program.
+    """
+    for number in (signal.SIGINT, signal.SIGHUP):
+        if signal.getsignal(number) is signal.SIG_IGN:
+            signal.signal(number, lambda *_: None)
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     arrange(items)
 
