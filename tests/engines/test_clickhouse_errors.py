@@ -6,9 +6,9 @@ import pyarrow as pa
 import pytest
 
 from queryengine.domain.errors import QueryEngineError, Reason
-from queryengine.engines.base import Statement
 from queryengine.engines.clickhouse.engine import ClickHouseEngine
 from queryengine.engines.clickhouse.error_codes import CODES
+from tests.executing import table
 from tests.servers.clickhouse import ClickHouseServer
 from tests.servers.server import shared
 
@@ -21,9 +21,7 @@ def engine() -> Iterator[ClickHouseEngine]:
 
 
 def read(engine: ClickHouseEngine, sql: str) -> pa.Table:
-    with engine.open(Statement(sql=sql, query_id="q")) as execution:
-        schema = execution.start()
-        return pa.Table.from_batches(execution.batches(), schema)
+    return table(engine, sql)
 
 
 def test_every_code_of_the_server_is_sorted(engine: ClickHouseEngine) -> None:

@@ -11,6 +11,7 @@ from queryengine.codec.values import BoundParameter
 from queryengine.domain.errors import Failure, Position, QueryEngineError, Reason
 from queryengine.engines.base import Statement
 from queryengine.engines.clickhouse.engine import ClickHouseEngine
+from tests.executing import table, tuples
 from tests.servers.clickhouse import ClickHouseServer
 from tests.servers.server import shared
 
@@ -31,14 +32,11 @@ def run(engine: ClickHouseEngine, sql: str, **fields) -> pa.Table:
     engine.check(sql, {})
     parameters = fields.pop("named", {})
     bound = tuple(BoundParameter(*each) for each in parameters.items()) or fields.pop("parameters", ())
-    with engine.open(Statement(sql=sql, query_id="q", parameters=bound, **fields)) as execution:
-        schema = execution.start()
-        return pa.Table.from_batches(execution.batches(), schema)
+    return table(engine, sql, parameters=bound, **fields)
 
 
 def rows(engine: ClickHouseEngine, sql: str, **fields) -> list[tuple[Any, ...]]:
-    # Names may repeat.
-    return list(zip(*(column.to_pylist() for column in run(engine, sql, **fields).columns), strict=True))
+    return tuples(run(engine, sql, **fields))
 
 
 def failure(engine: ClickHouseEngine, sql: str, **fields) -> Failure:

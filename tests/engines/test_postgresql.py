@@ -24,6 +24,7 @@ from queryengine.engines.postgresql import engine as module
 from queryengine.engines.reading import Query
 from queryengine.engines.sqlalchemy.engine import SQLAlchemyEngine
 from queryengine.engines.sqltemplate import Template
+from tests.executing import table
 from tests.servers.postgresql import PASSWORD, PostgreSQLServer
 
 
@@ -40,9 +41,7 @@ def engine(server: PostgreSQLServer) -> Iterator[SQLAlchemyEngine]:
 
 
 def run(engine: SQLAlchemyEngine, sql: str, **fields) -> pa.Table:
-    with engine.open(Statement(**{"sql": sql, "query_id": "q", **fields})) as execution:
-        schema = execution.start()
-        return pa.Table.from_batches(execution.batches(), schema)
+    return table(engine, sql, **fields)
 
 
 def failure(engine: SQLAlchemyEngine, sql: str, **fields) -> Failure:

@@ -6,8 +6,8 @@ import pytest
 from postgresql_support import shared_server
 
 from queryengine.domain.errors import QueryEngineError, Reason
-from queryengine.engines.base import Statement
 from queryengine.engines.sqlalchemy.engine import SQLAlchemyEngine
+from tests.executing import table
 
 
 @pytest.fixture(scope="module")
@@ -25,13 +25,6 @@ def engine() -> Iterator[SQLAlchemyEngine]:
         owner.execute("DROP DOMAIN positive")
 
 
-def drain(engine: SQLAlchemyEngine, sql: str) -> None:
-    with engine.open(Statement(sql=sql, query_id="q")) as execution:
-        execution.start()
-        for _ in execution.batches():
-            pass
-
-
 @pytest.mark.parametrize(
     ("sql", "reason", "state"),
     [
@@ -46,5 +39,5 @@ def drain(engine: SQLAlchemyEngine, sql: str) -> None:
 )
 def test_a_users_mistake_is_the_users(engine: SQLAlchemyEngine, sql: str, reason: Reason, state: str) -> None:
     with pytest.raises(QueryEngineError) as caught:
-        drain(engine, sql)
+        table(engine, sql)
     assert (caught.value.failure.reason, caught.value.failure.sql_state) == (reason, state)

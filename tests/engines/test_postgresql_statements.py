@@ -9,8 +9,8 @@ from postgresql_support import shared_server
 
 from queryengine.codec.values import BoundParameter
 from queryengine.domain.errors import Failure, Position, QueryEngineError, Reason
-from queryengine.engines.base import Statement
 from queryengine.engines.sqlalchemy.engine import SQLAlchemyEngine
+from tests.executing import table, tuples
 from tests.servers.postgresql import PostgreSQLServer
 
 
@@ -37,14 +37,11 @@ def engine(server: PostgreSQLServer) -> Iterator[SQLAlchemyEngine]:
 def run(engine: SQLAlchemyEngine, sql: str, **fields) -> pa.Table:
     SQLAlchemyEngine.check(sql, {"url": "postgresql://x"})
     parameters = tuple(BoundParameter(*each) for each in fields.pop("named", {}).items())
-    with engine.open(Statement(**{"sql": sql, "query_id": "q", "parameters": parameters, **fields})) as execution:
-        schema = execution.start()
-        return pa.Table.from_batches(execution.batches(), schema)
+    return table(engine, sql, parameters=parameters, **fields)
 
 
 def rows(engine: SQLAlchemyEngine, sql: str, **fields) -> list[tuple[Any, ...]]:
-    # Names may repeat.
-    return list(zip(*(column.to_pylist() for column in run(engine, sql, **fields).columns), strict=True))
+    return tuples(run(engine, sql, **fields))
 
 
 def failure(engine: SQLAlchemyEngine, sql: str, **fields) -> Failure:

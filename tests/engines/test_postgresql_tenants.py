@@ -13,6 +13,7 @@ from queryengine.engines.base import Statement
 from queryengine.engines.postgresql import engine as module
 from queryengine.engines.postgresql.harmless import HARMLESS_FUNCTIONS, HARMLESS_TABLES
 from queryengine.engines.sqlalchemy.engine import SQLAlchemyEngine
+from tests.executing import table
 from tests.servers.postgresql import PostgreSQLServer
 
 ROLES = {"acme": "reader_acme", "globex": "reader_globex"}
@@ -60,9 +61,7 @@ def parted(server: PostgreSQLServer) -> Iterator[SQLAlchemyEngine]:
 
 
 def run(engine: SQLAlchemyEngine, sql: str, tenant: str = "globex") -> pa.Table:
-    with engine.open(Statement(sql=sql, query_id="q", tenant=tenant)) as execution:
-        schema = execution.start()
-        return pa.Table.from_batches(execution.batches(), schema)
+    return table(engine, sql, tenant=tenant)
 
 
 def failure(engine: SQLAlchemyEngine, sql: str, tenant: str = "globex") -> Failure:

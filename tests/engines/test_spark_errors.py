@@ -7,9 +7,9 @@ from typing import cast
 import pytest
 
 from queryengine.domain.errors import QueryEngineError, Reason
-from queryengine.engines.base import Statement
 from queryengine.engines.spark.conditions import is_sorted, reason_of
 from queryengine.engines.spark.engine import SparkEngine
+from tests.executing import table
 from tests.servers.server import shared
 from tests.servers.spark import SparkServer
 
@@ -48,13 +48,6 @@ def test_name_and_state_decide(condition: str, state: str, reason: Reason | None
     assert reason_of(condition, state) is reason
 
 
-def drain(engine: SparkEngine, sql: str) -> None:
-    with engine.open(Statement(sql=sql, query_id="q")) as execution:
-        execution.start()
-        for _ in execution.batches():
-            pass
-
-
 @pytest.mark.parametrize(
     ("sql", "reason", "words"),
     [
@@ -69,6 +62,6 @@ def drain(engine: SparkEngine, sql: str) -> None:
 )
 def test_a_users_mistake_is_the_users(engine: SparkEngine, sql: str, reason: Reason, words: str) -> None:
     with pytest.raises(QueryEngineError) as caught:
-        drain(engine, sql)
+        table(engine, sql)
     assert caught.value.failure.reason is reason
     assert words in caught.value.failure.message

@@ -8,10 +8,10 @@ import pyarrow as pa
 import pytest
 
 from queryengine.domain.errors import QueryEngineError, Reason
-from queryengine.engines.base import Statement
 from queryengine.engines.duckdb import errors
 from queryengine.engines.duckdb.engine import DuckDBEngine, DuckDBExecution
 from queryengine.engines.duckdb.errors import MORE_MEMORY, facts_of, translated
+from tests.executing import table
 
 ENGINES_OWN = (
     *(
@@ -53,9 +53,7 @@ def engine() -> Iterator[DuckDBEngine]:
 
 
 def read(engine: DuckDBEngine, sql: str) -> pa.Table:
-    with engine.open(Statement(sql=sql, query_id="q")) as execution:
-        schema = execution.start()
-        return pa.Table.from_batches(list(execution.batches()), schema=schema)
+    return table(engine, sql)
 
 
 @pytest.mark.parametrize("kind", REASONS)

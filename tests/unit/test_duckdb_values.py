@@ -10,8 +10,8 @@ import pytest
 
 from queryengine.codec.values import BoundParameter
 from queryengine.domain.errors import QueryEngineError, Reason
-from queryengine.engines.base import Statement
 from queryengine.engines.duckdb.engine import DuckDBEngine
+from tests.executing import table
 
 
 @pytest.fixture(scope="module")
@@ -23,9 +23,7 @@ def engine() -> Iterator[DuckDBEngine]:
 
 def run(engine: DuckDBEngine, sql: str, value: Any = None, kind: pa.DataType | None = None) -> pa.Table:
     parameters = (BoundParameter("a", value, kind),) if "$a" in sql else ()
-    with engine.open(Statement(sql=sql, query_id="q", parameters=parameters)) as execution:
-        schema = execution.start()
-        return pa.Table.from_batches(execution.batches(), schema)
+    return table(engine, sql, parameters=parameters)
 
 
 @pytest.mark.parametrize(

@@ -21,6 +21,7 @@ from queryengine.engines.sqlalchemy.engine import SQLAlchemyEngine
 from queryengine.engines.sqlalchemy.patience import PatientConnection
 from queryengine.engines.sqlalchemy.sqlite import SQLiteDialect
 from queryengine.engines.sqltemplate import Template
+from tests.executing import table
 
 
 @pytest.fixture
@@ -45,9 +46,7 @@ def url(path: Path) -> str:
 
 
 def run(engine: SQLAlchemyEngine, sql: str, **fields) -> pa.Table:
-    with engine.open(Statement(sql=sql, query_id="q", **fields)) as execution:
-        schema = execution.start()
-        return pa.Table.from_batches(execution.batches(), schema)
+    return table(engine, sql, **fields)
 
 
 def failure(engine: SQLAlchemyEngine, sql: str, **fields) -> Failure:

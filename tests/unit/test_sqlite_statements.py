@@ -10,8 +10,8 @@ import pytest
 
 from queryengine.codec.values import BoundParameter
 from queryengine.domain.errors import Failure, QueryEngineError, Reason
-from queryengine.engines.base import Statement
 from queryengine.engines.sqlalchemy.engine import SQLAlchemyEngine
+from tests.executing import table, tuples
 
 SETUP = """
 CREATE TABLE t (i INTEGER, s TEXT); INSERT INTO t VALUES (1, 'x'), (2, 'y'), (3, 'x');
@@ -45,14 +45,11 @@ def run(engine: SQLAlchemyEngine, sql: str, *values: Any, **named: Any) -> pa.Ta
     parameters = tuple(BoundParameter("", each) for each in values) or tuple(
         BoundParameter(*each) for each in named.items()
     )
-    with engine.open(Statement(sql=sql, query_id="q", parameters=parameters)) as execution:
-        schema = execution.start()
-        return pa.Table.from_batches(execution.batches(), schema)
+    return table(engine, sql, parameters=parameters)
 
 
 def rows(engine: SQLAlchemyEngine, sql: str, *values: Any, **named: Any) -> list[tuple[Any, ...]]:
-    columns = run(engine, sql, *values, **named).columns
-    return list(zip(*(column.to_pylist() for column in columns), strict=True))
+    return tuples(run(engine, sql, *values, **named))
 
 
 def failure(engine: SQLAlchemyEngine, sql: str, *values: Any, **named: Any) -> Failure:
