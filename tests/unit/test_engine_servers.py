@@ -3,17 +3,18 @@
 import os
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import psutil
 
 from tests.servers.server import folder_of_its_own, free_port
+from tests.support import until_sync
 
 STARTER = """
 import os, sys
 from pathlib import Path
 from tests.servers.server import Server
+
 
 class Sleeper(Server):
     name = "sleeper"
@@ -49,10 +50,7 @@ def test_a_server_ends_with_the_process_that_started_it(tmp_path: Path) -> None:
         assert not ended(sleeper)
         starter.stdin.close()
         assert starter.wait(30) == 1
-    deadline = time.monotonic() + 30
-    while not ended(sleeper):
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
+    until_sync(lambda: ended(sleeper))
 
 
 def test_the_folder_of_a_server_whose_process_is_gone_is_removed(tmp_path: Path) -> None:
