@@ -13,7 +13,7 @@ from queryengine.core.streaming import RotateReason
 from queryengine.domain.errors import Failure
 from queryengine.domain.lifecycle import QueryState, ResultState
 from queryengine.domain.query import Query, Truncation
-from queryengine.engines.refreshed import ViewChangeKind
+from queryengine.domain.views import ViewChangeKind
 from queryengine.results.segment import ResultTotals
 from queryengine.v1 import query_pb2, query_service_pb2, result_pb2
 

@@ -26,10 +26,11 @@ from queryengine.client.model import (
     ResultPage,
 )
 from queryengine.client.options import QueryOptions, SubmitOptions
-from queryengine.client.refresh import EngineRefresh, ViewChange, ViewChangeKind
+from queryengine.client.refresh import EngineRefresh, ViewChange
 from queryengine.client.sync import Client, QueryHandle
 from queryengine.client.sync_result import QueryResult
 from queryengine.codec.memory import keep_malloc_memory
+from queryengine.domain.views import ViewChangeKind
 
 __all__ = [
     "AsyncClient",

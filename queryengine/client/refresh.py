@@ -1,20 +1,10 @@
-"""What a client is told of an engine's folder."""
+"""What a client learns of an engine's folder."""
 
 from dataclasses import dataclass
-from enum import StrEnum
 
 from queryengine.client.errors import QueryEngineClientError
+from queryengine.domain.views import ViewChangeKind
 from queryengine.v1 import query_service_pb2
-
-
-class ViewChangeKind(StrEnum):
-    """What has become of a view over a file or a folder of files."""
-
-    ADDED = "ADDED"
-    CHANGED = "CHANGED"
-    REMOVED = "REMOVED"
-    UNREADABLE = "UNREADABLE"
-    """It cannot be read, whether or not it could before."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,25 +2,13 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
-from enum import StrEnum
 from typing import Any, Final
 
 from queryengine.domain.texts import MESSAGE_BYTES_MAX, NAME_BYTES_MAX, shortened
+from queryengine.domain.views import ViewChangeKind
 
 CHANGES_MAX: Final = 10_000
 """That one worker reports."""
-
-
-class ViewChangeKind(StrEnum):
-    """What has become of a view."""
-
-    ADDED = "ADDED"
-    """It can be read, and could not before."""
-    CHANGED = "CHANGED"
-    """Its files are other ones."""
-    REMOVED = "REMOVED"
-    UNREADABLE = "UNREADABLE"
-    """It cannot be read, whether or not it could before."""
 
 
 @dataclass(frozen=True, slots=True)

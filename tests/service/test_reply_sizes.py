@@ -26,8 +26,9 @@ from queryengine.core.live import LiveQuery, QueuePlace
 from queryengine.domain.errors import Failure, Position, Reason
 from queryengine.domain.lifecycle import QueryState, ResultState
 from queryengine.domain.query import Query
+from queryengine.domain.views import ViewChangeKind
 from queryengine.engines.base import Progress
-from queryengine.engines.refreshed import Refreshed, ViewChange, ViewChangeKind
+from queryengine.engines.refreshed import Refreshed, ViewChange
 from queryengine.v1 import query_service_pb2 as pb
 from queryengine.v1 import result_pb2
 from tests.support import COMPLETED, FAILED, ROWS, SERVICE, WAIT, Api, Reading, new_id, refused, serving
