@@ -24,7 +24,7 @@ import pytest
 import pytest_asyncio
 from xdist.remote import Producer
 
-from queryengine.app import Service
+from queryengine.app.service import Service
 from tests.grouping import GroupScheduling, arrange
 from tests.servers.server import port_locks, shared_processes, stop_all
 from tests.support import COMPLETED, ENGINES, RUNNING, STEP_SECONDS, Api, Gate, new_id, serving, until

@@ -6,7 +6,7 @@ from typing import Any
 
 from prometheus_client.parser import text_string_to_metric_families
 
-from queryengine.app import Service
+from queryengine.app.service import Service
 from tests.server_process import ServerProcess
 
 

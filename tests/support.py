@@ -19,7 +19,7 @@ import pyarrow as pa
 import pytest
 from google.rpc import error_details_pb2, status_pb2
 
-from queryengine.app import Service
+from queryengine.app.service import Service
 from queryengine.codec.memory import keep_malloc_memory
 from queryengine.domain.clock import Clock
 from queryengine.settings import Settings

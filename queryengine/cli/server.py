@@ -31,7 +31,8 @@ def serve(
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
     if demo:
         _serve_demo(config)
-    from queryengine import process, settings
+    from queryengine import settings
+    from queryengine.app import process
 
     path = str(config) if config is not None else None
 

@@ -11,7 +11,8 @@ from typing import Any, Final
 
 import yaml
 
-from queryengine import process, settings
+from queryengine import settings
+from queryengine.app import process
 from queryengine.demo.data import FLIGHTS, TPCH_SCALE, start_tpch, write_flights
 from queryengine.demo.examples import DEFAULT_ADDRESS, guide
 

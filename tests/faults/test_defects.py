@@ -6,10 +6,10 @@ from typing import Any
 
 import pytest
 
-from queryengine.app import Service
-from queryengine.core.runner import Runner
+from queryengine.app.service import Service
 from queryengine.domain.errors import Reason, error
 from queryengine.domain.lifecycle import Event
+from queryengine.executing.runner import Runner
 from queryengine.workers import seat
 from queryengine.workers.protocol import Frame
 from tests.support import COMPLETED, FAILED, RUNNING, WAIT, Api, Gate, served, until

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import grpc
 
-from queryengine.app import Service
+from queryengine.app.service import Service
 from queryengine.v1 import query_service_pb2 as pb
 from tests.scraping import scrape
 from tests.support import COMPLETED, FAILED, QUEUED, RUNNING, WAIT, Api, Gate, refused, served, until

@@ -10,7 +10,7 @@ import grpc
 import pytest
 import pytest_asyncio
 
-from queryengine.app import Service
+from queryengine.app.service import Service
 from queryengine.v1 import query_service_pb2 as pb
 from tests.support import (
     COMPLETED,

@@ -7,7 +7,7 @@ from typing import Self
 import grpc
 import pytest
 
-from queryengine.app import Service
+from queryengine.app.service import Service
 from tests.support import WAIT, Api, Refusal, new_id, refused, until
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")

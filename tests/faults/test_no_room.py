@@ -14,7 +14,7 @@ import psutil
 import pytest
 import pytest_asyncio
 
-from queryengine.app import Service
+from queryengine.app.service import Service
 from tests.server_process import server_process
 from tests.support import COMPLETED, FAILED, WAIT, Api, refused, served, until
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import grpc
 import pytest
 
-from queryengine.app import Service
+from queryengine.app.service import Service
 from queryengine.v1 import value_pb2
 from tests.server_process import server_process
 from tests.support import CANCELLED, COMPLETED, QUEUED, RUNNING, WAIT, Api, Gate, new_id, refused, served, until
@@ -139,8 +139,8 @@ async def test_the_oldest_ended_queries_make_room_and_the_file_shrinks(
         await service._janitor.sweep()
         # All of them ended within the last hour.
         assert len((await api.listed()).queries) == 15
-        monkeypatch.setattr("queryengine.core.janitor.REMEMBERED_US", -1)
-        monkeypatch.setattr("queryengine.core.janitor.BATCH", 1)
+        monkeypatch.setattr("queryengine.executing.janitor.REMEMBERED_US", -1)
+        monkeypatch.setattr("queryengine.executing.janitor.BATCH", 1)
         monkeypatch.setattr("queryengine.store.store.UNUSED_PAGES_KEPT", 4)
         before = service._store.file_bytes()
         await service._janitor.sweep()

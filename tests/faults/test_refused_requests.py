@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from queryengine.core.submission import Submission
+from queryengine.accepting.submission import Submission
 from queryengine.domain.query import QuerySpec
 from tests.support import RUNNING, Gate, new_id, refused, served, until
 

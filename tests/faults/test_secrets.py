@@ -10,7 +10,7 @@ import grpc
 import psutil
 import pytest
 
-from queryengine.app import Service
+from queryengine.app.service import Service
 from queryengine.engines.checking import options_of_check
 from queryengine.settings import Settings
 from queryengine.workers.sandboxes import Sandboxes

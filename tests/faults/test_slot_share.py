@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from queryengine.core import dispatcher, shares
+from queryengine.executing import dispatcher, shares
 from tests.support import COMPLETED, FAILED, QUEUED, RUNNING, WAIT, Api, Gate, refused, served, until
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")

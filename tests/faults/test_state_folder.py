@@ -11,10 +11,10 @@ import grpc
 import pytest
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
-from queryengine.api.server import SERVICE
-from queryengine.app import Service
+from queryengine.app.service import Service
 from queryengine.client import QueryFailed
 from queryengine.client.aio import AsyncClient
+from queryengine.edges.grpc.server import SERVICE
 from queryengine.results.spool import tenant_hash
 from queryengine.settings import Settings
 from queryengine.store import StoreUnusable
@@ -133,7 +133,7 @@ async def test_another_database_in_its_place_is_noticed(tmp_path: Path) -> None:
 
 
 async def test_empty_folders_of_tenants_go(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("queryengine.core.janitor.STRAY_US", -1_000_000)
+    monkeypatch.setattr("queryengine.executing.janitor.STRAY_US", -1_000_000)
     async with served(tmp_path, engines=ENGINES) as (service, api):
         other = Api(api.channel, "other")
         kept = (await api.script("rows 5", wait_timeout=WAIT)).status.query_id

@@ -9,11 +9,11 @@ import grpc
 import pytest
 from google.protobuf.timestamp_pb2 import Timestamp
 
-from queryengine.app import Service
-from queryengine.core import janitor
+from queryengine.app.service import Service
 from queryengine.domain.errors import Reason, error
 from queryengine.domain.lifecycle import Event
 from queryengine.domain.query import Query
+from queryengine.executing import janitor
 from queryengine.v1 import query_pb2
 from tests.support import CANCELLED, COMPLETED, RUNNING, WAIT, Api, Gate, refused, served, until
 

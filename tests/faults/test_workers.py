@@ -11,7 +11,7 @@ import psutil
 import pytest
 import pytest_asyncio
 
-from queryengine.app import Service
+from queryengine.app.service import Service
 from queryengine.domain.query import Query
 from tests.server_process import server_process
 from tests.support import (

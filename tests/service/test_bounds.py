@@ -5,7 +5,7 @@ from contextlib import closing
 
 import pytest
 
-from queryengine.app import Service
+from queryengine.app.service import Service
 from queryengine.v1 import query_service_pb2 as pb
 from queryengine.v1 import value_pb2
 from tests.support import FAILED, WAIT, Api, refused

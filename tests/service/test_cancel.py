@@ -9,7 +9,7 @@ import grpc
 import psutil
 import pytest
 
-from queryengine.app import Service
+from queryengine.app.service import Service
 from queryengine.v1 import query_service_pb2 as pb
 from tests.support import (
     CANCELLED,

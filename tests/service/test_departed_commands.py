@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from queryengine.app import Service
+from queryengine.app.service import Service
 from queryengine.cli.exits import ExitCode
 from tests.support import CANCELLED, COMPLETED, QUEUED, ROOT, RUNNING, Api, Gate, until
 from tests.terminal import on_a_terminal

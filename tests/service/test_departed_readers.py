@@ -7,8 +7,8 @@ from pathlib import Path
 import grpc
 import pytest
 
-from queryengine.app import Service
-from queryengine.core.readers import Readers
+from queryengine.app.service import Service
+from queryengine.live.readers import Readers
 from tests.support import (
     CANCELLED,
     COMPLETED,

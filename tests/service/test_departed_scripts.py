@@ -11,7 +11,7 @@ from contextlib import asynccontextmanager
 import grpc
 import pytest
 
-from queryengine.app import Service
+from queryengine.app.service import Service
 from tests.support import CANCELLED, COMPLETED, HANG_SECONDS, QUEUED, ROOT, RUNNING, Api, Gate, new_id, until
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from queryengine.app import Service
+from queryengine.app.service import Service
 from tests.support import ROOT
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")

@@ -8,7 +8,7 @@ from google.protobuf import descriptor, descriptor_pb2, descriptor_pool, message
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection_pb2
 
-from queryengine.app import Service
+from queryengine.app.service import Service
 from queryengine.v1 import query_service_pb2 as pb
 from queryengine.v1 import query_service_pb2_grpc as pb_grpc
 from tests.scraping import get

@@ -7,7 +7,7 @@ import pyarrow as pa
 import pytest
 from typer.testing import CliRunner
 
-from queryengine.app import Service
+from queryengine.app.service import Service
 from queryengine.cli.main import app
 from queryengine.client import AsyncClient, Client
 from tests.support import WAIT, Api

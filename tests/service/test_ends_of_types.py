@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from queryengine.app import Service
+from queryengine.app.service import Service
 from queryengine.client import AsyncClient
 from tests.support import FAILED, ROOT, WAIT, Api
 

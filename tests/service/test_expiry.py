@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from queryengine.app import Service
+from queryengine.app.service import Service
 from queryengine.domain.clock import SystemClock
 from queryengine.v1 import query_pb2
 from queryengine.v1 import query_service_pb2 as pb

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from queryengine import __version__
-from queryengine.app import Service
+from queryengine.app.service import Service
 from queryengine.telemetry.names import METRICS, Kind
 from tests.scraping import scrape
 from tests.support import (

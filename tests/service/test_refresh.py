@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 
-from queryengine.app import Service
+from queryengine.accepting import refreshing
+from queryengine.app.service import Service
 from queryengine.client import AsyncClient, EngineRefresh, ViewChange, ViewChangeKind
-from queryengine.core import refreshing
 from queryengine.v1 import query_service_pb2 as pb
 from tests.support import COMPLETED, RUNNING, WAIT, Api, refused, served, serving, suspended, until
 

@@ -23,7 +23,7 @@ async def test_indexes_of_wide_results_are_bounded_in_bytes(tmp_path: Path, monk
         await until(lambda: not registry.active())
         one = registry.in_memory("tenant", query_ids[0]).held_bytes
         assert one > 10_000
-        monkeypatch.setattr("queryengine.core.registry.ENDED_BYTES_MAX", 2 * one)
+        monkeypatch.setattr("queryengine.live.registry.ENDED_BYTES_MAX", 2 * one)
         small = (await api.script("rows 1", wait_timeout=WAIT)).status.query_id
         await until(lambda: ("tenant", small) in registry._ended)
         held = [registry.in_memory("tenant", query_id) is not None for query_id in (*query_ids, small)]

@@ -17,18 +17,18 @@ import pytest_asyncio
 from google.protobuf.descriptor import Descriptor, FieldDescriptor
 from google.protobuf.message import Message
 
-from queryengine.api.edge import NAME_CHARACTERS_MAX
-from queryengine.api.fitting import REPLY_BYTES_MAX
-from queryengine.app import Service
+from queryengine.app.service import Service
 from queryengine.client import AsyncClient
-from queryengine.core.fetching import STATUSES_BYTES
-from queryengine.core.live import LiveQuery, QueuePlace
 from queryengine.domain.errors import Failure, Position, Reason
 from queryengine.domain.lifecycle import QueryState, ResultState
 from queryengine.domain.query import Query
 from queryengine.domain.views import ViewChangeKind
+from queryengine.edges.grpc.edge import NAME_CHARACTERS_MAX
+from queryengine.edges.grpc.fitting import REPLY_BYTES_MAX
 from queryengine.engines.base import Progress
 from queryengine.engines.refreshed import Refreshed, ViewChange
+from queryengine.live.query import LiveQuery, QueuePlace
+from queryengine.reading.fetching import STATUSES_BYTES
 from queryengine.v1 import query_service_pb2 as pb
 from queryengine.v1 import result_pb2
 from tests.support import COMPLETED, FAILED, ROWS, SERVICE, WAIT, Api, Reading, new_id, refused, serving

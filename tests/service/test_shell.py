@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import pytest_asyncio
 
-from queryengine.app import Service
+from queryengine.app.service import Service
 from queryengine.cli.dialects import DIALECTS, Dialect, dialect_of
 from queryengine.cli.exits import ExitCode
 from queryengine.engines import lexicons

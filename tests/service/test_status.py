@@ -7,7 +7,7 @@ from datetime import timedelta
 
 import pytest
 
-from queryengine.app import Service
+from queryengine.app.service import Service
 from queryengine.v1 import query_pb2
 from tests.support import (
     CANCELLED,

@@ -6,7 +6,7 @@ from datetime import timedelta
 
 import pytest
 
-from queryengine.app import Service
+from queryengine.app.service import Service
 from queryengine.v1 import query_service_pb2 as pb
 from queryengine.v1 import result_pb2
 from tests.support import (

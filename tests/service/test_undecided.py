@@ -11,10 +11,10 @@ from typing import Any
 
 import pytest
 
-from queryengine.app import Service
-from queryengine.core.live import Stop, cancelled
+from queryengine.app.service import Service
 from queryengine.domain.errors import Failure, QueryEngineError, Reason, error
 from queryengine.domain.lifecycle import QueryState
+from queryengine.live.query import Stop, cancelled
 from tests.support import (
     CANCELLED,
     COMPLETED,

@@ -9,7 +9,7 @@ import pandas as pd
 import pyarrow as pa
 import pytest
 
-from queryengine.app import Service
+from queryengine.app.service import Service
 from queryengine.client import AsyncClient, Client, QueryFailed
 from queryengine.domain.query import WideIntegers
 from queryengine.v1 import result_pb2, value_pb2

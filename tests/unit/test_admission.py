@@ -8,10 +8,10 @@ from typing import Any
 import grpc
 import pytest
 
-from queryengine.api import admission
-from queryengine.api.admission import Admission, Method
-from queryengine.api.servicer import Caller
 from queryengine.domain.turns import TurnLimits, Turns
+from queryengine.edges.grpc import admission
+from queryengine.edges.grpc.admission import Admission, Method
+from queryengine.edges.grpc.servicer import Caller
 from tests.support import Refusal, refused, until
 
 PATH = "/test.Service/Method"

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from queryengine.app import Service
-from queryengine.process import banner
+from queryengine.app.process import banner
+from queryengine.app.service import Service
 from queryengine.settings import Settings
 from queryengine.workers.pool import EngineLoad
 

@@ -9,8 +9,8 @@ from typing import Any
 import psutil
 import pytest
 
-from queryengine.core import checks
-from queryengine.core.checks import Checks
+from queryengine.accepting import checks
+from queryengine.accepting.checks import Checks
 from queryengine.domain.errors import Code, QueryEngineError, Reason
 from queryengine.telemetry.logs import LogStyle
 from queryengine.workers.sandboxes import Sandboxes

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from queryengine.app import Service
+from queryengine.app.service import Service
 from queryengine.engines.base import OptionError
 from queryengine.engines.duckdb.engine import DuckDBEngine
 from queryengine.engines.duckdb.file_options import _OPTIONS

@@ -6,10 +6,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from queryengine.core.estimates import Estimates, remaining_us, wait_us
-from queryengine.core.live import LiveQuery
 from queryengine.domain.lifecycle import QueryState
 from queryengine.engines.base import Progress
+from queryengine.executing.estimates import Estimates, wait_us
+from queryengine.live.query import LiveQuery
+from queryengine.live.remaining import remaining_us
 from tests import store_values
 
 NOW_US = 1_800_000_000_000_000

@@ -4,8 +4,8 @@ import asyncio
 
 import pytest
 
-from queryengine.core.flight import Flight, FlightLimits
 from queryengine.domain.errors import QueryEngineError, Reason
+from queryengine.reading.flight import Flight, FlightLimits
 
 
 def flight(**changes: float) -> Flight:

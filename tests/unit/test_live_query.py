@@ -5,10 +5,10 @@ from dataclasses import replace
 
 import pytest
 
-from queryengine.core.live import LiveQuery, Pulse, Stop, cancelled
 from queryengine.domain.errors import Failure, Reason
 from queryengine.domain.lifecycle import QueryState
 from queryengine.domain.query import VERSION_STEP, Query
+from queryengine.live.query import LiveQuery, Pulse, Stop, cancelled
 from tests import store_values
 
 FAILED = {"state": QueryState.FAILED, "failure": Failure(Reason.ENGINE_ERROR, "gone")}

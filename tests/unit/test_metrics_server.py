@@ -11,8 +11,8 @@ from contextlib import ExitStack, asynccontextmanager
 import psutil
 import pytest
 
-from queryengine.api.scraping import MetricsServer
-from queryengine.api.server import PortTaken
+from queryengine.edges.admin.scraping import MetricsServer
+from queryengine.edges.grpc.server import PortTaken
 from queryengine.telemetry import gauges
 from queryengine.telemetry.gauges import EngineReading, Gauges, Reading
 from queryengine.telemetry.metrics import Metrics

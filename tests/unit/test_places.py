@@ -6,13 +6,13 @@ from typing import Any
 
 import pytest
 
-from queryengine.core.estimates import Estimates
-from queryengine.core.live import LiveQuery, QueuePlace
-from queryengine.core.pacing import Paced
-from queryengine.core.places import Places
-from queryengine.core.queue import EngineQueue
-from queryengine.core.shares import Length, ShareLimits, Shares
 from queryengine.domain.query import Query
+from queryengine.executing.estimates import Estimates
+from queryengine.executing.pacing import Paced
+from queryengine.executing.places import Places
+from queryengine.executing.queue import EngineQueue
+from queryengine.executing.shares import Length, ShareLimits, Shares
+from queryengine.live.query import LiveQuery, QueuePlace
 from tests import store_values
 from tests.support import until
 

@@ -5,9 +5,9 @@ from collections import deque
 from hypothesis import given
 from hypothesis import strategies as st
 
-from queryengine.core.live import LiveQuery
-from queryengine.core.queue import EngineQueue
-from queryengine.core.shares import Length
+from queryengine.executing.queue import EngineQueue
+from queryengine.executing.shares import Length
+from queryengine.live.query import LiveQuery
 from tests import store_values
 
 

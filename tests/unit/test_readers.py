@@ -5,7 +5,7 @@ from collections.abc import Callable
 
 import pytest
 
-from queryengine.core.readers import Readers
+from queryengine.live.readers import Readers
 
 GRACE = 10.0
 

@@ -6,11 +6,11 @@ import grpc
 import pytest
 from google.protobuf.empty_pb2 import Empty
 
-from queryengine.api import edge
-from queryengine.api.admission import Admission, Method
-from queryengine.api.servicer import Caller
-from queryengine.core.flight import Flight, FlightLimits
 from queryengine.domain.turns import TurnLimits, Turns
+from queryengine.edges.grpc import edge
+from queryengine.edges.grpc.admission import Admission, Method
+from queryengine.edges.grpc.servicer import Caller
+from queryengine.reading.flight import Flight, FlightLimits
 from tests import raw_http2
 from tests.support import until
 

@@ -4,9 +4,9 @@ from typing import Any
 
 import pytest
 
-from queryengine import configured
-from queryengine.core.shares import HELD_SECONDS, Rule, ShareLimits, Shares
+from queryengine.app import configured
 from queryengine.domain.query import Query, QuerySpec
+from queryengine.executing.shares import HELD_SECONDS, Rule, ShareLimits, Shares
 from queryengine.settings import Settings
 
 HOUR_MS = 3_600_000

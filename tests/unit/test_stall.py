@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from queryengine.api.stall import Stall
+from queryengine.edges.grpc.stall import Stall
 
 
 async def test_a_write_that_does_not_end_is_a_stall() -> None:

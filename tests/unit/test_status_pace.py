@@ -5,10 +5,10 @@ from typing import Any
 
 import pytest
 
-from queryengine.core import streaming
-from queryengine.core.live import LiveQuery
-from queryengine.core.streaming import Changed, StreamLimits, Streams
 from queryengine.domain.lifecycle import QueryState
+from queryengine.live.query import LiveQuery
+from queryengine.reading import streaming
+from queryengine.reading.streaming import Changed, StreamLimits, Streams
 from tests.store_values import query
 from tests.support import until
 

@@ -5,8 +5,8 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from queryengine.codec.memory import give_back_malloc_memory
-from queryengine.core import trimming
-from queryengine.core.trimming import GROWTH_BYTES, Trimming, resident_bytes
+from queryengine.executing import trimming
+from queryengine.executing.trimming import GROWTH_BYTES, Trimming, resident_bytes
 
 MIB = 1 << 20
 

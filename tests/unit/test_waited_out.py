@@ -2,10 +2,10 @@
 
 import pytest
 
-from queryengine.core.shares import Rule, ShareLimits, Shares
-from queryengine.core.waited_out import engine_was_down, waited_out
 from queryengine.domain.errors import Failure, Reason
 from queryengine.domain.query import Query
+from queryengine.executing.shares import Rule, ShareLimits, Shares
+from queryengine.executing.waited_out import engine_was_down, waited_out
 from tests import store_values
 
 NOW_US = 1_800_000_000_000_000

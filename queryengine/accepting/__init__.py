@@ -1,0 +1,1 @@
+"""What may be done with queries: submit, look, cancel, release, list; every edge calls these."""

@@ -1,0 +1,377 @@
+"""What a client may do with queries: submit, look, cancel, release, list. Tenant first, everywhere."""
+
+import asyncio
+import logging
+import uuid
+from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+from queryengine.accepting.checks import Checks
+from queryengine.accepting.submission import Submission
+from queryengine.domain.clock import Clock
+from queryengine.domain.errors import Failure, QueryEngineError, Reason, error
+from queryengine.domain.lifecycle import HOLDS_ROWS, Event, QueryState, ResultState
+from queryengine.domain.query import Query, QuerySpec
+from queryengine.executing.dispatcher import Dispatcher, WaitingPlace
+from queryengine.executing.quota import RecordQuota, SpoolMeter
+from queryengine.executing.runner import Runner
+from queryengine.live.lifetimes import Lifetimes
+from queryengine.live.query import Key, LiveQuery, Stop, cancelled
+from queryengine.live.registry import Registry
+from queryengine.store.store import Store
+from queryengine.store.writer import RETRY_AFTER_SECONDS
+from queryengine.telemetry.metrics import Metrics
+from queryengine.workers.seat import Slot
+
+logger = logging.getLogger(__name__)
+
+PARAMETERS_KEPT_BYTES: Final = 16 << 10
+"""Of a query that waits, in memory; larger ones are read from the store when it runs."""
+EXTEND_MAX_US: Final = 7 * 24 * 3600 * 1_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class CancelOutcome:
+    """What a cancel found and did."""
+
+    live: LiveQuery
+    ended_before: bool
+    """The query had completed or failed; its state and result stand."""
+
+
+class Queries:
+    """The use cases. Every method that names a query raises QUERY_NOT_FOUND for one the tenant does not have."""
+
+    def __init__(
+        self,
+        *,
+        store: Store,
+        registry: Registry,
+        dispatcher: Dispatcher,
+        runner: Runner,
+        checks: Checks,
+        meter: SpoolMeter,
+        records: RecordQuota,
+        clock: Clock,
+        lifetimes: Lifetimes,
+        metrics: Metrics,
+        spawn: Callable[[Coroutine[Any, Any, None], str], asyncio.Task[None]],
+        remove_result: Callable[[Query], Awaitable[None]],
+        has_rows: Callable[[str, str], bool],
+    ) -> None:
+        self._store = store
+        self._registry = registry
+        self._dispatcher = dispatcher
+        self._runner = runner
+        self._checks = checks
+        self._meter = meter
+        self._records = records
+        self._clock = clock
+        self._lifetimes = lifetimes
+        self._metrics = metrics
+        self._spawn = spawn
+        self._remove_result = remove_result
+        self._has_rows = has_rows
+        """Whether anything is stored for a tenant's query id."""
+        self._submitting: dict[Key, asyncio.Future[tuple[LiveQuery, bool]]] = {}
+        self._draining = False
+
+    async def submit(self, asked: Submission) -> tuple[LiveQuery, bool]:
+        """The query, durable, and whether it was there before. Safe to repeat and to leave at any moment: one whose
+        caller leaves before its record is begun leaves nothing.
+
+        Raises QUERY_ID_REUSED, SPOOL_FULL, RECORDS_FULL, TENANT_QUEUE_FULL, SERVER_DRAINING, what Engine.check raises,
+        and STORE_UNAVAILABLE when nothing could be written.
+        """
+        asked.query_id = asked.query_id or str(uuid.uuid4())
+        key = (asked.tenant, asked.query_id)
+        while key in self._submitting:
+            await asyncio.wait([self._submitting[key]])
+        found = self._registry.in_memory(*key)
+        if found is not None:
+            found.readers.seen()
+            return _same(found, asked.spec), True
+        # No second Submit of the id gets past the mark meanwhile.
+        accepting = asyncio.ensure_future(self._accept(asked))
+        self._submitting[key] = accepting
+        accepting.add_done_callback(lambda _: self._accepted(key))
+        try:
+            return await asyncio.shield(accepting)
+        except asyncio.CancelledError:
+            if not asked.is_recorded:
+                accepting.cancel()
+            raise
+        finally:
+            # Or its exception would hold itself by this frame, and the request with it, until Python collects cycles.
+            del accepting
+
+    async def cancel(self, live: LiveQuery, reason: str) -> CancelOutcome:
+        """Ask for the end of a query; it has ended on return only if it was waiting. Idempotent.
+
+        Raises STORE_UNAVAILABLE when the wish could not be written; in memory it holds all the same.
+        """
+        if live.is_final:
+            return CancelOutcome(live, ended_before=live.query.state is not QueryState.CANCELLED)
+        failure = cancelled(reason)
+        # A run that begins from here on ends at once.
+        live.request_stop(Stop(failure, QueryState.CANCELLED))
+        if live.query.cancel_us is None:
+            facts = {"cancel_us": self._clock.now_us(), "cancel_reason": reason}
+            states = (QueryState.QUEUED, QueryState.RUNNING)
+            _, query = await self._store.update(live.query, changes=facts, where_state=states)
+            live.take(query)
+        if self._dispatcher.remove(live):
+            # Nobody else ends what is in no queue, so it is ended also when the caller leaves.
+            ending = self._end_waiting(live, Event.CANCEL, failure)
+            await asyncio.wait([self._spawn(ending, f"cancel-{live.query.query_id}")])
+        return CancelOutcome(live, ended_before=False)
+
+    async def release(self, live: LiveQuery) -> LiveQuery:
+        """Free the rows of an ended query. Raises RESULT_NOT_READY while it runs. Idempotent."""
+        if not live.is_final:
+            raise error(Reason.RESULT_NOT_READY, "the query has not ended; cancel it instead")
+        if self._lifetimes.holds_rows(live.query):
+            fired, query = await self._store.update(
+                live.query,
+                changes={"result_state": ResultState.RELEASED, "expire_us": self._clock.now_us()},
+                where_result_state=HOLDS_ROWS,
+            )
+            live.take(query)
+            if fired:
+                live.index = None
+                await self._remove_result(query)
+            elif not query.is_final:
+                raise _not_recorded()
+        return live
+
+    async def lose(self, live: LiveQuery) -> None:
+        """Take down that stored rows are missing or damaged. What is left of them can be read until it expires."""
+        try:
+            fired, query = await self._store.update(
+                live.query, changes={"result_state": ResultState.LOST}, where_result_state=(ResultState.READY,)
+            )
+        except QueryEngineError as cause:
+            # The next reader meets the damage, too.
+            logger.warning("query %s: that rows are lost is not written: %s", live.query.query_id, cause)
+            return
+        live.take(query)
+        if fired:
+            logger.error("query %s: stored rows are missing or damaged", live.query.query_id)
+
+    async def extend(self, live: LiveQuery, until_us: int) -> LiveQuery:
+        """Keep the rows until a time. Raises INVALID_FIELD for a time out of range, and what reading them would
+        raise.
+        """
+        now_us = self._clock.now_us()
+        if not now_us < until_us <= now_us + EXTEND_MAX_US:
+            message = "extend_to must be later than now and at most 7 days away"
+            raise error(Reason.INVALID_FIELD, message, field="extend_to")
+        if self._lifetimes.result_state(live.query) is not ResultState.READY:
+            raise self._lifetimes.unreadable(live.query)
+        fired, query = await self._store.update(
+            live.query, changes={"expire_us": until_us}, where_result_state=(ResultState.READY,)
+        )
+        live.take(query)
+        if not fired:
+            raise self._lifetimes.unreadable(query) if query.is_final else _not_recorded()
+        return live
+
+    async def list(
+        self,
+        tenant: str,
+        *,
+        states: Iterable[QueryState],
+        labels: Mapping[str, str],
+        engine: str,
+        query_id_prefix: str,
+        before: tuple[int, str] | None,
+        limit: int,
+    ) -> list[LiveQuery]:
+        """Queries newest first, from `before` (submit time and id of the last one seen) on."""
+        found = await self._store.list(
+            tenant,
+            states=tuple(states),
+            labels=labels,
+            engine=engine,
+            query_id_prefix=query_id_prefix,
+            before=before,
+            ended_since_us=self._lifetimes.forgotten_before_us(),
+            now_us=self._lifetimes.now_us(),
+            limit=limit,
+        )
+        listed = []
+        for query in found:
+            live = self._registry.in_memory(tenant, query.query_id)
+            listed.append(live or LiveQuery(query))
+        return listed
+
+    def adopt(self, query: Query) -> LiveQuery:
+        """Let a query of an earlier server process wait again."""
+        live = self._registry.add(query)
+        self._dispatcher.enqueue(live, self._dispatcher.place_of_old(query.tenant))
+        self._expect_readers(live)
+        return live
+
+    def drain(self) -> None:
+        """Accept nothing more and start nothing more."""
+        self._draining = True
+        self._dispatcher.close()
+
+    async def submits_over(self, timeout_seconds: float) -> None:
+        """Return when every Submit that has begun is decided, or when the time has passed."""
+        if self._submitting:
+            await asyncio.wait(list(self._submitting.values()), timeout=timeout_seconds)
+
+    def _accepted(self, key: Key) -> None:
+        accepting = self._submitting.pop(key)
+        if not accepting.cancelled():
+            # Looked at here, as the caller who would have got it may be gone.
+            accepting.exception()
+
+    async def _accept(self, asked: Submission) -> tuple[LiveQuery, bool]:
+        """The query of an id that is not in memory: an old one from the store, or a new one.
+
+        The store tells whether an id is old when it is asked to write it, so most ids are not looked up before. One
+        that has rows is, as a new run would begin by removing them; and one that would be refused as new.
+        """
+        tenant, query_id, spec = asked.tenant, asked.query_id, asked.spec
+        if self._has_rows(tenant, query_id):
+            stored = await self._store.get(tenant, query_id)
+            if stored is not None:
+                return _same(self._registry.add(stored), spec), True
+        try:
+            with self._records.reserved(tenant, spec.record_bytes()):
+                return await self._accept_new(asked)
+        except QueryEngineError as refusal:
+            if refusal.failure.reason in (Reason.QUERY_ID_REUSED, Reason.STORE_UNAVAILABLE):
+                raise
+            stored = await self._store.get(tenant, query_id)
+            if stored is None:
+                raise
+            return _same(self._registry.add(stored), spec), True
+
+    async def _accept_new(self, asked: Submission) -> tuple[LiveQuery, bool]:
+        """Check the statement, make the query durable and set it going; when the store has its id, the stored one."""
+        if self._draining:
+            message = "the server is shutting down; send this to another one, or again in a moment"
+            raise error(Reason.SERVER_DRAINING, message, retry_after_seconds=1.0)
+        tenant, spec = asked.tenant, asked.spec
+        self._meter.admit(tenant)
+        self._dispatcher.admit(spec.engine, tenant)
+        if not self._checks.has_passed(spec.engine, spec.sql):
+            asked.leave_turn()
+            await self._checks.check(tenant, spec.engine, spec.sql, size_bytes=spec.record_bytes())
+        asked.is_recorded = True
+        asked.leave_turn()
+        query = Query(
+            tenant=tenant,
+            subject=asked.subject,
+            query_id=asked.query_id,
+            spec=spec,
+            fingerprint=spec.fingerprint(),
+            query_hash=spec.query_hash(),
+            submit_us=self._clock.now_us(),
+            record_bytes=spec.record_bytes(),
+        )
+        place = self._dispatcher.reserve(query)
+        if isinstance(place, Slot):
+            live, is_old = await self._accept_running(query, place)
+        else:
+            live, is_old = await self._accept_waiting(query, place)
+        if not is_old:
+            self._metrics.submitted(spec.engine)
+            self._expect_readers(live)
+        return live, is_old
+
+    async def _accept_running(self, query: Query, slot: Slot) -> tuple[LiveQuery, bool]:
+        """Claim at once: one commit for SUBMIT and CLAIM, and the engine begins while the disk writes. Nobody sees the
+        run before it is durable. When it does not become so, or its id has a record, it is stopped and leaves nothing,
+        and only then may the id be submitted again; statements only read.
+        """
+        query = query.but(state=QueryState.RUNNING, attempt=1, **self._runner.claim_changes())
+        live = self._registry.new(query)
+        durable = asyncio.ensure_future(self._store.submit(query))
+        run = self._spawn(self._run(live, self._runner.run_if_durable(live, slot, durable)), f"run-{query.query_id}")
+        try:
+            with self._registry.undecided(live.key):
+                stored, is_old = await durable
+                found = self._registry.add(stored) if is_old else live
+                self._registry.keep(found)
+        except QueryEngineError as cause:
+            live.request_stop(Stop(cause.failure, QueryState.CANCELLED))
+            await asyncio.wait([run])
+            raise
+        if is_old:
+            live.request_stop(Stop(cancelled("the query id was known"), QueryState.CANCELLED))
+            await asyncio.wait([run])
+        return found, is_old
+
+    async def _accept_waiting(self, query: Query, place: WaitingPlace) -> tuple[LiveQuery, bool]:
+        try:
+            stored, is_old = await self._store.submit(query)
+        except BaseException:
+            self._dispatcher.give_back(query.tenant, place)
+            raise
+        live = self._registry.add(stored)
+        live.forget_parameters(larger_than=PARAMETERS_KEPT_BYTES)
+        if is_old:
+            self._dispatcher.give_back(query.tenant, place)
+        else:
+            self._dispatcher.enqueue(live, place)
+        return live, is_old
+
+    def claim(self, live: LiveQuery, slot: Slot) -> None:
+        """Run a waiting query in a slot, in a task of its own."""
+        self._spawn(self._run(live, self._runner.claim_and_run(live, slot)), f"run-{live.query.query_id}")
+
+    async def _run(self, live: LiveQuery, run: Awaitable[None]) -> None:
+        try:
+            await run
+        finally:
+            self._dispatcher.finished(live)
+        if live.query.state is not QueryState.QUEUED:
+            return
+        if live.cancel_wish is not None:
+            await self._end_waiting(live, Event.CANCEL, live.cancel_wish.failure)
+        elif not self._draining:
+            self._dispatcher.enqueue(live, self._dispatcher.place_of_old(live.query.tenant))
+
+    def give_up(self, live: LiveQuery, failure: Failure) -> None:
+        """Fail a query that has left the queue without a slot, in a task of its own."""
+        self._spawn(self._end_waiting(live, Event.FAIL, failure), f"queue-timeout-{live.query.query_id}")
+
+    async def _end_waiting(self, live: LiveQuery, event: Event, failure: Failure) -> None:
+        changes = {"end_us": self._clock.now_us(), "failure": failure}
+        _, query = await self._runner.advance(live.query, event, changes)
+        live.take(query)
+        self._registry.keep(live)
+
+    def _expect_readers(self, live: LiveQuery) -> None:
+        """Cancel the query, if its submitter asked for that, once nobody has read or watched it for its grace."""
+        spec = live.query.spec
+        if spec.cancel_on_disconnect and not live.is_final:
+            name = f"disconnect-{live.query.query_id}"
+            live.readers.expect(spec.disconnect_grace_ms / 1000, lambda: self._spawn(self._cancel_unread(live), name))
+
+    async def _cancel_unread(self, live: LiveQuery) -> None:
+        grace_seconds = live.query.spec.disconnect_grace_ms / 1000
+        try:
+            await self.cancel(
+                live, f"nobody has read or watched it for its disconnect_grace of {grace_seconds:g} seconds"
+            )
+        except QueryEngineError as cause:
+            # The wish holds in memory, so the query ends all the same unless the server does first.
+            logger.warning("query %s: its cancel is not recorded: %s", live.query.query_id, cause)
+
+
+def _same(live: LiveQuery, spec: QuerySpec) -> LiveQuery:
+    if live.query.fingerprint != spec.fingerprint():
+        message = "this query_id was used for another request; choose a new one"
+        raise error(Reason.QUERY_ID_REUSED, message, query_id=live.query.query_id)
+    return live
+
+
+def _not_recorded() -> QueryEngineError:
+    message = "the end of the query is not written yet, as the store fails; try again"
+    return error(Reason.STORE_UNAVAILABLE, message, retry_after_seconds=RETRY_AFTER_SECONDS)

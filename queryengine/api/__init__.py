@@ -1,1 +1,0 @@
-"""The gRPC edge: servicer, conversions, errors, health."""

@@ -1,0 +1,400 @@
+"""The composition root: builds all parts and owns the order of start and stop."""
+
+import asyncio
+import logging
+import uuid
+from collections.abc import Callable, Coroutine
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, Final
+
+from queryengine import __version__
+from queryengine.accepting.engines import Engines
+from queryengine.accepting.queries import Queries
+from queryengine.accepting.refreshing import Refreshes
+from queryengine.app.configured import (
+    MESSAGE_BYTES_MAX,
+    call_turns,
+    checks,
+    engine_config,
+    engine_traits,
+    flight_limits,
+    record_limits,
+    request_limits,
+    result_limits,
+    sandboxes,
+    share_limits,
+    shares,
+    spool_limits,
+    stream_limits,
+    trimming,
+)
+from queryengine.domain.clock import Clock, SystemClock
+from queryengine.domain.errors import Failure, Reason
+from queryengine.domain.lifecycle import QueryState
+from queryengine.edges.admin.health import Health
+from queryengine.edges.admin.scraping import MetricsServer
+from queryengine.edges.grpc.server import SERVICE, bind, make_server
+from queryengine.edges.grpc.servicer import Servicer
+from queryengine.executing.dispatcher import Dispatcher
+from queryengine.executing.estimates import Estimates
+from queryengine.executing.janitor import Janitor
+from queryengine.executing.quota import RecordQuota, SpoolMeter
+from queryengine.executing.runner import Runner
+from queryengine.live.lifetimes import Lifetimes
+from queryengine.live.query import LiveQuery, Stop
+from queryengine.live.registry import Registry
+from queryengine.reading.cutting import Cutting
+from queryengine.reading.fetching import Fetching
+from queryengine.reading.flight import Flight
+from queryengine.reading.indexes import Indexes
+from queryengine.reading.schemas import Schemas
+from queryengine.reading.streaming import Streams
+from queryengine.results.spool import Spool
+from queryengine.settings import Settings, SettingsError, missing_places, reloaded, warnings
+from queryengine.store import Store, StoreUnusable
+from queryengine.telemetry.gauges import EngineReading, Gauges, Reading
+from queryengine.telemetry.logs import set_up_logging
+from queryengine.telemetry.metrics import Metrics
+from queryengine.workers.pool import WorkerPool
+from queryengine.workers.seat import EngineConfig, Slot
+
+logger = logging.getLogger(__name__)
+
+DISK_THREADS: Final = 4
+SWEEP_SECONDS: Final = 60.0
+READY_SECONDS: Final = 2.0
+"""Between two looks at whether the service can take work."""
+STOP_GRACE_SECONDS: Final = 2.0
+PUT_BACK_SECONDS: Final = 5.0
+"""For the record of queries that are put back, once their runs have ended."""
+DRAIN_NOTICE_SECONDS: Final = 0.2
+"""Time for streams to say where to resume before calls are cut."""
+
+
+class Service:
+    """A whole server in this process. `start`, then `stop`; each once."""
+
+    def __init__(self, settings: Settings, clock: Clock | None = None) -> None:
+        self.settings = settings
+        self._clock = clock or SystemClock()
+        self._lifetimes = Lifetimes(self._clock, keep_records_us=int(settings.records.keep_seconds * 1e6))
+        self._metrics = Metrics(settings.engines, __version__)
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._disk = ThreadPoolExecutor(DISK_THREADS, thread_name_prefix="disk")
+        self.address = ""
+        self.admin_address = ""
+        self.metrics_address = ""
+        """Empty when metrics are not served."""
+        self._metrics_server: MetricsServer | None = None
+
+    async def start(self) -> None:
+        """Open the state, recover what a former process left, start workers, listen.
+
+        Raises StoreLocked and StoreUnusable for the state, PortTaken for an address, SettingsError for an option.
+        Returns when Submit works; workers may still be starting, and queries wait for them.
+        """
+        settings = self.settings
+        state = settings.state
+        try:
+            state.directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+        except OSError as cause:
+            raise StoreUnusable(f"state.directory {state.directory} cannot be made: {cause.strerror}") from cause
+        self.owner = str(uuid.uuid4())
+        try:
+            self._spool = Spool(state.spool)
+        except OSError as cause:
+            message = f"state.directory: its folder {state.spool} cannot be made: {cause.strerror}"
+            raise StoreUnusable(message) from cause
+        self._store = await Store.open(state.database, owner=self.owner, results=self._spool)
+        for line in (*warnings(settings), *missing_places(settings)):
+            logger.warning("%s", line)
+        try:
+            await self._begin(await self._build())
+        except BaseException:
+            await self.stop(0)
+            raise
+
+    async def _build(self) -> dict[str, EngineConfig]:
+        """Make the parts, of which nothing runs yet; returns the configured engines."""
+        settings, clock, store = self.settings, self._clock, self._store
+        configs = {name: engine_config(settings, name) for name in settings.engines}
+        self._measure(store)
+        self._registry = Registry(store, self._metrics, self._lifetimes)
+        estimates = Estimates(await store.execution_times())
+        self._dispatcher = Dispatcher(
+            engines=list(configs),
+            estimates=estimates,
+            clock=clock,
+            shares=shares(settings, clock),
+            tenant_queued=settings.limits.tenant_queued,
+            start=self._start_run,
+            expire=self._give_up,
+        )
+        log = settings.log.style
+        self.pool = WorkerPool(list(configs.values()), self._dispatcher.pump, self._metrics.worker_restarted, log)
+        self._dispatcher.attach(self.pool)
+        self._make_sandboxes(configs)
+        self._runner = Runner(
+            owner=self.owner,
+            store=store,
+            spool=self._spool,
+            meter=self._meter,
+            registry=self._registry,
+            estimates=estimates,
+            clock=clock,
+            disk=self._disk,
+            page_limits=lambda spec: result_limits(self.settings, spec),
+            spawn=self._spawn,
+            first_page_flush_seconds=settings.results.first_page_flush_ms / 1000,
+            cancel_grace_seconds=settings.limits.cancel_grace_seconds,
+        )
+        self._queries = Queries(
+            store=store,
+            registry=self._registry,
+            dispatcher=self._dispatcher,
+            runner=self._runner,
+            checks=self._checks,
+            meter=self._meter,
+            records=self._records,
+            clock=clock,
+            lifetimes=self._lifetimes,
+            metrics=self._metrics,
+            spawn=self._spawn,
+            remove_result=self._remove_result,
+            has_rows=self._spool.holds,
+        )
+        self._janitor = Janitor(
+            store=store,
+            spool=self._spool,
+            meter=self._meter,
+            records=self._records,
+            registry=self._registry,
+            clock=clock,
+            metrics=self._metrics,
+            engines=configs,
+            disk=self._disk,
+            sweep_seconds=SWEEP_SECONDS,
+            lifetimes=self._lifetimes,
+        )
+        return configs
+
+    def _make_sandboxes(self, configs: dict[str, EngineConfig]) -> None:
+        """Make what checks statements and decodes stored rows."""
+        engines = {name: {"type": config.type, "options": dict(config.options)} for name, config in configs.items()}
+        self.sandboxes = sandboxes(self.settings, engines)
+        self._checks = checks(self.settings, self.sandboxes)
+        folder = self.settings.state.cuts
+        try:
+            self._cutting = Cutting(self.sandboxes.cuts, Flight(flight_limits(self.settings)), folder, self._disk)
+        except OSError as cause:
+            message = f"state.directory: its folder {folder} cannot be made: {cause.strerror}"
+            raise StoreUnusable(message) from cause
+
+    def _measure(self, store: Store) -> None:
+        """Make what knows how much room records and results take."""
+        quota = self._records = RecordQuota(store.usage, record_limits(self.settings))
+        self._meter = SpoolMeter(
+            self._spool, spool_limits(self.settings), lambda: store.file_bytes() + quota.pending_bytes
+        )
+
+    async def _begin(self, configs: dict[str, EngineConfig]) -> None:
+        """Start the workers, take up what a former process left, listen."""
+        await self.sandboxes.start()
+        # First: a wrong option ends the start in one line, before any worker stumbles over it.
+        traits = await engine_traits(self.settings, self._checks)
+        await self.sandboxes.inspections.close()
+        self.pool.start()
+        self._engines = Engines(
+            configs=configs,
+            default=self.settings.default_engine,
+            traits=traits,
+            pool=self.pool,
+            dispatcher=self._dispatcher,
+        )
+        for query in await self._janitor.recover():
+            self._queries.adopt(query)
+        await self._listen()
+        self._spawn(self._janitor.keep_sweeping(), "janitor")
+
+    async def _listen(self) -> None:
+        settings = self.settings
+        indexes = Indexes(self._spool, self._disk, self._lifetimes, lose=self._queries.lose, read=self._registry.weigh)
+        schemas = Schemas(self._disk)
+        self._streams = Streams(
+            cutting=self._cutting,
+            indexes=indexes,
+            schemas=schemas,
+            disk=self._disk,
+            limits=stream_limits(settings),
+        )
+        self._health = Health(SERVICE)
+        # First: an address that is taken is refused before gRPC holds any.
+        self._listen_for_scrapes(settings.server.metrics_listen)
+        fetching = Fetching(
+            cutting=self._cutting,
+            indexes=indexes,
+            schemas=schemas,
+            disk=self._disk,
+            message_bytes_max=MESSAGE_BYTES_MAX,
+            inline_rows=settings.results.inline_rows,
+            inline_bytes=settings.results.inline_bytes,
+        )
+        self._servicer = Servicer(
+            queries=self._queries,
+            registry=self._registry,
+            streams=self._streams,
+            fetching=fetching,
+            engines=self._engines,
+            refreshes=Refreshes(self.pool, self._spawn),
+            clock=self._clock,
+            limits=request_limits(settings),
+            tenant_streams=settings.limits.tenant_streams,
+        )
+        turns = call_turns(settings)
+        self._server = make_server(
+            self._servicer,
+            self._metrics,
+            turns,
+            self._health,
+            in_flight=self._cutting.flight.add,
+            request_bytes_max=settings.limits.request_bytes,
+            stalled_seconds=settings.streams.stalled_seconds,
+            with_reflection=settings.server.reflection,
+        )
+        self.address = bind(self._server, settings.server.listen, "server.listen")
+        self.admin_address = bind(self._health.server, settings.server.admin_listen, "server.admin_listen")
+        await self._health.alive()
+        await self._health.server.start()
+        await self._server.start()
+        await self._health.ready(True)
+        self._spawn(self._keep_readiness(), "readiness")
+        self._spawn(trimming(turns, self._disk).keep_trimming(), "trimming")
+
+    def _listen_for_scrapes(self, address: str) -> None:
+        self._metrics.registry.register(Gauges(asyncio.get_running_loop(), self._read))
+        if address:
+            self._metrics_server = MetricsServer(address, self._metrics.registry, lambda: self._health.is_ready)
+            self._metrics_server.start()
+            self.metrics_address = self._metrics_server.address
+
+    def _read(self) -> Reading:
+        engines = {
+            view.config.name: EngineReading(
+                is_up=view.load.available,
+                slots=view.load.slots,
+                running=view.load.running,
+                queued=view.queued,
+                workers=len(view.load.worker_pids),
+            )
+            for view in self._engines.views()
+        }
+        return Reading(engines=engines, spool_bytes=self._meter.total, streams=self._streams.open)
+
+    def reload(self, load: Callable[[], Settings]) -> None:
+        """Take over what a running server can of the settings that `load` returns, all of it or, when they are refused,
+        nothing. Says in the log what has changed and what waits for a restart. To be called after `start`.
+        """
+        try:
+            done = reloaded(self.settings, load())
+        except SettingsError as cause:
+            self._metrics.reloaded("refused")
+            for line in str(cause).splitlines():
+                # In one line each, without a traceback.
+                logger.log(logging.ERROR, "the settings stay as they are: %s", line)
+            return
+        self.settings = settings = done.settings
+        self._dispatcher.adopt(share_limits(settings), tenant_queued=settings.limits.tenant_queued)
+        self._meter.adopt(spool_limits(settings))
+        self._records.adopt(record_limits(settings))
+        self._streams.adopt(stream_limits(settings))
+        self._servicer.adopt(request_limits(settings), tenant_streams=settings.limits.tenant_streams)
+        self._checks.adopt(cpu_seconds=settings.limits.check_timeout_seconds)
+        self._lifetimes.adopt(keep_records_us=int(settings.records.keep_seconds * 1e6))
+        if any(key.startswith("log.") for key in done.applied):
+            set_up_logging(settings.log.style)
+            self.pool.log_as(settings.log.style)
+        self._metrics.reloaded("applied")
+        logger.info("settings read again; changed: %s", ", ".join(done.applied) or "nothing")
+        if done.needs_restart:
+            logger.warning("settings that need a restart to change: %s", ", ".join(done.needs_restart))
+
+    async def stop(self, drain_seconds: float | None = None) -> None:
+        """Drain, then stop: no new work; streams rotate; running queries get their time; what is left is put back or
+        failed as retryable; then everything is closed. May be called when `start` failed half-way. Idempotent.
+        """
+        limit = self.settings.server.drain_seconds if drain_seconds is None else drain_seconds
+        if hasattr(self, "_queries"):
+            self._queries.drain()
+        if self.address:
+            await self._health.drain()
+            self._streams.drain()
+            await asyncio.sleep(min(DRAIN_NOTICE_SECONDS, limit))
+            await self._queries.submits_over(limit)
+            await self._finish_running(limit)
+            await self._server.stop(min(STOP_GRACE_SECONDS, limit))
+            await self._health.server.stop(0)
+            self.address = ""
+        if self._metrics_server is not None:
+            # Late, so that a drain can be watched.
+            self._metrics_server.close()
+            self._metrics_server = None
+        if hasattr(self, "_dispatcher"):
+            self._dispatcher.close()
+        tasks = list(self._tasks)
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        for part in ("pool", "sandboxes", "_store"):
+            if hasattr(self, part):
+                await getattr(self, part).close()
+        self._disk.shutdown(wait=True)
+
+    async def _finish_running(self, limit_seconds: float) -> None:
+        """Let running queries end; ask those that do not in time to be put back."""
+        running = [live for live in self._registry.active() if live.query.state is QueryState.RUNNING]
+        if running:
+            logger.info("draining: %d queries run, they get %g seconds", len(running), limit_seconds)
+        waits = [asyncio.create_task(live.wait_until_final(limit_seconds)) for live in running]
+        await asyncio.gather(*waits)
+        left = [live for live in running if live.query.state is QueryState.RUNNING]
+        for live in left:
+            live.request_stop(Stop(_server_lost(live), QueryState.QUEUED))
+        try:
+            async with asyncio.timeout(self.settings.limits.cancel_grace_seconds + PUT_BACK_SECONDS):
+                for live in left:
+                    while live.query.state is QueryState.RUNNING:
+                        await live.pulse.wait(None)
+        except TimeoutError:
+            logger.warning("some queries could not be put back; the next start decides what becomes of them")
+
+    def _start_run(self, live: LiveQuery, slot: Slot) -> None:
+        self._queries.claim(live, slot)
+
+    def _give_up(self, live: LiveQuery, failure: Failure) -> None:
+        self._queries.give_up(live, failure)
+
+    async def _remove_result(self, query: Any) -> None:
+        await self._janitor.remove_result(query)
+
+    async def _keep_readiness(self) -> None:
+        """Tell health checks whether Submit can work: the store takes writes."""
+        while True:
+            await self._health.ready(await self._store.healthy())
+            await asyncio.sleep(READY_SECONDS)
+
+    def _spawn(self, work: Coroutine[Any, Any, None], name: str) -> asyncio.Task[None]:
+        """Run work that the service owns: kept until it ends, cancelled at stop, never lost in silence."""
+        task = asyncio.get_running_loop().create_task(work, name=name)
+        self._tasks.add(task)
+        task.add_done_callback(self._ended)
+        return task
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        self._tasks.discard(task)
+        if not task.cancelled() and (cause := task.exception()) is not None:
+            logger.error("task %s failed", task.get_name(), exc_info=cause)
+
+
+def _server_lost(live: LiveQuery) -> Failure:
+    message = "the server stopped while the query ran; submit the query again"
+    return Failure(Reason.SERVER_LOST, message, {"attempt": str(live.query.attempt)})

@@ -1,1 +1,0 @@
-"""What the service does: use cases, dispatching, running, tidying."""

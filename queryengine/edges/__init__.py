@@ -1,0 +1,1 @@
+"""The ways in: each parses, calls a use case, and frames the answer."""

@@ -1,0 +1,284 @@
+"""Contract to domain: requests as checked values. Everything wrong in a field is INVALID_FIELD that names it."""
+
+import re
+import uuid
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Final, TypeVar
+
+from google.protobuf import duration_pb2, timestamp_pb2
+
+from queryengine.domain.errors import QueryEngineError, Reason, error
+from queryengine.domain.lifecycle import QueryState
+from queryengine.domain.query import Compression, LimitAction, QuerySpec, WideIntegers
+from queryengine.reading.fetching import Cursor
+from queryengine.reading.streaming import ReadRequest
+from queryengine.v1 import query_pb2, query_service_pb2, result_pb2, value_pb2
+
+LABELS_MAX: Final = 32
+NAME_CHARACTERS_MAX: Final = 255
+"""Of a name that a request gives: a catalog, a schema, an engine, a parameter."""
+PAGE_SIZE_DEFAULT: Final = 1_000
+PAGE_SIZE_MAX: Final = 100_000
+LIST_SIZE_DEFAULT: Final = 50
+LIST_SIZE_MAX: Final = 1_000
+TIMEOUT_MAX_SECONDS: Final = 24 * 3600.0
+GRACE_DEFAULT_SECONDS: Final = 60.0
+GRACE_MAX_SECONDS: Final = 3600.0
+HEARTBEAT_MAX_SECONDS: Final = 60.0
+REASON_CHARACTERS_MAX: Final = 1_000
+PRIORITY_MAX: Final = 9
+
+_UUID: Final = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+QUERY_ID_CHARACTERS: Final = 36
+QUERY_ID_SIGNS: Final = frozenset("0123456789abcdef-")
+
+_COMPRESSIONS: Final = {
+    result_pb2.COMPRESSION_UNSPECIFIED: Compression.NONE,
+    result_pb2.COMPRESSION_NONE: Compression.NONE,
+    result_pb2.COMPRESSION_LZ4: Compression.LZ4,
+    result_pb2.COMPRESSION_ZSTD: Compression.ZSTD,
+}
+_WIDE_INTEGERS: Final = {
+    result_pb2.WIDE_INTEGERS_UNSPECIFIED: WideIntegers.FAIL,
+    result_pb2.WIDE_INTEGERS_FAIL: WideIntegers.FAIL,
+    result_pb2.WIDE_INTEGERS_STRING: WideIntegers.STRING,
+    result_pb2.WIDE_INTEGERS_DECIMAL256: WideIntegers.DECIMAL256,
+}
+_LIMIT_ACTIONS: Final = {
+    query_pb2.LIMIT_ACTION_UNSPECIFIED: LimitAction.TRUNCATE,
+    query_pb2.LIMIT_ACTION_TRUNCATE: LimitAction.TRUNCATE,
+    query_pb2.LIMIT_ACTION_FAIL: LimitAction.FAIL,
+}
+_AS_ROWS: Final = {
+    result_pb2.PAGE_FORMAT_UNSPECIFIED: False,
+    result_pb2.PAGE_FORMAT_ARROW: False,
+    result_pb2.PAGE_FORMAT_ROWS: True,
+}
+_CANCELS: Final = {
+    query_pb2.DISCONNECT_POLICY_UNSPECIFIED: False,
+    query_pb2.DISCONNECT_POLICY_CONTINUE: False,
+    query_pb2.DISCONNECT_POLICY_CANCEL: True,
+}
+_QUERY_STATES: Final = {query_pb2.QueryState.Value(f"QUERY_STATE_{state}"): state for state in QueryState}
+
+Chosen = TypeVar("Chosen")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RequestLimits:
+    """Bounds on requests and the defaults of what they leave out."""
+
+    request_bytes: int
+    sql_bytes: int
+    parameters: int
+    queue_timeout_seconds: float
+    execution_timeout_seconds: float
+    wait_timeout_max_seconds: float
+    ttl_seconds: float
+    ttl_max_seconds: float
+    heartbeat_seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class EngineChoice:
+    """The engine a request names, or the default, and why."""
+
+    name: str
+    type: str
+    reason: str
+
+
+def invalid(field: str, message: str) -> QueryEngineError:
+    return error(Reason.INVALID_FIELD, f"{field} {message}", field=field)
+
+
+def seconds(message: Any, field: str, default: float, maximum: float, *, minimum: float = 0.0) -> float:
+    """The duration in a field, or the default when it is absent. Larger than the maximum is refused, not cut."""
+    if not message.HasField(field):
+        return default
+    value: duration_pb2.Duration = getattr(message, field)
+    total = value.seconds + value.nanos / 1e9
+    if not minimum <= total <= maximum or abs(value.nanos) > 999_999_999:
+        raise invalid(field, f"must be from {minimum:g} to {maximum:g} seconds, not {total:g}")
+    return total
+
+
+def wait_seconds(message: Any, limits: RequestLimits) -> float:
+    return seconds(message, "wait_timeout", 0.0, limits.wait_timeout_max_seconds)
+
+
+def heartbeat_seconds(message: Any, limits: RequestLimits) -> float:
+    default = limits.heartbeat_seconds
+    return seconds(message, "heartbeat_interval", default, HEARTBEAT_MAX_SECONDS, minimum=1.0)
+
+
+def submitted_id(text: str) -> str:
+    """The query id a client chose, in the one form ids have; empty when it chose none."""
+    if not text:
+        return ""
+    lowered = text.lower()
+    if not _UUID.fullmatch(lowered):
+        raise invalid("query_id", f"must be a UUID of 36 characters, such as {uuid.UUID(int=0)}")
+    return lowered
+
+
+def to_spec(request: query_service_pb2.SubmitRequest, engine: EngineChoice, limits: RequestLimits) -> QuerySpec:
+    """What a Submit asks for, checked."""
+    sql_bytes = len(request.sql.encode())
+    if sql_bytes > limits.sql_bytes:
+        raise invalid(
+            "sql",
+            f"has {sql_bytes} bytes; at most {limits.sql_bytes} are read. Bind long lists as parameters",
+        )
+    if not request.sql.strip():
+        raise error(Reason.NOT_ONE_STATEMENT, "sql holds no statement", statements=0)
+    if "\0" in request.sql:
+        raise invalid("sql", "must not hold the character NUL")
+    asked = request.limits
+    result = request.result
+    grace = seconds(request, "disconnect_grace", GRACE_DEFAULT_SECONDS, GRACE_MAX_SECONDS)
+    queue = seconds(asked, "queue_timeout", limits.queue_timeout_seconds, TIMEOUT_MAX_SECONDS)
+    execution = seconds(asked, "execution_timeout", limits.execution_timeout_seconds, TIMEOUT_MAX_SECONDS)
+    if execution == 0:
+        raise invalid("execution_timeout", "must be longer than 0 seconds")
+    return QuerySpec(
+        sql=request.sql,
+        parameters=_parameters(request, limits.parameters),
+        engine=engine.name,
+        engine_type=engine.type,
+        routing_reason=engine.reason,
+        catalog=_short(request.catalog, "catalog"),
+        schema=_short(request.schema, "schema"),
+        session_settings=_mapping(request.session_settings, "session_settings", 63, 255),
+        queue_timeout_ms=int(queue * 1000),
+        execution_timeout_ms=max(1, int(execution * 1000)),
+        row_limit=_not_negative(asked.row_limit, "row_limit"),
+        byte_limit=_not_negative(asked.byte_limit, "byte_limit"),
+        on_limit=_choice(_LIMIT_ACTIONS, asked.on_limit, "on_limit"),
+        ttl_ms=int(seconds(result, "ttl", limits.ttl_seconds, limits.ttl_max_seconds, minimum=1.0) * 1000),
+        compression=_choice(_COMPRESSIONS, result.compression, "compression"),
+        wide_integers=_choice(_WIDE_INTEGERS, result.wide_integers, "wide_integers"),
+        priority=_within(request.priority, PRIORITY_MAX, "priority"),
+        cancel_on_disconnect=_choice(_CANCELS, request.disconnect_policy, "disconnect_policy"),
+        disconnect_grace_ms=int(grace * 1000),
+        labels=_mapping(request.labels, "labels", 63, 255),
+    )
+
+
+def as_rows(page_format: int, field: str) -> bool:
+    return _choice(_AS_ROWS, page_format, field)
+
+
+def to_read(request: query_service_pb2.StreamResultsRequest, limits: RequestLimits) -> ReadRequest:
+    return ReadRequest(
+        start_row=_not_negative(request.start_row, "start_row"),
+        attempt=_not_negative(request.attempt, "attempt"),
+        as_rows=as_rows(request.format, "format"),
+        heartbeat_seconds=heartbeat_seconds(request, limits),
+    )
+
+
+def to_cursor(request: query_service_pb2.FetchPageRequest) -> Cursor:
+    """Where a FetchPage begins; a size of its own overrides the one in a token."""
+    size = _not_negative(request.page_size, "page_size")
+    position = request.WhichOneof("position")
+    if position == "page_token":
+        cursor = Cursor.of_token(request.page_token)
+        return cursor.resized(min(size or cursor.size, PAGE_SIZE_MAX))
+    size = min(size or PAGE_SIZE_DEFAULT, PAGE_SIZE_MAX)
+    offset = 0
+    if position == "page":
+        offset = _not_negative(request.page, "page") * size
+    elif position == "offset":
+        offset = _not_negative(request.offset, "offset")
+    return Cursor(0, offset, size)
+
+
+def to_states(request: query_service_pb2.ListQueriesRequest) -> frozenset[QueryState]:
+    return frozenset(_choice(_QUERY_STATES, state, "states") for state in set(request.states))
+
+
+def to_engine(request: query_service_pb2.ListQueriesRequest) -> str:
+    return _short(request.engine, "engine")
+
+
+def to_prefix(request: query_service_pb2.ListQueriesRequest) -> str:
+    """The beginning of ids, as they are stored."""
+    prefix = request.query_id_prefix.lower()
+    if len(prefix) > QUERY_ID_CHARACTERS or not QUERY_ID_SIGNS.issuperset(prefix):
+        raise invalid("query_id_prefix", "is not the beginning of a UUID")
+    return prefix
+
+
+def to_labels(request: query_service_pb2.ListQueriesRequest) -> dict[str, str]:
+    return _mapping(request.labels, "labels", 63, 255)
+
+
+def to_list_size(request: query_service_pb2.ListQueriesRequest) -> int:
+    size = _not_negative(request.page_size, "page_size")
+    return min(size or LIST_SIZE_DEFAULT, LIST_SIZE_MAX)
+
+
+def cancel_reason(request: query_service_pb2.CancelRequest) -> str:
+    if len(request.reason) > REASON_CHARACTERS_MAX:
+        raise invalid("reason", f"has more than {REASON_CHARACTERS_MAX} characters")
+    return request.reason
+
+
+def microseconds(value: timestamp_pb2.Timestamp) -> int:
+    return value.seconds * 1_000_000 + value.nanos // 1000
+
+
+def _parameters(request: query_service_pb2.SubmitRequest, maximum: int) -> bytes:
+    parameters = request.parameters
+    if not parameters:
+        return b""
+    if len(parameters) > maximum:
+        raise invalid("parameters", f"holds {len(parameters)} values; at most {maximum} are taken")
+    names = [parameter.name for parameter in parameters]
+    if any(names):
+        if not all(names):
+            raise invalid("parameters", "must be all named or all positional")
+        if len(set(names)) < len(names):
+            raise invalid("parameters", "names one placeholder twice")
+        if any(len(name) > NAME_CHARACTERS_MAX for name in names):
+            raise invalid("parameters", f"has a name of more than {NAME_CHARACTERS_MAX} characters")
+    for number, parameter in enumerate(parameters):
+        if parameter.value.WhichOneof("kind") is None:
+            raise invalid(f"parameters[{number}].value", "is missing; NULL is null_value")
+    encoded: bytes = value_pb2.ParameterList(parameters=parameters).SerializeToString(deterministic=True)
+    return encoded
+
+
+def _mapping(pairs: Any, field: str, key_max: int, value_max: int) -> dict[str, str]:
+    if len(pairs) > LABELS_MAX:
+        raise invalid(field, f"holds {len(pairs)} entries; at most {LABELS_MAX} are taken")
+    for key, value in pairs.items():
+        if not key or len(key) > key_max or len(value) > value_max:
+            raise invalid(field, f"takes keys of 1 to {key_max} and values of up to {value_max} characters")
+    return dict(pairs)
+
+
+def _short(text: str, field: str) -> str:
+    if len(text) > NAME_CHARACTERS_MAX:
+        raise invalid(field, f"has more than {NAME_CHARACTERS_MAX} characters")
+    return text
+
+
+def _not_negative(value: int, field: str) -> int:
+    if value < 0:
+        raise invalid(field, f"must not be negative, is {value}")
+    return value
+
+
+def _within(value: int, maximum: int, field: str) -> int:
+    if not 0 <= value <= maximum:
+        raise invalid(field, f"must be from 0 to {maximum}, is {value}")
+    return value
+
+
+def _choice(choices: Mapping[Any, Chosen], value: int, field: str) -> Chosen:
+    if value not in choices:
+        raise invalid(field, f"has no value {value}")
+    return choices[value]

@@ -1,0 +1,1 @@
+"""From a waiting query to its end: dispatcher, runner, recovery, sweeps, and what is counted on the way."""

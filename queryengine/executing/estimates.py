@@ -1,0 +1,62 @@
+"""Guesses of how long a query will take and wait, from the queries before it. In memory; read from the store at start.
+
+A guess is a time from now on, so it is never in the past, and it takes into account how long a run has lasted already.
+"""
+
+from collections import OrderedDict
+from collections.abc import Iterable, Sequence
+from typing import Final
+
+HASHES_MAX: Final = 10_000
+WEIGHT: Final = 0.3
+"""Of the newest run against all before it."""
+
+
+class Estimates:
+    """Moving averages of execution times in microseconds, by SQL and by engine."""
+
+    def __init__(self, history: Iterable[tuple[str, str, int]]) -> None:
+        """`history`: engine, query_hash and microseconds of completed queries, newest first."""
+        self._by_hash: OrderedDict[tuple[str, str], float] = OrderedDict()
+        self._by_engine: dict[str, float] = {}
+        for engine, query_hash, microseconds in reversed(list(history)):
+            self.learn(engine, query_hash, microseconds)
+
+    def learn(self, engine: str, query_hash: str, microseconds: int) -> None:
+        key = (engine, query_hash)
+        self._by_hash[key] = _moved(self._by_hash.pop(key, None), microseconds)
+        self._by_engine[engine] = _moved(self._by_engine.get(engine), microseconds)
+        if len(self._by_hash) > HASHES_MAX:
+            self._by_hash.popitem(last=False)
+
+    def execution_us(self, engine: str, query_hash: str) -> int | None:
+        """Guess for this SQL; None when it has never completed."""
+        found = self._by_hash.get((engine, query_hash))
+        return None if found is None else int(found)
+
+    def average_us(self, engine: str) -> int | None:
+        """Guess for any SQL on an engine; None when nothing has completed on it."""
+        found = self._by_engine.get(engine)
+        return None if found is None else int(found)
+
+
+def wait_us(free_after_us: Sequence[int], ahead: int, each_us: int) -> int:
+    """Guess of how long a query waits behind so many others that take as long each. `free_after_us` says for every slot
+    when it comes free, 0 for one that is free. Takes the logarithm of the time, whatever the number of queries.
+    """
+    each_us = max(1, each_us)
+    earliest = min(free_after_us)
+    # With that slot alone it would begin at the latest.
+    latest = earliest + ahead * each_us
+    while earliest < latest:
+        middle = (earliest + latest) // 2
+        begun = sum(1 + (middle - free) // each_us for free in free_after_us if free <= middle)
+        if begun > ahead:
+            latest = middle
+        else:
+            earliest = middle + 1
+    return earliest
+
+
+def _moved(average: float | None, value: int) -> float:
+    return float(value) if average is None else average + WEIGHT * (value - average)

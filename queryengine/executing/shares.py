@@ -1,0 +1,215 @@
+"""Which part of an engine's slots one tenant may use, and who holds them. Decides, does nothing."""
+
+from collections import Counter, OrderedDict
+from collections.abc import Callable, Collection, Iterable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from enum import IntEnum, StrEnum
+from typing import Final
+
+from queryengine.domain.query import Query
+from queryengine.live.query import Key
+
+HELD_SECONDS: Final = 60.0
+"""Time that the oldest run has lasted when a query that waits is told who holds the slots."""
+NAMED_MAX: Final = 3
+
+
+class Length(IntEnum):
+    """How long a query may run, by its execution timeout."""
+
+    SHORT = 0
+    USUAL = 1
+    LONG = 2
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ShareLimits:
+    """The bounds on one tenant, and on long runs of all."""
+
+    tenant_running: int
+    """Queries of one tenant that run at a time, on all engines."""
+    tenant_slots_percent: int
+    """Part of an engine's slots that one tenant may use; it has one at least."""
+    shared_us: int
+    """For so long after a tenant asked something of an engine, every other one leaves it a slot there."""
+    short_run_ms: int
+    """A query that may not run for longer may have that slot, too."""
+    long_run_ms: int
+    """A query that may run for longer is a long run."""
+
+    def tenant_slots(self, slots: int) -> int:
+        return max(1, slots * self.tenant_slots_percent // 100)
+
+    def all_long_runs(self, slots: int) -> int:
+        """One slot is left to queries that end soon, where there are two."""
+        return max(1, slots - 1)
+
+    def tenant_long_runs(self, slots: int) -> int:
+        return max(1, slots // 2)
+
+    def length(self, query: Query) -> Length:
+        timeout_ms = query.spec.execution_timeout_ms
+        if timeout_ms > self.long_run_ms:
+            return Length.LONG
+        return Length.SHORT if timeout_ms <= self.short_run_ms else Length.USUAL
+
+
+class Rule(StrEnum):
+    """What keeps a query waiting: the setting of that name, or no limit at all, just that slots are in use."""
+
+    SLOTS = ""
+    TENANT_RUNNING = "limits.tenant_running"
+    TENANT_SLOTS = "limits.tenant_slots_percent"
+    LEFT_TO_OTHERS = "limits.shared_seconds"
+    LONG_RUNS = "limits.long_run_seconds"
+
+
+@dataclass(frozen=True, slots=True)
+class HeldSlot:
+    """A run, from the moment that a slot was given to it."""
+
+    key: Key
+    start_us: int
+    is_long: bool
+    query_hash: str
+    timeout_ms: int
+    """How long it may run."""
+
+    @property
+    def tenant(self) -> str:
+        return self.key[0]
+
+
+class Shares:
+    """The queries that hold slots, from the moment that a slot is given to them."""
+
+    def __init__(self, engines: Iterable[str], limits: ShareLimits, now_us: Callable[[], int]) -> None:
+        """`now_us` is the time of a steady clock, from any beginning."""
+        self._limits = limits
+        self._now_us = now_us
+        self._running: Counter[str] = Counter()
+        self._runs: dict[str, dict[Key, HeldSlot]] = {engine: {} for engine in engines}
+        self._asked: dict[str, OrderedDict[str, int]] = {engine: OrderedDict() for engine in self._runs}
+        """When each tenant asked something of an engine last, the latest at the end; those of late only."""
+
+    def adopt(self, limits: ShareLimits) -> None:
+        """Hold to other limits from now on. What runs goes on."""
+        self._limits = limits
+
+    def length(self, query: Query) -> Length:
+        return self._limits.length(query)
+
+    def asked(self, query: Query) -> None:
+        """Take note that a tenant uses an engine."""
+        asked, now_us = self._asked[query.spec.engine], self._now_us()
+        asked[query.tenant] = now_us
+        asked.move_to_end(query.tenant)
+        while next(iter(asked.values())) < now_us - self._limits.shared_us:
+            asked.popitem(last=False)
+
+    def runs(self, engine: str) -> Collection[HeldSlot]:
+        return self._runs[engine].values()
+
+    def may_run(self, query: Query, slots: int) -> bool:
+        """Whether a slot of its engine, which has so many, may be given to a query. All queries of the same tenant,
+        engine and length have the same answer.
+        """
+        return self._limit(query, slots) is Rule.SLOTS
+
+    def kept_waiting_by(self, query: Query, slots: int) -> tuple[Rule, list[HeldSlot]]:
+        """The limit that a query waits for, and the runs that have to end for it to start, the oldest first."""
+        rule = self._limit(query, slots)
+        if rule is Rule.LEFT_TO_OTHERS and not self._has_free(query.spec.engine, slots):
+            rule = Rule.SLOTS
+        runs: Iterable[HeldSlot] = self._runs[query.spec.engine].values()
+        if rule is Rule.TENANT_RUNNING:
+            runs = (run for each in self._runs.values() for run in each.values())
+        if rule in (Rule.TENANT_RUNNING, Rule.TENANT_SLOTS, Rule.LEFT_TO_OTHERS):
+            runs = (run for run in runs if run.tenant == query.tenant)
+        if rule is Rule.LONG_RUNS:
+            runs = (run for run in runs if run.is_long)
+        return rule, sorted(runs, key=_start)
+
+    def _limit(self, query: Query, slots: int) -> Rule:
+        limits, tenant = self._limits, query.tenant
+        if self._running[tenant] >= limits.tenant_running:
+            return Rule.TENANT_RUNNING
+        runs, length = self._runs[query.spec.engine].values(), limits.length(query)
+        mine = sum(run.key[0] == tenant for run in runs)
+        if mine >= limits.tenant_slots(slots):
+            return Rule.TENANT_SLOTS
+        # Whatever the number of runs is: one whose slot is free again is among them until its end is written.
+        if length is not Length.SHORT and self._leaves_one(query, mine, slots):
+            return Rule.LEFT_TO_OTHERS
+        if length is not Length.LONG:
+            return Rule.SLOTS
+        mine = sum(run.is_long and run.key[0] == tenant for run in runs)
+        if sum(run.is_long for run in runs) >= limits.all_long_runs(slots) or mine >= limits.tenant_long_runs(slots):
+            return Rule.LONG_RUNS
+        return Rule.SLOTS
+
+    def _leaves_one(self, query: Query, mine: int, slots: int) -> bool:
+        """Whether the slot that the tenant would have next is left to others, one of whom used the engine of late."""
+        if not 0 < slots - 1 <= mine:
+            return False
+        asked = reversed(self._asked[query.spec.engine].items())
+        latest = next((at for tenant, at in asked if tenant != query.tenant), None)
+        return latest is not None and latest >= self._now_us() - self._limits.shared_us
+
+    def _has_free(self, engine: str, slots: int) -> bool:
+        return len(self._runs[engine]) < slots
+
+    def begin(self, query: Query, now_us: int) -> None:
+        key = (query.tenant, query.query_id)
+        self._running[query.tenant] += 1
+        self._runs[query.spec.engine][key] = HeldSlot(
+            key, now_us, self.length(query) is Length.LONG, query.query_hash, query.spec.execution_timeout_ms
+        )
+
+    def end(self, query: Query) -> None:
+        self._running[query.tenant] -= 1
+        if not self._running[query.tenant]:
+            del self._running[query.tenant]
+        self._runs[query.spec.engine].pop((query.tenant, query.query_id), None)
+
+    def held_by(self, engine: str, now_us: int) -> list[str]:
+        """Every run on the engine, the oldest first, as the log names it; empty while all of them are young."""
+        runs = self._oldest_first(engine, now_us)
+        return [f"{tenant}/{query_id} since {_at(run.start_us)}" for run in runs for tenant, query_id in [run.key]]
+
+    def why_left(self, query: Query, slots: int) -> str:
+        """Why a query waits beside a free slot; empty when that is not because it is left to other tenants."""
+        if self._limit(query, slots) is not Rule.LEFT_TO_OTHERS or not self._has_free(query.spec.engine, slots):
+            return ""
+        seconds = self._limits.short_run_ms / 1000
+        return (
+            "the last free slot is left to other tenants, who used this engine of late; "
+            f"a query with an execution_timeout of at most {seconds:g} seconds may have it"
+        )
+
+    def why_held(self, engine: str, tenant: str, now_us: int) -> str:
+        """Who holds the slots, for a query of the tenant that waits: its own queries by id, others by number. Empty
+        while all runs are young.
+        """
+        runs = self._oldest_first(engine, now_us)
+        if not runs:
+            return ""
+        mine = [run.key[1] for run in runs if run.key[0] == tenant]
+        text = f"{len(runs)} slots of engine {engine!r} are in use, the longest since {_at(runs[0].start_us)}"
+        if not mine:
+            return text
+        more = f" and {len(mine) - NAMED_MAX} more" if len(mine) > NAMED_MAX else ""
+        return f"{text}; {len(mine)} by queries of this tenant: {', '.join(mine[:NAMED_MAX])}{more}"
+
+    def _oldest_first(self, engine: str, now_us: int) -> list[HeldSlot]:
+        runs = sorted(self._runs[engine].values(), key=_start)
+        return runs if runs and now_us - runs[0].start_us >= HELD_SECONDS * 1e6 else []
+
+
+def _start(run: HeldSlot) -> int:
+    return run.start_us
+
+
+def _at(us: int) -> str:
+    return datetime.fromtimestamp(us / 1e6, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")

@@ -1,0 +1,122 @@
+"""Queries in memory: every one that has not ended, and the ended ones asked for of late, as far as they fit."""
+
+import asyncio
+from collections import OrderedDict
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Final
+
+from queryengine.domain.errors import QueryEngineError, Reason, error
+from queryengine.domain.query import Query
+from queryengine.live.lifetimes import Lifetimes
+from queryengine.live.query import Key, LiveQuery
+from queryengine.store.store import Store
+from queryengine.telemetry.metrics import Metrics
+
+ENDED_MAX: Final = 2_000
+ENDED_BYTES_MAX: Final = 64 << 20
+"""What ended queries may hold in memory together, by `LiveQuery.held_bytes`: the columns and the pages of results."""
+
+
+def not_found() -> QueryEngineError:
+    """One answer for unknown, malformed and foreign ids, so that none tells them apart."""
+    return error(Reason.QUERY_NOT_FOUND, "no such query")
+
+
+class Registry:
+    """Finds the one LiveQuery of a query."""
+
+    def __init__(self, store: Store, metrics: Metrics, lifetimes: Lifetimes) -> None:
+        self._store = store
+        self._lifetimes = lifetimes
+        self._metrics = metrics
+        self._active: dict[Key, LiveQuery] = {}
+        self._ended: OrderedDict[Key, LiveQuery] = OrderedDict()
+        self._held: dict[Key, int] = {}
+        self._held_bytes = 0
+        """Of the ended ones: what each holds, and all of them."""
+        self._undecided: dict[Key, asyncio.Future[None]] = {}
+
+    def active(self) -> list[LiveQuery]:
+        """Queries whose end is not recorded yet."""
+        return list(self._active.values())
+
+    def add(self, query: Query) -> LiveQuery:
+        """The LiveQuery of a record: the one there is, brought up to date, or a new one."""
+        key = (query.tenant, query.query_id)
+        live = self._active.get(key) or self._ended.get(key)
+        if live is None:
+            live = self.new(query)
+        else:
+            live.take(query)
+        self.keep(live)
+        return live
+
+    def new(self, query: Query) -> LiveQuery:
+        """A LiveQuery that nobody finds before `keep`."""
+        return LiveQuery(query, self._metrics.ended)
+
+    @contextmanager
+    def undecided(self, key: Key) -> Iterator[None]:
+        """While it is open, nobody knows whether there will be a query of this id, or which; who looks for it waits."""
+        decision = asyncio.get_running_loop().create_future()
+        self._undecided[key] = decision
+        try:
+            yield
+        finally:
+            del self._undecided[key]
+            decision.set_result(None)
+
+    def keep(self, live: LiveQuery) -> None:
+        """Put a query where it belongs; to be called when it has ended."""
+        if not live.is_final:
+            self._active[live.key] = live
+            return
+        self._active.pop(live.key, None)
+        self._ended[live.key] = live
+        self._ended.move_to_end(live.key)
+        self.weigh(live)
+
+    def weigh(self, live: LiveQuery) -> None:
+        """Count again what a query holds, as after its index was read, and forget the oldest that no longer fit. Does
+        nothing for one that is not kept here as an ended one.
+        """
+        if self._ended.get(live.key) is not live:
+            return
+        held = live.held_bytes
+        self._held_bytes += held - self._held.get(live.key, 0)
+        self._held[live.key] = held
+        while len(self._ended) > ENDED_MAX or (self._held_bytes > ENDED_BYTES_MAX and len(self._ended) > 1):
+            self._forget(next(iter(self._ended)))
+
+    def _forget(self, key: Key) -> None:
+        """What is left of it is in the store and in the spool."""
+        del self._ended[key]
+        self._held_bytes -= self._held.pop(key)
+
+    def in_memory(self, tenant: str, query_id: str) -> LiveQuery | None:
+        key = (tenant, query_id)
+        live = self._active.get(key) or self._ended.get(key)
+        if live is not None and self._lifetimes.is_forgotten(live.query):
+            # However often it was asked for meanwhile.
+            self._forget(key)
+            return None
+        return live
+
+    async def find(self, tenant: str, query_id: str) -> LiveQuery:
+        """The query, from memory or from the store. Raises QUERY_NOT_FOUND."""
+        key = (tenant, query_id)
+        while True:
+            live = self.in_memory(tenant, query_id)
+            if live is not None:
+                return live
+            if key in self._undecided:
+                await asyncio.wait([self._undecided[key]])
+                continue
+            query = await self._store.get(tenant, query_id)
+            if key in self._undecided or self.in_memory(tenant, query_id) is not None:
+                # A Submit came meanwhile.
+                continue
+            if query is None or self._lifetimes.is_forgotten(query):
+                raise not_found()
+            return self.add(query)
