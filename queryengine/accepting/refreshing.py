@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from queryengine.domain.errors import Failure, QueryEngineError, Reason, error
-from queryengine.engines.refreshed import Refreshed, merged
+from queryengine.domain.refreshed import Refreshed, merged
 from queryengine.workers.pool import WorkerPool
 
 PAUSE_SECONDS: Final = 1.0

@@ -7,8 +7,8 @@ from typing import Final
 
 from queryengine.client import EngineInfo
 from queryengine.domain.errors import QueryEngineError
-from queryengine.engines import lexicons
-from queryengine.engines.lexing import Lexer
+from queryengine.engines.kit import lexicons
+from queryengine.engines.kit.lexing import Lexer
 
 TABLES: Final = (
     "SELECT table_schema, table_name, table_type FROM information_schema.tables "

@@ -76,7 +76,7 @@ def _check_options(loaded: "Settings") -> list[str]:
     """
     from queryengine.domain.errors import QueryEngineError
     from queryengine.engines.base import OptionError
-    from queryengine.engines.reach import reach
+    from queryengine.engines.kit.reach import reach
     from queryengine.engines.registry import engine_class
     from queryengine.settings import SettingsError, missing_places
     from queryengine.workers.confinement import lacking

@@ -15,8 +15,8 @@ import pyarrow as pa
 
 from queryengine.codec.values import BoundParameter
 from queryengine.domain.errors import Reason, error
+from queryengine.domain.refreshed import Refreshed
 from queryengine.domain.texts import NAME_BYTES_MAX, URL_BYTES_MAX, shortened, whole_or_none
-from queryengine.engines.refreshed import Refreshed
 
 
 class OptionError(ValueError):
@@ -189,7 +189,7 @@ class Engine(ABC):
     @classmethod
     def problems(cls, options: Mapping[str, Any]) -> Sequence[OptionError]:  # noqa: ARG003 - most are elsewhere
         """What cannot be used as it is within the places that the options name; that a place is missing is found by
-        engines/places.py. Looks at names on the disk, not at data. Raises ValueError as `traits` does.
+        engines/kit/places.py. Looks at names on the disk, not at data. Raises ValueError as `traits` does.
         """
         return ()
 

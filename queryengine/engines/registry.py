@@ -7,7 +7,7 @@ from typing import Final
 
 from queryengine.domain.errors import Reason, error
 from queryengine.engines.base import Engine
-from queryengine.engines.drivers import install_command
+from queryengine.engines.kit.drivers import install_command
 
 ENGINE_TYPES: Final[Mapping[str, str]] = MappingProxyType(
     {

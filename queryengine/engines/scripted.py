@@ -39,10 +39,10 @@ import pyarrow as pa
 
 from queryengine.domain.errors import Position, Reason, error
 from queryengine.engines.base import Engine, EngineTraits, Execution, Progress, Statement
-from queryengine.engines.executions import OpenExecutions
-from queryengine.engines.interrupting import cancelled
-from queryengine.engines.parameters import check_names, name_of
-from queryengine.engines.sqltext import position_of_character
+from queryengine.engines.kit.executions import OpenExecutions
+from queryengine.engines.kit.interrupting import cancelled
+from queryengine.engines.kit.parameters import check_names, name_of
+from queryengine.engines.kit.sqltext import position_of_character
 
 BATCH_ROWS: Final = 1_000
 BATCH_BYTES: Final = 8 << 20

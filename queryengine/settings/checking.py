@@ -9,7 +9,7 @@ import stat
 from collections.abc import Iterator
 from typing import Final
 
-from queryengine.engines.places import missing
+from queryengine.engines.kit.places import missing
 from queryengine.settings.model import ENVIRONMENT_PREFIX, EngineSettings, Settings, groups
 
 CLIENT_VARIABLES: Final = frozenset(

@@ -14,8 +14,8 @@ from pathlib import Path
 from typing import Any, Final
 
 import queryengine
-from queryengine.engines.reach import Reach, reach
-from queryengine.engines.spill import spill_folder
+from queryengine.engines.kit.reach import Reach, reach
+from queryengine.engines.kit.spill import spill_folder
 from queryengine.workers import landlock, seccomp
 from queryengine.workers.landlock import READ, STORE, Access
 

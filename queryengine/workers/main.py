@@ -12,8 +12,8 @@ import socket
 import sys
 from typing import Any, Final
 
-from queryengine.engines import alike
-from queryengine.engines.reach import Reach
+from queryengine.engines.kit import alike
+from queryengine.engines.kit.reach import Reach
 from queryengine.telemetry.logs import LogStyle, set_up_logging
 from queryengine.workers.confinement import Confinement
 from queryengine.workers.protocol import Frame, receive_frame

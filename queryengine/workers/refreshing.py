@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, Final, TypeAlias
 
 from queryengine.domain.errors import Failure, Reason
-from queryengine.engines.refreshed import Refreshed
+from queryengine.domain.refreshed import Refreshed
 from queryengine.workers.protocol import encode
 
 ANSWER_SECONDS: Final = 60.0

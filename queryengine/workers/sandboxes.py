@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from queryengine.domain.turns import TurnLimits
-from queryengine.engines.checking import options_of_check
+from queryengine.engines.kit.checking import options_of_check
 from queryengine.telemetry.logs import LogStyle
 from queryengine.workers.sandbox_pool import SandboxPool
 

@@ -14,7 +14,7 @@ from typing import Any, Final
 from queryengine.domain.errors import Failure, Reason
 from queryengine.domain.incidents import incident
 from queryengine.engines.base import Progress
-from queryengine.engines.reach import reach
+from queryengine.engines.kit.reach import reach
 from queryengine.results.segment import PageEntry, ResultTotals
 from queryengine.telemetry.logs import LogStyle
 from queryengine.workers.events import Ended, Failed, Lost, PagePublished, Progressed, RunEvent, SchemaKnown

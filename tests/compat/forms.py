@@ -9,7 +9,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from queryengine.engines.moments import days_of, nanos_of
+from queryengine.engines.kit.moments import days_of, nanos_of
 
 
 def form(scalar: pa.Scalar) -> Any:

@@ -19,11 +19,11 @@ from postgresql_support import ENDLESS, ENDLESS_ROWS, shared_server
 from queryengine.codec.values import BoundParameter
 from queryengine.domain.errors import Failure, QueryEngineError, Reason
 from queryengine.engines.base import Statement
-from queryengine.engines.lexicons import POSTGRESQL
+from queryengine.engines.kit.lexicons import POSTGRESQL
+from queryengine.engines.kit.reading import Query
+from queryengine.engines.kit.sqltemplate import Template
 from queryengine.engines.postgresql import engine as module
-from queryengine.engines.reading import Query
 from queryengine.engines.sqlalchemy.engine import SQLAlchemyEngine
-from queryengine.engines.sqltemplate import Template
 from tests.executing import table
 from tests.servers.postgresql import PASSWORD, PostgreSQLServer
 
@@ -423,7 +423,7 @@ WORKER = f"""
 import sys, threading
 from queryengine.engines.base import Statement
 from queryengine.engines.sqlalchemy.engine import SQLAlchemyEngine
-from queryengine.engines.sqltemplate import Template
+from queryengine.engines.kit.sqltemplate import Template
 engine = SQLAlchemyEngine("pg", {{"url": sys.argv[1]}})
 execution = engine.open(Statement(sql={ENDLESS!r}, query_id="q"))
 threading.Thread(target=lambda: (execution.start(), list(execution.batches())), daemon=True).start()

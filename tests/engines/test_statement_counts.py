@@ -12,9 +12,9 @@ from postgresql_support import shared_server
 
 from queryengine.domain.errors import QueryEngineError
 from queryengine.engines.clickhouse.check import check as check_clickhouse
+from queryengine.engines.kit.sqltemplate import Template
 from queryengine.engines.postgresql.check import check as check_postgresql
 from queryengine.engines.sqlalchemy.sqlite_check import check as check_sqlite
-from queryengine.engines.sqltemplate import Template
 from tests.servers.clickhouse import ClickHouseServer
 from tests.servers.server import shared
 

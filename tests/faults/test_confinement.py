@@ -13,7 +13,7 @@ import duckdb
 import psutil
 import pytest
 
-from queryengine.engines.reach import reach
+from queryengine.engines.kit.reach import reach
 from queryengine.v1 import query_service_pb2 as pb
 from queryengine.workers import landlock, seccomp
 from queryengine.workers.confinement import environment

@@ -128,7 +128,7 @@ async def test_the_log_changes_for_the_server_and_its_workers(tmp_path: Path) ->
             line = await until(lambda: next((each for each in server.errors.splitlines() if "orders.tsv" in each), ""))
             assert (json.loads(line)["level"], json.loads(line)["logger"]) == (
                 "WARNING",
-                "queryengine.engines.alike",
+                "queryengine.engines.kit.alike",
             )
 
 

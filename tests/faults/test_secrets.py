@@ -11,7 +11,7 @@ import psutil
 import pytest
 
 from queryengine.app.service import Service
-from queryengine.engines.checking import options_of_check
+from queryengine.engines.kit.checking import options_of_check
 from queryengine.settings import Settings
 from queryengine.workers.sandboxes import Sandboxes
 from tests.support import COMPLETED, LOOPBACK, WAIT, Api, until

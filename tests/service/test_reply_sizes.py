@@ -22,11 +22,11 @@ from queryengine.client import AsyncClient
 from queryengine.domain.errors import Failure, Position, Reason
 from queryengine.domain.lifecycle import QueryState, ResultState
 from queryengine.domain.query import Query
+from queryengine.domain.refreshed import Refreshed, ViewChange
 from queryengine.domain.views import ViewChangeKind
 from queryengine.edges.grpc.edge import NAME_CHARACTERS_MAX
 from queryengine.edges.grpc.fitting import REPLY_BYTES_MAX
 from queryengine.engines.base import Progress
-from queryengine.engines.refreshed import Refreshed, ViewChange
 from queryengine.live.query import LiveQuery, QueuePlace
 from queryengine.reading.fetching import STATUSES_BYTES
 from queryengine.v1 import query_service_pb2 as pb

@@ -12,7 +12,7 @@ import pytest_asyncio
 from queryengine.app.service import Service
 from queryengine.cli.dialects import DIALECTS, Dialect, dialect_of
 from queryengine.cli.exits import ExitCode
-from queryengine.engines import lexicons
+from queryengine.engines.kit import lexicons
 from tests.support import CANCELLED, RUNNING, Api, served, until
 from tests.terminal import Terminal, on_a_terminal
 

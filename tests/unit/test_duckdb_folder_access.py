@@ -9,7 +9,7 @@ import pytest
 from queryengine.domain.errors import QueryEngineError, Reason
 from queryengine.engines.duckdb.engine import DuckDBEngine
 from queryengine.engines.duckdb.file_names import ENDINGS, file_names
-from queryengine.engines.places import missing
+from queryengine.engines.kit.places import missing
 from tests.unit.lake import failure, parquet, run, tables
 
 # ---- links

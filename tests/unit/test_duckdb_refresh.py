@@ -7,11 +7,11 @@ from pathlib import Path
 import pytest
 
 from queryengine.domain.errors import QueryEngineError, Reason
+from queryengine.domain.refreshed import CHANGES_MAX, Refreshed, ViewChange, merged
 from queryengine.domain.views import ViewChangeKind
 from queryengine.engines.base import Statement
 from queryengine.engines.duckdb import views
 from queryengine.engines.duckdb.engine import DuckDBEngine
-from queryengine.engines.refreshed import CHANGES_MAX, Refreshed, ViewChange, merged
 from tests.unit.lake import failure, parquet, run
 
 ADDED, CHANGED, REMOVED, UNREADABLE = ViewChangeKind

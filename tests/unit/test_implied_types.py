@@ -6,7 +6,7 @@ import pyarrow as pa
 import pytest
 
 from queryengine.codec.values import BoundParameter, MisfitError, decode_parameters
-from queryengine.engines.parameters import with_short_integers
+from queryengine.engines.kit.parameters import with_short_integers
 from queryengine.v1.value_pb2 import ListValue, MapValue, Parameter, ParameterList, TimestampValue, Value
 
 NULL = Value(null_value=0)

@@ -5,7 +5,7 @@ import threading
 import pytest
 
 from queryengine.domain.errors import QueryEngineError, Reason
-from queryengine.engines.interrupting import Interruptible
+from queryengine.engines.kit.interrupting import Interruptible
 
 
 def test_an_interrupt_is_repeated_until_the_call_returns() -> None:

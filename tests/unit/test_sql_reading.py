@@ -3,10 +3,10 @@
 import pytest
 
 from queryengine.domain.errors import Failure, Position, QueryEngineError, Reason
-from queryengine.engines.lexicons import CLICKHOUSE, POSTGRESQL, SPARK, SQLITE, TRINO
-from queryengine.engines.lexing import Lexer
-from queryengine.engines.placeholders import by_colon, by_number, by_question_mark, of_one_kind
-from queryengine.engines.reading import Query
+from queryengine.engines.kit.lexicons import CLICKHOUSE, POSTGRESQL, SPARK, SQLITE, TRINO
+from queryengine.engines.kit.lexing import Lexer
+from queryengine.engines.kit.placeholders import by_colon, by_number, by_question_mark, of_one_kind
+from queryengine.engines.kit.reading import Query
 
 LEXERS = {"postgresql": POSTGRESQL, "clickhouse": CLICKHOUSE, "sqlite": SQLITE, "trino": TRINO, "spark": SPARK}
 

@@ -14,13 +14,13 @@ import pytest
 from queryengine.codec.values import BoundParameter
 from queryengine.domain.errors import Failure, Position, QueryEngineError, Reason
 from queryengine.engines.base import Statement
-from queryengine.engines.lexicons import SQLITE
-from queryengine.engines.reading import Query
+from queryengine.engines.kit.lexicons import SQLITE
+from queryengine.engines.kit.reading import Query
+from queryengine.engines.kit.sqltemplate import Template
 from queryengine.engines.sqlalchemy.dialect import CheckedText
 from queryengine.engines.sqlalchemy.engine import SQLAlchemyEngine
 from queryengine.engines.sqlalchemy.patience import PatientConnection
 from queryengine.engines.sqlalchemy.sqlite import SQLiteDialect
-from queryengine.engines.sqltemplate import Template
 from tests.executing import table
 
 

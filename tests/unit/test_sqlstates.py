@@ -4,7 +4,7 @@ import psycopg.errors
 import pytest
 
 from queryengine.domain.errors import Reason
-from queryengine.engines.sqlstates import is_known, reason_of_state
+from queryengine.engines.kit.sqlstates import is_known, reason_of_state
 
 STATES = {each.sqlstate for each in vars(psycopg.errors).values() if isinstance(getattr(each, "sqlstate", None), str)}
 """Those of the appendix of PostgreSQL's manual, from which psycopg makes a class each."""

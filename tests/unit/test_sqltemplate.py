@@ -3,10 +3,10 @@
 import pytest
 
 from queryengine.domain.errors import Position
-from queryengine.engines.lexicons import POSTGRESQL
-from queryengine.engines.placeholders import by_colon, by_number
-from queryengine.engines.reading import Query
-from queryengine.engines.sqltemplate import Template
+from queryengine.engines.kit.lexicons import POSTGRESQL
+from queryengine.engines.kit.placeholders import by_colon, by_number
+from queryengine.engines.kit.reading import Query
+from queryengine.engines.kit.sqltemplate import Template
 
 
 def template(sql: str) -> Template:

@@ -3,7 +3,7 @@
 import pytest
 
 from queryengine.domain.errors import Position
-from queryengine.engines.sqltext import position_of_byte, position_of_character
+from queryengine.engines.kit.sqltext import position_of_byte, position_of_character
 
 TEXT = "é, 'ü'\n☃ x\n"
 

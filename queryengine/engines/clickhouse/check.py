@@ -13,12 +13,12 @@ from queryengine.domain.errors import Reason, error
 from queryengine.engines.clickhouse.guard import check_names_in
 from queryengine.engines.clickhouse.parameters import Encoded, encode, type_of
 from queryengine.engines.clickhouse.times import Calendar
-from queryengine.engines.lexicons import CLICKHOUSE
-from queryengine.engines.lexing import Kind, Token
-from queryengine.engines.parameters import check_names, name_of
-from queryengine.engines.placeholders import of_one_kind
-from queryengine.engines.reading import READING, Placeholder, Query, not_allowed
-from queryengine.engines.sqltemplate import Template, Text
+from queryengine.engines.kit.lexicons import CLICKHOUSE
+from queryengine.engines.kit.lexing import Kind, Token
+from queryengine.engines.kit.parameters import check_names, name_of
+from queryengine.engines.kit.placeholders import of_one_kind
+from queryengine.engines.kit.reading import READING, Placeholder, Query, not_allowed
+from queryengine.engines.kit.sqltemplate import Template, Text
 
 _BEGINS: Final = READING | {"FROM"}
 _NO_SETTINGS: Final = frozenset(

@@ -34,9 +34,9 @@ from queryengine.engines.clickhouse.settings import (
 from queryengine.engines.clickhouse.stream import ArrowStream, parts
 from queryengine.engines.clickhouse.times import Calendar, holds_all_years
 from queryengine.engines.clickhouse.types import parse
-from queryengine.engines.executions import OpenExecutions
-from queryengine.engines.interrupting import Interruptible
-from queryengine.engines.sqltemplate import Text
+from queryengine.engines.kit.executions import OpenExecutions
+from queryengine.engines.kit.interrupting import Interruptible
+from queryengine.engines.kit.sqltemplate import Text
 
 
 class ClickHouseEngine(Engine):

@@ -13,9 +13,9 @@ from urllib3.exceptions import HTTPError
 from queryengine.codec.values import BoundParameter
 from queryengine.domain.errors import Position, QueryEngineError, Reason, error
 from queryengine.engines.clickhouse.error_codes import CODES
-from queryengine.engines.interrupting import cancelled
-from queryengine.engines.sqltemplate import Text
-from queryengine.engines.sqltext import position_of_character
+from queryengine.engines.kit.interrupting import cancelled
+from queryengine.engines.kit.sqltemplate import Text
+from queryengine.engines.kit.sqltext import position_of_character
 
 CREDENTIALS: Final = frozenset({192, 193, 194, 516, 720, 767})
 """Unknown user, wrong or missing password, authentication failed, user expired, second factor required."""

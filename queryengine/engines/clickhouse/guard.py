@@ -8,10 +8,10 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from queryengine.domain.errors import QueryEngineError, Reason, error
-from queryengine.engines.lexicons import CLICKHOUSE
-from queryengine.engines.lexing import Kind, Token
-from queryengine.engines.reading import Query
-from queryengine.engines.sqltext import position_of_character
+from queryengine.engines.kit.lexicons import CLICKHOUSE
+from queryengine.engines.kit.lexing import Kind, Token
+from queryengine.engines.kit.reading import Query
+from queryengine.engines.kit.sqltext import position_of_character
 
 SYSTEM: Final = "system"
 # fmt: off

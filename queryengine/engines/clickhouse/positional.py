@@ -10,7 +10,7 @@ from typing import Any, Final
 import pyarrow as pa
 
 from queryengine.codec.values import BoundParameter
-from queryengine.engines.parameters import word_of
+from queryengine.engines.kit.parameters import word_of
 
 _NAMES: Final[Mapping[pa.DataType, str]] = MappingProxyType(
     {

@@ -8,7 +8,7 @@ from typing import Final, Protocol
 from queryengine.domain.errors import Reason, error
 from queryengine.engines.base import Statement
 from queryengine.engines.clickhouse.types import Type
-from queryengine.engines.session_settings import check_settings
+from queryengine.engines.kit.session_settings import check_settings
 
 LIMITS: Final = ("max_bytes_to_read", "max_memory_usage", "max_rows_to_read", "max_threads")
 """A session may lower these, not raise them."""

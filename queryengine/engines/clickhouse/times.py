@@ -12,7 +12,7 @@ from clickhouse_connect.driver.httpclient import HttpClient
 
 from queryengine.codec.values import EPOCH
 from queryengine.engines.clickhouse.types import Type
-from queryengine.engines.moments import (
+from queryengine.engines.kit.moments import (
     DAY_NANOS,
     check_digits,
     clock_text,

@@ -8,7 +8,7 @@ from decimal import Decimal
 from typing import Any
 
 from queryengine.engines.clickhouse.types import Type
-from queryengine.engines.moments import (
+from queryengine.engines.kit.moments import (
     clock_text,
     date_text,
     days_of,

@@ -16,7 +16,7 @@ import pyarrow as pa
 
 from queryengine.codec.nesting import Convert
 from queryengine.domain.errors import QueryEngineError, Reason, error
-from queryengine.engines import alike
+from queryengine.domain.refreshed import Refreshed
 from queryengine.engines.base import Engine, EngineTraits, Execution, OptionError, Progress, Statement
 from queryengine.engines.duckdb.check import StatementCheck, default_check
 from queryengine.engines.duckdb.errors import INTERNAL, facts_of, translated
@@ -33,12 +33,12 @@ from queryengine.engines.duckdb.setup import (
 from queryengine.engines.duckdb.text import identifier, literal
 from queryengine.engines.duckdb.types import canonical, plan, type_name
 from queryengine.engines.duckdb.views import FolderViews
-from queryengine.engines.executions import OpenExecutions
-from queryengine.engines.interrupting import Interruptible
-from queryengine.engines.parameters import with_short_integers
-from queryengine.engines.refreshed import Refreshed
-from queryengine.engines.session_settings import check_settings
-from queryengine.engines.spill import remove_spill
+from queryengine.engines.kit import alike
+from queryengine.engines.kit.executions import OpenExecutions
+from queryengine.engines.kit.interrupting import Interruptible
+from queryengine.engines.kit.parameters import with_short_integers
+from queryengine.engines.kit.session_settings import check_settings
+from queryengine.engines.kit.spill import remove_spill
 
 _READ_ONLY: Final = "BEGIN TRANSACTION READ ONLY"
 _SCANNED: Final = re.compile(r'"(total_rows_scanned|total_bytes_read)": *(\d+)')

@@ -15,7 +15,7 @@ import duckdb
 import pyarrow as pa
 
 from queryengine.domain.errors import QueryEngineError, Reason, error
-from queryengine.engines.sqltext import position_of_byte
+from queryengine.engines.kit.sqltext import position_of_byte
 
 _REASONS: Final[Mapping[str, Reason]] = {
     "Binder": Reason.STATEMENT_REJECTED,

@@ -13,7 +13,7 @@ from queryengine.codec.values import BoundParameter
 from queryengine.domain.errors import Reason, error
 from queryengine.engines.duckdb.text import identifier
 from queryengine.engines.duckdb.values import DIGITS_MAX, HUGEINT_MAX, WIDE_INTEGER, digits_of, plain
-from queryengine.engines.parameters import check_names, name_of
+from queryengine.engines.kit.parameters import check_names, name_of
 
 _REMEMBERED_MAX: Final = 256
 _NAMES: Final[Mapping[pa.DataType, str]] = {

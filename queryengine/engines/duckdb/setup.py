@@ -18,8 +18,8 @@ from queryengine.engines.duckdb.folder import listed_files, shown, sources
 from queryengine.engines.duckdb.readers import Readers
 from queryengine.engines.duckdb.text import literal
 from queryengine.engines.duckdb.views import FolderViews
-from queryengine.engines.places import missing
-from queryengine.engines.spill import spill_folder
+from queryengine.engines.kit.places import missing
+from queryengine.engines.kit.spill import spill_folder
 
 SESSION_SETTINGS: Final = ("TimeZone", "default_null_order", "default_order")
 

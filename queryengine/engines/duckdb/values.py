@@ -9,7 +9,7 @@ from typing import Any, Final
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from queryengine.engines.moments import (
+from queryengine.engines.kit.moments import (
     DAY_NANOS,
     check_digits,
     check_years,

@@ -16,8 +16,8 @@ from typing import Final
 import duckdb
 
 from queryengine.domain.errors import QueryEngineError, Reason, error
+from queryengine.domain.refreshed import Refreshed, ViewChange
 from queryengine.domain.views import ViewChangeKind
-from queryengine.engines import alike
 from queryengine.engines.duckdb.columns import Columns, conflict, is_mixed
 from queryengine.engines.duckdb.errors import ErrorFacts, facts_of
 from queryengine.engines.duckdb.file_errors import explained, missing_table, named_file
@@ -25,7 +25,7 @@ from queryengine.engines.duckdb.file_names import TablePath, UnreadableStatement
 from queryengine.engines.duckdb.folder import File, Source, shown, sources
 from queryengine.engines.duckdb.readers import Readers, misread
 from queryengine.engines.duckdb.text import file_pattern, identifier, key_of, literal
-from queryengine.engines.refreshed import Refreshed, ViewChange
+from queryengine.engines.kit import alike
 
 REFRESH_SECONDS: Final = 1.0
 """How long a change may stay unseen by a query that finds all it asks for."""

@@ -6,11 +6,11 @@ from collections.abc import Sequence
 from itertools import pairwise
 from typing import Final
 
-from queryengine.engines.lexicons import POSTGRESQL
-from queryengine.engines.lexing import Token
-from queryengine.engines.placeholders import by_colon, by_number, of_one_kind
-from queryengine.engines.reading import Query, not_allowed
-from queryengine.engines.sqltemplate import Template
+from queryengine.engines.kit.lexicons import POSTGRESQL
+from queryengine.engines.kit.lexing import Token
+from queryengine.engines.kit.placeholders import by_colon, by_number, of_one_kind
+from queryengine.engines.kit.reading import Query, not_allowed
+from queryengine.engines.kit.sqltemplate import Template
 
 _LOCKS: Final = ("UPDATE", "SHARE", "NO", "KEY")
 """What follows FOR where rows are locked."""

@@ -19,9 +19,12 @@ import sqlalchemy as sa
 from queryengine.codec.values import BoundParameter
 from queryengine.domain.errors import QueryEngineError, Reason, error
 from queryengine.engines.base import Engine, EngineTraits, Execution, Progress, Statement
-from queryengine.engines.executions import OpenExecutions
-from queryengine.engines.interrupting import Interruptible, cancelled
-from queryengine.engines.parameters import check_names, name_of, with_short_integers
+from queryengine.engines.kit.executions import OpenExecutions
+from queryengine.engines.kit.interrupting import Interruptible, cancelled
+from queryengine.engines.kit.parameters import check_names, name_of, with_short_integers
+from queryengine.engines.kit.session_settings import check_settings
+from queryengine.engines.kit.sqlstates import QUERY_CANCELED
+from queryengine.engines.kit.sqltemplate import Template, Text
 from queryengine.engines.postgresql.check import check
 from queryengine.engines.postgresql.errors import translated, words
 from queryengine.engines.postgresql.guard import Guard
@@ -31,9 +34,6 @@ from queryengine.engines.postgresql.parameters import Rendered, render
 from queryengine.engines.postgresql.roles import refuse_reaching_out, refuse_unusable, role_of
 from queryengine.engines.postgresql.session import Session
 from queryengine.engines.postgresql.types import Plan, plan
-from queryengine.engines.session_settings import check_settings
-from queryengine.engines.sqlstates import QUERY_CANCELED
-from queryengine.engines.sqltemplate import Template, Text
 
 SESSION_SETTINGS: Final = ("TimeZone", "jit", "max_parallel_workers_per_gather", "work_mem")
 CLIENT_CHECK: Final = "client_connection_check_interval"

@@ -7,8 +7,8 @@ import psycopg
 import pyarrow as pa
 
 from queryengine.domain.errors import QueryEngineError, Reason, error
-from queryengine.engines.sqlstates import reason_of_state
-from queryengine.engines.sqltemplate import Text
+from queryengine.engines.kit.sqlstates import reason_of_state
+from queryengine.engines.kit.sqltemplate import Text
 
 _NO_PLACE: Final = (
     "syntax error at the parameter {name}: no value can stand here; a type goes behind it, as in {name}::date, "

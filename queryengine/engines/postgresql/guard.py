@@ -11,8 +11,10 @@ from itertools import pairwise
 from typing import Final, Self
 
 from queryengine.domain.errors import QueryEngineError, Reason, error
-from queryengine.engines.lexicons import POSTGRESQL
-from queryengine.engines.lexing import Kind, Token
+from queryengine.engines.kit.lexicons import POSTGRESQL
+from queryengine.engines.kit.lexing import Kind, Token
+from queryengine.engines.kit.reading import Query
+from queryengine.engines.kit.sqltext import position_of_character
 from queryengine.engines.postgresql.harmless import (
     HARMLESS_FUNCTIONS,
     HARMLESS_TABLES,
@@ -20,8 +22,6 @@ from queryengine.engines.postgresql.harmless import (
     RUNNING_TEXT_ELSEWHERE,
     SHOWING_STATEMENTS,
 )
-from queryengine.engines.reading import Query
-from queryengine.engines.sqltext import position_of_character
 
 _CATALOG: Final = "pg_catalog"
 _FUNCTIONS: Final = """

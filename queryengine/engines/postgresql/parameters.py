@@ -17,7 +17,7 @@ import pyarrow as pa
 
 from queryengine.codec.values import BoundParameter
 from queryengine.domain.errors import QueryEngineError, Reason, error
-from queryengine.engines.parameters import word_of
+from queryengine.engines.kit.parameters import word_of
 
 UNKNOWN: Final = "unknown"
 """The server takes the type from where the parameter stands; text where that does not tell."""

@@ -11,11 +11,11 @@ from types import MappingProxyType
 from typing import Final
 
 from queryengine.domain.errors import QueryEngineError, Reason, error
-from queryengine.engines.lexicons import SPARK
-from queryengine.engines.lexing import Kind, Token
-from queryengine.engines.placeholders import by_colon, by_question_mark, names, of_one_kind
-from queryengine.engines.reading import READING, Query
-from queryengine.engines.sqltext import position_of_character
+from queryengine.engines.kit.lexicons import SPARK
+from queryengine.engines.kit.lexing import Kind, Token
+from queryengine.engines.kit.placeholders import by_colon, by_question_mark, names, of_one_kind
+from queryengine.engines.kit.reading import READING, Query
+from queryengine.engines.kit.sqltext import position_of_character
 
 _BEGINS: Final = READING | {"FROM"}
 _DEPTH_MAX: Final = 200

@@ -5,7 +5,7 @@ from types import MappingProxyType
 from typing import Final
 
 from queryengine.domain.errors import Reason
-from queryengine.engines.sqlstates import is_known, reason_of_state
+from queryengine.engines.kit.sqlstates import is_known, reason_of_state
 
 _LEGACY: Final = "_LEGACY_ERROR_TEMP_"
 """Begins the names of conditions that have no state yet; the digit behind it says which part of Spark raises them."""

@@ -16,9 +16,9 @@ import pyarrow as pa
 
 from queryengine.domain.errors import QueryEngineError
 from queryengine.engines.base import Engine, EngineTraits, Execution, Progress, Statement
-from queryengine.engines.executions import OpenExecutions
-from queryengine.engines.interrupting import Interruptible
-from queryengine.engines.parameters import with_short_integers
+from queryengine.engines.kit.executions import OpenExecutions
+from queryengine.engines.kit.interrupting import Interruptible
+from queryengine.engines.kit.parameters import with_short_integers
 from queryengine.engines.spark.check import check as check_text
 from queryengine.engines.spark.client import Connection, Operation, Proto, Session, proto
 from queryengine.engines.spark.columns import batch_of

@@ -12,9 +12,9 @@ from google.rpc import error_details_pb2
 from grpc_status import rpc_status
 
 from queryengine.domain.errors import Position, QueryEngineError, Reason, error
+from queryengine.engines.kit.sqltext import position_of_character
 from queryengine.engines.spark.client import DeadlinePassedError, Session
 from queryengine.engines.spark.conditions import reason_of
-from queryengine.engines.sqltext import position_of_character
 
 _CODES: Final[Mapping[grpc.StatusCode, Reason]] = MappingProxyType(
     {

@@ -10,8 +10,8 @@ import pyarrow as pa
 
 from queryengine.codec.values import BoundParameter
 from queryengine.domain.errors import Reason, error
-from queryengine.engines.moments import DAY_NANOS, check_years, days_of, nanos_of
-from queryengine.engines.parameters import check_names, name_of
+from queryengine.engines.kit.moments import DAY_NANOS, check_years, days_of, nanos_of
+from queryengine.engines.kit.parameters import check_names, name_of
 from queryengine.engines.spark.client import Proto, proto
 from queryengine.engines.spark.types import proto_type
 

@@ -6,7 +6,7 @@ import pyarrow as pa
 
 from queryengine.domain.errors import Reason, error
 from queryengine.engines.base import Statement
-from queryengine.engines.session_settings import check_settings
+from queryengine.engines.kit.session_settings import check_settings
 from queryengine.engines.spark.check import check
 from queryengine.engines.spark.client import Proto, proto
 from queryengine.engines.spark.options import SESSION_SETTINGS

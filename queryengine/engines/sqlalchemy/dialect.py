@@ -14,8 +14,8 @@ import sqlalchemy as sa
 from queryengine.codec.values import BoundParameter
 from queryengine.domain.errors import QueryEngineError, Reason, error
 from queryengine.engines.base import EngineTraits
+from queryengine.engines.kit.sqltemplate import Template
 from queryengine.engines.sqlalchemy.columns import Column
-from queryengine.engines.sqltemplate import Template
 
 Rows = Sequence[tuple[Any, ...]]
 

@@ -10,7 +10,7 @@ import sqlalchemy as sa
 
 from queryengine.domain.errors import Reason, error
 from queryengine.engines.base import Engine, EngineTraits, Execution, Statement
-from queryengine.engines.drivers import install_command
+from queryengine.engines.kit.drivers import install_command
 from queryengine.engines.sqlalchemy.rows import RowsEngine
 
 _POSTGRESQL: Final = frozenset({"postgresql", "postgresql+psycopg"})

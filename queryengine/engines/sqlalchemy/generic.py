@@ -21,11 +21,11 @@ from queryengine.codec.values import BoundParameter
 from queryengine.codec.wide_numbers import UNBOUNDED
 from queryengine.domain.errors import Reason, error
 from queryengine.engines.base import EngineTraits
-from queryengine.engines.parameters import name_of, word_of
+from queryengine.engines.kit.parameters import name_of, word_of
+from queryengine.engines.kit.sqlstates import QUERY_CANCELED, reason_of_state
 from queryengine.engines.sqlalchemy.columns import Column
 from queryengine.engines.sqlalchemy.dialect import CheckedText, Dialect, Rows
 from queryengine.engines.sqlalchemy.parsed import check
-from queryengine.engines.sqlstates import QUERY_CANCELED, reason_of_state
 
 ROWS_AHEAD: Final = 1000
 """What SQLAlchemy may hold of a result that it streams."""

@@ -14,9 +14,9 @@ from sqlglot import exp
 from sqlglot.errors import ParseError, SqlglotError
 
 from queryengine.domain.errors import Position, QueryEngineError, Reason, error
+from queryengine.engines.kit.sqltemplate import Template
+from queryengine.engines.kit.sqltext import position_of_character
 from queryengine.engines.sqlalchemy.dialect import CheckedText
-from queryengine.engines.sqltemplate import Template
-from queryengine.engines.sqltext import position_of_character
 
 _QUERIES: Final = (exp.Query, exp.Values)
 _WRITES: Final = (exp.DML, exp.DDL, exp.Command, exp.Into, exp.Lock)

@@ -14,9 +14,9 @@ import sqlalchemy as sa
 
 from queryengine.domain.errors import QueryEngineError, Reason, error
 from queryengine.engines.base import Engine, EngineTraits, Execution, Progress, Statement
-from queryengine.engines.executions import OpenExecutions
-from queryengine.engines.interrupting import Interruptible
-from queryengine.engines.parameters import check_names
+from queryengine.engines.kit.executions import OpenExecutions
+from queryengine.engines.kit.interrupting import Interruptible
+from queryengine.engines.kit.parameters import check_names
 from queryengine.engines.sqlalchemy.columns import BatchReader, Column
 from queryengine.engines.sqlalchemy.dialect import Dialect, Rows
 from queryengine.engines.sqlalchemy.generic import GenericDialect

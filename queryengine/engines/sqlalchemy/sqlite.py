@@ -22,7 +22,7 @@ from sqlalchemy.pool import NullPool
 from queryengine.codec.values import BoundParameter
 from queryengine.domain.errors import QueryEngineError, Reason, error
 from queryengine.engines.base import EngineTraits
-from queryengine.engines.parameters import name_of, word_of
+from queryengine.engines.kit.parameters import name_of, word_of
 from queryengine.engines.sqlalchemy.authorizer import Authorizer
 from queryengine.engines.sqlalchemy.columns import Column
 from queryengine.engines.sqlalchemy.dialect import CheckedText, Dialect, Rows

@@ -2,12 +2,12 @@
 
 from collections.abc import Iterator, Sequence
 
-from queryengine.engines.lexicons import SQLITE
-from queryengine.engines.lexing import Kind, Token
-from queryengine.engines.placeholders import names, of_one_kind
-from queryengine.engines.reading import Placeholder, Query
+from queryengine.engines.kit.lexicons import SQLITE
+from queryengine.engines.kit.lexing import Kind, Token
+from queryengine.engines.kit.placeholders import names, of_one_kind
+from queryengine.engines.kit.reading import Placeholder, Query
+from queryengine.engines.kit.sqltemplate import Template
 from queryengine.engines.sqlalchemy.dialect import CheckedText
-from queryengine.engines.sqltemplate import Template
 
 _ENDS = ("FROM", "WHERE", "GROUP", "HAVING", "WINDOW", "ORDER", "LIMIT", "UNION", "INTERSECT", "EXCEPT")
 """What may follow a select list."""

@@ -6,8 +6,8 @@ from collections.abc import Callable
 from typing import Final
 
 from queryengine.domain.errors import Position
-from queryengine.engines.lexicons import SQLITE
-from queryengine.engines.sqltext import position_of_character
+from queryengine.engines.kit.lexicons import SQLITE
+from queryengine.engines.kit.sqltext import position_of_character
 
 _NEAR: Final = re.compile(r'near "(.*)": syntax error', re.DOTALL)
 _PROBES_MAX: Final = 100

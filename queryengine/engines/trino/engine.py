@@ -14,10 +14,10 @@ import pyarrow as pa
 
 from queryengine.domain.errors import QueryEngineError, Reason, error
 from queryengine.engines.base import Engine, EngineTraits, Execution, Progress, Statement
-from queryengine.engines.executions import OpenExecutions
-from queryengine.engines.interrupting import Interruptible, cancelled
-from queryengine.engines.placeholders import names
-from queryengine.engines.session_settings import check_settings
+from queryengine.engines.kit.executions import OpenExecutions
+from queryengine.engines.kit.interrupting import Interruptible, cancelled
+from queryengine.engines.kit.placeholders import names
+from queryengine.engines.kit.session_settings import check_settings
 from queryengine.engines.trino.errors import failed, unanswered
 from queryengine.engines.trino.guard import check_home
 from queryengine.engines.trino.heart import Heart

@@ -6,10 +6,10 @@ from collections.abc import Iterator, Sequence
 from typing import Final
 
 from queryengine.domain.errors import QueryEngineError, Reason, error
-from queryengine.engines.lexicons import TRINO
-from queryengine.engines.lexing import Kind, Token
-from queryengine.engines.reading import Query
-from queryengine.engines.sqltext import position_of_character
+from queryengine.engines.kit.lexicons import TRINO
+from queryengine.engines.kit.lexing import Kind, Token
+from queryengine.engines.kit.reading import Query
+from queryengine.engines.kit.sqltext import position_of_character
 
 _SYSTEM: Final = "system"
 _HARMLESS: Final = frozenset({"builtin", "information_schema", "jdbc", "metadata"})

@@ -13,8 +13,8 @@ import pyarrow.compute as pc
 
 from queryengine.codec.values import BoundParameter
 from queryengine.domain.errors import Reason, error
-from queryengine.engines.moments import DAY_NANOS, check_years, days_of, nanos_of
-from queryengine.engines.parameters import check_names, name_of
+from queryengine.engines.kit.moments import DAY_NANOS, check_years, days_of, nanos_of
+from queryengine.engines.kit.parameters import check_names, name_of
 from queryengine.engines.trino.text import quoted
 
 DIGITS_MAX: Final = 38

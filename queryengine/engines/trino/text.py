@@ -11,9 +11,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from queryengine.engines.lexicons import TRINO
-from queryengine.engines.placeholders import by_colon, by_question_mark, of_one_kind
-from queryengine.engines.reading import Placeholder, Query
+from queryengine.engines.kit.lexicons import TRINO
+from queryengine.engines.kit.placeholders import by_colon, by_question_mark, of_one_kind
+from queryengine.engines.kit.reading import Placeholder, Query
 from queryengine.engines.trino.guard import check_names_in
 
 PREFIX: Final = "EXECUTE IMMEDIATE "

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from typing import NamedTuple, Self
 
 from queryengine.domain.errors import Position
-from queryengine.engines.reading import Placeholder, Query
-from queryengine.engines.sqltext import position_of_character
+from queryengine.engines.kit.reading import Placeholder, Query
+from queryengine.engines.kit.sqltext import position_of_character
 
 
 class Piece(NamedTuple):

@@ -11,8 +11,8 @@ from itertools import pairwise
 from typing import Final, NamedTuple, Self
 
 from queryengine.domain.errors import QueryEngineError, Reason, error
-from queryengine.engines.lexing import Kind, Lexer, Token
-from queryengine.engines.sqltext import position_of_character
+from queryengine.engines.kit.lexing import Kind, Lexer, Token
+from queryengine.engines.kit.sqltext import position_of_character
 
 READING: Final = frozenset({"SELECT", "WITH", "VALUES", "TABLE"})
 """What a query of standard SQL begins with, beside parentheses."""

@@ -5,8 +5,8 @@ from collections.abc import Iterator, Sequence
 from typing import Final
 
 from queryengine.domain.errors import Reason, error
-from queryengine.engines.lexing import Kind, Token
-from queryengine.engines.reading import Placeholder, Query
+from queryengine.engines.kit.lexing import Kind, Token
+from queryengine.engines.kit.reading import Placeholder, Query
 
 _NAME: Final = re.compile(r"(?:[^\W\d]|[^\x00-\x7f\s])(?:[\w$]|[^\x00-\x7f\s])*")
 """Letters of every language; the engine's own lexer may know fewer."""

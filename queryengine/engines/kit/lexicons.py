@@ -3,7 +3,7 @@
 import re
 from typing import Final
 
-from queryengine.engines.lexing import Lexer, Lexicon
+from queryengine.engines.kit.lexing import Lexer, Lexicon
 
 _BLANKS: Final = r"[ \t\n\r\f\v]+"
 _DOUBLED: Final = r"'(?:[^']|'')*+'"

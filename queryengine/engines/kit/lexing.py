@@ -12,7 +12,7 @@ from enum import StrEnum
 from typing import NamedTuple
 
 from queryengine.domain.errors import Reason, error
-from queryengine.engines.sqltext import position_of_character
+from queryengine.engines.kit.sqltext import position_of_character
 
 
 class Kind(StrEnum):

@@ -12,7 +12,7 @@ from typing import Any, Final
 from urllib.parse import parse_qs, urlsplit
 
 from queryengine.engines.base import OptionError
-from queryengine.engines.reach import sqlite_file
+from queryengine.engines.kit.reach import sqlite_file
 
 _POSTGRESQL: Final = ("postgresql://", "postgresql+psycopg://")
 _LIBPQ_FILES: Final = ("sslrootcert", "sslcert", "sslkey", "sslcrl", "passfile")

@@ -1,0 +1,1 @@
+"""What engine adapters share. Nothing here imports an adapter or a driver."""
