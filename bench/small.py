@@ -1,6 +1,7 @@
-"""Small things: how long a short query takes, how soon a long one shows rows, and how many fit into a second.
+"""Small things: how long a short query takes, how soon a long one shows rows, and how many fit into a second; short
+queries beside a pyarrow.flight server, in turns.
 
-    python -m bench.small [--fast]
+    python -m bench.small [--fast] [--only-flight]
 
 Everything is durable as always: a reply to Submit means that the query is on disk, and a result that it is, too. The
 client shares the machine with the server. Targets are those of a quiet machine with two cores.
@@ -13,7 +14,8 @@ import time
 from collections.abc import Awaitable, Callable
 from typing import Final
 
-from bench.running import machine, server
+from bench.beside_flight import compare, flight_side, queryengine_side
+from bench.running import Program, machine, server
 from queryengine.client import AsyncClient, Client
 
 SHORT: Final = "SELECT 1"
@@ -87,27 +89,38 @@ async def statuses(target: str) -> tuple[float, int]:
 def main() -> None:
     parser = argparse.ArgumentParser(description="Measure short queries and calls.")
     parser.add_argument("--fast", action="store_true", help="fewer calls")
-    count, seconds = (200, 1.0) if parser.parse_args().fast else (1000, 3.0)
+    parser.add_argument("--only-flight", action="store_true", help="only the comparison with Flight")
+    arguments = parser.parse_args()
     print(machine())
     with server() as (process, target):
-        with Client(target) as client:
-            milliseconds(lambda: one_call(client), 50)
-            times = milliseconds(lambda: one_call(client), count)
-            show(f"{SHORT}, rows in the reply", p50_p99(times), target="p50 < 5 ms", met=times[count // 2] < 5)
-            show("ListEngines, a call without a query", p50_p99(milliseconds(client.engines, count)))
-            first = statistics.median(first_page(client) for _ in range(count // 20))
-            show("first page of 10M rows", f"p50 {first:.1f} ms", target="< 50 ms", met=first < 50)
-        for clients in (1, 32):
-            rate = asyncio.run(per_second(clients, seconds, lambda c: c.submit(SHORT, wait_timeout=30.0), target))
-            goal = {"target": "500", "met": rate >= 500} if clients > 1 else {}
-            show(f"{SHORT} to its end, {clients} clients", f"{rate:,.0f}/s", **goal)
-        for clients in (1, 32):
-            rate = asyncio.run(per_second(clients, seconds / 3, lambda c: c.submit(SHORT), target))
-            show(f"Submit without waiting, {clients} clients", f"{rate:,.0f}/s")
-        took, failed = asyncio.run(statuses(target))
-        figures = f"{STATUS_CALLS / took:,.0f}/s, {failed} failed"
-        show(f"{STATUS_CALLS:,} GetStatus at once", figures, target="none fails", met=not failed)
-        show("server process", f"{process.resident_mib():.0f} MiB resident")
+        with flight_side(SHORT) as flight:
+            rounds, seconds = (3, 1.5) if arguments.fast else (5, 3.0)
+            compare(queryengine_side(process, target, SHORT), flight, rounds=rounds, seconds=seconds)
+        if not arguments.only_flight:
+            measure(process, target, fast=arguments.fast)
+
+
+def measure(process: Program, target: str, *, fast: bool) -> None:
+    """Print how long single calls take, and how many fit into a second."""
+    count, seconds = (200, 1.0) if fast else (1000, 3.0)
+    with Client(target) as client:
+        milliseconds(lambda: one_call(client), 50)
+        times = milliseconds(lambda: one_call(client), count)
+        show(f"{SHORT}, rows in the reply", p50_p99(times), target="p50 < 5 ms", met=times[count // 2] < 5)
+        show("ListEngines, a call without a query", p50_p99(milliseconds(client.engines, count)))
+        first = statistics.median(first_page(client) for _ in range(count // 20))
+        show("first page of 10M rows", f"p50 {first:.1f} ms", target="< 50 ms", met=first < 50)
+    for clients in (1, 32):
+        rate = asyncio.run(per_second(clients, seconds, lambda c: c.submit(SHORT, wait_timeout=30.0), target))
+        goal = {"target": "500", "met": rate >= 500} if clients > 1 else {}
+        show(f"{SHORT} to its end, {clients} clients", f"{rate:,.0f}/s", **goal)
+    for clients in (1, 32):
+        rate = asyncio.run(per_second(clients, seconds / 3, lambda c: c.submit(SHORT), target))
+        show(f"Submit without waiting, {clients} clients", f"{rate:,.0f}/s")
+    took, failed = asyncio.run(statuses(target))
+    figures = f"{STATUS_CALLS / took:,.0f}/s, {failed} failed"
+    show(f"{STATUS_CALLS:,} GetStatus at once", figures, target="none fails", met=not failed)
+    show("server process", f"{process.resident_mib():.0f} MiB resident")
 
 
 if __name__ == "__main__":
