@@ -3,7 +3,7 @@
 import asyncio
 import logging
 import uuid
-from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Coroutine
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -11,6 +11,7 @@ from queryengine.accepting.checks import Checks
 from queryengine.accepting.submission import Submission
 from queryengine.domain.clock import Clock
 from queryengine.domain.errors import Failure, QueryEngineError, Reason, error
+from queryengine.domain.filters import QueryFilter
 from queryengine.domain.lifecycle import HOLDS_ROWS, Event, QueryState, ResultState
 from queryengine.domain.query import Query, QuerySpec
 from queryengine.executing.dispatcher import Dispatcher, WaitingPlace
@@ -180,21 +181,15 @@ class Queries:
     async def list(
         self,
         tenant: str,
+        wanted: QueryFilter,
         *,
-        states: Iterable[QueryState],
-        labels: Mapping[str, str],
-        engine: str,
-        query_id_prefix: str,
         before: tuple[int, str] | None,
         limit: int,
     ) -> list[LiveQuery]:
         """Queries newest first, from `before` (submit time and id of the last one seen) on."""
         found = await self._store.list(
             tenant,
-            states=tuple(states),
-            labels=labels,
-            engine=engine,
-            query_id_prefix=query_id_prefix,
+            wanted,
             before=before,
             ended_since_us=self._lifetimes.forgotten_before_us(),
             now_us=self._lifetimes.now_us(),

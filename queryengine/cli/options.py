@@ -1,5 +1,6 @@
 """Options that many commands share, and the words people may use in them."""
 
+import datetime as dt
 import json
 import re
 from collections.abc import Sequence
@@ -141,6 +142,20 @@ def seconds(text: str) -> float:
     if match is None:
         raise typer.BadParameter(f"{text!r} is not a duration such as 45s, 30m, 2h or 1d")
     return float(match[1]) * UNIT_SECONDS[match[2]]
+
+
+def past(text: str, now: dt.datetime) -> dt.datetime:
+    """A time such as 2026-11-28T13:30, local without a zone, or so long ago as a duration such as 90m or 2d says.
+
+    Raises typer.BadParameter for anything else.
+    """
+    try:
+        if DURATION.fullmatch(text.strip()):
+            return now - dt.timedelta(seconds=seconds(text))
+        return dt.datetime.fromisoformat(text.strip()).astimezone(dt.UTC)
+    except (ValueError, OverflowError):
+        message = f"{text!r} is neither a time such as 2026-11-28T13:30 nor a duration such as 2h"
+        raise typer.BadParameter(message) from None
 
 
 def _is_name(text: str) -> bool:

@@ -1,12 +1,13 @@
 """`queryengine ps`: the tenant's queries, newest first."""
 
+import datetime as dt
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from queryengine.cli.clientconfig import ClientConfig
 from queryengine.cli.connected import connected
-from queryengine.cli.options import Json, pairs
+from queryengine.cli.options import Json, pairs, past
 from queryengine.domain.lifecycle import QueryState
 
 if TYPE_CHECKING:
@@ -25,6 +26,14 @@ def ps(
     label: Annotated[
         list[str] | None, typer.Option(metavar="KEY=VALUE", help="Only queries with this label; repeatable.")
     ] = None,
+    by: Annotated[str, typer.Option(metavar="NAME", help="Only queries that this user submitted.")] = "",
+    since: Annotated[
+        str,
+        typer.Option(
+            metavar="TIME", help="Submitted at this time or later, such as 2026-11-28T13:30, or 2h for 2 hours ago."
+        ),
+    ] = "",
+    until: Annotated[str, typer.Option(metavar="TIME", help="Submitted before this time, written as above.")] = "",
     size: Annotated[int, typer.Option(min=1, max=1000, help="Queries to list.")] = 50,
     as_json: Json = False,
 ) -> None:
@@ -37,10 +46,20 @@ def ps(
     from queryengine.cli.connecting import connect
     from queryengine.cli.failures import reported
     from queryengine.cli.hints import command
+    from queryengine.domain.clock import SystemClock
 
+    now = dt.datetime.fromtimestamp(SystemClock().now_us() / 1e6, dt.UTC)
     states = state or ([] if all_states else [QueryState.QUEUED, QueryState.RUNNING])
     with reported(config), connect(config) as client:
-        listed = client.list_queries(states=states, engine=engine, labels=pairs(label or (), "label"), page_size=size)
+        listed = client.list_queries(
+            states=states,
+            engine=engine,
+            labels=pairs(label or (), "label"),
+            subject=by,
+            submitted_after=past(since, now) if since else None,
+            submitted_before=past(until, now) if until else None,
+            page_size=size,
+        )
     if as_json:
         for each in listed.queries:
             typer.echo(statuses.as_json(each))

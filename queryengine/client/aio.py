@@ -81,7 +81,10 @@ class AsyncClient(ClientBase):
         states: Iterable[QueryState | str] = (),
         labels: Mapping[str, str] | None = None,
         engine: str = "",
+        subject: str = "",
         query_id_prefix: str = "",
+        submitted_after: dt.datetime | None = None,
+        submitted_before: dt.datetime | None = None,
         page_size: int = 50,
         page_token: str = "",
     ) -> QueryList:
@@ -90,7 +93,10 @@ class AsyncClient(ClientBase):
                 states=states,
                 labels=labels,
                 engine=engine,
+                subject=subject,
                 query_id_prefix=query_id_prefix,
+                submitted_after=submitted_after,
+                submitted_before=submitted_before,
                 page_size=page_size,
                 page_token=page_token,
             )

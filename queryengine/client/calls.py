@@ -160,10 +160,13 @@ def release(query_id: str, *, extend_to: dt.datetime | None = None) -> Call[Quer
 
 def list_queries(
     *,
-    states: Iterable[QueryState | str],
-    labels: Mapping[str, str] | None,
-    engine: str,
-    query_id_prefix: str,
+    states: Iterable[QueryState | str] = (),
+    labels: Mapping[str, str] | None = None,
+    engine: str = "",
+    subject: str = "",
+    query_id_prefix: str = "",
+    submitted_after: dt.datetime | None = None,
+    submitted_before: dt.datetime | None = None,
     page_size: int,
     page_token: str,
 ) -> Call[QueryList]:
@@ -174,8 +177,13 @@ def list_queries(
         states=[f"QUERY_STATE_{state}" for state in choices("states", states, QueryState)],
         labels=texts("labels", labels or {}),
         engine=text("engine", engine),
+        subject=text("subject", subject),
         query_id_prefix=text("query_id_prefix", query_id_prefix),
     )
+    if submitted_after is not None:
+        request.submitted_after.FromDatetime(moment("submitted_after", submitted_after))
+    if submitted_before is not None:
+        request.submitted_before.FromDatetime(moment("submitted_before", submitted_before))
     return Call("ListQueries", request, query_service_pb2.ListQueriesResponse, query_list)
 
 

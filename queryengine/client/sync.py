@@ -92,17 +92,27 @@ class Client(ClientBase):
         states: Iterable[QueryState | str] = (),
         labels: Mapping[str, str] | None = None,
         engine: str = "",
+        subject: str = "",
         query_id_prefix: str = "",
+        submitted_after: dt.datetime | None = None,
+        submitted_before: dt.datetime | None = None,
         page_size: int = 50,
         page_token: str = "",
     ) -> QueryList:
-        """Queries of the tenant, newest first, that match every filter; `next_page_token` continues."""
+        """Queries of the tenant, newest first, that match every filter; `next_page_token` continues.
+
+        subject: the user who submitted them. submitted_after is included in the range, submitted_before is not; both
+        have a time zone.
+        """
         return self.call(
             calls.list_queries(
                 states=states,
                 labels=labels,
                 engine=engine,
+                subject=subject,
                 query_id_prefix=query_id_prefix,
+                submitted_after=submitted_after,
+                submitted_before=submitted_before,
                 page_size=page_size,
                 page_token=page_token,
             )

@@ -10,6 +10,7 @@ from typing import Any, Final
 import sqlalchemy as sa
 from sqlalchemy.dialects import sqlite
 
+from queryengine.domain.filters import QueryFilter
 from queryengine.domain.lifecycle import FINAL, TRANSITIONS, Event, QueryState, ResultState, sources
 from queryengine.domain.query import SQL_CHARACTERS_KEPT, VERSION_STEP
 from queryengine.store.rows import ASKED, BECAME
@@ -181,11 +182,8 @@ def update(
 
 def listing(
     tenant: str,
+    wanted: QueryFilter,
     *,
-    states: Iterable[QueryState],
-    labels: Mapping[str, str],
-    engine: str,
-    query_id_prefix: str,
     before: tuple[int, str] | None,
     ended_since_us: int,
     now_us: int,
@@ -195,14 +193,20 @@ def listing(
     seen. Of those that ended before `ended_since_us` only the ones that have rows which can be read at `now_us`.
     """
     select = sa.select(*_LISTED).where(_Q.tenant == tenant)
-    if states := list(states):
-        select = select.where(_Q.state.in_(states))
-    if engine:
-        select = select.where(_Q.engine == engine)
-    if query_id_prefix:
+    if wanted.states:
+        select = select.where(_Q.state.in_(sorted(wanted.states)))
+    if wanted.engine:
+        select = select.where(_Q.engine == wanted.engine)
+    if wanted.subject:
+        select = select.where(_Q.subject == wanted.subject)
+    if wanted.submitted_from_us is not None:
+        select = select.where(_Q.submit_us >= wanted.submitted_from_us)
+    if wanted.submitted_before_us is not None:
+        select = select.where(_Q.submit_us < wanted.submitted_before_us)
+    if prefix := wanted.query_id_prefix:
         # A range, which the primary key finds; ids are ASCII.
-        select = select.where(_Q.query_id >= query_id_prefix, _Q.query_id < query_id_prefix + AFTER_ASCII)
-    for key, value in labels.items():
+        select = select.where(_Q.query_id >= prefix, _Q.query_id < prefix + AFTER_ASCII)
+    for key, value in wanted.labels.items():
         # json_each and not a JSON path: a key may hold any character, quotes included.
         pair = sa.func.json_each(_Q.labels).table_valued("key", "value")
         select = select.where(sa.exists().where(pair.c.key == key, pair.c.value == value).correlate(QUERIES))

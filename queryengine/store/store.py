@@ -12,12 +12,12 @@ import logging
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from types import MappingProxyType
 from typing import Any, Final, TypeVar
 
 import sqlalchemy as sa
 
 from queryengine.domain.errors import QueryEngineError, Reason, error
+from queryengine.domain.filters import EVERYTHING, QueryFilter
 from queryengine.domain.lifecycle import Event, QueryState, ResultState, sources
 from queryengine.domain.query import Query
 from queryengine.store import statements
@@ -34,8 +34,6 @@ VACUUM_PAGES: Final = 500
 """Given back in one write."""
 UNUSED_PAGES_KEPT: Final = 1024
 """4 MiB, for what is written next."""
-
-_NO_LABELS: Final[Mapping[str, str]] = MappingProxyType({})
 
 T = TypeVar("T")
 
@@ -246,25 +244,19 @@ class Store:
     async def list(
         self,
         tenant: str,
+        wanted: QueryFilter = EVERYTHING,
         *,
-        states: Iterable[QueryState] = (),
-        labels: Mapping[str, str] = _NO_LABELS,
-        engine: str = "",
-        query_id_prefix: str = "",
         before: tuple[int, str] | None = None,
         ended_since_us: int = 0,
         now_us: int = 0,
         limit: int,
     ) -> list[Query]:
-        """Newest first by (submit_us, query_id), those strictly before `before`, that match all that is given. Of those
-        that ended before `ended_since_us` only the ones that have rows which can be read at `now_us`.
+        """Newest first by (submit_us, query_id), those strictly before `before`, that are wanted. Of those that
+        ended before `ended_since_us` only the ones that have rows which can be read at `now_us`.
         """
         select = statements.listing(
             tenant,
-            states=states,
-            labels=labels,
-            engine=engine,
-            query_id_prefix=query_id_prefix,
+            wanted,
             before=before,
             ended_since_us=ended_since_us,
             now_us=now_us,

@@ -232,7 +232,7 @@ class FetchPageResponse(_message.Message):
     def __init__(self, page: _Optional[_Union[_result_pb2.Page, _Mapping]] = ..., schema: _Optional[_Union[_result_pb2.ResultSchema, _Mapping]] = ..., next_page_token: _Optional[str] = ..., prev_page_token: _Optional[str] = ..., total_rows: _Optional[int] = ...) -> None: ...
 
 class ListQueriesRequest(_message.Message):
-    __slots__ = ("page_size", "page_token", "states", "labels", "engine", "query_id_prefix")
+    __slots__ = ("page_size", "page_token", "states", "labels", "engine", "query_id_prefix", "subject", "submitted_after", "submitted_before")
     class LabelsEntry(_message.Message):
         __slots__ = ("key", "value")
         KEY_FIELD_NUMBER: _ClassVar[int]
@@ -246,13 +246,19 @@ class ListQueriesRequest(_message.Message):
     LABELS_FIELD_NUMBER: _ClassVar[int]
     ENGINE_FIELD_NUMBER: _ClassVar[int]
     QUERY_ID_PREFIX_FIELD_NUMBER: _ClassVar[int]
+    SUBJECT_FIELD_NUMBER: _ClassVar[int]
+    SUBMITTED_AFTER_FIELD_NUMBER: _ClassVar[int]
+    SUBMITTED_BEFORE_FIELD_NUMBER: _ClassVar[int]
     page_size: int
     page_token: str
     states: _containers.RepeatedScalarFieldContainer[_query_pb2.QueryState]
     labels: _containers.ScalarMap[str, str]
     engine: str
     query_id_prefix: str
-    def __init__(self, page_size: _Optional[int] = ..., page_token: _Optional[str] = ..., states: _Optional[_Iterable[_Union[_query_pb2.QueryState, str]]] = ..., labels: _Optional[_Mapping[str, str]] = ..., engine: _Optional[str] = ..., query_id_prefix: _Optional[str] = ...) -> None: ...
+    subject: str
+    submitted_after: _timestamp_pb2.Timestamp
+    submitted_before: _timestamp_pb2.Timestamp
+    def __init__(self, page_size: _Optional[int] = ..., page_token: _Optional[str] = ..., states: _Optional[_Iterable[_Union[_query_pb2.QueryState, str]]] = ..., labels: _Optional[_Mapping[str, str]] = ..., engine: _Optional[str] = ..., query_id_prefix: _Optional[str] = ..., subject: _Optional[str] = ..., submitted_after: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., submitted_before: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ...) -> None: ...
 
 class ListQueriesResponse(_message.Message):
     __slots__ = ("queries", "next_page_token")

@@ -11,6 +11,7 @@ import pytest
 from sqlalchemy.exc import IntegrityError
 
 from queryengine.domain.errors import Failure, Position, QueryEngineError, Reason
+from queryengine.domain.filters import QueryFilter
 from queryengine.domain.lifecycle import FINAL, TRANSITIONS, Event, QueryState, ResultState
 from queryengine.domain.query import VERSION_STEP, Compression, LimitAction, Query, Truncation
 from queryengine.store import Store
@@ -119,7 +120,8 @@ async def test_a_reading_holds_what_was_asked_to_be_written_before(store: Store)
     running = await stored(store, Q.RUNNING)
     end = asyncio.create_task(store.advance(running, E.COMPLETE, changes=CHANGES[E.COMPLETE], may_linger=True))
     await asyncio.sleep(0)
-    assert [each.state for each in await store.list("tenant", states=[Q.COMPLETED], limit=5)] == [Q.COMPLETED]
+    ended = QueryFilter(states=frozenset({Q.COMPLETED}))
+    assert [each.state for each in await store.list("tenant", ended, limit=5)] == [Q.COMPLETED]
     fired, now = await end
     assert fired
     assert now == await store.get("tenant", running.query_id)
@@ -346,19 +348,42 @@ async def test_lists_what_matches_all_that_is_given(store: Store) -> None:
     await stored(store, Q.COMPLETED, 4)
 
     async def numbers(**given: object) -> list[int]:
-        return [int(each.query_id[-3:]) for each in await store.list("tenant", limit=10, **given)]
+        return [int(each.query_id[-3:]) for each in await store.list("tenant", QueryFilter(**given), limit=10)]
 
     assert await numbers() == [4, 3, 2, 1]
-    assert await numbers(states=[Q.RUNNING]) == [2, 1]
-    assert await numbers(states=[Q.RUNNING, Q.COMPLETED]) == [4, 2, 1]
+    assert await numbers(states=frozenset({Q.RUNNING})) == [2, 1]
+    assert await numbers(states=frozenset({Q.RUNNING, Q.COMPLETED})) == [4, 2, 1]
     assert await numbers(labels=labels) == [3, 1]
     assert await numbers(labels={"team": "growth", "none": "1"}) == []
     assert await numbers(engine="duckdb") == [4, 3, 2]
     assert await numbers(query_id_prefix=mine.query_id[:-1]) == [4, 3, 2, 1]
-    assert await numbers(query_id_prefix=mine.query_id[:-1], states=[Q.RUNNING]) == [2, 1]
+    assert await numbers(query_id_prefix=mine.query_id[:-1], states=frozenset({Q.RUNNING})) == [2, 1]
     assert await numbers(query_id_prefix=mine.query_id) == [1]
     assert await numbers(query_id_prefix=f"{mine.query_id}0") == []
-    assert await store.list("tenant", states=[Q.RUNNING], labels=labels, engine="warehouse", limit=10) == [mine]
+    assert await numbers(states=frozenset({Q.RUNNING}), labels=labels, engine="warehouse") == [1]
+    assert await store.list("tenant", QueryFilter(labels=labels, engine="warehouse"), limit=10) == [mine]
+
+
+async def test_lists_a_range_of_submit_times_and_one_subject(store: Store) -> None:
+    """From the first time on, up to the other, which is outside: ranges that meet have no query in common."""
+    for number, subject in enumerate(("ann", "bob", "ann", "Ann", "")):
+        await store.submit(query(number, submit_us=number * 1000).but(subject=subject))
+
+    async def numbers(**given: object) -> list[int]:
+        wanted = QueryFilter(**given)
+        found = await store.list("tenant", wanted, limit=10)
+        # In memory, as a watch compares, the same ones match.
+        assert found == [each for each in await store.list("tenant", limit=10) if wanted.matches(each)]
+        return [int(each.query_id[-3:]) for each in found]
+
+    assert await numbers(submitted_from_us=0) == [4, 3, 2, 1, 0]
+    assert await numbers(submitted_from_us=2000) == [4, 3, 2]
+    assert await numbers(submitted_before_us=2000) == [1, 0]
+    assert await numbers(submitted_before_us=0) == []
+    assert await numbers(submitted_from_us=1000, submitted_before_us=3000) == [2, 1]
+    assert await numbers(subject="ann") == [2, 0]
+    assert await numbers(subject="ann", submitted_from_us=1) == [2]
+    assert await numbers(subject="an") == []
 
 
 # recover and forget

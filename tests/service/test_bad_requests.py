@@ -10,6 +10,7 @@ from typing import Any
 
 import grpc
 import pytest
+from google.protobuf.timestamp_pb2 import Timestamp
 
 from queryengine.v1 import query_service_pb2 as pb
 from tests.support import RUNNING, SERVICE, WAIT, Api, Gate, Reading, Refusal, new_id, refused
@@ -159,6 +160,25 @@ FIELDS: dict[str, tuple[Callable[[Api, str], Any], str]] = {
     "list token": (lambda api, _: api.listed(page_token="?"), "page_token"),
     "list state": (lambda api, _: api.listed(states=[99]), "states"),
     "list state unspecified": (lambda api, _: api.listed(states=[0]), "states"),
+    "list subject": (lambda api, _: api.listed(subject="x" * 129), "subject"),
+    "list engine": (lambda api, _: api.listed(engine="x" * 256), "engine"),
+    "list prefix": (lambda api, _: api.listed(query_id_prefix="xyz"), "query_id_prefix"),
+    "list from a time that is none": (
+        lambda api, _: api.listed(submitted_after=Timestamp(seconds=1 << 62)),
+        "submitted_after",
+    ),
+    "list to a time that is none": (
+        lambda api, _: api.listed(submitted_before=Timestamp(nanos=-1)),
+        "submitted_before",
+    ),
+    "list an empty range": (
+        lambda api, _: api.listed(submitted_after=Timestamp(seconds=5), submitted_before=Timestamp(seconds=5)),
+        "submitted_before",
+    ),
+    "list a range that goes back": (
+        lambda api, _: api.listed(submitted_after=Timestamp(seconds=5), submitted_before=Timestamp(seconds=4)),
+        "submitted_before",
+    ),
 }
 
 BY_ID: dict[str, Callable[[Api, str], Any]] = {

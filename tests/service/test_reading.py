@@ -4,7 +4,9 @@ import base64
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 
+import grpc
 import pytest
+from google.protobuf.timestamp_pb2 import Timestamp
 
 from queryengine.app.service import Service
 from queryengine.domain.clock import SystemClock
@@ -20,6 +22,7 @@ from tests.support import (
     Api,
     Gate,
     batch_of,
+    new_id,
     refused,
     until,
 )
@@ -222,6 +225,33 @@ async def test_a_list_can_be_narrowed(api: Api, other: Api, gate: Gate) -> None:
     assert await found(states=[CANCELLED]) == []
     gate.open()
     await api.ended(running)
+
+
+async def test_a_list_can_be_narrowed_to_a_time_and_a_subject(channel: grpc.aio.Channel, other: Api) -> None:
+    tenant = f"tenant-{new_id()}"
+    ann, bob = Api(channel, tenant, user="ann"), Api(channel, tenant, user="bob")
+    queries = [(await each.submit(f"SELECT {n}", wait_timeout=WAIT)).status for n, each in enumerate((ann, bob, ann))]
+    ids, times = [each.query_id for each in queries], [each.submit_time for each in queries]
+    await other.submit("SELECT 1", wait_timeout=WAIT)
+
+    async def found(**fields: object) -> list[str]:
+        return [query.query_id for query in (await bob.listed(**fields)).queries][::-1]
+
+    assert await found(subject="ann") == [ids[0], ids[2]]
+    assert await found(subject="bob") == [ids[1]]
+    assert await found(subject="carol") == []
+    # The first time is within the range, the last one is not: ranges that meet have all queries, each once.
+    assert await found(submitted_after=times[1]) == ids[1:]
+    assert await found(submitted_before=times[1]) == ids[:1]
+    assert await found(submitted_after=times[0], submitted_before=times[2]) == ids[:2]
+    later = Timestamp(seconds=times[1].seconds, nanos=times[1].nanos + 1)
+    assert await found(submitted_after=later) == ids[2:]
+    assert await found(submitted_before=later) == ids[:2]
+    assert await found(submitted_after=times[0], submitted_before=times[2], subject="ann") == [ids[0]]
+    first = await bob.listed(submitted_after=times[0], page_size=2)
+    rest = await bob.listed(submitted_after=times[0], page_size=2, page_token=first.next_page_token)
+    assert [each.query_id for each in (*first.queries, *rest.queries)] == ids[::-1]
+    assert not rest.next_page_token
 
 
 async def test_wide_rows_are_read_backwards_without_a_gap(api: Api) -> None:

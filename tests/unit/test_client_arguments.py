@@ -148,6 +148,16 @@ def test_names_of_choices_are_taken_in_any_case() -> None:
             ValueError,
             "page_size takes an integer of 32 bits",
         ),
+        (
+            lambda: list_queries(submitted_after=dt.datetime(2026, 1, 1), page_size=5, page_token=""),  # noqa: DTZ001
+            ValueError,
+            "submitted_after takes a datetime with a zone",
+        ),
+        (
+            lambda: list_queries(submitted_before="2026", page_size=5, page_token=""),  # type: ignore[arg-type]
+            TypeError,
+            "submitted_before takes a datetime with a zone",
+        ),
         (lambda: release(ID, extend_to="tomorrow"), TypeError, "until takes a datetime with a zone"),  # type: ignore[arg-type]
         (lambda: Client(5), TypeError, "target takes a string, not 5"),  # type: ignore[arg-type]
         (lambda: Client(tenant=None), TypeError, "tenant takes a string, not None"),  # type: ignore[arg-type]

@@ -9,6 +9,7 @@ from typing import Any, Final, TypeVar
 from google.protobuf import duration_pb2, timestamp_pb2
 
 from queryengine.domain.errors import QueryEngineError, Reason, error
+from queryengine.domain.filters import QueryFilter
 from queryengine.domain.lifecycle import QueryState
 from queryengine.domain.query import Compression, LimitAction, QuerySpec, WideIntegers
 from queryengine.reading.fetching import Cursor
@@ -27,6 +28,11 @@ GRACE_DEFAULT_SECONDS: Final = 60.0
 GRACE_MAX_SECONDS: Final = 3600.0
 HEARTBEAT_MAX_SECONDS: Final = 60.0
 REASON_CHARACTERS_MAX: Final = 1_000
+SUBJECT_CHARACTERS_MAX: Final = 128
+TIMES_FROM_SECONDS: Final = -62_135_596_800
+TIMES_TO_SECONDS: Final = 253_402_300_799
+"""The range of a google.protobuf.Timestamp."""
+NANOS: Final = 1_000_000_000
 PRIORITY_MAX: Final = 9
 
 _UUID: Final = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
@@ -195,24 +201,21 @@ def to_cursor(request: query_service_pb2.FetchPageRequest) -> Cursor:
     return Cursor(0, offset, size)
 
 
-def to_states(request: query_service_pb2.ListQueriesRequest) -> frozenset[QueryState]:
-    return frozenset(_choice(_QUERY_STATES, state, "states") for state in set(request.states))
-
-
-def to_engine(request: query_service_pb2.ListQueriesRequest) -> str:
-    return _short(request.engine, "engine")
-
-
-def to_prefix(request: query_service_pb2.ListQueriesRequest) -> str:
-    """The beginning of ids, as they are stored."""
-    prefix = request.query_id_prefix.lower()
-    if len(prefix) > QUERY_ID_CHARACTERS or not QUERY_ID_SIGNS.issuperset(prefix):
-        raise invalid("query_id_prefix", "is not the beginning of a UUID")
-    return prefix
-
-
-def to_labels(request: query_service_pb2.ListQueriesRequest) -> dict[str, str]:
-    return _mapping(request.labels, "labels", 63, 255)
+def to_filter(request: query_service_pb2.ListQueriesRequest) -> QueryFilter:
+    """Which queries to list."""
+    submitted_from_us = _rounded_up(request, "submitted_after")
+    submitted_before_us = _rounded_up(request, "submitted_before")
+    if submitted_from_us is not None and submitted_before_us is not None and submitted_from_us >= submitted_before_us:
+        raise invalid("submitted_before", "must be later than submitted_after")
+    return QueryFilter(
+        states=frozenset(_choice(_QUERY_STATES, state, "states") for state in set(request.states)),
+        labels=_mapping(request.labels, "labels", 63, 255),
+        engine=_short(request.engine, "engine"),
+        subject=_subject(request.subject),
+        query_id_prefix=_prefix(request.query_id_prefix),
+        submitted_from_us=submitted_from_us,
+        submitted_before_us=submitted_before_us,
+    )
 
 
 def to_list_size(request: query_service_pb2.ListQueriesRequest) -> int:
@@ -228,6 +231,30 @@ def cancel_reason(request: query_service_pb2.CancelRequest) -> str:
 
 def microseconds(value: timestamp_pb2.Timestamp) -> int:
     return value.seconds * 1_000_000 + value.nanos // 1000
+
+
+def _rounded_up(message: Any, field: str) -> int | None:
+    """The first microsecond that is not before the time in a field; None without one."""
+    if not message.HasField(field):
+        return None
+    value: timestamp_pb2.Timestamp = getattr(message, field)
+    if not TIMES_FROM_SECONDS <= value.seconds <= TIMES_TO_SECONDS or not 0 <= value.nanos < NANOS:
+        raise invalid(field, "is not a time from year 1 to 9999")
+    return value.seconds * 1_000_000 - (-value.nanos // 1000)
+
+
+def _prefix(text: str) -> str:
+    """The beginning of ids, as they are stored."""
+    prefix = text.lower()
+    if len(prefix) > QUERY_ID_CHARACTERS or not QUERY_ID_SIGNS.issuperset(prefix):
+        raise invalid("query_id_prefix", "is not the beginning of a UUID")
+    return prefix
+
+
+def _subject(text: str) -> str:
+    if len(text) > SUBJECT_CHARACTERS_MAX:
+        raise invalid("subject", f"has more than {SUBJECT_CHARACTERS_MAX} characters")
+    return text
 
 
 def _parameters(request: query_service_pb2.SubmitRequest, maximum: int) -> bytes:

@@ -27,13 +27,10 @@ from queryengine.edges.grpc.requests import (
     microseconds,
     submitted_id,
     to_cursor,
-    to_engine,
-    to_labels,
+    to_filter,
     to_list_size,
-    to_prefix,
     to_read,
     to_spec,
-    to_states,
     wait_seconds,
 )
 from queryengine.live.query import LiveQuery
@@ -202,10 +199,7 @@ class Servicer:
         size = to_list_size(request)
         found = await self._queries.list(
             caller.tenant,
-            states=to_states(request),
-            labels=to_labels(request),
-            engine=to_engine(request),
-            query_id_prefix=to_prefix(request),
+            to_filter(request),
             before=_before(request.page_token),
             limit=size + 1,
         )

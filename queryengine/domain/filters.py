@@ -1,0 +1,37 @@
+"""Which queries of a tenant are meant, wherever some of many are listed, watched or cancelled."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Final
+
+from queryengine.domain.lifecycle import QueryState
+from queryengine.domain.query import Query
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class QueryFilter:
+    """A query is meant when it matches all that is given; what is left empty excludes nothing."""
+
+    states: frozenset[QueryState] = frozenset()
+    labels: Mapping[str, str] = field(default_factory=dict)
+    """Labels that the query carries, beside others."""
+    engine: str = ""
+    subject: str = ""
+    query_id_prefix: str = ""
+    submitted_from_us: int | None = None
+    submitted_before_us: int | None = None
+
+    def matches(self, query: Query) -> bool:
+        spec = query.spec
+        return (
+            (not self.states or query.state in self.states)
+            and self.engine in ("", spec.engine)
+            and self.subject in ("", query.subject)
+            and query.query_id.startswith(self.query_id_prefix)
+            and (self.submitted_from_us is None or query.submit_us >= self.submitted_from_us)
+            and (self.submitted_before_us is None or query.submit_us < self.submitted_before_us)
+            and all(spec.labels.get(key) == value for key, value in self.labels.items())
+        )
+
+
+EVERYTHING: Final = QueryFilter()
