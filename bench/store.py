@@ -14,30 +14,35 @@ import tempfile
 import time
 from pathlib import Path
 
-from queryengine.domain.query import Query, QuerySpec
+from queryengine.domain.plan import Plan
+from queryengine.domain.query import Query
+from queryengine.domain.submission import Submission
 from queryengine.store import Store
 
 RUNS = 5
 
 
 def query(number: int) -> Query:
-    spec = QuerySpec(
+    submission = Submission(
+        tenant="tenant",
+        subject="bench",
         sql="SELECT carrier, count(*) FROM flights WHERE origin = $origin GROUP BY carrier ORDER BY 2 DESC",
+        labels={"team": "growth"},
+    )
+    plan = Plan(
         engine="duckdb",
         engine_type="duckdb",
         routing_reason="default",
         queue_timeout_ms=600_000,
         execution_timeout_ms=1_800_000,
         ttl_ms=86_400_000,
-        labels={"team": "growth"},
     )
     return Query(
-        tenant="tenant",
         query_id=f"00000000-0000-4000-8000-{number:012d}",
-        subject="bench",
-        spec=spec,
-        fingerprint=spec.fingerprint(),
-        query_hash=spec.query_hash(),
+        submission=submission,
+        plan=plan,
+        fingerprint=submission.fingerprint(),
+        query_hash=submission.query_hash(),
         submit_us=1_700_000_000_000_000 + number,
     )
 

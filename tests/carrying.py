@@ -3,7 +3,7 @@
 import pyarrow as pa
 
 from queryengine.codec.wide_numbers import carried
-from queryengine.domain.query import WideIntegers
+from queryengine.domain.submission import WideIntegers
 from queryengine.engines.base import Execution
 
 

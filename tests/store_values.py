@@ -7,7 +7,9 @@ from typing import Any
 
 from queryengine.domain.errors import Failure, Reason
 from queryengine.domain.lifecycle import Event, QueryState, ResultState
-from queryengine.domain.query import Query, QuerySpec
+from queryengine.domain.plan import Plan
+from queryengine.domain.query import Query
+from queryengine.domain.submission import Submission
 from queryengine.store import Store
 
 SERVER = "server-1"
@@ -33,9 +35,12 @@ ROAD: Mapping[QueryState, tuple[Event, ...]] = MappingProxyType(
 )
 
 
-def spec(**changes: Any) -> QuerySpec:
-    plain = QuerySpec(
-        sql="SELECT 1",
+def submission(**changes: Any) -> Submission:
+    return replace(Submission(tenant="tenant", subject="subject", sql="SELECT 1"), **changes)
+
+
+def plan(**changes: Any) -> Plan:
+    plain = Plan(
         engine="duckdb",
         engine_type="duckdb",
         routing_reason="default",
@@ -46,13 +51,19 @@ def spec(**changes: Any) -> QuerySpec:
     return replace(plain, **changes)
 
 
-def query(number: int = 1, *, asked: QuerySpec | None = None, **changes: Any) -> Query:
-    asked = asked or spec()
+def query(
+    number: int = 1,
+    *,
+    asked: Submission | None = None,
+    planned: Plan | None = None,
+    tenant: str = "tenant",
+    **changes: Any,
+) -> Query:
+    asked = replace(asked or submission(), tenant=tenant)
     plain = Query(
-        tenant="tenant",
         query_id=f"00000000-0000-4000-8000-{number:012d}",
-        subject="subject",
-        spec=asked,
+        submission=asked,
+        plan=planned or plan(),
         fingerprint=asked.fingerprint(),
         query_hash=asked.query_hash(),
         submit_us=1_000 + number,

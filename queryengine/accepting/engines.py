@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from queryengine.domain.errors import Failure, QueryEngineError, Reason, error
-from queryengine.domain.query import QuerySpec
+from queryengine.domain.submission import Submission
 from queryengine.engines.base import EngineTraits
 from queryengine.executing.dispatcher import Dispatcher
 from queryengine.workers.pool import EngineLoad, WorkerPool
@@ -54,16 +54,16 @@ class Engines:
             )
         return chosen, config.type, "explicit" if name else "default"
 
-    def require(self, name: str, spec: QuerySpec) -> None:
+    def require(self, name: str, submission: Submission) -> None:
         """Raises UNSUPPORTED for what the engine cannot do, and ENGINE_UNAVAILABLE when it cannot be used at all."""
         traits = self._traits[name]
         if isinstance(traits, Failure):
             raise QueryEngineError(traits)
-        if spec.catalog and not traits.catalog:
+        if submission.catalog and not traits.catalog:
             raise _unsupported(name, "catalog")
-        if spec.schema and not traits.schema:
+        if submission.schema and not traits.schema:
             raise _unsupported(name, "schema")
-        for setting in spec.session_settings:
+        for setting in submission.session_settings:
             if setting not in traits.session_settings:
                 known = ", ".join(traits.session_settings) or "none"
                 raise error(

@@ -8,12 +8,13 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from queryengine.accepting.checks import Checks
-from queryengine.accepting.submission import Submission
+from queryengine.accepting.submit_call import SubmitCall
 from queryengine.domain.clock import Clock
 from queryengine.domain.errors import Failure, QueryEngineError, Reason, error
 from queryengine.domain.filters import QueryFilter
 from queryengine.domain.lifecycle import HOLDS_ROWS, Event, QueryState, ResultState
-from queryengine.domain.query import Query, QuerySpec
+from queryengine.domain.plan import is_same_submission
+from queryengine.domain.query import Query
 from queryengine.executing.dispatcher import Dispatcher, WaitingPlace
 from queryengine.executing.quota import RecordQuota, SpoolMeter
 from queryengine.executing.runner import Runner
@@ -78,7 +79,7 @@ class Queries:
         self._submitting: dict[Key, asyncio.Future[tuple[LiveQuery, bool]]] = {}
         self._draining = False
 
-    async def submit(self, asked: Submission) -> tuple[LiveQuery, bool]:
+    async def submit(self, asked: SubmitCall) -> tuple[LiveQuery, bool]:
         """The query, durable, and whether it was there before. Safe to repeat and to leave at any moment: one whose
         caller leaves before its record is begun leaves nothing.
 
@@ -86,13 +87,13 @@ class Queries:
         and STORE_UNAVAILABLE when nothing could be written.
         """
         asked.query_id = asked.query_id or str(uuid.uuid4())
-        key = (asked.tenant, asked.query_id)
+        key = (asked.submission.tenant, asked.query_id)
         while key in self._submitting:
             await asyncio.wait([self._submitting[key]])
         found = self._registry.in_memory(*key)
         if found is not None:
             found.readers.seen()
-            return _same(found, asked.spec), True
+            return _same(found, asked), True
         # No second Submit of the id gets past the mark meanwhile.
         accepting = asyncio.ensure_future(self._accept(asked))
         self._submitting[key] = accepting
@@ -224,19 +225,19 @@ class Queries:
             # Looked at here, as the caller who would have got it may be gone.
             accepting.exception()
 
-    async def _accept(self, asked: Submission) -> tuple[LiveQuery, bool]:
+    async def _accept(self, asked: SubmitCall) -> tuple[LiveQuery, bool]:
         """The query of an id that is not in memory: an old one from the store, or a new one.
 
         The store tells whether an id is old when it is asked to write it, so most ids are not looked up before. One
         that has rows is, as a new run would begin by removing them; and one that would be refused as new.
         """
-        tenant, query_id, spec = asked.tenant, asked.query_id, asked.spec
+        tenant, query_id = asked.submission.tenant, asked.query_id
         if self._has_rows(tenant, query_id):
             stored = await self._store.get(tenant, query_id)
             if stored is not None:
-                return _same(self._registry.add(stored), spec), True
+                return _same(self._registry.add(stored), asked), True
         try:
-            with self._records.reserved(tenant, spec.record_bytes()):
+            with self._records.reserved(tenant, asked.submission.record_bytes()):
                 return await self._accept_new(asked)
         except QueryEngineError as refusal:
             if refusal.failure.reason in (Reason.QUERY_ID_REUSED, Reason.STORE_UNAVAILABLE):
@@ -244,30 +245,30 @@ class Queries:
             stored = await self._store.get(tenant, query_id)
             if stored is None:
                 raise
-            return _same(self._registry.add(stored), spec), True
+            return _same(self._registry.add(stored), asked), True
 
-    async def _accept_new(self, asked: Submission) -> tuple[LiveQuery, bool]:
+    async def _accept_new(self, asked: SubmitCall) -> tuple[LiveQuery, bool]:
         """Check the statement, make the query durable and set it going; when the store has its id, the stored one."""
         if self._draining:
             message = "the server is shutting down; send this to another one, or again in a moment"
             raise error(Reason.SERVER_DRAINING, message, retry_after_seconds=1.0)
-        tenant, spec = asked.tenant, asked.spec
+        submission, plan = asked.submission, asked.plan
+        tenant, sql = submission.tenant, submission.sql
         self._meter.admit(tenant)
-        self._dispatcher.admit(spec.engine, tenant)
-        if not self._checks.has_passed(spec.engine, spec.sql):
+        self._dispatcher.admit(plan.engine, tenant)
+        if not self._checks.has_passed(plan.engine, sql):
             asked.leave_turn()
-            await self._checks.check(tenant, spec.engine, spec.sql, size_bytes=spec.record_bytes())
+            await self._checks.check(tenant, plan.engine, sql, size_bytes=submission.record_bytes())
         asked.is_recorded = True
         asked.leave_turn()
         query = Query(
-            tenant=tenant,
-            subject=asked.subject,
             query_id=asked.query_id,
-            spec=spec,
-            fingerprint=spec.fingerprint(),
-            query_hash=spec.query_hash(),
+            submission=submission,
+            plan=plan,
+            fingerprint=submission.fingerprint(),
+            query_hash=submission.query_hash(),
             submit_us=self._clock.now_us(),
-            record_bytes=spec.record_bytes(),
+            record_bytes=submission.record_bytes(),
         )
         place = self._dispatcher.reserve(query)
         if isinstance(place, Slot):
@@ -275,7 +276,7 @@ class Queries:
         else:
             live, is_old = await self._accept_waiting(query, place)
         if not is_old:
-            self._metrics.submitted(spec.engine)
+            self._metrics.submitted(plan.engine)
             self._expect_readers(live)
         return live, is_old
 
@@ -344,13 +345,14 @@ class Queries:
 
     def _expect_readers(self, live: LiveQuery) -> None:
         """Cancel the query, if its submitter asked for that, once nobody has read or watched it for its grace."""
-        spec = live.query.spec
-        if spec.cancel_on_disconnect and not live.is_final:
+        submission = live.query.submission
+        if submission.cancel_on_disconnect and not live.is_final:
             name = f"disconnect-{live.query.query_id}"
-            live.readers.expect(spec.disconnect_grace_ms / 1000, lambda: self._spawn(self._cancel_unread(live), name))
+            grace_seconds = submission.disconnect_grace_ms / 1000
+            live.readers.expect(grace_seconds, lambda: self._spawn(self._cancel_unread(live), name))
 
     async def _cancel_unread(self, live: LiveQuery) -> None:
-        grace_seconds = live.query.spec.disconnect_grace_ms / 1000
+        grace_seconds = live.query.submission.disconnect_grace_ms / 1000
         try:
             await self.cancel(
                 live, f"nobody has read or watched it for its disconnect_grace of {grace_seconds:g} seconds"
@@ -360,8 +362,8 @@ class Queries:
             logger.warning("query %s: its cancel is not recorded: %s", live.query.query_id, cause)
 
 
-def _same(live: LiveQuery, spec: QuerySpec) -> LiveQuery:
-    if live.query.fingerprint != spec.fingerprint():
+def _same(live: LiveQuery, asked: SubmitCall) -> LiveQuery:
+    if not is_same_submission(live.query.fingerprint, asked.submission, asked.plan):
         message = "this query_id was used for another request; choose a new one"
         raise error(Reason.QUERY_ID_REUSED, message, query_id=live.query.query_id)
     return live

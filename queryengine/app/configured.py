@@ -10,7 +10,7 @@ from queryengine.accepting.checks import Checks
 from queryengine.codec.memory import give_back_malloc_memory
 from queryengine.domain.clock import Clock
 from queryengine.domain.errors import Failure, QueryEngineError, Reason
-from queryengine.domain.query import QuerySpec
+from queryengine.domain.query import Query
 from queryengine.domain.turns import TurnLimits, Turns
 from queryengine.edges.grpc.requests import RequestLimits
 from queryengine.engines.base import EngineTraits
@@ -145,16 +145,16 @@ def record_limits(settings: Settings) -> RecordLimits:
     return RecordLimits(tenant_bytes_max=records.tenant_bytes_max, bytes_max=records.bytes_max)
 
 
-def result_limits(settings: Settings, spec: QuerySpec) -> ResultLimits:
+def result_limits(settings: Settings, query: Query) -> ResultLimits:
     results = settings.results
     return ResultLimits(
         page_bytes=results.page_bytes,
         page_bytes_max=MESSAGE_BYTES_MAX,
         segment_bytes=results.segment_bytes,
-        compression=spec.compression,
-        row_limit=spec.row_limit,
-        byte_limit=spec.byte_limit,
-        on_limit=spec.on_limit,
+        compression=query.submission.compression,
+        row_limit=query.plan.row_limit,
+        byte_limit=query.plan.byte_limit,
+        on_limit=query.submission.on_limit,
         bytes_max=results.query_bytes_max,
         sync_segments=results.sync == "all",
     )

@@ -143,7 +143,7 @@ class Service:
             estimates=estimates,
             clock=clock,
             disk=self._disk,
-            page_limits=lambda spec: result_limits(self.settings, spec),
+            page_limits=lambda query: result_limits(self.settings, query),
             spawn=self._spawn,
             first_page_flush_seconds=settings.results.first_page_flush_ms / 1000,
             cancel_grace_seconds=settings.limits.cancel_grace_seconds,

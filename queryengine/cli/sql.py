@@ -8,7 +8,7 @@ from queryengine.cli.clientconfig import ClientConfig
 from queryengine.cli.connected import connected
 from queryengine.cli.exits import ended
 from queryengine.cli.options import Format, Output, Records
-from queryengine.domain.query import WideIntegers
+from queryengine.domain.submission import WideIntegers
 
 
 @connected

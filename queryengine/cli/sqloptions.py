@@ -8,7 +8,7 @@ import typer
 
 from queryengine.cli import options
 from queryengine.cli.options import Format
-from queryengine.domain.query import WideIntegers
+from queryengine.domain.submission import WideIntegers
 
 if TYPE_CHECKING:
     from queryengine.client import SubmitOptions

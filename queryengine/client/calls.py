@@ -31,7 +31,7 @@ from queryengine.codec.page import checksum
 from queryengine.codec.types import from_result_schema
 from queryengine.codec.values import encode_parameters
 from queryengine.domain.lifecycle import QueryState
-from queryengine.domain.query import Compression, LimitAction, WideIntegers
+from queryengine.domain.submission import Compression, LimitAction, WideIntegers
 from queryengine.v1 import query_pb2, query_service_pb2, result_pb2
 
 ABANDON_SECONDS: Final = 2.0

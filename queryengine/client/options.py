@@ -9,7 +9,7 @@ from functools import partial
 from typing import Annotated, Any, Final, TypedDict, TypeVar, get_type_hints
 
 from queryengine.client.arguments import Seconds, choice, flag, seconds, text, texts, whole
-from queryengine.domain.query import Compression, LimitAction, WideIntegers
+from queryengine.domain.submission import Compression, LimitAction, WideIntegers
 
 F = TypeVar("F", bound=Callable[..., Any])
 

@@ -18,7 +18,7 @@ import pyarrow.compute as pc
 from queryengine.codec.nesting import Convert, Plan, plan_inside
 from queryengine.codec.types import DECIMAL128_DIGITS, DECIMAL256_DIGITS
 from queryengine.domain.errors import QueryEngineError, Reason, error
-from queryengine.domain.query import WideIntegers
+from queryengine.domain.submission import WideIntegers
 
 INT128: Final = pa.opaque(pa.binary(16), "int128", "queryengine")
 UINT128: Final = pa.opaque(pa.binary(16), "uint128", "queryengine")

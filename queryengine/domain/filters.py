@@ -22,15 +22,15 @@ class QueryFilter:
     submitted_before_us: int | None = None
 
     def matches(self, query: Query) -> bool:
-        spec = query.spec
+        labels = query.submission.labels
         return (
             (not self.states or query.state in self.states)
-            and self.engine in ("", spec.engine)
+            and self.engine in ("", query.plan.engine)
             and self.subject in ("", query.subject)
             and query.query_id.startswith(self.query_id_prefix)
             and (self.submitted_from_us is None or query.submit_us >= self.submitted_from_us)
             and (self.submitted_before_us is None or query.submit_us < self.submitted_before_us)
-            and all(spec.labels.get(key) == value for key, value in self.labels.items())
+            and all(labels.get(key) == value for key, value in self.labels.items())
         )
 
 

@@ -97,7 +97,7 @@ class Dispatcher:
 
         Raises TENANT_QUEUE_FULL when the tenant may not have another query wait.
         """
-        tenant, engine = query.tenant, query.spec.engine
+        tenant, engine = query.tenant, query.plan.engine
         self._shares.asked(query)
         if not self._closed and not len(self._queues[engine]) and self._pool and self._may_run(query):
             slot = self._pool.take(engine)
@@ -134,17 +134,17 @@ class Dispatcher:
     def enqueue(self, live: LiveQuery, _: WaitingPlace) -> None:
         """Let a query wait for a slot, in a place reserved for it, until its queue timeout."""
         query = live.query
-        self._queues[query.spec.engine].push(live, self._shares.length(query))
+        self._queues[query.plan.engine].push(live, self._shares.length(query))
         live.wait_in_queue(self._places.of)
         if not self._closed:
-            left_us = query.submit_us + query.spec.queue_timeout_ms * 1000 - self._clock.now_us()
+            left_us = query.submit_us + query.plan.queue_timeout_ms * 1000 - self._clock.now_us()
             loop = asyncio.get_running_loop()
             self._timeouts[live] = loop.call_later(max(0, left_us) / 1e6, self._time_out, live)
-        self.pump(query.spec.engine)
+        self.pump(query.plan.engine)
 
     def remove(self, live: LiveQuery) -> bool:
         """Take a query out of its queue; False when it is not in it."""
-        engine = live.query.spec.engine
+        engine = live.query.plan.engine
         if not self._queues[engine].remove(live):
             return False
         self._has_left(live)
@@ -188,7 +188,7 @@ class Dispatcher:
         self._timeouts.clear()
 
     def _may_run(self, query: Query) -> bool:
-        return self._pool is not None and self._shares.may_run(query, self._slots(query.spec.engine))
+        return self._pool is not None and self._shares.may_run(query, self._slots(query.plan.engine))
 
     def _slots(self, engine: str) -> int:
         return self._pool.slots(engine) if self._pool is not None else 1
@@ -210,7 +210,7 @@ class Dispatcher:
             timeout.cancel()
 
     def _time_out(self, live: LiveQuery) -> None:
-        query, engine = live.query, live.query.spec.engine
+        query, engine = live.query, live.query.plan.engine
         why_down, slots = self._why_down(engine), self._slots(engine)
         if why_down:
             failure = engine_was_down(query, why_down)

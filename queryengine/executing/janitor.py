@@ -84,8 +84,8 @@ class Janitor:
                 logger.info("query %s was running when the server ended: now %s", query.query_id, query.state)
             if query.state is QueryState.QUEUED and query.cancel_us is not None:
                 query = await self._end(query, Event.CANCEL, cancelled(query.cancel_reason))
-            elif query.state is QueryState.QUEUED and query.spec.engine not in self._engines:
-                query = await self._end(query, Event.FAIL, _engine_gone(query.spec.engine))
+            elif query.state is QueryState.QUEUED and query.plan.engine not in self._engines:
+                query = await self._end(query, Event.FAIL, _engine_gone(query.plan.engine))
             if query.state is QueryState.QUEUED:
                 waiting.append(query)
             else:
@@ -156,7 +156,7 @@ class Janitor:
         if stored.totals is not None:
             return Event.COMPLETE, {
                 "end_us": now_us,
-                "expire_us": now_us + query.spec.ttl_ms * 1000,
+                "expire_us": now_us + query.plan.ttl_ms * 1000,
                 "first_page_us": now_us if stored.pages else None,
                 "result_state": ResultState.READY,
                 "rows": stored.totals.rows,

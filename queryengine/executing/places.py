@@ -37,7 +37,7 @@ class Places:
 
     def of(self, live: LiveQuery) -> QueuePlace:
         """The place of a query that waits, as of now."""
-        engine, now_us = live.query.spec.engine, self._clock.now_us()
+        engine, now_us = live.query.plan.engine, self._clock.now_us()
         self._looked_at[engine].add(live)
         queue = self._queues[engine]
         down = self._why_down(engine)
@@ -64,17 +64,17 @@ class Places:
 
     def forget(self, live: LiveQuery) -> None:
         """A query waits no more."""
-        self._looked_at[live.query.spec.engine].discard(live)
+        self._looked_at[live.query.plan.engine].discard(live)
 
     def _why(self, query: Query, now_us: int) -> str:
-        engine = query.spec.engine
+        engine = query.plan.engine
         return self._shares.why_left(query, self._slots(engine)) or self._shares.why_held(engine, query.tenant, now_us)
 
     def _start_us(self, live: LiveQuery, now_us: int) -> int | None:
         """Guess from what runs and waits; None when nothing has completed on the engine, or when the query waits for
         something else than slots of it.
         """
-        engine, slots = live.query.spec.engine, self._slots(live.query.spec.engine)
+        engine, slots = live.query.plan.engine, self._slots(live.query.plan.engine)
         each_us = self._estimates.average_us(engine)
         if each_us is None:
             return None

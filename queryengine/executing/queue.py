@@ -66,7 +66,7 @@ class EngineQueue:
     def push(self, live: LiveQuery, length: Length) -> None:
         line = self._lines.setdefault(live.query.tenant, _Line())
         self._arrivals += 1
-        rank = (-live.query.spec.priority, self._arrivals)
+        rank = (-live.query.submission.priority, self._arrivals)
         line.add(rank, live, length)
         self._ranks[live] = rank, length
 

@@ -15,7 +15,7 @@ from queryengine.domain.clock import Clock
 from queryengine.domain.errors import Failure, Reason
 from queryengine.domain.incidents import incident
 from queryengine.domain.lifecycle import ATTEMPTS_MAX, Event, QueryState, ResultState
-from queryengine.domain.query import Query, QuerySpec
+from queryengine.domain.query import Query
 from queryengine.executing.crashes import Crashes
 from queryengine.executing.estimates import Estimates
 from queryengine.executing.insisting import insisting
@@ -51,7 +51,7 @@ class Runner:
         estimates: Estimates,
         clock: Clock,
         disk: Executor,
-        page_limits: Callable[[QuerySpec], ResultLimits],
+        page_limits: Callable[[Query], ResultLimits],
         spawn: Callable[[Coroutine[Any, Any, None], str], asyncio.Task[None]],
         first_page_flush_seconds: float,
         cancel_grace_seconds: float,
@@ -99,7 +99,7 @@ class Runner:
         """
         defect: Exception | None = None
         try:
-            last: LastEvent = await self._execute(live, slot, live.query.spec.parameters or b"")
+            last: LastEvent = await self._execute(live, slot, live.query.submission.parameters or b"")
         except Exception as cause:
             defect = cause
         finally:
@@ -116,14 +116,14 @@ class Runner:
         """Run a query in its slot; returns the worker's last word. What it raises leaves nothing on the engine, and the
         slot unused when it came before the statement was sent.
         """
-        spec = live.query.spec
-        live.expected_us = self._estimates.execution_us(spec.engine, live.query.query_hash)
+        plan = live.query.plan
+        live.expected_us = self._estimates.execution_us(plan.engine, live.query.query_hash)
         directory = self._spool.directory(*live.key, live.query.attempt)
         live.index = PageIndex(directory, live.query.attempt)
         run = slot.run(self._order(live, directory, parameters))
         live.forget_parameters()
         live.engine_cancel = EngineCancel.NOT_RUNNING
-        timeout_ms = spec.execution_timeout_ms
+        timeout_ms = plan.execution_timeout_ms
         out_of_time = Stop(_timed_out(timeout_ms), QueryState.FAILED)
         timer = asyncio.get_running_loop().call_later(timeout_ms / 1000, live.request_stop, out_of_time)
         stopping: list[asyncio.Task[None]] = []
@@ -143,22 +143,22 @@ class Runner:
 
     def _order(self, live: LiveQuery, directory: Path, parameters: bytes) -> RunOrder:
         query = live.query
-        spec = query.spec
+        asked = query.submission
         return RunOrder(
             execution=f"{query.query_id}/{query.attempt}/{query.tenant}",
             query_id=query.query_id,
             tenant=query.tenant,
             subject=query.subject,
-            sql=spec.sql,
+            sql=query.executed_sql,
             parameters=parameters,
-            catalog=spec.catalog,
-            schema=spec.schema,
-            session_settings=dict(spec.session_settings),
-            execution_timeout_seconds=spec.execution_timeout_ms / 1000,
+            catalog=asked.catalog,
+            schema=asked.schema,
+            session_settings=dict(asked.session_settings),
+            execution_timeout_seconds=query.plan.execution_timeout_ms / 1000,
             directory=directory,
-            limits=self._page_limits(spec),
+            limits=self._page_limits(query),
             first_page_flush_seconds=self._first_page_flush_seconds,
-            wide_integers=spec.wide_integers,
+            wide_integers=asked.wide_integers,
         )
 
     async def _follow(self, live: LiveQuery, run: Run) -> LastEvent:
@@ -266,7 +266,7 @@ class Runner:
     def _learn(self, query: Query, end_us: int) -> None:
         """Before the end is told: who hears of it may ask for the same again at once."""
         if query.start_us is not None:
-            self._estimates.learn(query.spec.engine, query.query_hash, end_us - query.start_us)
+            self._estimates.learn(query.plan.engine, query.query_hash, end_us - query.start_us)
 
     def _outcome(self, live: LiveQuery, last: LastEvent) -> tuple[Event, dict[str, Any]]:
         """The event that a run's last word amounts to, and what is written with it. Decides, does nothing."""
@@ -275,7 +275,7 @@ class Runner:
             totals = last.totals
             return Event.COMPLETE, {
                 "end_us": now_us,
-                "expire_us": now_us + live.query.spec.ttl_ms * 1000,
+                "expire_us": now_us + live.query.plan.ttl_ms * 1000,
                 "first_page_us": live.query.first_page_us,
                 "result_state": ResultState.READY,
                 "rows": totals.rows,
@@ -301,7 +301,7 @@ class Runner:
                 return self._again_unless_cancelled(live, facts)
             # The engine has the limit too, and its clock may be the first to strike.
             by_time = last.failure.reason is Reason.QUERY_TIMEOUT
-            failure = _timed_out(live.query.spec.execution_timeout_ms) if by_time else last.failure
+            failure = _timed_out(live.query.plan.execution_timeout_ms) if by_time else last.failure
             return Event.FAIL, {**facts, "end_us": now_us, "failure": failure}
         return Event.FAIL, {**facts, "end_us": now_us, "failure": self._crashes.failure(live.query, last)}
 
@@ -329,8 +329,8 @@ class Runner:
 
     async def _parameters(self, query: Query) -> bytes:
         """Those of a query that waits, from the store when they were too large to be kept."""
-        if query.spec.parameters is not None:
-            return query.spec.parameters
+        if query.submission.parameters is not None:
+            return query.submission.parameters
         return await insisting(
             lambda: self._store.parameters(query.tenant, query.query_id),
             f"query {query.query_id}: its parameters cannot be read yet",

@@ -49,7 +49,7 @@ class ShareLimits:
         return max(1, slots // 2)
 
     def length(self, query: Query) -> Length:
-        timeout_ms = query.spec.execution_timeout_ms
+        timeout_ms = query.plan.execution_timeout_ms
         if timeout_ms > self.long_run_ms:
             return Length.LONG
         return Length.SHORT if timeout_ms <= self.short_run_ms else Length.USUAL
@@ -102,7 +102,7 @@ class Shares:
 
     def asked(self, query: Query) -> None:
         """Take note that a tenant uses an engine."""
-        asked, now_us = self._asked[query.spec.engine], self._now_us()
+        asked, now_us = self._asked[query.plan.engine], self._now_us()
         asked[query.tenant] = now_us
         asked.move_to_end(query.tenant)
         while next(iter(asked.values())) < now_us - self._limits.shared_us:
@@ -120,9 +120,9 @@ class Shares:
     def kept_waiting_by(self, query: Query, slots: int) -> tuple[Rule, list[HeldSlot]]:
         """The limit that a query waits for, and the runs that have to end for it to start, the oldest first."""
         rule = self._limit(query, slots)
-        if rule is Rule.LEFT_TO_OTHERS and not self._has_free(query.spec.engine, slots):
+        if rule is Rule.LEFT_TO_OTHERS and not self._has_free(query.plan.engine, slots):
             rule = Rule.SLOTS
-        runs: Iterable[HeldSlot] = self._runs[query.spec.engine].values()
+        runs: Iterable[HeldSlot] = self._runs[query.plan.engine].values()
         if rule is Rule.TENANT_RUNNING:
             runs = (run for each in self._runs.values() for run in each.values())
         if rule in (Rule.TENANT_RUNNING, Rule.TENANT_SLOTS, Rule.LEFT_TO_OTHERS):
@@ -135,7 +135,7 @@ class Shares:
         limits, tenant = self._limits, query.tenant
         if self._running[tenant] >= limits.tenant_running:
             return Rule.TENANT_RUNNING
-        runs, length = self._runs[query.spec.engine].values(), limits.length(query)
+        runs, length = self._runs[query.plan.engine].values(), limits.length(query)
         mine = sum(run.key[0] == tenant for run in runs)
         if mine >= limits.tenant_slots(slots):
             return Rule.TENANT_SLOTS
@@ -153,7 +153,7 @@ class Shares:
         """Whether the slot that the tenant would have next is left to others, one of whom used the engine of late."""
         if not 0 < slots - 1 <= mine:
             return False
-        asked = reversed(self._asked[query.spec.engine].items())
+        asked = reversed(self._asked[query.plan.engine].items())
         latest = next((at for tenant, at in asked if tenant != query.tenant), None)
         return latest is not None and latest >= self._now_us() - self._limits.shared_us
 
@@ -163,15 +163,15 @@ class Shares:
     def begin(self, query: Query, now_us: int) -> None:
         key = (query.tenant, query.query_id)
         self._running[query.tenant] += 1
-        self._runs[query.spec.engine][key] = HeldSlot(
-            key, now_us, self.length(query) is Length.LONG, query.query_hash, query.spec.execution_timeout_ms
+        self._runs[query.plan.engine][key] = HeldSlot(
+            key, now_us, self.length(query) is Length.LONG, query.query_hash, query.plan.execution_timeout_ms
         )
 
     def end(self, query: Query) -> None:
         self._running[query.tenant] -= 1
         if not self._running[query.tenant]:
             del self._running[query.tenant]
-        self._runs[query.spec.engine].pop((query.tenant, query.query_id), None)
+        self._runs[query.plan.engine].pop((query.tenant, query.query_id), None)
 
     def held_by(self, engine: str, now_us: int) -> list[str]:
         """Every run on the engine, the oldest first, as the log names it; empty while all of them are young."""
@@ -180,7 +180,7 @@ class Shares:
 
     def why_left(self, query: Query, slots: int) -> str:
         """Why a query waits beside a free slot; empty when that is not because it is left to other tenants."""
-        if self._limit(query, slots) is not Rule.LEFT_TO_OTHERS or not self._has_free(query.spec.engine, slots):
+        if self._limit(query, slots) is not Rule.LEFT_TO_OTHERS or not self._has_free(query.plan.engine, slots):
             return ""
         seconds = self._limits.short_run_ms / 1000
         return (

@@ -12,7 +12,7 @@ NAMED_MAX: Final = 3
 
 
 def engine_was_down(query: Query, why: str) -> Failure:
-    engine = query.spec.engine
+    engine = query.plan.engine
     message = f"engine {engine!r} could not be used within {_limit(query)}: {why}"
     return Failure(Reason.ENGINE_UNAVAILABLE, message, {"engine": engine})
 
@@ -24,8 +24,8 @@ def waited_out(query: Query, rule: Rule, runs: Sequence[HeldSlot], slots: int, n
     mine = [run for run in runs if run.tenant == query.tenant]
     named, others = mine[:NAMED_MAX], len(runs) - len(mine)
     metadata = {
-        "timeout_ms": str(query.spec.queue_timeout_ms),
-        "engine": query.spec.engine,
+        "timeout_ms": str(query.plan.queue_timeout_ms),
+        "engine": query.plan.engine,
         "slots": str(slots),
         "holders": str(len(mine)),
         "other_tenants_holders": str(others),
@@ -46,7 +46,7 @@ def waited_out(query: Query, rule: Rule, runs: Sequence[HeldSlot], slots: int, n
 
 
 def _why(query: Query, rule: Rule, count: int, slots: int) -> str:
-    of_engine = f"{count} of {slots} slots of engine {query.spec.engine!r} are in use"
+    of_engine = f"{count} of {slots} slots of engine {query.plan.engine!r} are in use"
     match rule:
         case Rule.SLOTS:
             return of_engine
@@ -74,4 +74,4 @@ def _running_ms(run: HeldSlot, now_us: int) -> int:
 
 
 def _limit(query: Query) -> str:
-    return f"its queue_timeout of {query.spec.queue_timeout_ms / 1000:g} seconds"
+    return f"its queue_timeout of {query.plan.queue_timeout_ms / 1000:g} seconds"

@@ -110,7 +110,7 @@ class LiveQuery:
         start_us, fraction = self.query.start_us, self.progress.fraction
         if start_us is None:
             return None
-        elapsed_us, limit_us = max(0, now_us - start_us), self.query.spec.execution_timeout_ms * 1000
+        elapsed_us, limit_us = max(0, now_us - start_us), self.query.plan.execution_timeout_ms * 1000
         if fraction:
             # As a float, which may be far beyond any time.
             return now_us + int(max(0, min(elapsed_us / fraction, limit_us) - elapsed_us))
@@ -151,9 +151,9 @@ class LiveQuery:
 
     def forget_parameters(self, *, larger_than: int = 0) -> None:
         """Leave the parameters to the store, until a run needs them."""
-        spec = self.query.spec
-        if spec.parameters and len(spec.parameters) > larger_than:
-            self.query = self.query.but(spec=spec.without_parameters())
+        submission = self.query.submission
+        if submission.parameters and len(submission.parameters) > larger_than:
+            self.query = self.query.but(submission=submission.without_parameters())
 
     def pages_arrived(self) -> None:
         """Wake readers without a new version: pages are seen in the index."""
@@ -223,5 +223,7 @@ def _kept(query: Query) -> Query:
     """What stays in memory of a query: once it has ended, only what is still asked for."""
     if not query.is_final:
         return query
-    spec = query.spec.for_reference()
-    return query if spec is query.spec else query.but(spec=spec)
+    submission, plan = query.submission.for_reference(), query.plan.for_reference()
+    if submission is query.submission and plan is query.plan:
+        return query
+    return query.but(submission=submission, plan=plan)

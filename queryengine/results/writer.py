@@ -23,7 +23,8 @@ import pyarrow as pa
 
 from queryengine.codec.page import event_prefix, page_prefix
 from queryengine.domain.errors import QueryEngineError, Reason, error
-from queryengine.domain.query import Compression, LimitAction, Truncation
+from queryengine.domain.query import Truncation
+from queryengine.domain.submission import Compression, LimitAction
 from queryengine.results.segment import (
     PageEntry,
     RecordKind,

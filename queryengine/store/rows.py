@@ -2,12 +2,14 @@
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import fields
+from types import MappingProxyType
 from typing import Any, Final
 
 from queryengine.domain.errors import Failure
 from queryengine.domain.lifecycle import QueryState, ResultState
-from queryengine.domain.query import Compression, LimitAction, Query, QuerySpec, Truncation, WideIntegers
+from queryengine.domain.plan import Plan
+from queryengine.domain.query import Query, Truncation
+from queryengine.domain.submission import Compression, LimitAction, Submission, WideIntegers
 
 ASKED: Final = (
     "tenant",
@@ -54,24 +56,45 @@ CHANGEABLE: Final = frozenset(BECAME) - {"state", "version", "attempt", "record_
 # ASCII only, so that a NUL or a lone surrogate in a message cannot fail a write.
 _json: Final = json.JSONEncoder(separators=(",", ":")).encode
 
-_OWN_COLUMN = frozenset({"engine", "labels", "parameters"})
-_IN_SPEC: Final = tuple(each.name for each in fields(QuerySpec) if each.name not in _OWN_COLUMN)
+_LIMITS: Final[Mapping[str, int | None]] = MappingProxyType(
+    {"queue_timeout_ms": None, "execution_timeout_ms": None, "ttl_ms": None, "row_limit": 0, "byte_limit": 0}
+)
+"""Each with what stands in a submission that does not give it. `spec` has those in force, and under `asked` those that
+the submission gave. A record of an older server has no `asked`: it gave what is in force, as far as is known.
+"""
+_OF_PLAN: Final = ("engine_type", "routing_reason", *_LIMITS)
+_OF_SUBMISSION: Final = (
+    "sql",
+    "catalog",
+    "schema",
+    "session_settings",
+    "on_limit",
+    "compression",
+    "wide_integers",
+    "priority",
+    "cancel_on_disconnect",
+    "disconnect_grace_ms",
+)
+EXPLICIT: Final = "explicit"
+"""The routing reason of an engine that the submission named."""
 _FIRST_FACT: Final = len(ASKED)
 
 
 def to_row(query: Query) -> tuple[Any, ...]:
     """The columns ASKED + BECAME of a query."""
-    spec = query.spec
-    asked = {name: getattr(spec, name) for name in _IN_SPEC}
-    asked["session_settings"] = dict(spec.session_settings)
+    submission, plan = query.submission, query.plan
+    spec = {name: getattr(submission, name) for name in _OF_SUBMISSION}
+    spec["session_settings"] = dict(submission.session_settings)
+    spec |= {name: getattr(plan, name) for name in _OF_PLAN}
+    spec["asked"] = {name: limit for name, none in _LIMITS.items() if (limit := getattr(submission, name)) != none}
     return (
         query.tenant,
         query.query_id,
         query.subject,
-        spec.engine,
-        _json(dict(spec.labels)) if spec.labels else "{}",
-        _json(asked),
-        spec.parameters,
+        plan.engine,
+        _json(dict(submission.labels)) if submission.labels else "{}",
+        _json(spec),
+        submission.parameters,
         query.fingerprint,
         query.query_hash,
         query.submit_us,
@@ -91,16 +114,26 @@ def to_query(row: Sequence[Any]) -> Query:
     store.
     """
     tenant, query_id, subject, engine, labels, spec, parameters, fingerprint, query_hash, submit_us = row[:_FIRST_FACT]
-    asked = json.loads(spec)
-    asked["on_limit"] = LimitAction(asked["on_limit"])
-    asked["compression"] = Compression(asked["compression"])
-    # A record of an older server has none.
-    asked["wide_integers"] = WideIntegers(asked.get("wide_integers", WideIntegers.FAIL))
-    return Query(
+    stored = json.loads(spec)
+    plan = Plan(engine=engine, **{name: stored.pop(name) for name in _OF_PLAN})
+    in_force = {name: getattr(plan, name) for name in _LIMITS}
+    submission = Submission(
         tenant=tenant,
-        query_id=query_id,
         subject=subject,
-        spec=QuerySpec(engine=engine, labels=json.loads(labels), parameters=parameters, **asked),
+        engine_hint=engine if plan.routing_reason == EXPLICIT else "",
+        labels=json.loads(labels),
+        parameters=parameters,
+        on_limit=LimitAction(stored.pop("on_limit")),
+        compression=Compression(stored.pop("compression")),
+        # A record of an older server has none.
+        wide_integers=WideIntegers(stored.pop("wide_integers", WideIntegers.FAIL)),
+        **stored.pop("asked", in_force),
+        **stored,
+    )
+    return Query(
+        query_id=query_id,
+        submission=submission,
+        plan=plan,
         fingerprint=fingerprint,
         query_hash=query_hash,
         submit_us=submit_us,

@@ -12,7 +12,8 @@ from sqlalchemy.dialects import sqlite
 
 from queryengine.domain.filters import QueryFilter
 from queryengine.domain.lifecycle import FINAL, TRANSITIONS, Event, QueryState, ResultState, sources
-from queryengine.domain.query import SQL_CHARACTERS_KEPT, VERSION_STEP
+from queryengine.domain.query import VERSION_STEP
+from queryengine.domain.submission import SQL_CHARACTERS_KEPT
 from queryengine.store.rows import ASKED, BECAME
 from queryengine.store.tables import HAS_ROWS, QUERIES, SERVER, USAGE
 

@@ -19,6 +19,7 @@ import sqlalchemy as sa
 from queryengine.domain.errors import QueryEngineError, Reason, error
 from queryengine.domain.filters import EVERYTHING, QueryFilter
 from queryengine.domain.lifecycle import Event, QueryState, ResultState, sources
+from queryengine.domain.plan import is_same_submission
 from queryengine.domain.query import Query
 from queryengine.store import statements
 from queryengine.store.files import Files, Results, StoreUnusable
@@ -100,7 +101,7 @@ class Store:
         if existing is None:
             self.usage.add(query.tenant, query.record_bytes)
             return query, False
-        if existing.fingerprint != query.fingerprint:
+        if not is_same_submission(existing.fingerprint, query.submission, query.plan):
             raise error(
                 Reason.QUERY_ID_REUSED,
                 "this query_id was used for another request: choose a new one",

@@ -132,7 +132,7 @@ class Metrics:
         return count
 
     def _count_end(self, query: Query) -> _EngineCounts:
-        counts = self._of(query.spec.engine)
+        counts = self._of(query.plan.engine)
         completed = query.state is QueryState.COMPLETED
         reason = "" if completed or query.failure is None else query.failure.reason
         counts.ended(query.state, reason).inc()

@@ -6,7 +6,7 @@ from typing import Any
 
 from queryengine.codec.values import MisfitError, decode_parameters
 from queryengine.domain.errors import Reason, error
-from queryengine.domain.query import Compression, LimitAction, WideIntegers
+from queryengine.domain.submission import Compression, LimitAction, WideIntegers
 from queryengine.engines.base import Statement
 from queryengine.results.writer import ResultLimits
 from queryengine.workers.protocol import Frame, encode

@@ -10,7 +10,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from queryengine.domain.query import WideIntegers
+from queryengine.domain.submission import WideIntegers
 from queryengine.engines.base import Statement
 from tests.carrying import table_of
 

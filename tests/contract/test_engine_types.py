@@ -8,7 +8,7 @@ import pytest
 from cases import CLICKHOUSE, DUCKDB, GENERIC, POSTGRESQL, SPARK, SQLITE, TRINO
 from type_files import DOCUMENT, ENGINES, as_text, records, with_tables
 
-from queryengine.domain.query import WideIntegers
+from queryengine.domain.submission import WideIntegers
 from queryengine.engines.base import Statement
 from tests.carrying import table_of
 from tests.compat.pages import Sample, sqlite_data

@@ -20,7 +20,7 @@ from queryengine.codec.rows import decode_rows
 from queryengine.codec.types import from_data_type
 from queryengine.codec.values import MisfitError, decode_parameters
 from queryengine.domain.errors import QueryEngineError, Reason
-from queryengine.domain.query import WideIntegers
+from queryengine.domain.submission import WideIntegers
 from queryengine.engines.base import Engine, Statement
 from queryengine.v1.result_pb2 import Row, RowSet
 from queryengine.v1.value_pb2 import Parameter, ParameterList, Value

@@ -17,7 +17,7 @@ from engine_case import EngineCase
 
 from queryengine.codec.values import MisfitError, decode_parameters, encode_parameters
 from queryengine.domain.errors import Failure, QueryEngineError, Reason
-from queryengine.domain.query import WideIntegers
+from queryengine.domain.submission import WideIntegers
 from queryengine.engines.base import Engine, Statement
 from tests.carrying import table_of
 

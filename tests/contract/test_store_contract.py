@@ -13,9 +13,10 @@ from sqlalchemy.exc import IntegrityError
 from queryengine.domain.errors import Failure, Position, QueryEngineError, Reason
 from queryengine.domain.filters import QueryFilter
 from queryengine.domain.lifecycle import FINAL, TRANSITIONS, Event, QueryState, ResultState
-from queryengine.domain.query import VERSION_STEP, Compression, LimitAction, Query, Truncation
+from queryengine.domain.query import VERSION_STEP, Query, Truncation
+from queryengine.domain.submission import Compression, LimitAction
 from queryengine.store import Store
-from tests.store_values import CHANGES, SERVER, query, spec, stored
+from tests.store_values import CHANGES, SERVER, plan, query, stored, submission
 
 Q, R, E = QueryState, ResultState, Event
 
@@ -45,23 +46,34 @@ async def store(case: StoreCase, tmp_path: Path) -> AsyncIterator[Store]:
 
 def everything() -> Query:
     """A query of which no field has its default."""
-    asked = spec(
+    asked = submission(
         sql="SELECT '\u0000', 'naïve', \"x\" -- ?:name",
-        engine="warehouse",
-        engine_type="sqlalchemy",
-        routing_reason="explicit",
+        engine_hint="warehouse",
         parameters=b"\x00\xff\x80",
         catalog="c",
         schema="s",
         session_settings={"threads": "2", "it's": '"quoted"'},
+        queue_timeout_ms=0,
+        execution_timeout_ms=1,
         row_limit=2**62,
         byte_limit=5,
+        ttl_ms=3,
         on_limit=LimitAction.FAIL,
         compression=Compression.ZSTD,
         priority=-3,
         cancel_on_disconnect=True,
         disconnect_grace_ms=7,
         labels={"team": "growth", 'a"b.$': "ü"},
+    )
+    planned = plan(
+        engine="warehouse",
+        engine_type="sqlalchemy",
+        routing_reason="explicit",
+        queue_timeout_ms=10,
+        execution_timeout_ms=11,
+        row_limit=12,
+        byte_limit=13,
+        ttl_ms=14,
     )
     failure = Failure(
         Reason.SYNTAX_ERROR,
@@ -73,6 +85,7 @@ def everything() -> Query:
     )
     return query(
         asked=asked,
+        planned=planned,
         state=Q.FAILED,
         result_state=R.LOST,
         version=5 * VERSION_STEP,
@@ -102,9 +115,9 @@ async def test_a_submitted_query_is_read_back_as_it_was(store: Store) -> None:
     assert await store.submit(everything()) == (everything(), False)
     assert await store.submit(plain) == (plain, False)
     # Parameters may be large, so they are read on their own.
-    kept = everything().but(spec=everything().spec.without_parameters())
+    kept = everything().but(submission=everything().submission.without_parameters())
     assert await store.get("tenant", everything().query_id) == kept
-    assert await store.parameters("tenant", everything().query_id) == everything().spec.parameters
+    assert await store.parameters("tenant", everything().query_id) == everything().submission.parameters
     assert await store.get("tenant", plain.query_id) == plain
 
 
@@ -129,14 +142,14 @@ async def test_a_reading_holds_what_was_asked_to_be_written_before(store: Store)
 
 async def test_submitting_the_same_again_changes_nothing(store: Store) -> None:
     running = await stored(store, Q.RUNNING)
-    assert await store.submit(query(subject="other", submit_us=5)) == (running, True)
+    assert await store.submit(query(asked=submission(subject="other"), submit_us=5)) == (running, True)
     assert await store.get("tenant", running.query_id) == running
 
 
 async def test_an_id_used_for_something_else_is_refused(store: Store) -> None:
     first = await stored(store, Q.QUEUED)
     with pytest.raises(QueryEngineError) as refusal:
-        await store.submit(query(asked=spec(sql="SELECT 2")))
+        await store.submit(query(asked=submission(sql="SELECT 2")))
     assert refusal.value.failure.reason is Reason.QUERY_ID_REUSED
     assert await store.get("tenant", first.query_id) == first
 
@@ -160,14 +173,15 @@ async def test_an_acknowledged_query_is_there_after_a_restart(case: StoreCase, t
 
 async def test_a_tenant_sees_nothing_of_another(store: Store) -> None:
     mine = await stored(store, Q.RUNNING)
-    theirs, existing = await store.submit(query(tenant="other", asked=spec(sql="SELECT 2")))
+    theirs, existing = await store.submit(query(tenant="other", asked=submission(sql="SELECT 2")))
     assert not existing
     assert await store.list("other", limit=10) == [theirs]
     assert await store.get("third", mine.query_id) is None
+    third = mine.but(submission=replace(mine.submission, tenant="third"))
     for change in (
-        store.advance(replace(mine, tenant="third"), E.FAIL, changes=CHANGES[E.FAIL]),
-        store.advance(replace(mine, tenant="third"), E.CLAIM, changes=CHANGES[E.CLAIM]),
-        store.update(replace(mine, tenant="third"), changes={"rows": 1}),
+        store.advance(third, E.FAIL, changes=CHANGES[E.FAIL]),
+        store.advance(third, E.CLAIM, changes=CHANGES[E.CLAIM]),
+        store.update(third, changes={"rows": 1}),
     ):
         with pytest.raises(QueryEngineError) as refusal:
             await change
@@ -342,9 +356,9 @@ async def test_lists_newest_first_and_pages_through_all_once(store: Store) -> No
 
 async def test_lists_what_matches_all_that_is_given(store: Store) -> None:
     labels = {"team": "growth", 'a"b.$[0]': "1"}
-    mine = await stored(store, Q.RUNNING, 1, asked=spec(labels=labels, engine="warehouse"))
-    await stored(store, Q.RUNNING, 2, asked=spec(labels={"team": "other"}))
-    await stored(store, Q.QUEUED, 3, asked=spec(labels=labels))
+    mine = await stored(store, Q.RUNNING, 1, asked=submission(labels=labels), planned=plan(engine="warehouse"))
+    await stored(store, Q.RUNNING, 2, asked=submission(labels={"team": "other"}))
+    await stored(store, Q.QUEUED, 3, asked=submission(labels=labels))
     await stored(store, Q.COMPLETED, 4)
 
     async def numbers(**given: object) -> list[int]:
@@ -367,7 +381,7 @@ async def test_lists_what_matches_all_that_is_given(store: Store) -> None:
 async def test_lists_a_range_of_submit_times_and_one_subject(store: Store) -> None:
     """From the first time on, up to the other, which is outside: ranges that meet have no query in common."""
     for number, subject in enumerate(("ann", "bob", "ann", "Ann", "")):
-        await store.submit(query(number, submit_us=number * 1000).but(subject=subject))
+        await store.submit(query(number, asked=submission(subject=subject), submit_us=number * 1000))
 
     async def numbers(**given: object) -> list[int]:
         wanted = QueryFilter(**given)
@@ -391,20 +405,20 @@ async def test_lists_a_range_of_submit_times_and_one_subject(store: Store) -> No
 
 async def test_a_listing_has_the_beginning_of_a_long_statement_and_no_parameters(store: Store) -> None:
     text = "SELECT 'ü\"' -- " + "long " * 20_000
-    asked = spec(sql=text, parameters=b"x" * 100_000, labels={"a": "b"})
+    asked = submission(sql=text, parameters=b"x" * 100_000, labels={"a": "b"})
     await store.submit(query(1, asked=asked))
     (listed,) = await store.list("tenant", limit=10)
-    assert listed.spec == replace(asked, sql=text[:800], parameters=None)
-    assert listed.spec.sql_preview() == asked.sql_preview()
+    assert listed.submission == replace(asked, sql=text[:800], parameters=None)
+    assert listed.submission.sql_preview() == asked.sql_preview()
     found = await store.get("tenant", query(1).query_id)
     assert found is not None
-    assert found.spec.sql == text
+    assert found.submission.sql == text
 
 
 async def test_parameters_go_with_the_end_of_their_query(store: Store) -> None:
     counted = []
     for number, event in enumerate((E.COMPLETE, E.FAIL, E.CANCEL), 1):
-        asked = spec(parameters=b"x" * 1000)
+        asked = submission(parameters=b"x" * 1000)
         running = query(number, asked=asked, record_bytes=asked.record_bytes())
         await store.submit(running)
         _, running = await store.advance(running, E.CLAIM, changes=CHANGES[E.CLAIM])

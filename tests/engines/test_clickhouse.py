@@ -10,7 +10,7 @@ import pytest
 
 from queryengine.codec.values import BoundParameter
 from queryengine.domain.errors import Failure, QueryEngineError, Reason
-from queryengine.domain.query import WideIntegers
+from queryengine.domain.submission import WideIntegers
 from queryengine.engines.base import Execution, Statement
 from queryengine.engines.clickhouse.engine import ClickHouseEngine
 from tests.carrying import table_of

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from queryengine.codec.values import BoundParameter
 from queryengine.domain.errors import QueryEngineError, Reason
-from queryengine.domain.query import WideIntegers
+from queryengine.domain.submission import WideIntegers
 from queryengine.engines.base import Statement
 from queryengine.engines.clickhouse.engine import ClickHouseEngine
 from tests.carrying import table_of

@@ -40,7 +40,7 @@ def counted(state: Path) -> tuple[int, int]:
 def held(service: Service, query_id: str) -> bytes | None:
     live = service._registry.in_memory("tenant", query_id)
     assert live is not None
-    return live.query.spec.parameters
+    return live.query.submission.parameters
 
 
 async def test_parameters_are_freed_when_the_query_has_ended(tmp_path: Path, gate: Gate) -> None:

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from queryengine.accepting.submission import Submission
-from queryengine.domain.query import QuerySpec
+from queryengine.accepting.submit_call import SubmitCall
+from queryengine.domain.submission import Submission
 from tests.support import RUNNING, Gate, new_id, refused, served, until
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
@@ -17,8 +17,8 @@ MARK = "x" * 50_000
 
 def held() -> list[Any]:
     """The requests with the mark that are in memory."""
-    specs = [each for each in gc.get_objects() if isinstance(each, QuerySpec) and MARK in each.sql]
-    return specs + [each for each in gc.get_objects() if isinstance(each, Submission) and MARK in each.spec.sql]
+    held = [each for each in gc.get_objects() if isinstance(each, Submission) and MARK in each.sql]
+    return held + [each for each in gc.get_objects() if isinstance(each, SubmitCall) and MARK in each.submission.sql]
 
 
 @pytest.mark.parametrize("kind", ["full queue", "checked", "known id"])

@@ -14,7 +14,7 @@ import pytest
 
 from queryengine.domain.errors import QueryEngineError, Reason
 from queryengine.store import Store, StoreLocked
-from tests.store_values import SERVER, query, spec
+from tests.store_values import SERVER, query, submission
 
 ROOT = Path(__file__).parents[2]
 
@@ -113,7 +113,7 @@ def test_a_held_file_is_refused_with_the_process_that_holds_it(tmp_path: Path) -
 async def test_a_full_database_refuses_and_recovers_by_itself(store: Store) -> None:
     small, _ = await store.submit(query(1))
     await pragma(store, "max_page_count = 1")  # SQLite makes that the present size.
-    big = spec(sql="SELECT 1 -- " + "x" * 100_000)
+    big = submission(sql="SELECT 1 -- " + "x" * 100_000)
     answers = await asyncio.gather(
         *(store.submit(query(number, asked=big)) for number in range(2, 30)), return_exceptions=True
     )
@@ -130,7 +130,7 @@ async def test_a_full_database_refuses_and_recovers_by_itself(store: Store) -> N
 FULL_DISK = """
 import asyncio, resource, sys
 from pathlib import Path
-from tests.store_values import SERVER, query, spec
+from tests.store_values import SERVER, query, submission
 from queryengine.domain.errors import QueryEngineError
 from queryengine.store import Store
 
@@ -142,7 +142,7 @@ async def main():
     acknowledged, refused = [1], 0
     for number in range(2, 60):
         try:
-            await store.submit(query(number, asked=spec(sql="SELECT 1 -- " + "x" * 50_000)))
+            await store.submit(query(number, asked=submission(sql="SELECT 1 -- " + "x" * 50_000)))
             acknowledged.append(number)
         except QueryEngineError as error:
             assert error.failure.reason == "STORE_UNAVAILABLE", error

@@ -301,7 +301,7 @@ async def test_a_query_that_is_detached_runs_on(service: Service, api: Api, gate
         assert await process.wait() == 0
     await until(lambda: readers(service, api, query_id) == 0)
     live = service._registry.in_memory(api.tenant, query_id)
-    assert not live.query.spec.cancel_on_disconnect
+    assert not live.query.submission.cancel_on_disconnect
     assert live.cancel_wish is None
     gate.open()
     status = await api.ended(query_id)

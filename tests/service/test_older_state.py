@@ -11,9 +11,11 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
+from google.protobuf import duration_pb2
 
 from queryengine.domain.clock import SystemClock
 from queryengine.results.segment import MAGIC_1, segment_path
+from queryengine.v1 import query_pb2, result_pb2
 from tests.support import COMPLETED, FAILED, ROWS, WAIT, refused, served
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
@@ -63,6 +65,28 @@ async def test_results_are_read_and_unfinished_queries_end(state: Path) -> None:
             (ECHOED, COMPLETED),
             (SERVED, COMPLETED),
         ]
+
+
+WEEK = duration_pb2.Duration(seconds=7 * 24 * 3600)
+SUBMITTED = {
+    SERVED: "columns n:int64, s:string; rows 400 size 500",
+    FELL: "columns n:int64; rows 1; fail ENGINE_ERROR boom",
+}
+
+
+@pytest.mark.parametrize("query_id", SUBMITTED)
+async def test_a_submit_that_is_repeated_is_known(state: Path, query_id: str) -> None:
+    """Its fingerprint was made of the engine chosen and of the limits in force, by whatever way they came."""
+    text, result = SUBMITTED[query_id], result_pb2.ResultOptions(ttl=WEEK)
+    async with served(state, clock=ThatMinute(), engines=ENGINES) as (_, api):
+        for engine in ("scripted", ""):
+            again = await api.submit(text, query_id=query_id, engine=engine, result=result)
+            assert again.existing
+            assert again.status.query_id == query_id
+        for other in ({"result": None}, {"sql": text + ";"}, {"limits": query_pb2.Limits(row_limit=1)}):
+            asked = {"sql": text, "result": result, **other}
+            refusal = await refused(api.submit(**asked, query_id=query_id, engine="scripted"))
+            assert refusal.reason == "QUERY_ID_REUSED"
 
 
 async def test_a_result_of_the_old_format_is_that_of_its_record(state: Path) -> None:

@@ -90,7 +90,8 @@ def largest(service: Service, template: Query, state: QueryState) -> LiveQuery:
     ends = state in (QueryState.FAILED, QueryState.COMPLETED)
     query = template.but(
         query_id=new_id(),
-        spec=replace(template.spec, sql=HUGE[:1_000], engine="e" * 63, labels=LABELS),
+        submission=replace(template.submission, sql=HUGE[:1_000], labels=LABELS),
+        plan=replace(template.plan, engine="e" * 63),
         state=state,
         result_state=ResultState.READY if state is QueryState.COMPLETED else ResultState.NONE,
         attempt=0 if state is QueryState.QUEUED else 1,
@@ -120,7 +121,7 @@ def largest(service: Service, template: Query, state: QueryState) -> LiveQuery:
 
 async def store(service: Service, live: LiveQuery) -> None:
     # Of a query that has ended, no parameters are in memory.
-    await service._store.submit(live.query.but(spec=replace(live.query.spec, parameters=b"")))
+    await service._store.submit(live.query.but(submission=replace(live.query.submission, parameters=b"")))
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="session")

@@ -11,7 +11,7 @@ import pytest
 
 from queryengine.app.service import Service
 from queryengine.client import AsyncClient, Client, QueryFailed
-from queryengine.domain.query import WideIntegers
+from queryengine.domain.submission import WideIntegers
 from queryengine.v1 import result_pb2, value_pb2
 from tests.support import ROOT, ROWS, WAIT, Api, refused
 

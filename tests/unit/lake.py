@@ -8,7 +8,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from queryengine.domain.errors import Failure, QueryEngineError
-from queryengine.domain.query import WideIntegers
+from queryengine.domain.submission import WideIntegers
 from queryengine.engines.base import Statement
 from queryengine.engines.duckdb.engine import DuckDBEngine
 from tests.carrying import table_of

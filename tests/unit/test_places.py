@@ -36,7 +36,7 @@ class World:
 
     def __init__(self, *, slots: int = 1, history: bool = True, **limits: Any) -> None:
         self.clock = HandClock()
-        past = [("duckdb", store_values.spec(sql="q").query_hash(), 4 * SECOND), ("duckdb", "other", 10 * SECOND)]
+        past = [("duckdb", store_values.submission(sql="q").query_hash(), 4 * SECOND), ("duckdb", "other", 10 * SECOND)]
         self.estimates = Estimates(past if history else [])
         self.estimates._by_engine = {"duckdb": 10.0 * SECOND} if history else {}
         given = {"tenant_running": 10, "tenant_slots_percent": 100, "long_run_ms": 3_600_000}
@@ -55,7 +55,7 @@ class World:
         self._numbers = iter(range(1, 100_000))
 
     def query(self, tenant: str, sql: str = "SELECT 1") -> Query:
-        return store_values.query(next(self._numbers), asked=store_values.spec(sql=sql), tenant=tenant)
+        return store_values.query(next(self._numbers), asked=store_values.submission(sql=sql), tenant=tenant)
 
     def runs(self, tenant: str, *, for_seconds: float, sql: str = "SELECT 1") -> Query:
         query = self.query(tenant, sql)

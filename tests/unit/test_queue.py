@@ -12,7 +12,7 @@ from tests import store_values
 
 
 def waiting(number: int, tenant: str, priority: int = 0) -> LiveQuery:
-    return LiveQuery(store_values.query(number, asked=store_values.spec(priority=priority), tenant=tenant))
+    return LiveQuery(store_values.query(number, asked=store_values.submission(priority=priority), tenant=tenant))
 
 
 def drained(queue: EngineQueue) -> list[LiveQuery]:

@@ -11,7 +11,8 @@ import pytest
 
 from queryengine.codec.page import checksum, parse_event
 from queryengine.domain.errors import QueryEngineError, Reason
-from queryengine.domain.query import Compression, LimitAction, Truncation
+from queryengine.domain.query import Truncation
+from queryengine.domain.submission import Compression, LimitAction
 from queryengine.results.segment import PageEntry, load, segment_path
 from queryengine.results.slicing import CutOrder, cut
 from queryengine.results.writer import (

@@ -5,7 +5,9 @@ from typing import Any
 import pytest
 
 from queryengine.app import configured
-from queryengine.domain.query import Query, QuerySpec
+from queryengine.domain.plan import Plan
+from queryengine.domain.query import Query
+from queryengine.domain.submission import Submission
 from queryengine.executing.shares import HELD_SECONDS, Rule, ShareLimits, Shares
 from queryengine.settings import Settings
 
@@ -16,8 +18,8 @@ SHARED_US = 600_000_000
 
 def query(name: str, *, engine: str = "main", timeout_ms: int = 60_000) -> Query:
     """A query whose tenant is the first letter of its id; one with an `l` in it may run for a day."""
-    spec = QuerySpec(
-        sql="SELECT 1",
+    submission = Submission(tenant=name[0], sql="SELECT 1")
+    plan = Plan(
         engine=engine,
         engine_type="scripted",
         routing_reason="",
@@ -25,7 +27,7 @@ def query(name: str, *, engine: str = "main", timeout_ms: int = 60_000) -> Query
         execution_timeout_ms=24 * HOUR_MS if "l" in name else timeout_ms,
         ttl_ms=1000,
     )
-    return Query(tenant=name[0], subject="", query_id=name, spec=spec, fingerprint="", query_hash="", submit_us=NOW_US)
+    return Query(query_id=name, submission=submission, plan=plan, fingerprint="", query_hash="", submit_us=NOW_US)
 
 
 def shares(*, now_us: int = NOW_US, **limits: Any) -> Shares:

@@ -10,9 +10,9 @@ import pytest
 from queryengine.domain.errors import QueryEngineError
 from queryengine.store import Store
 from queryengine.store.reserve import PLENTY_BYTES, RESERVE_BYTES, Reserve
-from tests.store_values import SERVER, query, spec
+from tests.store_values import SERVER, query, submission
 
-BIG = spec(sql="SELECT 1 -- " + "x" * 100_000)
+BIG = submission(sql="SELECT 1 -- " + "x" * 100_000)
 
 
 def test_room_is_held_and_given_up_once(tmp_path: Path) -> None:

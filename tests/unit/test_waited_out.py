@@ -15,8 +15,8 @@ WAITED = "the query waited longer than its queue_timeout of 5 seconds"
 
 def query(number: int, tenant: str, *, engine: str = "main", long: bool = False) -> Query:
     timeout_ms = 24 * HOUR_MS if long else 1_800_000
-    asked = store_values.spec(engine=engine, queue_timeout_ms=5000, execution_timeout_ms=timeout_ms)
-    return store_values.query(number, asked=asked, tenant=tenant)
+    plan = store_values.plan(engine=engine, queue_timeout_ms=5000, execution_timeout_ms=timeout_ms)
+    return store_values.query(number, planned=plan, tenant=tenant)
 
 
 def failure(running: list[Query], *, slots: int, asks: Query | None = None, **limits: int) -> Failure:

@@ -9,7 +9,7 @@ import pytest
 
 from queryengine.codec.wide_numbers import INT128, INT256, UINT128, UINT256, UNBOUNDED, carried
 from queryengine.domain.errors import QueryEngineError, Reason
-from queryengine.domain.query import WideIntegers
+from queryengine.domain.submission import WideIntegers
 
 FAIL, STRING, DECIMAL256 = WideIntegers.FAIL, WideIntegers.STRING, WideIntegers.DECIMAL256
 DIGITS38 = 10**38 - 1

@@ -59,17 +59,17 @@ def duration(microseconds: int | None) -> duration_pb2.Duration | None:
 
 
 def status(live: LiveQuery, now_us: int) -> query_pb2.QueryStatus:
-    """The state of a query as the contract tells it."""
+    """The state of a query as the contract has it."""
     query = live.query
-    spec = query.spec
+    asked, plan = query.submission, query.plan
     return query_pb2.QueryStatus(
         query_id=query.query_id,
         version=live.version,
         state=QUERY_STATES[query.state],
         result_state=RESULT_STATES[query.result_state_at(now_us)],
-        engine=spec.engine,
-        engine_type=spec.engine_type,
-        routing_reason=spec.routing_reason,
+        engine=plan.engine,
+        engine_type=plan.engine_type,
+        routing_reason=plan.routing_reason,
         attempt=query.attempt,
         progress=None if query.is_final else _progress(live, now_us),
         stats=_stats(live, now_us),
@@ -80,10 +80,10 @@ def status(live: LiveQuery, now_us: int) -> query_pb2.QueryStatus:
         end_time=timestamp(query.end_us),
         expire_time=timestamp(query.expire_us),
         cancel_request_time=timestamp(query.cancel_us),
-        labels=dict(spec.labels),
-        sql_preview=spec.sql_preview(),
+        labels=dict(asked.labels),
+        sql_preview=asked.sql_preview(),
         query_hash=query.query_hash,
-        priority=spec.priority,
+        priority=asked.priority,
         subject=query.subject,
         engine_query_id=live.engine_query_id,
         engine_query_url=live.engine_query_url,

@@ -11,7 +11,8 @@ from google.protobuf import duration_pb2, timestamp_pb2
 from queryengine.domain.errors import QueryEngineError, Reason, error
 from queryengine.domain.filters import QueryFilter
 from queryengine.domain.lifecycle import QueryState
-from queryengine.domain.query import Compression, LimitAction, QuerySpec, WideIntegers
+from queryengine.domain.plan import Plan
+from queryengine.domain.submission import Compression, LimitAction, Submission, WideIntegers
 from queryengine.reading.fetching import Cursor
 from queryengine.reading.streaming import ReadRequest
 from queryengine.v1 import query_pb2, query_service_pb2, result_pb2, value_pb2
@@ -129,7 +130,9 @@ def submitted_id(text: str) -> str:
     return lowered
 
 
-def to_spec(request: query_service_pb2.SubmitRequest, engine: EngineChoice, limits: RequestLimits) -> QuerySpec:
+def to_submission(
+    request: query_service_pb2.SubmitRequest, tenant: str, subject: str, limits: RequestLimits
+) -> Submission:
     """What a Submit asks for, checked."""
     sql_bytes = len(request.sql.encode())
     if sql_bytes > limits.sql_bytes:
@@ -144,31 +147,44 @@ def to_spec(request: query_service_pb2.SubmitRequest, engine: EngineChoice, limi
     asked = request.limits
     result = request.result
     grace = seconds(request, "disconnect_grace", GRACE_DEFAULT_SECONDS, GRACE_MAX_SECONDS)
-    queue = seconds(asked, "queue_timeout", limits.queue_timeout_seconds, TIMEOUT_MAX_SECONDS)
-    execution = seconds(asked, "execution_timeout", limits.execution_timeout_seconds, TIMEOUT_MAX_SECONDS)
-    if execution == 0:
+    execution_ms = _milliseconds(asked, "execution_timeout", TIMEOUT_MAX_SECONDS)
+    if execution_ms == 0 and not (asked.execution_timeout.seconds or asked.execution_timeout.nanos):
         raise invalid("execution_timeout", "must be longer than 0 seconds")
-    return QuerySpec(
+    return Submission(
+        tenant=tenant,
+        subject=subject,
         sql=request.sql,
+        engine_hint=request.engine,
         parameters=_parameters(request, limits.parameters),
-        engine=engine.name,
-        engine_type=engine.type,
-        routing_reason=engine.reason,
         catalog=_short(request.catalog, "catalog"),
         schema=_short(request.schema, "schema"),
         session_settings=_mapping(request.session_settings, "session_settings", 63, 255),
-        queue_timeout_ms=int(queue * 1000),
-        execution_timeout_ms=max(1, int(execution * 1000)),
+        queue_timeout_ms=_milliseconds(asked, "queue_timeout", TIMEOUT_MAX_SECONDS),
+        execution_timeout_ms=None if execution_ms is None else max(1, execution_ms),
         row_limit=_not_negative(asked.row_limit, "row_limit"),
         byte_limit=_not_negative(asked.byte_limit, "byte_limit"),
         on_limit=_choice(_LIMIT_ACTIONS, asked.on_limit, "on_limit"),
-        ttl_ms=int(seconds(result, "ttl", limits.ttl_seconds, limits.ttl_max_seconds, minimum=1.0) * 1000),
+        ttl_ms=_milliseconds(result, "ttl", limits.ttl_max_seconds, minimum=1.0),
         compression=_choice(_COMPRESSIONS, result.compression, "compression"),
         wide_integers=_choice(_WIDE_INTEGERS, result.wide_integers, "wide_integers"),
         priority=_within(request.priority, PRIORITY_MAX, "priority"),
         cancel_on_disconnect=_choice(_CANCELS, request.disconnect_policy, "disconnect_policy"),
         disconnect_grace_ms=int(grace * 1000),
         labels=_mapping(request.labels, "labels", 63, 255),
+    )
+
+
+def to_plan(submission: Submission, engine: EngineChoice, limits: RequestLimits) -> Plan:
+    """What a submission leaves open is filled with the defaults of the service."""
+    return Plan(
+        engine=engine.name,
+        engine_type=engine.type,
+        routing_reason=engine.reason,
+        queue_timeout_ms=_or(submission.queue_timeout_ms, limits.queue_timeout_seconds),
+        execution_timeout_ms=_or(submission.execution_timeout_ms, limits.execution_timeout_seconds),
+        row_limit=submission.row_limit,
+        byte_limit=submission.byte_limit,
+        ttl_ms=_or(submission.ttl_ms, limits.ttl_seconds),
     )
 
 
@@ -255,6 +271,17 @@ def _subject(text: str) -> str:
     if len(text) > SUBJECT_CHARACTERS_MAX:
         raise invalid("subject", f"has more than {SUBJECT_CHARACTERS_MAX} characters")
     return text
+
+
+def _milliseconds(message: Any, field: str, maximum: float, *, minimum: float = 0.0) -> int | None:
+    """The duration in a field, or None when it is absent."""
+    if not message.HasField(field):
+        return None
+    return int(seconds(message, field, 0.0, maximum, minimum=minimum) * 1000)
+
+
+def _or(asked_ms: int | None, default_seconds: float) -> int:
+    return int(default_seconds * 1000) if asked_ms is None else asked_ms
 
 
 def _parameters(request: query_service_pb2.SubmitRequest, maximum: int) -> bytes:

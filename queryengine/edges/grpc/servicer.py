@@ -11,7 +11,7 @@ from typing import Final
 from queryengine.accepting.engines import Engines
 from queryengine.accepting.queries import Queries
 from queryengine.accepting.refreshing import Refreshes
-from queryengine.accepting.submission import Submission
+from queryengine.accepting.submit_call import SubmitCall
 from queryengine.domain.clock import Clock
 from queryengine.domain.errors import Reason, error
 from queryengine.domain.lifecycle import QueryState
@@ -29,8 +29,9 @@ from queryengine.edges.grpc.requests import (
     to_cursor,
     to_filter,
     to_list_size,
+    to_plan,
     to_read,
-    to_spec,
+    to_submission,
     wait_seconds,
 )
 from queryengine.live.query import LiveQuery
@@ -99,13 +100,12 @@ class Servicer:
         wait = wait_seconds(request, self._limits)
         inline_as_rows = as_rows(request.result.inline_format, "inline_format")
         choice = self._engines.choose(request.engine)
-        spec = to_spec(request, EngineChoice(*choice), self._limits)
-        self._engines.require(choice[0], spec)
-        asked = Submission(
-            tenant=caller.tenant,
-            subject=caller.subject,
+        submission = to_submission(request, caller.tenant, caller.subject, self._limits)
+        self._engines.require(choice[0], submission)
+        asked = SubmitCall(
             query_id=submitted_id(request.query_id),
-            spec=spec,
+            submission=submission,
+            plan=to_plan(submission, EngineChoice(*choice), self._limits),
             leave_turn=caller.leave_turn,
         )
         live, existing = await self._queries.submit(asked)

@@ -1,19 +1,19 @@
-"""What one call of Submit asks, and how far it has come."""
+"""One call of Submit, and how far it has come."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from queryengine.domain.query import QuerySpec
+from queryengine.domain.plan import Plan
+from queryengine.domain.submission import Submission
 
 
 @dataclass(slots=True, kw_only=True)
-class Submission:
+class SubmitCall:
     """One call of Submit."""
 
-    tenant: str
-    subject: str
     query_id: str
-    spec: QuerySpec
+    submission: Submission
+    plan: Plan
     leave_turn: Callable[[], None]
     """Called before it waits for a check or for the disk."""
     is_recorded: bool = False

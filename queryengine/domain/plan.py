@@ -1,0 +1,73 @@
+"""What runs for a submission: made by policy, fixed when the query is accepted."""
+
+import hashlib
+import json
+from dataclasses import dataclass, replace
+
+from queryengine.domain.submission import FINGERPRINT_FORM, SQL_CHARACTERS_KEPT, Submission, WideIntegers
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """Where and how a submission runs. Its limits are those in force: none is left open."""
+
+    engine: str
+    engine_type: str
+    routing_reason: str
+    """Why this engine, such as "explicit" or "default"."""
+    executed_sql: str = ""
+    """What runs in place of the submitted text; empty when that runs as it is."""
+    queue_timeout_ms: int
+    execution_timeout_ms: int
+    row_limit: int = 0
+    """0 means none."""
+    byte_limit: int = 0
+    """0 means none but the service's own."""
+    ttl_ms: int
+    policy_version: str = ""
+    """Of the policy that shaped the plan; empty without one."""
+    cache_key: str = ""
+    """Equal for plans that may share a result; empty when the result is not to be shared."""
+
+    def for_reference(self) -> "Plan":
+        """What of it is asked for once its query has ended: of the executed SQL the beginning."""
+        if len(self.executed_sql) > SQL_CHARACTERS_KEPT:
+            return replace(self, executed_sql=self.executed_sql[:SQL_CHARACTERS_KEPT])
+        return self
+
+
+def is_same_submission(fingerprint: str, submission: Submission, plan: Plan) -> bool:
+    """Whether a query with this stored fingerprint was submitted by an equal submission. The plan is what the
+    submission would get now; only fingerprints of earlier versions depend on it.
+    """
+    if fingerprint.startswith(FINGERPRINT_FORM):
+        return fingerprint == submission.fingerprint()
+    return fingerprint == legacy_fingerprint(submission, plan)
+
+
+def legacy_fingerprint(submission: Submission, plan: Plan) -> str:
+    """The fingerprint that earlier versions stored: over the engine chosen and the limits in force."""
+    if submission.parameters is None:
+        raise ValueError("a submission without its parameters has no fingerprint")
+    parts = [
+        plan.engine,
+        submission.catalog,
+        submission.schema,
+        json.dumps(dict(sorted(submission.session_settings.items()))),
+        plan.queue_timeout_ms,
+        plan.execution_timeout_ms,
+        submission.row_limit,
+        submission.byte_limit,
+        submission.on_limit.value,
+        plan.ttl_ms,
+        submission.compression.value,
+    ]
+    if submission.wide_integers is not WideIntegers.FAIL:
+        # It came later, so it is there only when it was asked for.
+        parts.append(submission.wide_integers.value)
+    # The hash of a JSON list of the SQL, the parameters in hexadecimal and these parts. In pieces, because the
+    # parameters may be large and need no escapes.
+    digest = hashlib.sha256(f'[{json.dumps(submission.sql)}, "'.encode())
+    digest.update(submission.parameters.hex().encode())
+    digest.update(f'", {json.dumps(parts)[1:]}'.encode())
+    return digest.hexdigest()
