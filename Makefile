@@ -76,14 +76,15 @@ fmt: setup ## Format the code and fix what can be fixed by itself
 	$(BIN)/ruff format .
 
 .PHONY: generate
-generate: setup ## Write queryengine/v1 from protos
+generate: setup ## Write queryengine/v1 from protos, and the blocking Python client from the one for asyncio
 	rm -f queryengine/v1/*_pb2*.py*
 	$(BIN)/python -m grpc_tools.protoc -Iprotos --python_out=. --pyi_out=. protos/queryengine/v1/*.proto
 	$(BIN)/python -m grpc_tools.protoc -Iprotos --grpc_python_out=. protos/queryengine/v1/query_service.proto
+	$(BIN)/python -m tools.blocking_client
 
 .PHONY: check-generated
-check-generated: generate ## Fail when queryengine/v1 does not match protos
-	git diff --exit-code -- queryengine/v1
+check-generated: generate ## Fail when generated code does not match what it is generated from
+	git diff --exit-code -- queryengine/v1 queryengine/client/sync
 
 .PHONY: breaking
 breaking: setup ## Fail when protos break clients of the last release (of main before the first)

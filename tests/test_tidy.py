@@ -20,7 +20,7 @@ PREFIX = "ERROR_REASON_"
 
 def python_files() -> list[Path]:
     """Every Python file that a person wrote."""
-    folders = [PACKAGE, ROOT / "tests", ROOT / "bench", ROOT / "examples"]
+    folders = [PACKAGE, ROOT / "tests", ROOT / "bench", ROOT / "examples", ROOT / "tools"]
     found = [path for folder in folders for path in sorted(folder.rglob("*.py"))]
     return [path for path in found if PACKAGE / "v1" not in path.parents]
 

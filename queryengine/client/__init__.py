@@ -1,7 +1,6 @@
 """The Python client: `for batch in Client().query("SELECT 1")`. Brings no engine and no database."""
 
-from queryengine.client.aio import AsyncClient, AsyncQueryHandle
-from queryengine.client.aio_result import AsyncQueryResult
+from queryengine.client.aio import AsyncClient, AsyncQueryHandle, AsyncQueryResult
 from queryengine.client.arguments import Seconds
 from queryengine.client.channel import Connection
 from queryengine.client.errors import (
@@ -27,8 +26,7 @@ from queryengine.client.model import (
 )
 from queryengine.client.options import QueryOptions, SubmitOptions
 from queryengine.client.refresh import EngineRefresh, ViewChange
-from queryengine.client.sync import Client, QueryHandle
-from queryengine.client.sync_result import QueryResult
+from queryengine.client.sync import Client, QueryHandle, QueryResult
 from queryengine.codec.memory import keep_malloc_memory
 from queryengine.domain.views import ViewChangeKind
 

@@ -1,31 +1,16 @@
 """What both clients are made of: how one is opened, and what it and its handles say of themselves."""
 
-import inspect
-from collections.abc import Callable, Sequence
-from typing import Any, TypeVar
+from collections.abc import Sequence
+from typing import Any
 
 import grpc
 
 from queryengine.client.arguments import Seconds
 from queryengine.client.backoff import OnRetry
+from queryengine.client.calls import Call
 from queryengine.client.channel import DEFAULT_TARGET, Connection
 from queryengine.client.errors import QueryEngineClientError
 from queryengine.v1 import query_service_pb2
-
-C = TypeVar("C", bound=type)
-
-
-def documented_by(model: type) -> Callable[[C], C]:
-    """Give the members of a class that say nothing of themselves the words of another class."""
-
-    def document(cls: C) -> C:
-        for name, member in vars(cls).items():
-            said = inspect.getdoc(getattr(model, name, None))
-            if said and callable(member) and not member.__doc__:
-                member.__doc__ = said
-        return cls
-
-    return document
 
 
 class ClientBase:
@@ -84,6 +69,10 @@ class ClientBase:
 
     def _open(self) -> None:
         raise NotImplementedError
+
+    def _seconds(self, call: Call[Any]) -> float:
+        """Longest time of a call, retries included."""
+        return self._connection.call_seconds + call.wait_seconds
 
     def _check_open(self) -> None:
         if self._is_closed:

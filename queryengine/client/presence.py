@@ -4,10 +4,10 @@ Such a query is cancelled when no call has been open on it for its grace. Betwee
 while the caller is busy with a batch for longer than one stream lasts, this is the open call. It ends with the query.
 """
 
-import asyncio
 import threading
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
+from contextlib import suppress
 from typing import Any, Final
 
 import grpc
@@ -21,19 +21,22 @@ from queryengine.client.model import QueryStatus
 WAIT_SECONDS: Final = 10.0
 LAST_VERSION: Final = (1 << 63) - 1
 
-
-def _waiting(query_id: str) -> Call[QueryStatus]:
-    """Answers when the query has ended, or unchanged when the time has passed."""
-    return calls.get_status(query_id, after_version=LAST_VERSION, wait_timeout=WAIT_SECONDS)
+Start = Callable[[Call[Any]], Any]
+"""Begins a call; returns a grpc.Future or an asyncio.Task. Raises QueryEngineClientError when the client is closed."""
+Later = Callable[[float, Callable[[], None]], Callable[[], None]]
+"""Calls a function after so many seconds; returns what prevents it."""
 
 
 class Presence:
-    """Calls that run in gRPC's own threads, so that any number of queries take none of their own."""
+    """Goes on in callbacks, of gRPC's threads or of the event loop, so that any number of queries take no thread."""
 
-    def __init__(self, start: Callable[[Call[QueryStatus]], Any], query_id: str, backoff: Backoff) -> None:
-        """`start` begins a call and returns its grpc.Future, or raises QueryEngineClientError when it is closed."""
+    def __init__(self, start: Start, later: Later, query_id: str, backoff: Backoff) -> None:
         self._start = start
-        self._call = _waiting(query_id)
+        self._later = later
+        # It answers when the query has ended, or unchanged when the time has passed.
+        self._call: Call[QueryStatus] = calls.get_status(
+            query_id, after_version=LAST_VERSION, wait_timeout=WAIT_SECONDS
+        )
         self._backoff = backoff
         # `end` may be called by the garbage collector, at any moment of any thread.
         self._lock = threading.RLock()
@@ -47,15 +50,16 @@ class Presence:
             self._is_over = True
             stop, self._stop = self._stop, None
         if stop is not None:
-            stop()
+            # RuntimeError: the event loop was closed, and the call with it.
+            with suppress(RuntimeError):
+                stop()
 
     def _ask(self) -> None:
-        try:
+        # ValueError: the channel was closed meanwhile.
+        with suppress(QueryEngineClientError, ValueError):
             waiting = self._start(self._call)
-        except QueryEngineClientError:
-            return
-        if self._goes_on(waiting.cancel):
-            waiting.add_done_callback(self._answered)
+            if self._goes_on(waiting.cancel):
+                waiting.add_done_callback(self._answered)
 
     def _goes_on(self, stop: Callable[[], Any]) -> bool:
         """Remember how to stop what was begun; when `end` came first, stop it."""
@@ -67,58 +71,24 @@ class Presence:
         return False
 
     def _answered(self, waiting: Any) -> None:
+        if waiting.cancelled():
+            return
+        error = waiting.exception()
         if self._is_over:
             return
-        if waiting.code() is grpc.StatusCode.OK:
+        if error is None:
             self._backoff.progressed()
             if not self._call.convert(waiting.result()).is_final:
                 self._ask()
+        elif isinstance(error, grpc.RpcError):
+            self._ask_later(rpc_failure(error))
+
+    def _ask_later(self, failure: RpcFailure) -> None:
+        """Unless it would fail again, or nothing has answered for too long."""
+        if not failure.is_passing:
             return
-        seconds = _delay(rpc_failure(waiting), self._backoff)
-        if seconds is not None:
-            timer = threading.Timer(seconds, self._ask)
-            timer.daemon = True
-            if self._goes_on(timer.cancel):
-                timer.start()
-
-
-class AsyncPresence:
-    """As Presence, as a task of the running event loop."""
-
-    def __init__(
-        self, run: Callable[[Call[QueryStatus]], Awaitable[QueryStatus]], query_id: str, backoff: Backoff
-    ) -> None:
-        """`run` makes a call; it raises grpc.RpcError, or QueryEngineClientError when the client is closed."""
-        self._run = run
-        self._call = _waiting(query_id)
-        self._backoff = backoff
-        self._task = asyncio.get_running_loop().create_task(self._keep_asking(), name=f"presence-{query_id}")
-
-    def end(self) -> None:
-        """Idempotent."""
-        if not self._task.get_loop().is_closed():
-            self._task.cancel()
-
-    async def _keep_asking(self) -> None:
-        is_final = False
-        while not is_final:
-            try:
-                is_final = (await self._run(self._call)).is_final
-                self._backoff.progressed()
-            except QueryEngineClientError:
-                return
-            except grpc.RpcError as error:
-                seconds = _delay(rpc_failure(error), self._backoff)
-                if seconds is None:
-                    return
-                await asyncio.sleep(seconds)
-
-
-def _delay(failure: RpcFailure, backoff: Backoff) -> float | None:
-    """Seconds until the next call; None when it would fail, too, or nothing has answered for too long."""
-    if not failure.is_passing:
-        return None
-    try:
-        return backoff.delay(time.monotonic(), failure=failure)
-    except QueryEngineClientError:
-        return None
+        with suppress(QueryEngineClientError):
+            seconds = self._backoff.delay(time.monotonic(), failure=failure)
+            # The lock holds `_ask` back until it is known how to stop it.
+            with self._lock:
+                self._goes_on(self._later(seconds, self._ask))

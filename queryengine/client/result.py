@@ -10,7 +10,7 @@ from queryengine.client.channel import Connection
 from queryengine.client.errors import QueryEngineClientError
 from queryengine.client.html import html_table
 from queryengine.client.model import QueryStatus, ResultEnd
-from queryengine.client.presence import AsyncPresence, Presence
+from queryengine.client.presence import Presence
 from queryengine.client.stream import Event, ResultReader
 from queryengine.v1.query_pb2 import QueryStatus as StatusMessage
 from queryengine.v1.query_service_pb2 import SubmitResponse
@@ -19,7 +19,7 @@ OnStatus = Callable[[QueryStatus], None]
 
 
 class ResultState:
-    """Rows that arrived and were not asked for yet, and everything else a result has told."""
+    """Rows that arrived and were not asked for yet, and everything else known of a result."""
 
     def __init__(
         self,
@@ -34,7 +34,7 @@ class ResultState:
         self._on_status = on_status
         self._ready: deque[pa.RecordBatch] = deque()
         self._is_closed = False
-        self._presence: Presence | AsyncPresence | None = None
+        self._presence: Presence | None = None
         """Of a query that ends with its reader, unless it has ended already."""
         self._is_abandoned = False
         self._is_read = False
@@ -88,7 +88,7 @@ class ResultState:
         self._ready.extendleft(reversed(batches))
         self._is_read = False
 
-    def _stay(self, presence: Presence | AsyncPresence) -> None:
+    def _stay(self, presence: Presence) -> None:
         """Be present until this result is left, or forgotten by everybody."""
         self._presence = presence
         weakref.finalize(self, presence.end).atexit = False

@@ -4,6 +4,7 @@ tested there.
 
 import asyncio
 import datetime as dt
+import gc
 from collections.abc import AsyncIterator
 
 import grpc
@@ -18,6 +19,7 @@ from queryengine.client import (
     ServiceUnavailable,
 )
 from queryengine.v1 import query_service_pb2
+from tests.support import until
 from tests.unit.fake_service import (
     ID,
     FakeService,
@@ -196,6 +198,62 @@ async def test_a_closed_client_refuses_calls(client: AsyncClient) -> None:
         await client.engines()
     with pytest.raises(QueryEngineClientError, match="client is closed"):
         await client.attach(ID).result().to_arrow()
+
+
+@pytest.mark.parametrize("reads", ["rows", "states"])
+async def test_closing_the_client_breaks_off_what_is_being_read(
+    client: AsyncClient, fake: FakeService, reads: str
+) -> None:
+    hold = Hold()
+    handle = client.attach(ID)
+    if reads == "rows":
+        fake.streams["StreamResults"].append([start(), hold])
+        task = asyncio.create_task(handle.result().to_arrow())
+    else:
+        fake.streams["WatchStatus"].append([hold])
+        task = asyncio.create_task(anext(handle.watch()))
+    await reached(hold)
+
+    await client.close()
+
+    # Nobody cancelled the task, so it does not end as a cancelled one, which its owner would not hear of.
+    with pytest.raises(QueryEngineClientError, match="client is closed"):
+        await task
+
+
+async def test_presence_is_shown_until_the_query_ends(client: AsyncClient, fake: FakeService) -> None:
+    fake.replies["Submit"].append(query_service_pb2.SubmitResponse(status=status("QUEUED", 1)))
+    hold = Hold()
+    fake.replies["GetStatus"].extend(
+        [
+            query_service_pb2.GetStatusResponse(status=status("RUNNING", 2)),
+            Refuse(grpc.StatusCode.INTERNAL),
+            query_service_pb2.GetStatusResponse(status=status("RUNNING", 3)),
+            hold,
+            query_service_pb2.GetStatusResponse(status=status("COMPLETED", 4)),
+        ]
+    )
+
+    result = await client.query("SELECT 1")
+
+    await reached(hold)
+    hold.open.set()
+    fake.streams["StreamResults"].append(whole(PAGES))
+    assert (await result.to_arrow()).num_rows == TOTAL
+    assert len(fake.requests["GetStatus"]) == 4
+
+
+async def test_presence_ends_with_a_result_that_nothing_refers_to(client: AsyncClient, fake: FakeService) -> None:
+    fake.replies["Submit"].append(query_service_pb2.SubmitResponse(status=status("QUEUED", 1)))
+    result = await client.query("SELECT 1")
+    query_id = result.query_id
+    await until(lambda: fake.requests["GetStatus"])
+
+    del result
+    gc.collect()
+
+    await until(lambda: query_id in fake.waits_ended)
+    assert not fake.requests["Cancel"]
 
 
 async def test_without_a_server_a_stream_is_given_up() -> None:

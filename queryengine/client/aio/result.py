@@ -1,4 +1,4 @@
-"""As queryengine.client.sync_result, for asyncio."""
+"""The rows of one query for asyncio."""
 
 import asyncio
 import time
@@ -11,30 +11,34 @@ from typing import TYPE_CHECKING, Any, Self, TypeVar
 import grpc
 import pyarrow as pa
 
+from queryengine.client.aio.arrow import AsyncArrowStream
+from queryengine.client.aio.transport import later, received
 from queryengine.client.arguments import Seconds
-from queryengine.client.base import documented_by
 from queryengine.client.errors import QueryEngineClientError, rpc_failure
 from queryengine.client.frames import to_pandas, to_polars
 from queryengine.client.model import CancelOutcome
-from queryengine.client.presence import AsyncPresence
+from queryengine.client.presence import Presence
 from queryengine.client.pylist import python_rows, python_tuples
-from queryengine.client.result import OnStatus, ResultState
-from queryengine.client.sync_result import QueryResult
+from queryengine.client.result import OnStatus
 
 if TYPE_CHECKING:
     import pandas as pd
     import polars as pl
 
-    from queryengine.client.aio import AsyncClient, AsyncQueryHandle
+    from queryengine.client.aio.client import AsyncClient
+    from queryengine.client.aio.handle import AsyncQueryHandle
 
 T = TypeVar("T")
 
 
-@documented_by(QueryResult)
-class AsyncQueryResult(ResultState):
-    """As QueryResult, read by one task at a time. Cancelling that task ends a query of `AsyncClient.query`.
+class AsyncQueryResult(AsyncArrowStream):
+    """The rows of one query, once, as they come. A context manager: leaving it closes it.
 
-    Libraries that read Arrow cannot await rows: give them `await result.to_arrow()`.
+    Lost connections, restarts of the server and planned ends of streams are dealt with. Reading raises
+    QueryFailed or QueryCancelled when the query did, ResultUnavailable, ResultCorrupt, and ServiceUnavailable
+    when no server answered for `give_up_after` seconds.
+
+    Read by one task at a time. Libraries that read Arrow cannot await rows: give them `await result.to_arrow()`.
     """
 
     def __init__(
@@ -51,11 +55,12 @@ class AsyncQueryResult(ResultState):
         )
         self.handle = handle
         self._client = client
-        self._call: Any = None
+        self._stream: Any = None
         if ends_query and not self._reader.is_over:
-            self._stay(AsyncPresence(client.run, self.query_id, client.connection.backoff()))
+            self._stay(Presence(client.start, later, self.query_id, client.connection.backoff()))
 
     async def __aiter__(self) -> AsyncIterator[pa.RecordBatch]:
+        """Batches in order. Iterating again goes on where the last iteration stopped, and raises when all are read."""
         async with self._reading():
             self._check_unread()
             try:
@@ -65,13 +70,8 @@ class AsyncQueryResult(ResultState):
                 self._disconnect()
             self._is_read = True
 
-    async def schema(self) -> pa.Schema:
-        async with self._reading():
-            while self._reader.schema is None:
-                await self._advance()
-        return self._reader.schema
-
     async def to_arrow(self) -> pa.Table:
+        """All rows not read yet; raises when all are. When it fails, the rows it had are there to be read."""
         batches: list[pa.RecordBatch] = []
         try:
             async for batch in self:
@@ -79,18 +79,26 @@ class AsyncQueryResult(ResultState):
         except BaseException:
             self._put_back(batches)
             raise
-        return pa.Table.from_batches(batches, schema=await self.schema())
+        return pa.Table.from_batches(batches, schema=await self._columns())
 
     async def to_pandas(self, **options: Any) -> "pd.DataFrame":
+        """As to_arrow, as a DataFrame; options are those of pyarrow.Table.to_pandas. Needs pandas."""
         return await self._converted(partial(to_pandas, **options))
 
     async def to_polars(self) -> "pl.DataFrame":
+        """As to_arrow, as a DataFrame of Polars. Needs polars."""
         return await self._converted(to_polars)
 
     async def to_pylist(self) -> list[dict[str, Any]]:
+        """As to_arrow, as dicts of Python's own values.
+
+        Raises ValueError when two columns have one name: name them apart, or call rows(). Raises OverflowError that
+        names row and column of a value that Python's types cannot hold, such as infinity.
+        """
         return await self._converted(python_rows)
 
     async def rows(self) -> list[tuple[Any, ...]]:
+        """As to_pylist, as tuples in the order of the columns, of whatever names."""
         return await self._converted(python_tuples)
 
     async def _converted(self, convert: Callable[[pa.Table], T]) -> T:
@@ -102,13 +110,17 @@ class AsyncQueryResult(ResultState):
             raise
 
     async def cancel(self, *, reason: str = "", wait: Seconds = 0.0) -> CancelOutcome:
+        """Cancel the query; rows on their way may still come, then reading raises QueryCancelled."""
         return await self.handle.cancel(reason=reason, wait=wait)
 
     def close(self) -> None:
+        """End the stream, and a query of `AsyncClient.query` that was not read to its end; no other query is touched.
+        Idempotent, from any place of the event loop; reading then raises.
+        """
         self._is_closed = True
         self._disconnect()
         if self._is_left_early():
-            self._client.abandoned(self.query_id)
+            self._client.abandon(self.query_id)
 
     async def __aenter__(self) -> Self:
         return self
@@ -120,6 +132,9 @@ class AsyncQueryResult(ResultState):
 
     @asynccontextmanager
     async def _reading(self) -> AsyncIterator[None]:
+        """What ends the reading early but is no failure of the query or the service, such as a cancelled task, is a
+        reader who leaves.
+        """
         try:
             yield
         except QueryEngineClientError:
@@ -129,6 +144,12 @@ class AsyncQueryResult(ResultState):
                 await self._client.abandon(self.query_id)
             raise
 
+    async def _columns(self) -> pa.Schema:
+        async with self._reading():
+            while self._reader.schema is None:
+                await self._advance()
+        return self._reader.schema
+
     async def _next_batch(self) -> pa.RecordBatch | None:
         while not self._ready:
             if self._reader.end is not None:
@@ -137,30 +158,30 @@ class AsyncQueryResult(ResultState):
         return self._ready.popleft()
 
     async def _advance(self) -> None:
+        """Take one message, or get past the end of a stream."""
         self._check_open()
         failure = None
         try:
-            if self._call is None:
+            stream = self._stream
+            if stream is None:
                 request = self._reader.request()
-                self._call = self._client.open_stream("StreamResults", request, None)
-            message = await self._call.read()
-            if message is not grpc.aio.EOF:  # type: ignore[attr-defined]
+                self._stream = stream = self._client.open_stream("StreamResults", request, None)
+                # `close` may have come meanwhile, and found no stream to end.
+                self._check_open()
+            message = await received(stream)
+            if message is not None:
                 self._take(self._reader.receive(message))
                 return
         except grpc.RpcError as error:
             failure = rpc_failure(error, self._client.connection.target)
         except BaseException:
             self._disconnect()
-            task = asyncio.current_task()
-            if task is None or not task.cancelling():
-                # A read that `close` broke off looks like a cancelled task.
-                self._check_open()
             raise
         self._disconnect()
         self._check_open()
         await asyncio.sleep(self._reader.closed(failure, time.monotonic()))
 
     def _disconnect(self) -> None:
-        call, self._call = self._call, None
-        if call is not None:
-            call.cancel()
+        stream, self._stream = self._stream, None
+        if stream is not None:
+            stream.cancel()

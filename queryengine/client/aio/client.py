@@ -1,0 +1,132 @@
+"""The client for asyncio."""
+
+import datetime as dt
+from collections.abc import Iterable, Mapping
+from types import TracebackType
+from typing import Self, Unpack
+
+from queryengine.client import calls
+from queryengine.client.aio.handle import AsyncQueryHandle
+from queryengine.client.aio.result import AsyncQueryResult
+from queryengine.client.aio.transport import AsyncTransport
+from queryengine.client.arguments import text
+from queryengine.client.calls import Parameters
+from queryengine.client.errors import QueryEngineClientError
+from queryengine.client.model import EngineInfo, QueryList
+from queryengine.client.options import QueryOptions, SubmitOptions, takes
+from queryengine.client.refresh import EngineRefresh
+from queryengine.client.result import OnStatus
+from queryengine.domain.lifecycle import QueryState
+
+
+class AsyncClient(AsyncTransport):
+    """A connection to one server, as one tenant and user. A context manager: leaving it closes it.
+
+    Made, used and closed within one running event loop.
+    """
+
+    @takes(SubmitOptions)
+    async def submit(
+        self, sql: str, parameters: Parameters = None, **options: Unpack[SubmitOptions]
+    ) -> AsyncQueryHandle:
+        """Hand in a statement; when this returns, the query is durable and runs whether or not anybody reads it.
+
+        Parameters are a mapping for named placeholders, a sequence for positional ones; see
+        queryengine.codec.values for the types. Raises QueryFailed when the SQL is refused at once, LimitReached,
+        ServiceUnavailable, or QueryEngineClientError for a request that makes no sense; ValueError or TypeError for
+        options and values that cannot be sent.
+        """
+        call = calls.submit(sql, parameters, options)
+        return AsyncQueryHandle(self, call.query_id, await self.call(call))
+
+    @takes(QueryOptions)
+    async def query(
+        self,
+        sql: str,
+        parameters: Parameters = None,
+        *,
+        on_status: OnStatus | None = None,
+        **options: Unpack[QueryOptions],
+    ) -> AsyncQueryResult:
+        """Submit and read: `async for batch in await client.query(sql)`.
+
+        The query lives no longer than its reader. It is cancelled at once
+        by cancelling the task that awaits this or reads the rows, by any other exception here or while reading,
+        by leaving the loop or the `async with` block of the result early, and by closing it; and after
+        `disconnect_grace`, 10 seconds, when the process died or nothing refers to the result any more. `detach=True`
+        lets it run on, as submit does. A query whose result is kept and read later runs on meanwhile.
+
+        on_status is called with each new QueryStatus while the rows are read. Raises as submit does; errors of the
+        query itself are raised by reading.
+        """
+        call = calls.query(sql, parameters, options)
+        ends_query = not options.get("detach")
+        try:
+            handle = AsyncQueryHandle(self, call.query_id, await self.call(call))
+            return AsyncQueryResult(handle, self, start_row=0, on_status=on_status, ends_query=ends_query)
+        except QueryEngineClientError:
+            raise
+        except BaseException:
+            if ends_query:
+                await self.abandon(call.query_id)
+            raise
+
+    def attach(self, query_id: str) -> AsyncQueryHandle:
+        """The handle of a query submitted before, by anybody of the tenant. No call is made."""
+        return AsyncQueryHandle(self, text("query_id", query_id), None)
+
+    async def list_queries(
+        self,
+        *,
+        states: Iterable[QueryState | str] = (),
+        labels: Mapping[str, str] | None = None,
+        engine: str = "",
+        subject: str = "",
+        query_id_prefix: str = "",
+        submitted_after: dt.datetime | None = None,
+        submitted_before: dt.datetime | None = None,
+        page_size: int = 50,
+        page_token: str = "",
+    ) -> QueryList:
+        """Queries of the tenant, newest first, that match every filter; `next_page_token` continues.
+
+        subject: the user who submitted them. submitted_after is included in the range, submitted_before is not; both
+        have a time zone.
+        """
+        return await self.call(
+            calls.list_queries(
+                states=states,
+                labels=labels,
+                engine=engine,
+                subject=subject,
+                query_id_prefix=query_id_prefix,
+                submitted_after=submitted_after,
+                submitted_before=submitted_before,
+                page_size=page_size,
+                page_token=page_token,
+            )
+        )
+
+    async def engines(self) -> tuple[EngineInfo, ...]:
+        """The configured engines, what each can do and how busy it is."""
+        return await self.call(calls.list_engines())
+
+    async def refresh_engine(self, name: str = "") -> EngineRefresh:
+        """Have the workers of an engine look at its folder now; what has changed since anybody's last refresh. Queries
+        see changes without it, within about a second. Without a name it is the default engine.
+        """
+        return await self.call(calls.refresh_engine(name))
+
+    async def close(self) -> None:
+        """Idempotent. Streams still open break off, and later calls are refused. A query of `query` that was not read
+        to its end is cancelled once its grace has passed; others run on.
+        """
+        await self._shut()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.close()

@@ -1,0 +1,93 @@
+"""One query of the tenant, for asyncio."""
+
+import asyncio
+import datetime as dt
+import time
+from collections.abc import AsyncIterator
+from typing import TYPE_CHECKING
+
+import grpc
+
+from queryengine.client import calls
+from queryengine.client.aio.result import AsyncQueryResult
+from queryengine.client.aio.transport import received
+from queryengine.client.arguments import Seconds
+from queryengine.client.base import HandleBase
+from queryengine.client.errors import rpc_failure
+from queryengine.client.model import CancelOutcome, QueryStatus, ResultPage
+from queryengine.client.result import OnStatus
+from queryengine.client.stream import WatchReader
+from queryengine.v1 import query_service_pb2
+
+if TYPE_CHECKING:
+    from queryengine.client.aio.client import AsyncClient
+
+
+class AsyncQueryHandle(HandleBase):
+    """One query of the tenant. Every call may raise NotFound and ServiceUnavailable."""
+
+    def __init__(self, client: "AsyncClient", query_id: str, reply: query_service_pb2.SubmitResponse | None) -> None:
+        super().__init__(query_id, reply)
+        self._client = client
+
+    async def status(self, *, after_version: int = 0, wait_for_change: Seconds = 0.0) -> QueryStatus:
+        """The newest status; with `wait_for_change` as soon as its version is above `after_version`, or
+        unchanged after so many seconds, 60 at most. A failed query is a normal answer.
+        """
+        return await self._client.call(
+            calls.get_status(self.query_id, after_version=after_version, wait_timeout=wait_for_change)
+        )
+
+    async def watch(self, *, after_version: int = 0) -> AsyncIterator[QueryStatus]:
+        """Every new status until the final one, pushed; survives lost connections."""
+        backoff = self._client.connection.backoff()
+        reader = WatchReader(self.query_id, backoff=backoff, after_version=after_version)
+        while not reader.is_done:
+            deserializer = query_service_pb2.WatchStatusResponse.FromString
+            stream = self._client.open_stream("WatchStatus", reader.request(), deserializer)
+            failure = None
+            try:
+                while (message := await received(stream)) is not None:
+                    status = reader.receive(message)
+                    if status is not None:
+                        yield status
+            except grpc.RpcError as error:
+                failure = rpc_failure(error, self._client.connection.target)
+            finally:
+                stream.cancel()
+            if not reader.is_done:
+                await asyncio.sleep(reader.closed(failure, time.monotonic()))
+
+    def result(self, *, start_row: int = 0, on_status: OnStatus | None = None) -> AsyncQueryResult:
+        """Read the rows, also while the query waits or runs, from any row on, and any number of times."""
+        return AsyncQueryResult(self, self._client, start_row=start_row, on_status=on_status)
+
+    async def fetch_page(
+        self,
+        *,
+        page: int | None = None,
+        offset: int | None = None,
+        page_token: str = "",
+        page_size: int = 1000,
+    ) -> ResultPage:
+        """Some stored rows: by page number, by row number, or by the token of another page; the first by default.
+
+        Raises ResultUnavailable when they are not stored yet, or not any more.
+        """
+        return await self._client.call(
+            calls.fetch_page(self.query_id, page=page, offset=offset, page_token=page_token, page_size=page_size)
+        )
+
+    async def cancel(self, *, reason: str = "", wait: Seconds = 0.0) -> CancelOutcome:
+        """Stop the query, also on its engine; with `wait` until that is confirmed, 60 seconds at most.
+        Idempotent.
+        """
+        return await self._client.call(calls.cancel(self.query_id, reason=reason, wait_timeout=wait))
+
+    async def release(self) -> QueryStatus:
+        """Free the stored rows of an ended query. Idempotent."""
+        return await self._client.call(calls.release(self.query_id))
+
+    async def extend(self, until: dt.datetime) -> QueryStatus:
+        """Keep the stored rows until then, at most 7 days from now. ValueError for a time without a zone."""
+        return await self._client.call(calls.release(self.query_id, extend_to=until))

@@ -1,0 +1,94 @@
+"""How the client for asyncio makes calls. Written twice, beside `queryengine.client.sync.transport`: what differs."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+from typing import Any, TypeVar
+
+import grpc
+
+from queryengine.client import calls
+from queryengine.client.base import ClientBase
+from queryengine.client.calls import Call
+from queryengine.client.channel import STREAM_SECONDS, path
+from queryengine.client.errors import QueryEngineClientError, rpc_failure
+
+T = TypeVar("T")
+
+
+class AsyncTransport(ClientBase):
+    """A channel of grpc.aio, and the tasks that cancel queries nobody reads."""
+
+    def _open(self) -> None:
+        self._channel = self._connection.open_aio()
+        self._abandoning: set[asyncio.Task[None]] = set()
+
+    async def _shut(self) -> None:
+        if self._abandoning:
+            await asyncio.wait(self._abandoning)
+        self._is_closed = True
+        await self._channel.close(None)
+
+    async def call(self, call: Call[T]) -> T:
+        """Run one unary call."""
+        try:
+            return call.convert(await self._send(call, self._seconds(call)))
+        except grpc.RpcError as error:
+            raise rpc_failure(error, self._connection.target).to_error(call.query_id) from error
+
+    def start(self, call: Call[Any]) -> "asyncio.Task[Any]":
+        """Begin a unary call; the result of the task is the message."""
+        self._check_open()
+        return asyncio.get_running_loop().create_task(self._send(call, self._seconds(call)), name=call.method)
+
+    def abandon(self, query_id: str) -> Awaitable[None]:
+        """Cancel a query whose reader goes away. It is sent whether or not anybody awaits the reply, which takes
+        2 seconds at most and raises nothing. `close` waits for it.
+        """
+        task = asyncio.get_running_loop().create_task(self._abandon(query_id), name=f"abandon-{query_id}")
+        self._abandoning.add(task)
+        task.add_done_callback(self._abandoning.discard)
+        # Who awaits it may be cancelled once more.
+        return asyncio.shield(task)
+
+    async def _abandon(self, query_id: str) -> None:
+        with suppress(grpc.RpcError, QueryEngineClientError):
+            await self._send(calls.abandon(query_id), calls.ABANDON_SECONDS)
+
+    async def _send(self, call: Call[Any], seconds: float) -> Any:
+        """The message that answers. Raises grpc.RpcError as it comes."""
+        self._check_open()
+        method = self._channel.unary_unary(
+            path(call.method),
+            request_serializer=type(call.request).SerializeToString,
+            response_deserializer=call.reply_type.FromString,
+        )
+        return await method(call.request, timeout=seconds, metadata=self._connection.identity)
+
+    def open_stream(self, method: str, request: Any, deserializer: Any) -> Any:
+        """Open a server stream; without a deserializer it yields messages as bytes."""
+        self._check_open()
+        stream = self._channel.unary_stream(
+            path(method),
+            request_serializer=type(request).SerializeToString,
+            response_deserializer=deserializer,
+        )
+        return stream(request, timeout=STREAM_SECONDS, metadata=self._connection.identity)
+
+
+async def received(stream: Any) -> Any:
+    """The next message; None at the end, also when something other than a cancel of this task broke the stream off."""
+    try:
+        message = await stream.read()
+    except asyncio.CancelledError:
+        task = asyncio.current_task()
+        if task is None or task.cancelling():
+            raise
+        # `close` of the result or of the client cancels the stream, which looks like a cancelled task.
+        return None
+    return None if message is grpc.aio.EOF else message  # type: ignore[attr-defined]
+
+
+def later(seconds: float, function: Callable[[], None]) -> Callable[[], None]:
+    """Call a function then; returns what prevents it."""
+    return asyncio.get_running_loop().call_later(seconds, function).cancel

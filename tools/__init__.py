@@ -1,0 +1,1 @@
+"""What a developer of queryengine runs, and no user."""
