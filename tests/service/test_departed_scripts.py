@@ -20,7 +20,7 @@ AT_ONCE = "the client that ran it stopped reading"
 AFTER_GRACE = "nobody has read or watched it for its disconnect_grace of {:g} seconds"
 
 SYNC = """
-import os, signal, sys
+import os, signal, sys, threading, time, traceback
 from queryengine.client import Client
 
 target, tenant, query_id, script = sys.argv[1:]
@@ -31,6 +31,19 @@ def query(**options):
 
 def say(what):
     print(what, flush=True)
+
+def say_once_inside(what):
+    # As soon as the main thread waits for the server in a call of the client.
+    main = threading.get_ident()
+    def look():
+        before = None
+        while True:
+            now = [(frame.filename, frame.lineno) for frame in traceback.extract_stack(sys._current_frames()[main])]
+            if now == before and any("queryengine/client" in filename for filename, _ in now):
+                return say(what)
+            before = now
+            time.sleep(0.05)
+    threading.Thread(target=look, daemon=True).start()
 
 """
 ASYNC = """
@@ -211,9 +224,12 @@ async def test_it_ends_at_once_with_its_task(service: Service, api: Api, gate: G
 
 
 INTERRUPTED = {
-    "while it submits": ("{gate}", sync("say('now'); query(wait_timeout=30)")),
-    "while it waits for columns": ("{gate}", sync("result = query(); say('now'); result.schema")),
-    "while it reads": ("rows 10; {gate}", sync("result = query(); result.schema; say('now'); result.to_arrow()")),
+    "while it submits": ("{gate}", sync("say_once_inside('now'); query(wait_timeout=30)")),
+    "while it waits for columns": ("{gate}; start", sync("result = query(); say_once_inside('now'); result.schema")),
+    "while it reads": (
+        "rows 10; {gate}",
+        sync("result = query(); result.schema; say_once_inside('now'); result.to_arrow()"),
+    ),
     "asyncio, while it submits": ("{gate}", asynchronous("say('now'); await query(wait_timeout=30)")),
     "asyncio, while it reads": (
         "rows 10; {gate}",
