@@ -6,15 +6,17 @@ import signal
 import socket
 import sys
 import time
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import asdict
+from functools import partial
 from typing import Any, Final
 
 from queryengine.telemetry.logs import LogStyle
+from queryengine.workers.channel import FrameChannel
 from queryengine.workers.confinement import environment
-from queryengine.workers.protocol import Frame, encode, read_frame
+from queryengine.workers.protocol import Frame, encode
 
-FRAME_BUFFER_BYTES: Final = 4 << 20
 REAP_SECONDS: Final = 1.0
 """For a process that has closed its socket to be gone."""
 
@@ -34,16 +36,14 @@ class WorkerProcess:
     def __init__(
         self,
         process: asyncio.subprocess.Process,
-        reader: asyncio.StreamReader,
-        writer: asyncio.StreamWriter,
+        channel: FrameChannel,
     ) -> None:
         self._process = process
-        self._reader = reader
-        self._writer = writer
+        self._channel = channel
 
     @classmethod
     async def start(cls, role: dict[str, Any], log: LogStyle) -> "WorkerProcess":
-        """Spawn a process and hand it its role. Returns before the role is ready: its first frame tells."""
+        """Spawn a process and hand it its role. Returns before the role is ready: its first frame says so."""
         ours, theirs = socket.socketpair()
         try:
             with theirs:
@@ -58,7 +58,8 @@ class WorkerProcess:
                     env={**environment(os.environ, confined=role.get("confine", True)), **_ENVIRONMENT},
                 )
             try:
-                reader, writer = await asyncio.open_connection(sock=ours, limit=FRAME_BUFFER_BYTES)
+                loop = asyncio.get_running_loop()
+                _, channel = await loop.create_connection(partial(FrameChannel, loop), sock=ours)
             except BaseException:
                 # Also when the caller leaves at this moment; nobody else knows the process.
                 process.kill()
@@ -67,7 +68,7 @@ class WorkerProcess:
         except BaseException:
             ours.close()
             raise
-        worker = cls(process, reader, writer)
+        worker = cls(process, channel)
         worker.send(encode({**role, "log": asdict(log)}))
         return worker
 
@@ -77,8 +78,7 @@ class WorkerProcess:
 
     @property
     def is_gone(self) -> bool:
-        # A process that ends with something unread resets the connection instead of closing it.
-        return self._process.returncode is not None or self._reader.at_eof() or self._reader.exception() is not None
+        return self._process.returncode is not None or self._channel.is_closed
 
     def cpu_seconds(self) -> float | None:
         """Processor time that the process has used; None when it is gone."""
@@ -89,13 +89,18 @@ class WorkerProcess:
             return None
 
     def send(self, frame: bytes) -> None:
-        """Queue a frame. Does nothing when the process is gone: `receive` tells that."""
-        if not self._writer.is_closing():
-            self._writer.write(frame)
+        """Queue a frame. Does nothing when the process is gone, which `receive` and `listen` show."""
+        self._channel.send(frame)
 
     async def receive(self) -> Frame | None:
         """The next frame, or None when the process is gone."""
-        return await read_frame(self._reader)
+        return await self._channel.receive()
+
+    async def listen(self, listener: Callable[[Frame], None]) -> None:
+        """Call `listener` with each frame as it arrives, until the process is gone. What the listener raises ends the
+        connection, and is raised here.
+        """
+        await self._channel.listen(listener)
 
     def kill(self) -> None:
         """SIGKILL. Does nothing when the process is gone."""
@@ -121,5 +126,5 @@ class WorkerProcess:
     async def wait(self) -> int:
         """As `close`, but lets the process end by itself."""
         code = await self._process.wait()
-        self._writer.close()
+        self._channel.close()
         return code

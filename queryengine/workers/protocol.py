@@ -4,14 +4,13 @@ Only control messages and small blobs travel here; pages go through the spool. J
 runs other people's SQL and the server must not run what a worker sends.
 """
 
-import asyncio
 import json
 import socket
 import struct
 from dataclasses import dataclass
 from typing import Any, Final
 
-_LENGTHS: Final = struct.Struct("<II")
+LENGTHS: Final = struct.Struct("<II")
 FRAME_BYTES_MAX: Final = 1 << 30
 
 
@@ -30,36 +29,43 @@ class Frame:
 
 def encode(header: dict[str, Any], blob: bytes = b"") -> bytes:
     text = json.dumps(header, separators=(",", ":")).encode()
-    return _LENGTHS.pack(len(text), len(blob)) + text + blob
+    return LENGTHS.pack(len(text), len(blob)) + text + blob
 
 
-async def read_frame(reader: asyncio.StreamReader) -> Frame | None:
-    """The next frame, or None when the other side is gone."""
-    try:
-        lengths = _LENGTHS.unpack(await reader.readexactly(_LENGTHS.size))
-        if sum(lengths) > FRAME_BYTES_MAX:
-            return None
-        text = await reader.readexactly(lengths[0])
-        blob = await reader.readexactly(lengths[1]) if lengths[1] else b""
-    except (asyncio.IncompleteReadError, ConnectionError):
-        return None
-    return _decoded(text, blob)
+def frame_bytes(data: bytes | bytearray, start: int = 0) -> int:
+    """Length of the frame that begins in data, as far as it is known: at least its lengths. Raises ValueError for one
+    that is too large to be a frame.
+    """
+    if len(data) - start < LENGTHS.size:
+        return LENGTHS.size
+    text, blob = LENGTHS.unpack_from(data, start)
+    if text + blob > FRAME_BYTES_MAX:
+        raise ValueError(f"a frame of {text + blob} bytes")
+    size: int = LENGTHS.size + text + blob
+    return size
+
+
+def decoded(data: bytes, start: int = 0) -> Frame:
+    """The whole frame that begins in data. Raises ValueError for what is no frame."""
+    text, blob = LENGTHS.unpack_from(data, start)
+    middle = start + LENGTHS.size + text
+    return _frame(data[start + LENGTHS.size : middle], data[middle : middle + blob])
 
 
 def receive_frame(connection: socket.socket) -> Frame | None:
-    """As read_frame, blocking, for the worker's side."""
-    head = _receive(connection, _LENGTHS.size)
+    """The next frame, or None when the other side is gone; blocking, for the worker's side."""
+    head = _receive(connection, LENGTHS.size)
     if head is None:
         return None
-    text_length, blob_length = _LENGTHS.unpack(head)
+    text_length, blob_length = LENGTHS.unpack(head)
     text = _receive(connection, text_length)
     blob = _receive(connection, blob_length)
     if text is None or blob is None:
         return None
-    return _decoded(text, blob)
+    return _frame(text, blob)
 
 
-def _decoded(text: bytes, blob: bytes) -> Frame:
+def _frame(text: bytes, blob: bytes) -> Frame:
     # As text, or json would look for its encoding first.
     return Frame(json.loads(text.decode()), blob)
 

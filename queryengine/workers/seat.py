@@ -270,8 +270,7 @@ class Seat:
             self._process, self._refreshing = process, Refreshing(process.send)
             self._has_changed()
             async with self._watched(process, embedded=first.header["embedded"]):
-                while (frame := await process.receive()) is not None:
-                    self._on_frame(frame)
+                await process.listen(self._on_frame)
             return f"exit code {await process.wait()}"
         except TimeoutError:
             description = f"not ready after {READY_TIMEOUT_SECONDS:g} seconds"

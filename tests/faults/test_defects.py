@@ -175,16 +175,16 @@ async def test_a_completion_that_cannot_be_written_is_logged_and_found_at_the_ne
 async def test_a_frame_that_nothing_expects_fails_the_run_and_replaces_the_worker(
     tmp_path: Path, gate: Gate, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, frame: Frame
 ) -> None:
+    taken = seat.Seat._on_frame
+
+    def handle(self: seat.Seat, given: Frame) -> None:
+        monkeypatch.undo()
+        execution = given.header["execution"]
+        header = {key: execution if key == "execution" else value for key, value in frame.header.items()}
+        taken(self, Frame(header))
+
+    monkeypatch.setattr(seat.Seat, "_on_frame", handle)
     async with served(tmp_path, engines=ONE) as (service, api):
-        taken = seat.Seat._on_frame
-
-        def handle(self: seat.Seat, given: Frame) -> None:
-            monkeypatch.undo()
-            execution = given.header["execution"]
-            header = {key: execution if key == "execution" else value for key, value in frame.header.items()}
-            taken(self, Frame(header))
-
-        monkeypatch.setattr(seat.Seat, "_on_frame", handle)
         before = service.pool.load("scripted").worker_pids
         query_id = (await api.script(ROWS)).status.query_id
         reported(await api.ended(query_id), caplog)

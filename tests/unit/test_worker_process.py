@@ -21,11 +21,11 @@ async def test_a_start_that_ends_behind_the_spawn_ends_the_process(
     before = set(psutil.Process().children())
     spawned: set[psutil.Process] = set()
 
-    async def fail(**_: object) -> None:
+    async def fail(*_: object, **__: object) -> None:
         spawned.update(set(psutil.Process().children()) - before)
         raise cause
 
-    monkeypatch.setattr(asyncio, "open_connection", fail)
+    monkeypatch.setattr(asyncio.get_running_loop(), "create_connection", fail)
     with pytest.raises(cause):
         await WorkerProcess.start(ROLE, LogStyle("info", as_json=False))
     assert len(spawned) == 1
