@@ -56,6 +56,14 @@ class Query:
     cancel_reason: str = ""
     record_bytes: int = 0
     """What the record counts for in its tenant's share of the store."""
+    result_id: str | None = None
+    """The result that it refers to, by a name that is unique within its tenant; None until a run completes. Its rows
+    are there while `result_state` is one that holds rows."""
+
+    @property
+    def own_result_id(self) -> str:
+        """The name of the result that the current attempt writes; known before the run and after a crash."""
+        return f"{self.query_id}.{self.attempt}"
 
     @property
     def tenant(self) -> str:

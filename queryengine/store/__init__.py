@@ -3,6 +3,7 @@ set.
 """
 
 from queryengine.store.files import StoreLocked, StoreUnusable
+from queryengine.store.steps import Dropped
 from queryengine.store.store import Store
 
-__all__ = ["Store", "StoreLocked", "StoreUnusable"]
+__all__ = ["Dropped", "Store", "StoreLocked", "StoreUnusable"]

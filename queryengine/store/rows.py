@@ -16,8 +16,13 @@ ASKED: Final = (
     "query_id",
     "subject",
     "engine",
+    "engine_hint",
     "labels",
+    "sql",
+    "executed_sql",
     "spec",
+    "policy_version",
+    "cache_key",
     "parameters",
     "fingerprint",
     "query_hash",
@@ -47,11 +52,13 @@ BECAME: Final = (
     "engine_query_id",
     "engine_query_url",
     "record_bytes",
+    "result_id",
 )
 """Columns that say what became of the query."""
 
-CHANGEABLE: Final = frozenset(BECAME) - {"state", "version", "attempt", "record_bytes"}
-"""What a caller may set: the state moves by an event, the attempt by a claim, the version by every change."""
+CHANGEABLE: Final = frozenset(BECAME) - {"state", "version", "attempt", "record_bytes", "result_id"}
+"""What a caller may set: the state moves by an event, the attempt by a claim, the version by every change, the result
+by a completion."""
 
 # ASCII only, so that a NUL or a lone surrogate in a message cannot fail a write.
 _json: Final = json.JSONEncoder(separators=(",", ":")).encode
@@ -64,7 +71,6 @@ the submission gave. A record of an older server has no `asked`: it gave what is
 """
 _OF_PLAN: Final = ("engine_type", "routing_reason", *_LIMITS)
 _OF_SUBMISSION: Final = (
-    "sql",
     "catalog",
     "schema",
     "session_settings",
@@ -75,8 +81,6 @@ _OF_SUBMISSION: Final = (
     "cancel_on_disconnect",
     "disconnect_grace_ms",
 )
-EXPLICIT: Final = "explicit"
-"""The routing reason of an engine that the submission named."""
 _FIRST_FACT: Final = len(ASKED)
 
 
@@ -92,14 +96,29 @@ def to_row(query: Query) -> tuple[Any, ...]:
         query.query_id,
         query.subject,
         plan.engine,
-        _json(dict(submission.labels)) if submission.labels else "{}",
+        submission.engine_hint,
+        to_labels(submission.labels),
+        _to_bytes(submission.sql),
+        _to_bytes(plan.executed_sql) if plan.executed_sql else None,
         _json(spec),
+        plan.policy_version,
+        plan.cache_key,
         submission.parameters,
         query.fingerprint,
         query.query_hash,
         query.submit_us,
         *[_to_column(name, getattr(query, name)) for name in BECAME],
     )
+
+
+def to_labels(labels: Mapping[str, str]) -> str:
+    """Labels as JSON with every pair on a line of its own, which is found by `label_line`."""
+    return "{" + ",".join([label_line(key, value) for key, value in labels.items()]) + "}"
+
+
+def label_line(key: str, value: str) -> str:
+    """The beginning of the line of a pair. Nothing else begins so: JSON has no line break inside a text."""
+    return f"\n{_json(key)}:{_json(value)}"
 
 
 def to_columns(changes: Mapping[str, Any]) -> dict[str, Any]:
@@ -109,36 +128,52 @@ def to_columns(changes: Mapping[str, Any]) -> dict[str, Any]:
     return {name: _to_column(name, value) for name, value in changes.items()}
 
 
-def to_query(row: Sequence[Any]) -> Query:
-    """The query in a row of the columns ASKED + BECAME. NULL as parameters means that they were left in the
-    store.
+def to_query(row: Sequence[Any], sql_characters: int | None = None) -> Query:
+    """The query in a row of the columns ASKED + BECAME, with that much of its SQL. NULL as parameters means that they
+    were left in the store.
     """
-    tenant, query_id, subject, engine, labels, spec, parameters, fingerprint, query_hash, submit_us = row[:_FIRST_FACT]
-    stored = json.loads(spec)
-    plan = Plan(engine=engine, **{name: stored.pop(name) for name in _OF_PLAN})
+    asked = dict(zip(ASKED, row, strict=False))
+    spec = json.loads(asked["spec"])
+    plan = Plan(
+        engine=asked["engine"],
+        executed_sql=_to_text(asked["executed_sql"] or b"", sql_characters),
+        policy_version=asked["policy_version"],
+        cache_key=asked["cache_key"],
+        **{name: spec.pop(name) for name in _OF_PLAN},
+    )
     in_force = {name: getattr(plan, name) for name in _LIMITS}
     submission = Submission(
-        tenant=tenant,
-        subject=subject,
-        engine_hint=engine if plan.routing_reason == EXPLICIT else "",
-        labels=json.loads(labels),
-        parameters=parameters,
-        on_limit=LimitAction(stored.pop("on_limit")),
-        compression=Compression(stored.pop("compression")),
+        tenant=asked["tenant"],
+        subject=asked["subject"],
+        sql=_to_text(asked["sql"], sql_characters),
+        engine_hint=asked["engine_hint"],
+        labels=json.loads(asked["labels"]),
+        parameters=asked["parameters"],
+        on_limit=LimitAction(spec.pop("on_limit")),
+        compression=Compression(spec.pop("compression")),
         # A record of an older server has none.
-        wide_integers=WideIntegers(stored.pop("wide_integers", WideIntegers.FAIL)),
-        **stored.pop("asked", in_force),
-        **stored,
+        wide_integers=WideIntegers(spec.pop("wide_integers", WideIntegers.FAIL)),
+        **spec.pop("asked", in_force),
+        **spec,
     )
     return Query(
-        query_id=query_id,
+        query_id=asked["query_id"],
         submission=submission,
         plan=plan,
-        fingerprint=fingerprint,
-        query_hash=query_hash,
-        submit_us=submit_us,
+        fingerprint=asked["fingerprint"],
+        query_hash=asked["query_hash"],
+        submit_us=asked["submit_us"],
         **_facts(row[_FIRST_FACT:]),
     )
+
+
+def _to_bytes(text: str) -> bytes:
+    return text.encode("utf-8", "replace")
+
+
+def _to_text(stored: bytes, characters: int | None) -> str:
+    # The beginning of a long text may end inside a character.
+    return stored.decode("utf-8", "ignore")[:characters]
 
 
 def with_facts(query: Query, row: Sequence[Any]) -> Query:

@@ -5,6 +5,7 @@ A compare-and-set is generated from the lifecycle table, so no statement here na
 
 from collections.abc import Iterable, Mapping, Sequence
 from functools import lru_cache
+from operator import itemgetter
 from typing import Any, Final
 
 import sqlalchemy as sa
@@ -14,10 +15,11 @@ from queryengine.domain.filters import QueryFilter
 from queryengine.domain.lifecycle import FINAL, TRANSITIONS, Event, QueryState, ResultState, sources
 from queryengine.domain.query import VERSION_STEP
 from queryengine.domain.submission import SQL_CHARACTERS_KEPT
-from queryengine.store.rows import ASKED, BECAME
-from queryengine.store.tables import HAS_ROWS, QUERIES, SERVER, USAGE
+from queryengine.store.rows import ASKED, BECAME, label_line
+from queryengine.store.tables import HAS_ROWS, QUERIES, RESULTS, SERVER, USAGE
 
 _Q: Final = QUERIES.c
+_R: Final = RESULTS.c
 _READ: Final[Mapping[str, sa.ColumnElement[Any]]] = {
     **{name: _Q[name] for name in ASKED + BECAME},
     # They may be large, so they are read on their own.
@@ -26,18 +28,12 @@ _READ: Final[Mapping[str, sa.ColumnElement[Any]]] = {
 _ALL: Final = tuple(_READ.values())
 _FACTS: Final = tuple(_Q[name] for name in BECAME)
 _DIALECT: Final = sqlite.dialect(paramstyle="qmark")
-_LONG_SPEC_BYTES: Final = 4096
-_BRIEF: Final = sa.case(
-    # Of a long text, a listing has the beginning. JSON is taken apart for those alone.
-    (
-        sa.func.length(_Q.spec) > _LONG_SPEC_BYTES,
-        sa.func.json_set(
-            _Q.spec, "$.sql", sa.func.substr(sa.func.json_extract(_Q.spec, "$.sql"), 1, SQL_CHARACTERS_KEPT)
-        ),
-    ),
-    else_=_Q.spec,
-)
-_LISTED: Final = tuple({**_READ, "spec": _BRIEF}.values())
+_CHARACTER_BYTES_MAX: Final = 4
+# Of a long text, a listing has the beginning.
+_BRIEF: Final = {
+    name: sa.func.substr(_Q[name], 1, SQL_CHARACTERS_KEPT * _CHARACTER_BYTES_MAX) for name in ("sql", "executed_sql")
+}
+_LISTED: Final = tuple({**_READ, **_BRIEF}.values())
 AFTER_ASCII: Final = "\x7f"
 """Sorts after every character of an id."""
 _NEXT_VERSION: Final = (_Q.version // VERSION_STEP + 1) * VERSION_STEP
@@ -53,9 +49,9 @@ _FORGET: Final[Mapping[Event, Mapping[str, Any]]] = {
 class Prepared:
     """A statement compiled for the driver. Running it skips what Core does per execution (60 µs of 75)."""
 
-    __slots__ = ("_defaults", "_names", "_sql")
+    __slots__ = ("_defaults", "_names", "_order", "_sql")
 
-    def __init__(self, statement: sa.UpdateBase | sa.Select[Any], *, names: Iterable[str] | None = None) -> None:
+    def __init__(self, statement: sa.UpdateBase | sa.Select[Any], *, names: Sequence[str] | None = None) -> None:
         compiled = statement.compile(
             dialect=_DIALECT,
             column_keys=None if names is None else list(names),
@@ -64,10 +60,12 @@ class Prepared:
         self._sql = str(compiled)
         self._names: tuple[str, ...] = tuple(compiled.positiontup or ())
         self._defaults = dict(compiled.params)
+        # The statement has the columns in the order of the table.
+        self._order = None if names is None else itemgetter(*(names.index(name) for name in self._names))
 
     def run_row(self, connection: sa.Connection, row: tuple[Any, ...]) -> sa.CursorResult[Any]:
-        """Run with values that are in the order of `names` already."""
-        return connection.exec_driver_sql(self._sql, row)
+        """Run with values in the order of `names`."""
+        return connection.exec_driver_sql(self._sql, row if self._order is None else self._order(row))
 
     def run(self, connection: sa.Connection, values: Mapping[str, Any]) -> sa.CursorResult[Any]:
         given = {**self._defaults, **values}
@@ -126,6 +124,24 @@ DELETE_OLDEST_OF: Final = Prepared(
     )
     .returning(_Q.tenant, _Q.record_bytes)
 )
+ADD_RESULT: Final = Prepared(sa.insert(RESULTS), names=("tenant", "result_id", "bytes", "created_us", "payload"))
+DROP_RESULT: Final = Prepared(
+    # With its last reference gone.
+    sa.delete(RESULTS)
+    .where(
+        _R.tenant == _bind("key_tenant"),
+        _R.result_id == _bind("key_result_id"),
+        ~sa.exists().where(_Q.tenant == _R.tenant, _Q.result_id == _R.result_id, sa.text(HAS_ROWS)),
+    )
+    # Not `payload IS NOT NULL`, which SQLite 3.40 answers wrongly here.
+    .returning(sa.func.length(_R.payload))
+)
+PAYLOAD: Final = Prepared(
+    sa.select(_R.payload).where(_R.tenant == _bind("key_tenant"), _R.result_id == _bind("key_result_id"))
+)
+PAYLOAD_BYTES: Final = Prepared(
+    sa.select(_R.tenant, sa.func.sum(_R.bytes)).where(_R.payload.is_not(None)).group_by(_R.tenant)
+)
 USED: Final = Prepared(sa.select(USAGE.c.tenant, USAGE.c.bytes))
 MOVE_IN: Final = Prepared(
     sqlite.insert(SERVER)
@@ -140,7 +156,7 @@ def advance(event: Event, seen: QueryState, names: frozenset[str]) -> Prepared:
     """Compare-and-set for an event, from the state the caller saw and, once it runs, from the attempt it saw.
 
     Bind key_tenant, key_query_id, key_attempt and the changed columns, and failure_bytes for an event that ends the
-    query: with its end, its parameters go, and it counts for less.
+    query: with its end, its parameters go, and it counts for less. `names` may have the result_id of a completion.
     """
     where = [*_same_query(), _Q.state.in_(sorted(sources(event))), _Q.state == seen]
     if seen is not QueryState.QUEUED:
@@ -208,9 +224,7 @@ def listing(
         # A range, which the primary key finds; ids are ASCII.
         select = select.where(_Q.query_id >= prefix, _Q.query_id < prefix + AFTER_ASCII)
     for key, value in wanted.labels.items():
-        # json_each and not a JSON path: a key may hold any character, quotes included.
-        pair = sa.func.json_each(_Q.labels).table_valued("key", "value")
-        select = select.where(sa.exists().where(pair.c.key == key, pair.c.value == value).correlate(QUERIES))
+        select = select.where(sa.func.instr(_Q.labels, label_line(key, value)) > 0)
     if ended_since_us:
         has_rows = sa.and_(sa.text(HAS_ROWS), sa.or_(_Q.expire_us.is_(None), _Q.expire_us > now_us))
         remembered = sa.or_(_Q.end_us.is_(None), _Q.end_us >= ended_since_us, has_rows)
@@ -224,6 +238,14 @@ def holding_rows(query_ids: Sequence[str]) -> sa.Select[Any]:
     """Of these ids, the queries that have not ended and those with rows on disk."""
     holds = sa.or_(_Q.end_us.is_(None), sa.text(HAS_ROWS))
     return sa.select(_Q.tenant, _Q.query_id).where(_Q.query_id.in_(query_ids), holds)
+
+
+def holding_results(result_ids: Sequence[str]) -> sa.CompoundSelect[Any]:
+    """Of these names of results, those that a query refers to and those that a running one writes."""
+    own = _Q.query_id + "." + sa.cast(_Q.attempt, sa.Text)
+    referred = sa.select(_Q.tenant, _Q.result_id).where(_Q.result_id.in_(result_ids), sa.text(HAS_ROWS))
+    written = sa.select(_Q.tenant, own).where(_Q.end_us.is_(None), own.in_(result_ids))
+    return sa.union(referred, written)
 
 
 def _bound(names: Iterable[str]) -> dict[str, Any]:

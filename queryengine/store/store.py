@@ -18,12 +18,14 @@ import sqlalchemy as sa
 
 from queryengine.domain.errors import QueryEngineError, Reason, error
 from queryengine.domain.filters import EVERYTHING, QueryFilter
-from queryengine.domain.lifecycle import Event, QueryState, ResultState, sources
+from queryengine.domain.lifecycle import HOLDS_ROWS, Event, QueryState, ResultState, sources
 from queryengine.domain.plan import is_same_submission
 from queryengine.domain.query import Query
+from queryengine.domain.submission import SQL_CHARACTERS_KEPT
 from queryengine.store import statements
 from queryengine.store.files import Files, Results, StoreUnusable
 from queryengine.store.rows import to_columns, to_query, to_row, with_facts
+from queryengine.store.steps import Dropped, drop_result, found, get_query, give_back_pages, usage_of
 from queryengine.store.usage import Usage
 from queryengine.store.writer import Writer, unavailable
 
@@ -31,10 +33,6 @@ logger = logging.getLogger(__name__)
 
 READ_THREADS: Final = 2
 HEALTHY_SECONDS: Final = 5.0
-VACUUM_PAGES: Final = 500
-"""Given back in one write."""
-UNUSED_PAGES_KEPT: Final = 1024
-"""4 MiB, for what is written next."""
 
 T = TypeVar("T")
 
@@ -63,7 +61,7 @@ class Store:
             files = await loop.run_in_executor(
                 readers, lambda: Files(path, read_connections=READ_THREADS, results=results)
             )
-            usage = await loop.run_in_executor(readers, _usage, files)
+            usage = await loop.run_in_executor(readers, usage_of, files)
         except BaseException:
             readers.shutdown(wait=False)
             raise
@@ -95,7 +93,7 @@ class Store:
         def insert(connection: sa.Connection) -> Query | None:
             if statements.INSERT.run_row(connection, row).rowcount == 1:
                 return None
-            return _get(connection, query.tenant, query.query_id)
+            return get_query(connection, query.tenant, query.query_id)
 
         existing = await self._writer.write(insert)
         if existing is None:
@@ -111,7 +109,7 @@ class Store:
 
     async def get(self, tenant: str, query_id: str) -> Query | None:
         """The query, without its parameters."""
-        return await self._read(lambda connection: _get(connection, tenant, query_id))
+        return await self._read(lambda connection: get_query(connection, tenant, query_id))
 
     async def parameters(self, tenant: str, query_id: str) -> bytes:
         """The parameters of a query, which are empty once it has ended. Raises QUERY_NOT_FOUND."""
@@ -122,7 +120,13 @@ class Store:
         return bytes(found)
 
     async def advance(
-        self, query: Query, event: Event, *, changes: Mapping[str, Any] | None = None, may_linger: bool = False
+        self,
+        query: Query,
+        event: Event,
+        *,
+        changes: Mapping[str, Any] | None = None,
+        payload: bytes | None = None,
+        may_linger: bool = False,
     ) -> tuple[bool, Query]:
         """Let `event` happen to the query as the caller saw it, and set `changes` with it.
 
@@ -134,15 +138,24 @@ class Store:
         there is none, ValueError for a change that is not a plain fact, and IntegrityError when the row would
         contradict itself (such as an end without a time).
 
+        A COMPLETE with a READY result makes the query refer to the result of its attempt, and keeps `payload`, when it
+        is given, as the bytes of that result, all in one transaction.
+
         With `may_linger` the write waits a moment for another one to share its commit. Unless it fails, whatever is
         written or read through this store afterwards comes after it all the same.
         """
         columns = to_columns(changes or {})
         if query.state not in sources(event):
             return False, await self._require(query)
+        result = None
+        if event is Event.COMPLETE and columns.get("result_state") == ResultState.READY:
+            columns["result_id"] = query.own_result_id
+            size = columns.get("bytes", query.bytes) if payload is None else len(payload)
+            result = (query.tenant, query.own_result_id, size, columns.get("end_us"), payload)
         prepared = statements.advance(event, query.state, frozenset(columns))
         columns["failure_bytes"] = len(columns.get("failure") or "")
-        return await self._compare_and_set(prepared, query, columns, may_linger=may_linger)
+        changed = await self._compare_and_set(prepared, query, columns, result=result, may_linger=may_linger)
+        return changed.fired, changed.query
 
     async def update(
         self,
@@ -157,6 +170,46 @@ class Store:
         Facts about a query that the caller saw past QUEUED are set only while it is, in the same attempt. A
         time of cancel, once set, stays. Returns and raises as `advance` does.
         """
+        changed = await self._update(query, changes, where_result_state, where_state)
+        return changed.fired, changed.query
+
+    async def drop_result(
+        self, query: Query, state: ResultState, *, changes: Mapping[str, Any] | None = None
+    ) -> Dropped:
+        """Let an ended query with rows refer to its result no more, which is `state` from now on: RELEASED or EXPIRED.
+
+        Says whether another query refers to it still. The last reference takes the bytes of a result in the record with
+        it, in the same transaction; those in the spool are for the caller to remove afterwards.
+        """
+        return await self._update(query, {**(changes or {}), "result_state": state}, HOLDS_ROWS, None)
+
+    async def result_payload(self, tenant: str, result_id: str) -> bytes | None:
+        """The bytes of a result that is in the record; None for one in the spool, and for one that is gone."""
+        values = {"key_tenant": tenant, "key_result_id": result_id}
+        return await self._read(lambda connection: statements.PAYLOAD.run(connection, values).scalar_one_or_none())
+
+    async def payload_bytes(self) -> dict[str, int]:
+        """What the results in the record take, by tenant. Reads all of them; for the start of a server."""
+        return await self._read(
+            lambda connection: dict(tuple(row) for row in statements.PAYLOAD_BYTES.run(connection, {}))
+        )
+
+    async def holding_results(self, result_ids: Sequence[str]) -> list[tuple[str, str]]:
+        """(tenant, result_id), of all tenants, of those results that a query refers to or that an unfinished one
+        writes.
+
+        For whoever removes what is in the spool without a record.
+        """
+        select = statements.holding_results(result_ids)
+        return await self._read(lambda connection: [tuple(row) for row in connection.execute(select)])
+
+    async def _update(
+        self,
+        query: Query,
+        changes: Mapping[str, Any],
+        where_result_state: Iterable[ResultState] | None,
+        where_state: Iterable[QueryState] | None,
+    ) -> Dropped:
         columns = to_columns(changes)
         prepared = statements.update(
             frozenset(columns),
@@ -222,7 +275,7 @@ class Store:
 
         They go in small steps, between which others write.
         """
-        return await self._writer.write(_vacuum)
+        return await self._writer.write(give_back_pages)
 
     def file_bytes(self) -> int:
         """What the files of the database take on the disk. Raises OSError when they cannot be looked at."""
@@ -263,11 +316,19 @@ class Store:
             now_us=now_us,
             limit=limit,
         )
-        return await self._read(lambda connection: [to_query(row) for row in connection.execute(select)])
+        return await self._read(
+            lambda connection: [to_query(row, SQL_CHARACTERS_KEPT) for row in connection.execute(select)]
+        )
 
     async def _compare_and_set(
-        self, prepared: statements.Prepared, query: Query, columns: Mapping[str, Any], *, may_linger: bool = False
-    ) -> tuple[bool, Query]:
+        self,
+        prepared: statements.Prepared,
+        query: Query,
+        columns: Mapping[str, Any],
+        *,
+        result: tuple[Any, ...] | None = None,
+        may_linger: bool = False,
+    ) -> Dropped:
         values = {
             **columns,
             "key_tenant": query.tenant,
@@ -275,19 +336,27 @@ class Store:
             "key_attempt": query.attempt,
         }
 
-        def change(connection: sa.Connection) -> tuple[bool, Query | None]:
-            row = prepared.run(connection, values).one_or_none()
-            if row is not None:
-                return True, with_facts(query, row)
-            return False, _get(connection, query.tenant, query.query_id)
+        drops = columns.get("result_state", ResultState.READY) not in HOLDS_ROWS
 
-        fired, now = await self._writer.write(change, may_linger=may_linger)
+        def change(connection: sa.Connection) -> tuple[bool, Query | None, Sequence[Any] | None]:
+            row = prepared.run(connection, values).one_or_none()
+            if row is None:
+                return False, get_query(connection, query.tenant, query.query_id), None
+            now = with_facts(query, row)
+            if result is not None:
+                statements.ADD_RESULT.run_row(connection, result)
+            dropped = drop_result(connection, now) if drops and now.result_id is not None else None
+            return True, now, dropped
+
+        fired, now, dropped = await self._writer.write(change, may_linger=may_linger)
         if fired and now is not None and now.record_bytes != query.record_bytes:
             self.usage.add(query.tenant, now.record_bytes - query.record_bytes)
-        return fired, _found(now)
+        if dropped is None:
+            return Dropped(fired, found(now))
+        return Dropped(fired, found(now), was_last=True, payload_bytes=dropped[0] or 0)
 
     async def _require(self, query: Query) -> Query:
-        return _found(await self.get(query.tenant, query.query_id))
+        return found(await self.get(query.tenant, query.query_id))
 
     async def _read(self, work: Callable[[sa.Connection], T]) -> T:
         await self._writer.caught_up()
@@ -302,28 +371,3 @@ class Store:
                 raise unavailable(cause) from cause
 
         return await asyncio.get_running_loop().run_in_executor(self._readers, read)
-
-
-def _usage(files: Files) -> Usage:
-    with files.reading.connect() as connection:
-        return Usage([(row.tenant, row.bytes) for row in statements.USED.run(connection, {})])
-
-
-def _vacuum(connection: sa.Connection) -> bool:
-    unused: int = connection.exec_driver_sql("PRAGMA freelist_count").scalar_one()
-    pages = min(VACUUM_PAGES, unused - UNUSED_PAGES_KEPT)
-    for _ in range(pages):
-        # One at a time: the driver steps through a statement without rows just once.
-        connection.exec_driver_sql("PRAGMA incremental_vacuum(1)")
-    return unused - pages > UNUSED_PAGES_KEPT
-
-
-def _get(connection: sa.Connection, tenant: str, query_id: str) -> Query | None:
-    row = statements.GET.run(connection, {"key_tenant": tenant, "key_query_id": query_id}).one_or_none()
-    return None if row is None else to_query(row)
-
-
-def _found(query: Query | None) -> Query:
-    if query is None:
-        raise error(Reason.QUERY_NOT_FOUND, "no such query")
-    return query

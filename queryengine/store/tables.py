@@ -59,6 +59,14 @@ QUERIES: Final = sa.Table(
     sa.Column("engine_query_id", sa.Text, nullable=False, server_default=""),
     sa.Column("engine_query_url", sa.Text, nullable=False, server_default=""),
     sa.Column("record_bytes", sa.BigInteger, nullable=False, server_default="0"),
+    # Bytes of UTF-8, of which a beginning can be read: the text may hold any character, NUL included.
+    sa.Column("sql", sa.LargeBinary, nullable=False, server_default=sa.text("x''")),
+    # What the planner decided, beside the engine; without an executed SQL, the SQL is what runs.
+    sa.Column("engine_hint", sa.Text, nullable=False, server_default=""),
+    sa.Column("executed_sql", sa.LargeBinary),
+    sa.Column("policy_version", sa.Text, nullable=False, server_default=""),
+    sa.Column("cache_key", sa.Text, nullable=False, server_default=""),
+    sa.Column("result_id", sa.Text),
     sa.CheckConstraint(_one_of("state", QueryState), name="state_is_known"),
     sa.CheckConstraint(_one_of("result_state", ResultState), name="result_state_is_known"),
     sa.CheckConstraint(f"truncation IS NULL OR {_one_of('truncation', Truncation)}", name="truncation_is_known"),
@@ -89,6 +97,21 @@ QUERIES: Final = sa.Table(
     sa.Index("queries_by_end", "end_us", sqlite_where=sa.text("end_us IS NOT NULL")),
     sa.Index("queries_by_expiry", "expire_us", sqlite_where=sa.text(HAS_ROWS)),
     sa.Index("queries_alive", "submit_us", sqlite_where=sa.text("end_us IS NULL")),
+    sa.Index("queries_by_result", "tenant", "result_id", sqlite_where=sa.text(HAS_ROWS)),
+)
+
+RESULTS: Final = sa.Table(
+    "results",
+    METADATA,
+    # One row for each result that a query with rows refers to; the last reference takes it away.
+    sa.Column("tenant", sa.Text, primary_key=True),
+    sa.Column("result_id", sa.Text, primary_key=True),
+    # What it takes, in the record or in the spool.
+    sa.Column("bytes", sa.BigInteger, nullable=False),
+    sa.Column("created_us", sa.BigInteger, nullable=False),
+    # The bytes of a small result, as a segment would hold them; NULL for one in the spool.
+    sa.Column("payload", sa.LargeBinary),
+    sa.CheckConstraint("bytes >= 0", name="a_size_is_not_negative"),
 )
 
 USAGE: Final = sa.Table(

@@ -46,6 +46,10 @@ class _Outcome:
     error: BaseException | None = None
 
 
+class _Refused(Exception):  # noqa: N818 - What happened to a write, not to the database.
+    """A write broke a rule; its cause says which."""
+
+
 class Writer:
     """The writing thread. Starts at once; its methods, but for `join`, are called from the event loop."""
 
@@ -66,8 +70,8 @@ class Writer:
         """Run `work` inside the next transaction, or with `may_linger` up to LINGER_SECONDS later; the future resolves
         after COMMIT.
 
-        `work` changes rows by at most one statement, so that its failure leaves the other writes of the batch
-        whole. A cancelled future is only abandoned: the write happens or not, and the writer is not
+        What `work` raises undoes what it did and leaves the other writes of the batch whole; it may be called again for
+        that, or on a full disk. A cancelled future is only abandoned: the write happens or not, and the writer is not
         disturbed.
         """
         if self._stopped:
@@ -151,10 +155,22 @@ class Writer:
 
 
 def _committed(connection: sa.Connection, batch: list[_Write]) -> list[_Outcome]:
-    """What became of each write of a transaction. Raises what kept all of it from happening."""
+    """What became of each write of a transaction. Raises what kept all of it from happening.
+
+    A batch is tried as a whole. When a write of it breaks a rule, it is done again with a savepoint for each.
+    """
+    try:
+        return _transaction(connection, batch, _done)
+    except _Refused:
+        return _transaction(connection, batch, _done_or_refused)
+
+
+def _transaction(
+    connection: sa.Connection, batch: list[_Write], do: Callable[[sa.Connection, _Write], _Outcome]
+) -> list[_Outcome]:
     try:
         with connection.begin():
-            return [_attempt(connection, write) for write in batch]
+            return [do(connection, write) for write in batch]
     except Exception:
         # Whatever it was, there was no COMMIT, and the thread lives on: it is the only one that writes. SQLAlchemy
         # takes a transaction whose COMMIT failed for ended, SQLite does not, and would refuse every later BEGIN.
@@ -172,16 +188,24 @@ def _is_full(cause: Exception) -> bool:
     return code == sqlite3.SQLITE_FULL
 
 
-def _attempt(connection: sa.Connection, write: _Write) -> _Outcome:
+def _done(connection: sa.Connection, write: _Write) -> _Outcome:
     try:
         return _Outcome(write.done, result=write.work(connection))
     except (IntegrityError, DataError, ProgrammingError) as cause:
-        return _Outcome(write.done, error=cause)
+        raise _Refused from cause
     except (DatabaseError, MemoryError):
         # Disk full, I/O, lock, memory: SQLite may have rolled the transaction back, so none of it counts.
         raise
     except Exception as cause:
-        return _Outcome(write.done, error=cause)
+        raise _Refused from cause
+
+
+def _done_or_refused(connection: sa.Connection, write: _Write) -> _Outcome:
+    try:
+        with connection.begin_nested():
+            return _done(connection, write)
+    except _Refused as refusal:
+        return _Outcome(write.done, error=refusal.__cause__)
 
 
 def _resolve(outcomes: list[_Outcome]) -> None:

@@ -1,9 +1,13 @@
-"""`--by-engine` ends a run of the contract suite with one line for each engine."""
+"""`--by-engine` ends a run of the contract suite with one line for each engine. Every kind of store, opened."""
 
 from collections import Counter, defaultdict
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
 
 import pytest
+
+from queryengine.store import Store
+from tests.contract.store_case import STORE_CASES, StoreCase
 
 OUTCOMES = pytest.StashKey[dict[str, Counter[str]]]()
 GAPS = pytest.StashKey[dict[str, str]]()
@@ -35,3 +39,15 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: p
     for name, outcomes in config.stash[OUTCOMES].items():
         counts = ", ".join(f"{outcomes[outcome]} {outcome}" for outcome in ("passed", "failed", "skipped"))
         terminalreporter.write_line(f"{name:<14}{counts}; declared gaps: {config.stash[GAPS].get(name, 'unknown')}")
+
+
+@pytest.fixture(params=STORE_CASES, ids=lambda case: case.name)
+def store_case(request: pytest.FixtureRequest) -> StoreCase:
+    return request.param
+
+
+@pytest.fixture
+async def store(store_case: StoreCase, tmp_path: Path) -> AsyncIterator[Store]:
+    store = await store_case.open(tmp_path)
+    yield store
+    await store.close()

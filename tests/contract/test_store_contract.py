@@ -2,9 +2,8 @@
 
 import asyncio
 import random
-from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -16,32 +15,10 @@ from queryengine.domain.lifecycle import FINAL, TRANSITIONS, Event, QueryState, 
 from queryengine.domain.query import VERSION_STEP, Query, Truncation
 from queryengine.domain.submission import Compression, LimitAction
 from queryengine.store import Store
+from tests.contract.store_case import StoreCase
 from tests.store_values import CHANGES, SERVER, plan, query, stored, submission
 
 Q, R, E = QueryState, ResultState, Event
-
-
-@dataclass(frozen=True)
-class StoreCase:
-    """One kind of store; `open` with the same folder finds what was stored before."""
-
-    name: str
-    open: Callable[[Path], Awaitable[Store]]
-
-
-CASES = [StoreCase("sqlite", lambda folder: Store.open(folder / "queries.db", owner=SERVER))]
-
-
-@pytest.fixture(params=CASES, ids=lambda case: case.name)
-def case(request: pytest.FixtureRequest) -> StoreCase:
-    return request.param
-
-
-@pytest.fixture
-async def store(case: StoreCase, tmp_path: Path) -> AsyncIterator[Store]:
-    store = await case.open(tmp_path)
-    yield store
-    await store.close()
 
 
 def everything() -> Query:
@@ -74,6 +51,9 @@ def everything() -> Query:
         row_limit=12,
         byte_limit=13,
         ttl_ms=14,
+        executed_sql="SELECT 'naïve' -- \u0000",
+        policy_version="7",
+        cache_key="key",
     )
     failure = Failure(
         Reason.SYNTAX_ERROR,
@@ -104,6 +84,7 @@ def everything() -> Query:
         expire_us=5,
         cancel_us=6,
         cancel_reason="bored",
+        result_id="another.1",
     )
 
 
@@ -161,12 +142,12 @@ async def test_of_fifty_submits_of_one_id_one_is_new(store: Store) -> None:
     assert len(await store.list("tenant", limit=100)) == 1
 
 
-async def test_an_acknowledged_query_is_there_after_a_restart(case: StoreCase, tmp_path: Path) -> None:
-    store = await case.open(tmp_path)
+async def test_an_acknowledged_query_is_there_after_a_restart(store_case: StoreCase, tmp_path: Path) -> None:
+    store = await store_case.open(tmp_path)
     queries = [query(number) for number in range(600)]
     await asyncio.gather(*(store.submit(each) for each in queries))
     await store.close()
-    store = await case.open(tmp_path)
+    store = await store_case.open(tmp_path)
     assert [await store.get("tenant", each.query_id) for each in queries] == queries
     await store.close()
 
@@ -434,7 +415,7 @@ async def test_parameters_go_with_the_end_of_their_query(store: Store) -> None:
     assert 900 < counted[2] < 1000
 
 
-async def test_usage_is_known_after_a_restart(case: StoreCase, store: Store, tmp_path: Path) -> None:
+async def test_usage_is_known_after_a_restart(store_case: StoreCase, store: Store, tmp_path: Path) -> None:
     for number in range(1, 6):
         await store.submit(query(number, record_bytes=100 * number))
     await stored(store, Q.FAILED, 7, record_bytes=10_000)
@@ -444,7 +425,7 @@ async def test_usage_is_known_after_a_restart(case: StoreCase, store: Store, tmp
     assert (store.usage.of("tenant"), store.usage.of("other"), store.usage.total) == (1500, 5, 1505)
     assert store.usage.above(100) == ["tenant"]
     await store.close()
-    again = await case.open(tmp_path)
+    again = await store_case.open(tmp_path)
     assert (again.usage.of("tenant"), again.usage.of("other"), again.usage.total) == (1500, 5, 1505)
     await again.close()
 
@@ -459,14 +440,14 @@ async def test_recovery_returns_what_has_not_ended_oldest_first(store: Store) ->
     assert await store.get("tenant", done.query_id) == done
 
 
-async def test_a_version_never_goes_back_over_restarts(case: StoreCase, tmp_path: Path) -> None:
-    store = await case.open(tmp_path)
+async def test_a_version_never_goes_back_over_restarts(store_case: StoreCase, tmp_path: Path) -> None:
+    store = await store_case.open(tmp_path)
     now = await stored(store, Q.RUNNING)
     last = now.version
     for _ in range(3):
         last += VERSION_STEP - 1  # Progress that is counted in memory only.
         await store.close()
-        store = await case.open(tmp_path)
+        store = await store_case.open(tmp_path)
         (now,) = await store.recover()
         assert now.version > last
         last = now.version
@@ -528,8 +509,8 @@ async def test_forgets_the_ended_whose_result_is_gone(store: Store) -> None:
 # close, cancel
 
 
-async def test_close_writes_what_is_queued_and_may_be_repeated(case: StoreCase, tmp_path: Path) -> None:
-    store = await case.open(tmp_path)
+async def test_close_writes_what_is_queued_and_may_be_repeated(store_case: StoreCase, tmp_path: Path) -> None:
+    store = await store_case.open(tmp_path)
     assert await store.healthy()
     submits = [asyncio.ensure_future(store.submit(query(number))) for number in range(300)]
     await asyncio.sleep(0)

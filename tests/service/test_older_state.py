@@ -3,10 +3,14 @@
 `tests/data/state-of-schema-3.tar.gz` was copied from under a running server of the version with schema 3 and segment
 format 1, with segments of 8 KiB: two completed queries, a failed one, one that runs with a page published, one that
 waits.
+
+`tests/data/state-of-schema-4.tar.gz` was written by `tests/older_state.py`, which says what is in it.
 """
 
 import shutil
+import sqlite3
 import tarfile
+from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -16,7 +20,9 @@ from google.protobuf import duration_pb2
 from queryengine.domain.clock import SystemClock
 from queryengine.results.segment import MAGIC_1, segment_path
 from queryengine.v1 import query_pb2, result_pb2
-from tests.support import COMPLETED, FAILED, ROWS, WAIT, refused, served
+from tests.older_state import ENGINES as ENGINES_4
+from tests.older_state import IDS
+from tests.support import CANCELLED, COMPLETED, FAILED, ROWS, WAIT, Api, refused, served
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
@@ -26,10 +32,13 @@ SERVED, ECHOED, FELL, RAN, WAITED = (f"00000000-0000-4000-8000-{number:012}" for
 
 
 class ThatMinute(SystemClock):
-    """The minute after the state was written."""
+    """The minute after a state was written."""
+
+    def __init__(self, hour: int = 9, minute: int = 13) -> None:
+        self._now_us = int(datetime(2026, 11, 28, hour, minute, tzinfo=UTC).timestamp() * 1e6)
 
     def now_us(self) -> int:
-        return int(datetime(2026, 11, 28, 9, 13, tzinfo=UTC).timestamp() * 1e6)
+        return self._now_us
 
 
 @pytest.fixture
@@ -98,3 +107,63 @@ async def test_a_result_of_the_old_format_is_that_of_its_record(state: Path) -> 
         assert (await refused(api.fetch(SERVED, offset=0))).reason == "RESULT_LOST"
         new = await api.script("rows 3", query_id=SERVED.replace("8000", "9000"), wait_timeout=WAIT)
         assert new.end.total_rows == 3
+
+
+@pytest.fixture
+def state_4(tmp_path: Path) -> Path:
+    with tarfile.open(STATE.with_name("state-of-schema-4.tar.gz")) as archive:
+        archive.extractall(tmp_path, filter="data")
+    return tmp_path
+
+
+async def test_a_state_of_schema_4_keeps_its_results_and_queries(state_4: Path) -> None:
+    async with served(state_4, clock=ThatMinute(15, 17), engines=ENGINES_4) as (service, api):
+        reading = (await api.read(IDS["pages"])).table()
+        assert reading["n"].to_pylist() == list(range(400))
+        assert len((await api.read(IDS["pages"], start_row=7, format=ROWS)).rows()) == 393
+        large = await api.read(IDS["large"])
+        assert large.next_row == 3000
+        assert sum(len(page.arrow) for page in large.pages) > 3_000_000
+        assert (await api.read(IDS["echo"])).table().to_pydict() == {"text": ["x" * 30_000]}
+        assert (await api.read(IDS["none"])).next_row == 0
+        assert (await api.read(IDS["duckdb"])).table()["s"].to_pylist() == ["ü"] * 10
+        assert (await api.status(IDS["failed"])).error.message == "boom"
+        cancelled = await api.status(IDS["cancelled"])
+        assert (cancelled.state, "enough" in cancelled.error.message) == (CANCELLED, True)
+        for name, reason in (("released", "RELEASED"), ("expired", "EXPIRED"), ("lost", "LOST")):
+            assert (await refused(api.stream(IDS[name]))).reason == f"RESULT_{reason}"
+        assert (await Api(api.channel, "other").read(IDS["other"])).next_row == 7
+        assert (await api.ended(IDS["running"])).error.reason == "SERVER_LOST"
+        assert (await api.ended(IDS["queued"])).state == COMPLETED
+        assert (await api.read(IDS["queued"])).table().to_pydict() == {"text": ["x" * 20_000]}
+        # Labels and SQL are found where they lie now.
+        for labels, names in (
+            ({"team": "growth"}, ["queued", "pages"]),
+            ({'a"b': "ü\0"}, ["pages"]),
+            ({"b": "ü\0"}, []),
+        ):
+            assert [each.query_id for each in (await api.listed(labels=labels)).queries] == [
+                IDS[name] for name in names
+            ]
+        (duckdb,) = (await api.listed(engine="duckdb")).queries
+        assert duckdb.sql_preview.startswith("SELECT 'ü' AS s, range AS n FROM range(10) -- long long")
+        # A repeated Submit is recognised.
+        assert (await api.script("rows 3", query_id=IDS["released"])).existing
+        refusal = await refused(api.script("rows 4", query_id=IDS["released"]))
+        assert refusal.reason == "QUERY_ID_REUSED"
+        await api.release(IDS["large"])
+        assert (await refused(api.stream(IDS["large"]))).reason == "RESULT_RELEASED"
+        assert await service._store.healthy()
+    held = [("tenant", IDS[name]) for name in ("pages", "echo", "none", "duckdb", "lost", "queued")]
+    assert results(state_4) == {(tenant, f"{query_id}.1") for tenant, query_id in [*held, ("other", IDS["other"])]}
+    assert spooled(state_4) >= {query_id for _, query_id in held[:4]}
+    assert IDS["large"] not in spooled(state_4)
+
+
+def results(state: Path) -> set[tuple[str, str]]:
+    with closing(sqlite3.connect(state / "queries.db")) as database:
+        return set(database.execute("SELECT tenant, result_id FROM results"))
+
+
+def spooled(state: Path) -> set[str]:
+    return {each.name for each in state.glob("spool/*/*")}

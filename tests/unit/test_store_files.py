@@ -3,6 +3,7 @@
 import contextlib
 import os
 import sqlite3
+import tarfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -13,6 +14,8 @@ from queryengine.store import statements
 from queryengine.store.files import Files, StoreLocked, StoreUnusable
 from queryengine.store.store import Store
 from queryengine.store.tables import METADATA
+
+SCHEMA_4 = Path(__file__).parents[1] / "data" / "state-of-schema-4.tar.gz"
 
 
 @pytest.fixture
@@ -44,6 +47,29 @@ def test_the_migrations_build_the_tables(files: Files) -> None:
         assert schema(migrated) == schema(plain)
         assert "queries" in schema(migrated)
     plain.engine.dispose()
+
+
+def test_results_are_named_by_the_attempt_that_wrote_them(tmp_path: Path) -> None:
+    with tarfile.open(SCHEMA_4) as archive:
+        archive.extractall(tmp_path, filter="data")
+    path = tmp_path / "queries.db"
+    with contextlib.closing(sqlite3.connect(path)) as before, before:
+        before.execute("UPDATE queries SET attempt = 3 WHERE query_id LIKE '%02'")
+        expected = {
+            (tenant, f"{query_id}.{attempt}", size, end_us, None)
+            for tenant, query_id, attempt, size, end_us, state in before.execute(
+                "SELECT tenant, query_id, attempt, bytes, end_us, result_state FROM queries"
+            )
+            if state in ("READY", "LOST")
+        }
+    files = Files(path, read_connections=1)
+    with files.reading.connect() as connection:
+        rows = connection.exec_driver_sql("SELECT tenant, result_id, bytes, created_us, payload FROM results")
+        assert {tuple(row) for row in rows} == expected
+        named = connection.exec_driver_sql("SELECT tenant, result_id FROM queries WHERE result_id IS NOT NULL")
+        assert {tuple(row) for row in named} == {(tenant, result_id) for tenant, result_id, *_ in expected}
+    files.close()
+    assert any(result_id.endswith(".3") for _, result_id, *_ in expected)
 
 
 def test_a_second_opener_is_refused_at_once_with_file_and_process(path: Path, files: Files) -> None:
