@@ -83,7 +83,7 @@ async def write(folder: Path) -> None:
 
 
 async def _is_expired(service: object) -> bool:
-    await service._janitor.sweep()
+    await service._sweeper.sweep()
     found = await service._store.get("tenant", IDS["expired"])
     return found.result_state == "EXPIRED"
 

@@ -3,24 +3,26 @@
 import asyncio
 import logging
 import uuid
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Final
 
 from queryengine.accepting.checks import Checks
 from queryengine.accepting.submit_call import SubmitCall
 from queryengine.domain.clock import Clock
-from queryengine.domain.errors import Failure, QueryEngineError, Reason, error
+from queryengine.domain.errors import QueryEngineError, Reason, error
 from queryengine.domain.filters import QueryFilter
-from queryengine.domain.lifecycle import HOLDS_ROWS, Event, QueryState, ResultState
+from queryengine.domain.lifecycle import HOLDS_ROWS, QueryState, ResultState
 from queryengine.domain.plan import is_same_submission
 from queryengine.domain.query import Query
 from queryengine.executing.dispatcher import Dispatcher, WaitingPlace
-from queryengine.executing.quota import RecordQuota, SpoolMeter
-from queryengine.executing.runner import Runner
+from queryengine.executing.quota import RecordQuota, SpoolQuota
+from queryengine.executing.scheduler import Scheduler
 from queryengine.live.lifetimes import Lifetimes
 from queryengine.live.query import Key, LiveQuery, Stop, cancelled
 from queryengine.live.registry import Registry
+from queryengine.live.tasks import Tasks
+from queryengine.results.removal import Removal
 from queryengine.store.store import Store
 from queryengine.store.writer import RETRY_AFTER_SECONDS
 from queryengine.telemetry.metrics import Metrics
@@ -51,29 +53,29 @@ class Queries:
         store: Store,
         registry: Registry,
         dispatcher: Dispatcher,
-        runner: Runner,
+        scheduler: Scheduler,
         checks: Checks,
-        meter: SpoolMeter,
+        quota: SpoolQuota,
         records: RecordQuota,
         clock: Clock,
         lifetimes: Lifetimes,
         metrics: Metrics,
-        spawn: Callable[[Coroutine[Any, Any, None], str], asyncio.Task[None]],
-        remove_result: Callable[[Query], Awaitable[None]],
+        tasks: Tasks,
+        removal: Removal,
         has_rows: Callable[[str, str], bool],
     ) -> None:
         self._store = store
         self._registry = registry
         self._dispatcher = dispatcher
-        self._runner = runner
+        self._scheduler = scheduler
         self._checks = checks
-        self._meter = meter
+        self._quota = quota
         self._records = records
         self._clock = clock
         self._lifetimes = lifetimes
         self._metrics = metrics
-        self._spawn = spawn
-        self._remove_result = remove_result
+        self._tasks = tasks
+        self._removal = removal
         self._has_rows = has_rows
         """Whether anything is stored for a tenant's query id."""
         self._submitting: dict[Key, asyncio.Future[tuple[LiveQuery, bool]]] = {}
@@ -123,10 +125,7 @@ class Queries:
             states = (QueryState.QUEUED, QueryState.RUNNING)
             _, query = await self._store.update(live.query, changes=facts, where_state=states)
             live.take(query)
-        if self._dispatcher.remove(live):
-            # Nobody else ends what is in no queue, so it is ended also when the caller leaves.
-            ending = self._end_waiting(live, Event.CANCEL, failure)
-            await asyncio.wait([self._spawn(ending, f"cancel-{live.query.query_id}")])
+        await self._scheduler.cancel_waiting(live, failure)
         return CancelOutcome(live, ended_before=False)
 
     async def release(self, live: LiveQuery) -> LiveQuery:
@@ -142,24 +141,10 @@ class Queries:
             live.take(query)
             if fired:
                 live.index = None
-                await self._remove_result(query)
+                await self._removal.remove(query.tenant, query.query_id)
             elif not query.is_final:
                 raise _not_recorded()
         return live
-
-    async def lose(self, live: LiveQuery) -> None:
-        """Take down that stored rows are missing or damaged. What is left of them can be read until it expires."""
-        try:
-            fired, query = await self._store.update(
-                live.query, changes={"result_state": ResultState.LOST}, where_result_state=(ResultState.READY,)
-            )
-        except QueryEngineError as cause:
-            # The next reader meets the damage, too.
-            logger.warning("query %s: that rows are lost is not written: %s", live.query.query_id, cause)
-            return
-        live.take(query)
-        if fired:
-            logger.error("query %s: stored rows are missing or damaged", live.query.query_id)
 
     async def extend(self, live: LiveQuery, until_us: int) -> LiveQuery:
         """Keep the rows until a time. Raises INVALID_FIELD for a time out of range, and what reading them would
@@ -205,14 +190,14 @@ class Queries:
     def adopt(self, query: Query) -> LiveQuery:
         """Let a query of an earlier server process wait again."""
         live = self._registry.add(query)
-        self._dispatcher.enqueue(live, self._dispatcher.place_of_old(query.tenant))
+        self._scheduler.enqueue_again(live)
         self._expect_readers(live)
         return live
 
     def drain(self) -> None:
         """Accept nothing more and start nothing more."""
         self._draining = True
-        self._dispatcher.close()
+        self._scheduler.close()
 
     async def submits_over(self, timeout_seconds: float) -> None:
         """Return when every Submit that has begun is decided, or when the time has passed."""
@@ -254,7 +239,7 @@ class Queries:
             raise error(Reason.SERVER_DRAINING, message, retry_after_seconds=1.0)
         submission, plan = asked.submission, asked.plan
         tenant, sql = submission.tenant, submission.sql
-        self._meter.admit(tenant)
+        self._quota.admit(tenant)
         self._dispatcher.admit(plan.engine, tenant)
         if not self._checks.has_passed(plan.engine, sql):
             asked.leave_turn()
@@ -285,10 +270,14 @@ class Queries:
         run before it is durable. When it does not become so, or its id has a record, it is stopped and leaves nothing,
         and only then may the id be submitted again; statements only read.
         """
-        query = query.but(state=QueryState.RUNNING, attempt=1, **self._runner.claim_changes())
-        live = self._registry.new(query)
-        durable = asyncio.ensure_future(self._store.submit(query))
-        run = self._spawn(self._run(live, self._runner.run_if_durable(live, slot, durable)), f"run-{query.query_id}")
+        try:
+            query = self._scheduler.claimed(query)
+            live = self._registry.new(query)
+            durable = asyncio.ensure_future(self._store.submit(query))
+            run = self._scheduler.run_reserved(live, slot, durable)
+        except BaseException:
+            self._dispatcher.free(query, slot)
+            raise
         try:
             with self._registry.undecided(live.key):
                 stored, is_old = await durable
@@ -314,34 +303,8 @@ class Queries:
         if is_old:
             self._dispatcher.give_back(query.tenant, place)
         else:
-            self._dispatcher.enqueue(live, place)
+            self._scheduler.enqueue(live, place)
         return live, is_old
-
-    def claim(self, live: LiveQuery, slot: Slot) -> None:
-        """Run a waiting query in a slot, in a task of its own."""
-        self._spawn(self._run(live, self._runner.claim_and_run(live, slot)), f"run-{live.query.query_id}")
-
-    async def _run(self, live: LiveQuery, run: Awaitable[None]) -> None:
-        try:
-            await run
-        finally:
-            self._dispatcher.finished(live)
-        if live.query.state is not QueryState.QUEUED:
-            return
-        if live.cancel_wish is not None:
-            await self._end_waiting(live, Event.CANCEL, live.cancel_wish.failure)
-        elif not self._draining:
-            self._dispatcher.enqueue(live, self._dispatcher.place_of_old(live.query.tenant))
-
-    def give_up(self, live: LiveQuery, failure: Failure) -> None:
-        """Fail a query that has left the queue without a slot, in a task of its own."""
-        self._spawn(self._end_waiting(live, Event.FAIL, failure), f"queue-timeout-{live.query.query_id}")
-
-    async def _end_waiting(self, live: LiveQuery, event: Event, failure: Failure) -> None:
-        changes = {"end_us": self._clock.now_us(), "failure": failure}
-        _, query = await self._runner.advance(live.query, event, changes)
-        live.take(query)
-        self._registry.keep(live)
 
     def _expect_readers(self, live: LiveQuery) -> None:
         """Cancel the query, if its submitter asked for that, once nobody has read or watched it for its grace."""
@@ -349,7 +312,7 @@ class Queries:
         if submission.cancel_on_disconnect and not live.is_final:
             name = f"disconnect-{live.query.query_id}"
             grace_seconds = submission.disconnect_grace_ms / 1000
-            live.readers.expect(grace_seconds, lambda: self._spawn(self._cancel_unread(live), name))
+            live.readers.expect(grace_seconds, lambda: self._tasks.spawn(self._cancel_unread(live), name))
 
     async def _cancel_unread(self, live: LiveQuery) -> None:
         grace_seconds = live.query.submission.disconnect_grace_ms / 1000

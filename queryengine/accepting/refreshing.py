@@ -5,12 +5,12 @@ So that asking often costs an engine no more than a share of its time, whoever a
 
 import asyncio
 from collections import defaultdict
-from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Final
 
 from queryengine.domain.errors import Failure, QueryEngineError, Reason, error
 from queryengine.domain.refreshed import Refreshed, merged
+from queryengine.live.tasks import Tasks
 from queryengine.workers.pool import WorkerPool
 
 PAUSE_SECONDS: Final = 1.0
@@ -32,11 +32,11 @@ class EngineRefreshed:
 
 
 class Refreshes:
-    """`spawn` runs work that the service owns."""
+    """Shares looks between callers."""
 
-    def __init__(self, pool: WorkerPool, spawn: Callable[[Coroutine[Any, Any, None], str], object]) -> None:
+    def __init__(self, pool: WorkerPool, tasks: Tasks) -> None:
         self._pool = pool
-        self._spawn = spawn
+        self._tasks = tasks
         self._next: dict[str, asyncio.Future[EngineRefreshed]] = {}
         """Looks that have not begun, by engine."""
         self._locks: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
@@ -49,7 +49,7 @@ class Refreshes:
         coming = self._next.get(engine)
         if coming is None:
             coming = self._next[engine] = asyncio.get_running_loop().create_future()
-            self._spawn(self._look(engine, coming), f"refresh-{engine}")
+            self._tasks.spawn(self._look(engine, coming), f"refresh-{engine}")
         return await asyncio.shield(coming)
 
     async def _look(self, engine: str, outcome: asyncio.Future[EngineRefreshed]) -> None:

@@ -3,9 +3,9 @@
 import asyncio
 import logging
 import uuid
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any, Final
+from typing import Final
 
 from queryengine import __version__
 from queryengine.accepting.engines import Engines
@@ -37,18 +37,27 @@ from queryengine.edges.grpc.server import SERVICE, bind, make_server
 from queryengine.edges.grpc.servicer import Servicer
 from queryengine.executing.dispatcher import Dispatcher
 from queryengine.executing.estimates import Estimates
-from queryengine.executing.janitor import Janitor
-from queryengine.executing.quota import RecordQuota, SpoolMeter
+from queryengine.executing.holders import Holders
+from queryengine.executing.places import Places
+from queryengine.executing.queue import EngineQueue
+from queryengine.executing.quota import RecordQuota, SpoolQuota
+from queryengine.executing.recovery import Recovery
 from queryengine.executing.runner import Runner
+from queryengine.executing.scheduler import Scheduler
+from queryengine.executing.sweeper import SWEEP_SECONDS, Sweeper
+from queryengine.executing.sweeps import Expiry, Forgetting, Strays
 from queryengine.live.lifetimes import Lifetimes
 from queryengine.live.query import LiveQuery, Stop
 from queryengine.live.registry import Registry
+from queryengine.live.tasks import Tasks
 from queryengine.reading.cutting import Cutting
 from queryengine.reading.fetching import Fetching
 from queryengine.reading.flight import Flight
 from queryengine.reading.indexes import Indexes
 from queryengine.reading.schemas import Schemas
 from queryengine.reading.streaming import Streams
+from queryengine.results.meter import SpoolMeter
+from queryengine.results.removal import Removal
 from queryengine.results.spool import Spool
 from queryengine.settings import Settings, SettingsError, missing_places, reloaded, warnings
 from queryengine.store import Store, StoreUnusable
@@ -56,12 +65,11 @@ from queryengine.telemetry.gauges import EngineReading, Gauges, Reading
 from queryengine.telemetry.logs import set_up_logging
 from queryengine.telemetry.metrics import Metrics
 from queryengine.workers.pool import WorkerPool
-from queryengine.workers.seat import EngineConfig, Slot
+from queryengine.workers.seat import EngineConfig
 
 logger = logging.getLogger(__name__)
 
 DISK_THREADS: Final = 4
-SWEEP_SECONDS: Final = 60.0
 READY_SECONDS: Final = 2.0
 """Between two looks at whether the service can take work."""
 STOP_GRACE_SECONDS: Final = 2.0
@@ -79,7 +87,7 @@ class Service:
         self._clock = clock or SystemClock()
         self._lifetimes = Lifetimes(self._clock, keep_records_us=int(settings.records.keep_seconds * 1e6))
         self._metrics = Metrics(settings.engines, __version__)
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._tasks = Tasks()
         self._disk = ThreadPoolExecutor(DISK_THREADS, thread_name_prefix="disk")
         self.address = ""
         self.admin_address = ""
@@ -121,62 +129,64 @@ class Service:
         self._measure(store)
         self._registry = Registry(store, self._metrics, self._lifetimes)
         estimates = Estimates(await store.execution_times())
+        wake = asyncio.Event()
+        self.pool = WorkerPool(list(configs.values()), wake, self._metrics.worker_restarted, settings.log.style)
+        queues = {name: EngineQueue() for name in configs}
+        held = shares(settings, clock)
         self._dispatcher = Dispatcher(
-            engines=list(configs),
-            estimates=estimates,
-            clock=clock,
-            shares=shares(settings, clock),
-            tenant_queued=settings.limits.tenant_queued,
-            start=self._start_run,
-            expire=self._give_up,
+            queues, slots=self.pool, shares=held, clock=clock, tenant_queued=settings.limits.tenant_queued
         )
-        log = settings.log.style
-        self.pool = WorkerPool(list(configs.values()), self._dispatcher.pump, self._metrics.worker_restarted, log)
-        self._dispatcher.attach(self.pool)
         self._make_sandboxes(configs)
         self._runner = Runner(
             owner=self.owner,
             store=store,
             spool=self._spool,
             meter=self._meter,
+            removal=self._removal,
             registry=self._registry,
             estimates=estimates,
             clock=clock,
             disk=self._disk,
             page_limits=lambda query: result_limits(self.settings, query),
-            spawn=self._spawn,
+            tasks=self._tasks,
             first_page_flush_seconds=settings.results.first_page_flush_ms / 1000,
             cancel_grace_seconds=settings.limits.cancel_grace_seconds,
+        )
+        self._scheduler = Scheduler(
+            self._dispatcher,
+            self._runner,
+            places=Places(queues, slots=self.pool, shares=held, estimates=estimates, clock=clock),
+            holders=Holders(queues, slots=self.pool, shares=held, clock=clock),
+            tasks=self._tasks,
+            wake=wake,
+            clock=clock,
         )
         self._queries = Queries(
             store=store,
             registry=self._registry,
             dispatcher=self._dispatcher,
-            runner=self._runner,
+            scheduler=self._scheduler,
             checks=self._checks,
-            meter=self._meter,
+            quota=self._quota,
             records=self._records,
             clock=clock,
             lifetimes=self._lifetimes,
             metrics=self._metrics,
-            spawn=self._spawn,
-            remove_result=self._remove_result,
+            tasks=self._tasks,
+            removal=self._removal,
             has_rows=self._spool.holds,
         )
-        self._janitor = Janitor(
-            store=store,
-            spool=self._spool,
-            meter=self._meter,
-            records=self._records,
-            registry=self._registry,
-            clock=clock,
-            metrics=self._metrics,
-            engines=configs,
-            disk=self._disk,
-            sweep_seconds=SWEEP_SECONDS,
-            lifetimes=self._lifetimes,
-        )
+        self._sweeper = self._make_sweeper(store)
         return configs
+
+    def _make_sweeper(self, store: Store) -> Sweeper:
+        registry, lifetimes, removal = self._registry, self._lifetimes, self._removal
+        sweeps = (
+            Expiry(store=store, registry=registry, lifetimes=lifetimes, removal=removal),
+            Strays(store=store, spool=self._spool, removal=removal, lifetimes=lifetimes, disk=self._disk),
+            Forgetting(store=store, records=self._records, lifetimes=lifetimes),
+        )
+        return Sweeper(sweeps, quota=self._quota, registry=registry, sweep_seconds=SWEEP_SECONDS)
 
     def _make_sandboxes(self, configs: dict[str, EngineConfig]) -> None:
         """Make what checks statements and decodes stored rows."""
@@ -193,8 +203,13 @@ class Service:
     def _measure(self, store: Store) -> None:
         """Make what knows how much room records and results take."""
         quota = self._records = RecordQuota(store.usage, record_limits(self.settings))
-        self._meter = SpoolMeter(
-            self._spool, spool_limits(self.settings), lambda: store.file_bytes() + quota.pending_bytes
+        self._meter = SpoolMeter(self._spool)
+        self._removal = Removal(self._spool, self._meter, self._disk)
+        self._quota = SpoolQuota(
+            self._spool,
+            self._meter,
+            spool_limits(self.settings),
+            lambda: store.file_bytes() + quota.pending_bytes,
         )
 
     async def _begin(self, configs: dict[str, EngineConfig]) -> None:
@@ -211,14 +226,24 @@ class Service:
             pool=self.pool,
             dispatcher=self._dispatcher,
         )
-        for query in await self._janitor.recover():
+        await asyncio.get_running_loop().run_in_executor(self._disk, self._meter.measure)
+        recovery = Recovery(
+            store=self._store,
+            spool=self._spool,
+            removal=self._removal,
+            disk=self._disk,
+            clock=self._clock,
+            metrics=self._metrics,
+        )
+        for query in await recovery.recover(configs):
             self._queries.adopt(query)
+        self._tasks.spawn(self._scheduler.run(), "scheduler")
         await self._listen()
-        self._spawn(self._janitor.keep_sweeping(), "janitor")
+        self._tasks.spawn(self._sweeper.run(), "sweeper")
 
     async def _listen(self) -> None:
         settings = self.settings
-        indexes = Indexes(self._spool, self._disk, self._lifetimes, lose=self._queries.lose, read=self._registry.weigh)
+        indexes = Indexes(self._spool, self._disk, self._lifetimes, store=self._store, registry=self._registry)
         schemas = Schemas(self._disk)
         self._streams = Streams(
             cutting=self._cutting,
@@ -245,7 +270,7 @@ class Service:
             streams=self._streams,
             fetching=fetching,
             engines=self._engines,
-            refreshes=Refreshes(self.pool, self._spawn),
+            refreshes=Refreshes(self.pool, self._tasks),
             clock=self._clock,
             limits=request_limits(settings),
             tenant_streams=settings.limits.tenant_streams,
@@ -267,8 +292,8 @@ class Service:
         await self._health.server.start()
         await self._server.start()
         await self._health.ready(True)
-        self._spawn(self._keep_readiness(), "readiness")
-        self._spawn(trimming(turns, self._disk).keep_trimming(), "trimming")
+        self._tasks.spawn(self._keep_readiness(), "readiness")
+        self._tasks.spawn(trimming(turns, self._disk).keep_trimming(), "trimming")
 
     def _listen_for_scrapes(self, address: str) -> None:
         self._metrics.registry.register(Gauges(asyncio.get_running_loop(), self._read))
@@ -303,8 +328,8 @@ class Service:
                 logger.log(logging.ERROR, "the settings stay as they are: %s", line)
             return
         self.settings = settings = done.settings
-        self._dispatcher.adopt(share_limits(settings), tenant_queued=settings.limits.tenant_queued)
-        self._meter.adopt(spool_limits(settings))
+        self._scheduler.adopt(share_limits(settings), tenant_queued=settings.limits.tenant_queued)
+        self._quota.adopt(spool_limits(settings))
         self._records.adopt(record_limits(settings))
         self._streams.adopt(stream_limits(settings))
         self._servicer.adopt(request_limits(settings), tenant_streams=settings.limits.tenant_streams)
@@ -338,12 +363,7 @@ class Service:
             # Late, so that a drain can be watched.
             self._metrics_server.close()
             self._metrics_server = None
-        if hasattr(self, "_dispatcher"):
-            self._dispatcher.close()
-        tasks = list(self._tasks)
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        await self._tasks.close()
         for part in ("pool", "sandboxes", "_store"):
             if hasattr(self, part):
                 await getattr(self, part).close()
@@ -367,32 +387,11 @@ class Service:
         except TimeoutError:
             logger.warning("some queries could not be put back; the next start decides what becomes of them")
 
-    def _start_run(self, live: LiveQuery, slot: Slot) -> None:
-        self._queries.claim(live, slot)
-
-    def _give_up(self, live: LiveQuery, failure: Failure) -> None:
-        self._queries.give_up(live, failure)
-
-    async def _remove_result(self, query: Any) -> None:
-        await self._janitor.remove_result(query)
-
     async def _keep_readiness(self) -> None:
         """Tell health checks whether Submit can work: the store takes writes."""
         while True:
             await self._health.ready(await self._store.healthy())
             await asyncio.sleep(READY_SECONDS)
-
-    def _spawn(self, work: Coroutine[Any, Any, None], name: str) -> asyncio.Task[None]:
-        """Run work that the service owns: kept until it ends, cancelled at stop, never lost in silence."""
-        task = asyncio.get_running_loop().create_task(work, name=name)
-        self._tasks.add(task)
-        task.add_done_callback(self._ended)
-        return task
-
-    def _ended(self, task: asyncio.Task[None]) -> None:
-        self._tasks.discard(task)
-        if not task.cancelled() and (cause := task.exception()) is not None:
-            logger.error("task %s failed", task.get_name(), exc_info=cause)
 
 
 def _server_lost(live: LiveQuery) -> Failure:

@@ -1,66 +1,27 @@
-"""Do something for whatever has changed: at once, but not more often than every so many seconds, and again after a
-while without a change, as time alone changes things, too.
+"""When to look again at what has changed: at once, but not more often than every so many seconds, and again after a
+while without a change, as time alone changes things, too. Decides, does nothing.
 """
 
-import asyncio
-from collections.abc import Callable
+from math import inf
 
 
-class Paced:
-    """Calls an action with names. On the event loop."""
+class Pacing:
+    """Times are seconds of a steady clock."""
 
-    def __init__(
-        self,
-        action: Callable[[str], None],
-        *,
-        is_needed: Callable[[str], bool],
-        least_seconds: float,
-        idle_seconds: float,
-    ) -> None:
-        """`is_needed` is asked after each call whether the name is to be looked at again without a change."""
-        self._action = action
-        self._is_needed = is_needed
+    def __init__(self, *, least_seconds: float, idle_seconds: float) -> None:
         self._least_seconds = least_seconds
         self._idle_seconds = idle_seconds
-        self._timers: dict[str, asyncio.TimerHandle] = {}
-        self._resting: set[str] = set()
-        """Acted upon less than `least_seconds` ago."""
-        self._changed: set[str] = set()
-        """Changed since."""
-        self._closed = False
+        self._looked_at = -inf
+        self._has_changed = False
 
-    def changed(self, name: str) -> None:
-        if self._closed:
-            return
-        if name in self._resting:
-            self._changed.add(name)
-        else:
-            self._act(name)
+    def changed(self) -> None:
+        self._has_changed = True
 
-    def close(self) -> None:
-        """Call nothing any more. Idempotent."""
-        self._closed = True
-        for timer in self._timers.values():
-            timer.cancel()
-        self._timers.clear()
+    def due_at(self) -> float:
+        """When the next look is due; in the past for one that is due now."""
+        return self._looked_at + (self._least_seconds if self._has_changed else self._idle_seconds)
 
-    def _act(self, name: str) -> None:
-        self._changed.discard(name)
-        self._resting.add(name)
-        self._after(self._least_seconds, self._rested, name)
-        self._action(name)
-
-    def _rested(self, name: str) -> None:
-        self._resting.discard(name)
-        if name in self._changed:
-            self._act(name)
-        elif self._is_needed(name):
-            self._after(self._idle_seconds, self._act, name)
-        else:
-            del self._timers[name]
-
-    def _after(self, seconds: float, call: Callable[[str], None], name: str) -> None:
-        timer = self._timers.get(name)
-        if timer is not None:
-            timer.cancel()
-        self._timers[name] = asyncio.get_running_loop().call_later(seconds, call, name)
+    def looked(self, now: float) -> None:
+        """A look was taken, so that the next one is due later."""
+        self._looked_at = now
+        self._has_changed = False

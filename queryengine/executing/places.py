@@ -2,13 +2,14 @@
 looks, so that it is right at that moment, and so that a queue of any length costs nothing while nobody does.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 
 from queryengine.domain.clock import Clock
 from queryengine.domain.query import Query
 from queryengine.executing.estimates import Estimates, wait_us
 from queryengine.executing.queue import EngineQueue
 from queryengine.executing.shares import HeldSlot, Shares
+from queryengine.executing.slots import Slots
 from queryengine.live.query import LiveQuery, QueuePlace
 from queryengine.live.remaining import remaining_us
 
@@ -17,21 +18,13 @@ class Places:
     """The places of all that wait, and who has looked at one and waits for it to change."""
 
     def __init__(
-        self,
-        *,
-        queues: Mapping[str, EngineQueue],
-        estimates: Estimates,
-        shares: Shares,
-        clock: Clock,
-        slots: Callable[[str], int],
-        why_down: Callable[[str], str],
+        self, queues: Mapping[str, EngineQueue], *, slots: Slots, shares: Shares, estimates: Estimates, clock: Clock
     ) -> None:
         self._queues = queues
         self._estimates = estimates
         self._shares = shares
         self._clock = clock
         self._slots = slots
-        self._why_down = why_down
         self._looked_at: dict[str, set[LiveQuery]] = {engine: set() for engine in queues}
         """Waiting queries whose place somebody has seen, by engine."""
 
@@ -40,7 +33,7 @@ class Places:
         engine, now_us = live.query.plan.engine, self._clock.now_us()
         self._looked_at[engine].add(live)
         queue = self._queues[engine]
-        down = self._why_down(engine)
+        down = self._slots.why_down(engine)
         start_us = None if down else self._start_us(live, now_us)
         run_us = self._estimates.execution_us(engine, live.query.query_hash)
         place = QueuePlace(
@@ -53,14 +46,14 @@ class Places:
         # A guess that moves a little is no news, until the time that it names has passed.
         return live.place if live.place is not None and _holds(live.place, place, now_us) else place
 
-    def tell(self, engine: str) -> None:
-        """Let everyone know who has looked at a place and waits for news."""
-        looked_at = self._looked_at[engine]
-        for live in list(looked_at):
-            if live.pulse.is_awaited and live in self._queues[engine]:
-                live.refresh_place()
-            else:
-                looked_at.discard(live)
+    def announce(self) -> None:
+        """Bring up to date what everyone knows who has looked at a place and waits for a change of it."""
+        for engine, looked_at in self._looked_at.items():
+            for live in list(looked_at):
+                if live.pulse.is_awaited and live in self._queues[engine]:
+                    live.refresh_place()
+                else:
+                    looked_at.discard(live)
 
     def forget(self, live: LiveQuery) -> None:
         """A query waits no more."""
@@ -68,13 +61,14 @@ class Places:
 
     def _why(self, query: Query, now_us: int) -> str:
         engine = query.plan.engine
-        return self._shares.why_left(query, self._slots(engine)) or self._shares.why_held(engine, query.tenant, now_us)
+        left = self._shares.why_left(query, self._slots.slots(engine))
+        return left or self._shares.why_held(engine, query.tenant, now_us)
 
     def _start_us(self, live: LiveQuery, now_us: int) -> int | None:
         """Guess from what runs and waits; None when nothing has completed on the engine, or when the query waits for
         something else than slots of it.
         """
-        engine, slots = live.query.plan.engine, self._slots(live.query.plan.engine)
+        engine, slots = live.query.plan.engine, self._slots.slots(live.query.plan.engine)
         each_us = self._estimates.average_us(engine)
         if each_us is None:
             return None
@@ -94,10 +88,10 @@ class Places:
         return remaining_us(average_us if expected is None else expected, elapsed_us, run.timeout_ms * 1000)
 
 
-def _holds(told: QueuePlace, now: QueuePlace, now_us: int) -> bool:
+def _holds(said: QueuePlace, now: QueuePlace, now_us: int) -> bool:
     """Whether what was said before is still true."""
-    if (told.position, told.depth, told.reason) != (now.position, now.depth, now.reason):
+    if (said.position, said.depth, said.reason) != (now.position, now.depth, now.reason):
         return False
-    if told.start_us is None or now.start_us is None or (told.end_us is None) != (now.end_us is None):
-        return told == now
-    return told.start_us >= now_us
+    if said.start_us is None or now.start_us is None or (said.end_us is None) != (now.end_us is None):
+        return said == now
+    return said.start_us >= now_us

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from typing import Final
 
 from queryengine.domain.errors import QueryEngineError, Reason, error
-from queryengine.results.spool import Spool, tenant_hash
+from queryengine.results.meter import SpoolMeter
+from queryengine.results.spool import Spool
 from queryengine.store.usage import Usage
 
 RETRY_SECONDS: Final = 30.0
@@ -27,59 +28,39 @@ class SpoolLimits:
     fail_mark: float
 
 
-class SpoolMeter:
-    """Counts stored bytes per tenant. Counting is exact for pages this server wrote, and by folder size for older
-    ones.
-    """
+class SpoolQuota:
+    """Decides whether there is room for further results, from what the meter counts and what the disk has left."""
 
-    def __init__(self, spool: Spool, limits: SpoolLimits, records_bytes: Callable[[], int]) -> None:
+    def __init__(self, spool: Spool, meter: SpoolMeter, limits: SpoolLimits, records_bytes: Callable[[], int]) -> None:
         """`records_bytes`: what the record of queries takes on the disk, which is the same by default."""
         self._spool = spool
+        self._meter = meter
         self._records_bytes = records_bytes
         self._limits = limits
-        self._by_folder: dict[str, int] = {}
-        self._total = 0
 
     def adopt(self, limits: SpoolLimits) -> None:
         """Hold to other limits from now on."""
         self._limits = limits
 
-    @property
-    def total(self) -> int:
-        return self._total
-
-    def measure(self) -> None:
-        """Count what lies on disk. Blocks; for the start."""
-        for found in self._spool.walk():
-            self._add(found.tenant_hash, found.bytes)
-
-    def add(self, tenant: str, size: int) -> None:
-        self._add(tenant_hash(tenant), size)
-
-    def remove(self, tenant: str, size: int) -> None:
-        self._add(tenant_hash(tenant), -size)
-
-    def remove_folder(self, folder: str, size: int) -> None:
-        self._add(folder, -size)
-
     def fullness(self) -> float:
         """Part of the room that is used, 0 to 1: of the disk by results and records, or of spool_bytes_max by results.
         Raises STORE_UNAVAILABLE when the disk does not say.
         """
+        results_bytes = self._meter.total
         try:
-            used = self._total + self._records_bytes()
+            used = results_bytes + self._records_bytes()
             room = used + self._spool.free_bytes()
         except OSError as cause:
             message = f"the spool cannot be used now: {cause.strerror}"
             raise error(Reason.STORE_UNAVAILABLE, message, retry_after_seconds=RETRY_SECONDS) from cause
         part = used / room if room > 0 else 1.0
         if self._limits.spool_bytes_max is not None:
-            part = max(part, self._total / self._limits.spool_bytes_max)
+            part = max(part, results_bytes / self._limits.spool_bytes_max)
         return min(1.0, part)
 
     def admit(self, tenant: str) -> None:
         """Raises SPOOL_FULL when no further query may begin."""
-        used = self._by_folder.get(tenant_hash(tenant), 0)
+        used = self._meter.of(tenant)
         if used >= self._limits.tenant_bytes_max:
             message = (
                 f"stored results of this tenant take {used} of {self._limits.tenant_bytes_max} bytes; "
@@ -100,14 +81,6 @@ class SpoolMeter:
     def full_error(self) -> QueryEngineError:
         message = "no room to store results; try again when older results have expired"
         return error(Reason.SPOOL_FULL, message, retry_after_seconds=RETRY_SECONDS)
-
-    def _add(self, folder: str, size: int) -> None:
-        self._total = max(0, self._total + size)
-        left = self._by_folder.get(folder, 0) + size
-        if left > 0:
-            self._by_folder[folder] = left
-        else:
-            self._by_folder.pop(folder, None)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -6,7 +6,7 @@ back, so that a cancel and a completion that race leave exactly one final state.
 
 import asyncio
 import logging
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable
 from concurrent.futures import Executor
 from pathlib import Path
 from typing import Any, Final
@@ -18,11 +18,13 @@ from queryengine.domain.lifecycle import ATTEMPTS_MAX, Event, QueryState, Result
 from queryengine.domain.query import Query
 from queryengine.executing.crashes import Crashes
 from queryengine.executing.estimates import Estimates
-from queryengine.executing.insisting import insisting
-from queryengine.executing.quota import SpoolMeter
+from queryengine.executing.retry import until_stored
 from queryengine.live.query import EngineCancel, LiveQuery, Stop
 from queryengine.live.registry import Registry
+from queryengine.live.tasks import Tasks
 from queryengine.results.index import PageIndex
+from queryengine.results.meter import SpoolMeter
+from queryengine.results.removal import Removal
 from queryengine.results.spool import Spool
 from queryengine.results.writer import ResultLimits
 from queryengine.store.store import Store
@@ -47,12 +49,13 @@ class Runner:
         store: Store,
         spool: Spool,
         meter: SpoolMeter,
+        removal: Removal,
         registry: Registry,
         estimates: Estimates,
         clock: Clock,
         disk: Executor,
         page_limits: Callable[[Query], ResultLimits],
-        spawn: Callable[[Coroutine[Any, Any, None], str], asyncio.Task[None]],
+        tasks: Tasks,
         first_page_flush_seconds: float,
         cancel_grace_seconds: float,
     ) -> None:
@@ -60,17 +63,22 @@ class Runner:
         self._store = store
         self._spool = spool
         self._meter = meter
+        self._removal = removal
         self._registry = registry
         self._estimates = estimates
         self._clock = clock
         self._disk = disk
         self._page_limits = page_limits
-        self._spawn = spawn
+        self._tasks = tasks
         self._first_page_flush_seconds = first_page_flush_seconds
         self._cancel_grace_seconds = cancel_grace_seconds
         self._crashes = Crashes()
 
-    def claim_changes(self) -> dict[str, Any]:
+    def claimed(self, query: Query) -> Query:
+        """A new query as its first claim leaves it, to be written with its Submit."""
+        return query.but(state=QueryState.RUNNING, attempt=1, **self._claim_changes())
+
+    def _claim_changes(self) -> dict[str, Any]:
         """What a claim writes beside the state."""
         return {"owner": self._owner, "start_us": self._clock.now_us()}
 
@@ -80,7 +88,7 @@ class Runner:
             if live.cancel_wish is not None:
                 return
             parameters = await self._parameters(live.query)
-            fired, query = await self.advance(live.query, Event.CLAIM, self.claim_changes())
+            fired, query = await self.advance(live.query, Event.CLAIM, self._claim_changes())
             live.take(query)
             if not fired:
                 self._registry.keep(live)
@@ -229,7 +237,7 @@ class Runner:
         if event is Event.COMPLETE:
             self._learn(live.query, changes["end_us"])
             live.amend(state=QueryState.COMPLETED, **changes)
-            self._spawn(self._record_completion(live, seen, changes), f"record-{seen.query_id}")
+            self._tasks.spawn(self._record_completion(live, seen, changes), f"record-{seen.query_id}")
         else:
             await self._record(live, seen, event, changes)
 
@@ -311,6 +319,12 @@ class Runner:
             return Event.ORPHAN, {"start_us": None, "owner": ""}
         return Event.CANCEL, {**facts, "end_us": self._clock.now_us(), "failure": live.cancel_wish.failure}
 
+    async def end_waiting(self, live: LiveQuery, event: Event, failure: Failure) -> None:
+        """End a query that has left its queue without a slot."""
+        _, query = await self.advance(live.query, event, {"end_us": self._clock.now_us(), "failure": failure})
+        live.take(query)
+        self._registry.keep(live)
+
     async def advance(self, seen: Query, event: Event, changes: dict[str, Any]) -> tuple[bool, Query]:
         """As Store.advance, repeated until the store takes it: an outcome must not be lost to a full disk."""
         may_linger = event is Event.COMPLETE
@@ -321,7 +335,7 @@ class Runner:
                 key = (seen.tenant, seen.query_id, seen.attempt)
                 await asyncio.get_running_loop().run_in_executor(self._disk, self._spool.shrink, *key)
 
-        return await insisting(
+        return await until_stored(
             lambda: self._store.advance(seen, event, changes=changes, may_linger=may_linger),
             f"query {seen.query_id}: {event} is not written yet",
             make_room,
@@ -331,7 +345,7 @@ class Runner:
         """Those of a query that waits, from the store when they were too large to be kept."""
         if query.submission.parameters is not None:
             return query.submission.parameters
-        return await insisting(
+        return await until_stored(
             lambda: self._store.parameters(query.tenant, query.query_id),
             f"query {query.query_id}: its parameters cannot be read yet",
         )
@@ -339,9 +353,7 @@ class Runner:
     async def _discard(self, live: LiveQuery) -> None:
         """Remove the pages of a run that did not complete."""
         live.index = None
-        loop = asyncio.get_running_loop()
-        await loop.run_in_executor(self._disk, self._spool.remove, *live.key)
-        self._meter.remove(live.query.tenant, live.metered_bytes)
+        await self._removal.discard(*live.key, live.metered_bytes)
         live.metered_bytes = 0
 
 

@@ -1,4 +1,4 @@
-"""What is over by the clock, removed by the janitor or not: rows that expired, records that were kept long enough."""
+"""What is over by the clock, removed by a sweep or not: rows that expired, records that were kept long enough."""
 
 from datetime import UTC, datetime
 
@@ -9,7 +9,7 @@ from queryengine.domain.query import Query
 
 
 class Lifetimes:
-    """Judges records by the present moment. The janitor makes durable what is decided here."""
+    """Judges records by the present moment. A sweep makes durable what is decided here."""
 
     def __init__(self, clock: Clock, *, keep_records_us: int) -> None:
         self._clock = clock

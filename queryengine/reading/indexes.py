@@ -1,7 +1,8 @@
 """The page index of a query, whether it runs, has just ended or ended long ago; and why its rows could not be read."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
+import logging
+from collections.abc import AsyncIterator
 from concurrent.futures import Executor
 from contextlib import asynccontextmanager
 from typing import Final
@@ -11,34 +12,28 @@ from queryengine.domain.lifecycle import ResultState
 from queryengine.domain.query import Query
 from queryengine.live.lifetimes import Lifetimes
 from queryengine.live.query import LiveQuery
+from queryengine.live.registry import Registry
 from queryengine.results.index import PageIndex
 from queryengine.results.spool import Spool
+from queryengine.store.store import Store
+
+logger = logging.getLogger(__name__)
 
 END_SECONDS: Final = 5.0
-"""How long a reader whose rows were removed waits to be told why. They are removed before the end is told."""
+"""How long a reader whose rows were removed waits to learn why. They are removed before the end is reported."""
 
 
 class Indexes:
-    """Finds the index of a query's current attempt, and keeps what it had to read from disk with the query.
-
-    `lose` is called for a query whose stored rows turn out to be missing or damaged, `read` for one that holds an index
-    from now on.
+    """Finds the index of a query's current attempt, and keeps what it had to read from disk with the query. Records
+    that stored rows turn out to be missing or damaged.
     """
 
-    def __init__(
-        self,
-        spool: Spool,
-        disk: Executor,
-        lifetimes: Lifetimes,
-        *,
-        lose: Callable[[LiveQuery], Awaitable[None]],
-        read: Callable[[LiveQuery], None],
-    ) -> None:
+    def __init__(self, spool: Spool, disk: Executor, lifetimes: Lifetimes, *, store: Store, registry: Registry) -> None:
         self._spool = spool
         self._lifetimes = lifetimes
         self._disk = disk
-        self._lose = lose
-        self._read = read
+        self._store = store
+        self._registry = registry
 
     async def of(self, live: LiveQuery) -> PageIndex | None:
         """None when no attempt has begun, or when its rows cannot be read any more."""
@@ -51,7 +46,7 @@ class Indexes:
             # Meanwhile another reader may have found it, or a client may have released the rows.
             if live.index is None and self.holds_rows(live):
                 live.index = index
-                self._read(live)
+                self._registry.weigh(live)
         if self._lifetimes.result_state(live.query) in (ResultState.RELEASED, ResultState.EXPIRED):
             return None
         return live.index
@@ -82,6 +77,20 @@ class Indexes:
             elif live.is_final and state is not ResultState.LOST:
                 raise self.unreadable(live) from cause
             raise
+
+    async def _lose(self, live: LiveQuery) -> None:
+        """Record that rows are lost. What is left of them can be read until it expires."""
+        try:
+            fired, query = await self._store.update(
+                live.query, changes={"result_state": ResultState.LOST}, where_result_state=(ResultState.READY,)
+            )
+        except QueryEngineError as cause:
+            # The next reader meets the damage, too.
+            logger.warning("query %s: that rows are lost is not written: %s", live.query.query_id, cause)
+            return
+        live.take(query)
+        if fired:
+            logger.error("query %s: stored rows are missing or damaged", live.query.query_id)
 
 
 def _is_of(query: Query, index: PageIndex) -> bool:

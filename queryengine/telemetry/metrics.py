@@ -142,7 +142,7 @@ class Metrics:
         return counts
 
     def _of(self, engine: str) -> _EngineCounts:
-        """Also of an engine that is configured no more: a query of a former process may name it."""
+        """Also of an engine that is no longer configured: a query of a former process may name it."""
         counts = self._engines.get(engine)
         if counts is None:
             counts = self._engines[engine] = _EngineCounts(self, engine)

@@ -29,14 +29,14 @@ class EngineLoad:
 
 
 class WorkerPool:
-    """All engine workers. Both are called with an engine's name: `changed` whenever a slot of it may have come free or
-    it may have become usable or not, `restarted` whenever a worker of it ended and is to be started again.
+    """All engine workers. `changed` is set whenever a slot may have come free, or an engine become usable or not;
+    `restarted` is called with an engine's name whenever a worker of it ended and is to be started again.
     """
 
     def __init__(
         self,
         configs: list[EngineConfig],
-        changed: Callable[[str], None],
+        changed: asyncio.Event,
         restarted: Callable[[str], None],
         log: LogStyle,
     ) -> None:
@@ -88,6 +88,11 @@ class WorkerPool:
         """Slots of an engine, as configured."""
         config = self._configs[engine]
         return config.workers * config.slots_per_worker
+
+    def why_down(self, engine: str) -> str:
+        """Why nothing can run on an engine now, for people; empty when it can."""
+        load = self.load(engine)
+        return "" if load.available else load.detail
 
     def load(self, engine: str) -> EngineLoad:
         seats = self._seats[engine]

@@ -125,7 +125,7 @@ class Seat:
     def __init__(
         self,
         config: EngineConfig,
-        changed: Callable[[str], None],
+        changed: asyncio.Event,
         restarted: Callable[[str], None],
         log: LogStyle,
         *,
@@ -187,7 +187,7 @@ class Seat:
                 description = await self._one_life()
             except Exception as cause:
                 description = self._give_up(cause)
-            self._has_changed()
+            self._changed.set()
             steady = self._was_used or loop.time() - started >= STEADY_SECONDS
             failures = 0 if steady else failures + 1
             logger.warning("worker of engine %s ended: %s", self._config.name, description)
@@ -220,7 +220,7 @@ class Seat:
             self._taken -= 1
             self._unbegun -= 1
             self._kill_if_idle()
-            self._has_changed()
+            self._changed.set()
 
     async def refresh(self) -> Answer | None:
         """What the process found when it looked at its files again; None when there is no process."""
@@ -232,13 +232,6 @@ class Seat:
         run.deliver(Lost(description))
         self._retiring = True
         self._kill_if_idle()
-
-    def _has_changed(self) -> None:
-        try:
-            self._changed(self._config.name)
-        except Exception as cause:
-            # What others make of it must not cost the process and what runs in it.
-            incident(f"a change of engine {self._config.name}", cause)
 
     def _give_up(self, cause: Exception) -> str:
         """Fail what runs here, by a defect of ours; returns what to say of the process, which is replaced."""
@@ -268,7 +261,7 @@ class Seat:
             self._say_confinement(first.header["confinement"])
             self._unusable = None
             self._process, self._refreshing = process, Refreshing(process.send)
-            self._has_changed()
+            self._changed.set()
             async with self._watched(process, embedded=first.header["embedded"]):
                 await process.listen(self._on_frame)
             return f"exit code {await process.wait()}"
@@ -313,7 +306,7 @@ class Seat:
             logger.info("engine %s answers again", self._config.name)
         else:
             logger.warning("engine %s cannot be used: %s", self._config.name, failure.message)
-        self._has_changed()
+        self._changed.set()
 
     def _on_frame(self, frame: Frame) -> None:
         header = frame.header
@@ -356,7 +349,7 @@ class Seat:
         self._taken -= 1
         run.deliver(event)
         self._kill_if_idle()
-        self._has_changed()
+        self._changed.set()
 
     def _kill_if_idle(self) -> None:
         if self._retiring and not self._runs and not self._unbegun and self._process is not None:

@@ -9,6 +9,7 @@ import pytest
 from queryengine.app.service import Service
 from queryengine.domain.errors import Reason, error
 from queryengine.domain.lifecycle import Event
+from queryengine.executing import scheduler
 from queryengine.executing.runner import Runner
 from queryengine.workers import seat
 from queryengine.workers.protocol import Frame
@@ -195,13 +196,18 @@ async def test_a_frame_that_nothing_expects_fails_the_run_and_replaces_the_worke
 async def test_a_defect_in_what_a_free_slot_sets_going_costs_no_worker(
     tmp_path: Path, gate: Gate, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
+    monkeypatch.setattr(scheduler, "DEFECT_SECONDS", 0.01)
     async with served(tmp_path, engines=ONE) as (service, api):
         before = service.pool.load("scripted").worker_pids
         with monkeypatch.context() as patch:
-            for each in service.pool._seats["scripted"]:
-                patch.setattr(each, "_changed", broken)
-            assert (await api.script("rows 1", wait_timeout=WAIT)).status.state == COMPLETED
-        assert "in a change of engine scripted" in caplog.text
+            patch.setattr(service._dispatcher, "decide", broken)
+            held = (await api.script(f"{gate.script}; rows 1")).status.query_id
+            await api.reached(held, RUNNING)
+            waiting = (await api.script("rows 1")).status.query_id
+            gate.open()
+            await api.ended(held)
+            await until(lambda: "in the scheduler" in caplog.text)
+        assert (await api.ended(waiting)).state == COMPLETED
         await works_on(service, api, gate)
         assert service.pool.load("scripted").worker_pids == before
 

@@ -65,7 +65,7 @@ async def test_a_spool_that_is_nearly_full_refuses_new_queries_until_there_is_ro
 ) -> None:
     service, api = small
     stored = []
-    while service._meter.fullness() < 0.9:
+    while service._quota.fullness() < 0.9:
         reply = await api.script("columns s:string; rows 2000 size 1000", wait_timeout=WAIT)
         assert reply.status.state == COMPLETED
         stored.append(reply.status.query_id)

@@ -136,14 +136,14 @@ async def test_the_oldest_ended_queries_make_room_and_the_file_shrinks(
         await api.release(ids[0])
         for each in ids[2:]:
             await api.release(each)
-        await service._janitor.sweep()
+        await service._sweeper.sweep()
         # All of them ended within the last hour.
         assert len((await api.listed()).queries) == 15
-        monkeypatch.setattr("queryengine.executing.janitor.REMEMBERED_US", -1)
-        monkeypatch.setattr("queryengine.executing.janitor.BATCH", 1)
+        monkeypatch.setattr("queryengine.executing.sweeps.REMEMBERED_US", -1)
+        monkeypatch.setattr("queryengine.executing.sweeps.BATCH", 1)
         monkeypatch.setattr("queryengine.store.steps.UNUSED_PAGES_KEPT", 4)
         before = service._store.file_bytes()
-        await service._janitor.sweep()
+        await service._sweeper.sweep()
         left = [query.query_id for query in (await api.listed()).queries]
         # The oldest went first, but for the one that has rows, and no more than had to.
         assert left == [*reversed(ids[-len(left) + 1 :]), ids[1]]

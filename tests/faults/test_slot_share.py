@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from queryengine.executing import dispatcher, shares
+from queryengine.executing import holders, shares
 from tests.support import COMPLETED, FAILED, QUEUED, RUNNING, WAIT, Api, Gate, refused, served, until
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
@@ -84,8 +84,8 @@ async def test_who_holds_the_slots_is_named_to_its_own_tenant_and_in_the_log(
     tmp_path: Path, gate: Gate, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setattr(shares, "HELD_SECONDS", 0.0)
-    monkeypatch.setattr(dispatcher, "HOLDERS_SECONDS", 0.0)
-    caplog.set_level(logging.WARNING, dispatcher.__name__)
+    monkeypatch.setattr(holders, "HOLDERS_SECONDS", 0.0)
+    caplog.set_level(logging.WARNING, holders.__name__)
     async with served(tmp_path) as (_, api):
         other = Api(api.channel, "other")
         held = [(await api.script(f"{gate.script}; rows 1")).status.query_id for _ in range(2)]

@@ -133,14 +133,14 @@ async def test_another_database_in_its_place_is_noticed(tmp_path: Path) -> None:
 
 
 async def test_empty_folders_of_tenants_go(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("queryengine.executing.janitor.STRAY_US", -1_000_000)
+    monkeypatch.setattr("queryengine.executing.sweeps.STRAY_US", -1_000_000)
     async with served(tmp_path, engines=ENGINES) as (service, api):
         other = Api(api.channel, "other")
         kept = (await api.script("rows 5", wait_timeout=WAIT)).status.query_id
         gone = (await other.script("rows 5", wait_timeout=WAIT)).status.query_id
         await service._store.healthy()
         await other.release(gone)
-        await service._janitor.sweep()
+        await service._sweeper.sweep()
         assert [each.name for each in (tmp_path / "spool").iterdir()] == [tenant_hash("tenant")]
         assert (await api.read(kept)).next_row == 5
         assert (await other.script("rows 5", wait_timeout=WAIT)).status.state == COMPLETED

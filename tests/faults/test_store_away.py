@@ -13,7 +13,7 @@ from queryengine.app.service import Service
 from queryengine.domain.errors import Reason, error
 from queryengine.domain.lifecycle import Event
 from queryengine.domain.query import Query
-from queryengine.executing import janitor
+from queryengine.executing import sweeper
 from queryengine.v1 import query_pb2
 from tests.support import CANCELLED, COMPLETED, RUNNING, WAIT, Api, Gate, refused, served, until
 
@@ -134,27 +134,27 @@ async def test_a_full_spool_ends_a_query_that_runs(beside: Beside, gate: Gate) -
     large = (await api.script("columns s:string; rows 3000 size 1000", wait_timeout=WAIT)).status.query_id
     small = (await api.script(f"{ROWS}; {gate.script}")).status.query_id
     await api.reached(small, RUNNING)
-    service._janitor._fail_largest()
+    service._sweeper.fail_largest()
     assert (await api.ended(small)).error.reason == "SPOOL_FULL"
     assert (await api.status(large)).state == COMPLETED
     gate.open()
 
 
-async def test_the_janitor_outlives_a_disk_that_does_not_answer(
+async def test_the_sweeper_outlives_a_disk_that_does_not_answer(
     beside: Beside, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     service, api, _ = beside
-    monkeypatch.setattr(janitor, "URGENT_SECONDS", 0.01)
-    monkeypatch.setattr(janitor, "LOOK_SECONDS", 0.01)
+    monkeypatch.setattr(sweeper, "URGENT_SECONDS", 0.01)
+    monkeypatch.setattr(sweeper, "LOOK_SECONDS", 0.01)
     spool = service.settings.state.spool
     swept = asyncio.Event()
 
-    async def sweep(real: Any = service._janitor.sweep) -> None:
+    async def sweep(real: Any = service._sweeper.sweep) -> None:
         await real()
         swept.set()
 
-    monkeypatch.setattr(service._janitor, "sweep", sweep)
-    with caplog.at_level("WARNING", janitor.__name__):
+    monkeypatch.setattr(service._sweeper, "sweep", sweep)
+    with caplog.at_level("WARNING", sweeper.__name__):
         spool.rename(tmp_path / "elsewhere")
         refusal = await refused(api.script(ROWS))
         assert (refusal.code.name, refusal.reason) == ("UNAVAILABLE", "STORE_UNAVAILABLE")

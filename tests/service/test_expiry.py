@@ -1,4 +1,4 @@
-"""What has expired reads as expired from that moment, whether the janitor has come round or not."""
+"""What has expired reads as expired from that moment, whether a sweep has come round or not."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -38,7 +38,7 @@ class MovableClock(SystemClock):
 
 @asynccontextmanager
 async def clocked(folder: Path) -> AsyncIterator[tuple[Service, Api, MovableClock]]:
-    """A service whose janitor sweeps once, at the start, and whose clock a test moves."""
+    """A service that sweeps once, at the start, and whose clock a test moves."""
     clock = MovableClock()
     settings: dict[str, Any] = {
         "engines": SCRIPTED,
@@ -76,9 +76,9 @@ async def test_rows_are_readable_to_the_last_moment_and_not_after(tmp_path: Path
             assert (refusal.code.name, refusal.reason) == ("FAILED_PRECONDITION", "RESULT_EXPIRED")
             assert "expire_time" in refusal.metadata
         assert (await api.release(query_id)).status.result_state == query_pb2.RESULT_STATE_EXPIRED
-        # The rows themselves wait for the janitor.
+        # The rows themselves wait for a sweep.
         assert list(service.settings.state.spool.glob(f"*/{query_id}"))
-        await service._janitor.sweep()
+        await service._sweeper.sweep()
         assert not list(service.settings.state.spool.glob(f"*/{query_id}"))
         assert (await refused(api.stream(query_id))).reason == "RESULT_EXPIRED"
 
@@ -111,9 +111,9 @@ async def test_what_was_extended_does_not_expire(tmp_path: Path) -> None:
         expiring = await service._store.expiring(clock.now_us() + (1 << 50), 10)
         await api.release(query_id, extend_to=clock.later(3 * TTL))
         clock.ahead = 2 * TTL
-        await service._janitor.sweep()
-        # As when the extension came between the janitor's look and its act.
-        await service._janitor._expire(expiring[0])
+        await service._sweeper.sweep()
+        # As when the extension came between the look of the sweep and its act.
+        await service._sweeper._sweeps[0].expire(expiring[0])
         assert (await api.read(query_id)).next_row == 300
         clock.ahead = 3 * TTL + timedelta(seconds=1)
         assert (await refused(api.fetch(query_id))).reason == "RESULT_EXPIRED"
@@ -128,7 +128,7 @@ async def test_a_record_is_forgotten_in_time_however_often_it_is_asked_for(tmp_p
             assert (await api.status(each)).state in (COMPLETED, FAILED)
         assert len((await api.listed()).queries) == 2
         clock.ahead = KEEP + timedelta(minutes=1)
-        await service._janitor.sweep()
+        await service._sweeper.sweep()
         for each in (query_id, failed, new_id()):
             for call in (
                 api.call("GetStatus", pb.GetStatusRequest(query_id=each)),
@@ -142,7 +142,7 @@ async def test_a_record_is_forgotten_in_time_however_often_it_is_asked_for(tmp_p
         assert not (await api.listed()).queries
 
 
-async def test_a_record_that_the_janitor_has_not_removed_is_forgotten_all_the_same(tmp_path: Path) -> None:
+async def test_a_record_that_no_sweep_has_removed_is_forgotten_all_the_same(tmp_path: Path) -> None:
     async with clocked(tmp_path) as (_service, api, clock):
         query_id = await completed(api)
         failed = (await api.script("fail ENGINE_ERROR x", wait_timeout=WAIT)).status.query_id
@@ -164,6 +164,6 @@ async def test_rows_that_are_kept_keep_their_record(tmp_path: Path) -> None:
         query_id = await completed(api)
         await api.release(query_id, extend_to=clock.later(2 * KEEP))
         clock.ahead = KEEP + timedelta(minutes=1)
-        await service._janitor.sweep()
+        await service._sweeper.sweep()
         assert (await api.read(query_id)).next_row == 300
         assert [query.query_id for query in (await api.listed()).queries] == [query_id]

@@ -8,13 +8,13 @@ import pytest
 
 from queryengine.domain.query import Query
 from queryengine.executing.estimates import Estimates
-from queryengine.executing.pacing import Paced
+from queryengine.executing.pacing import Pacing
 from queryengine.executing.places import Places
 from queryengine.executing.queue import EngineQueue
 from queryengine.executing.shares import Length, ShareLimits, Shares
 from queryengine.live.query import LiveQuery, QueuePlace
 from tests import store_values
-from tests.support import until
+from tests.unit.fake_slots import FakeSlots
 
 NOW_US = 1_800_000_000_000_000
 SECOND = 1_000_000
@@ -43,14 +43,13 @@ class World:
         given |= {"shared_us": 0, "short_run_ms": 0, **limits}
         self.shares = Shares(["duckdb"], ShareLimits(**given), self.clock.now_us)
         self.queue = EngineQueue()
-        self.down = ""
+        self.engine = FakeSlots({"duckdb": slots})
         self.places = Places(
-            queues={"duckdb": self.queue},
-            estimates=self.estimates,
+            {"duckdb": self.queue},
+            slots=self.engine,
             shares=self.shares,
+            estimates=self.estimates,
             clock=self.clock,
-            slots=lambda _: slots,
-            why_down=lambda _: self.down,
         )
         self._numbers = iter(range(1, 100_000))
 
@@ -127,9 +126,9 @@ def test_nothing_is_guessed_without_a_past_or_while_the_engine_is_down() -> None
     world = World()
     world.runs("a", for_seconds=1)
     live = world.waits("b", "q")
-    world.down = "connection refused"
+    world.engine.down["duckdb"] = "connection refused"
     assert place(live) == QueuePlace(0, 1, "connection refused")
-    world.down = ""
+    world.engine.down["duckdb"] = ""
     assert place(live) == QueuePlace(0, 1, "", NOW_US + 9 * SECOND, NOW_US + 13 * SECOND)
 
 
@@ -192,13 +191,13 @@ async def test_only_who_watches_is_told() -> None:
     await asyncio.sleep(0)
     asked.clear()
     world.queue.pop(lives[0])
-    world.places.tell("duckdb")
+    world.places.announce()
     await asyncio.gather(*looks)
     assert sorted(lives.index(live) for live in set(asked)) == [1998, 1999]
     assert [live.place.position for live in lives[-2:] if live.place] == [1997, 1998]
     # Nobody waits any more.
     asked.clear()
-    world.places.tell("duckdb")
+    world.places.announce()
     assert not asked
     assert not world.places._looked_at["duckdb"]
 
@@ -209,45 +208,33 @@ async def test_who_begins_to_wait_late_has_missed_nothing() -> None:
     seen = place(second)
     version = second.version
     world.queue.pop(first)
-    world.places.tell("duckdb")
+    world.places.announce()
     assert second.place == seen
     await asyncio.wait_for(second.wait_for_version(version, 3600), 30)
     assert second.place is not None
     assert second.place.position == 0
 
 
-async def test_news_are_told_at_once_then_at_intervals_and_again_while_needed() -> None:
-    told: list[str] = []
-    needed = {"a"}
-    beat = asyncio.Event()
-
-    def tell(name: str) -> None:
-        told.append(name)
-        beat.set()
-
-    async def next_one() -> None:
-        beat.clear()
-        await asyncio.wait_for(beat.wait(), 30)
-
-    paced = Paced(tell, is_needed=needed.__contains__, least_seconds=0.01, idle_seconds=0.02)
-    for _ in range(100):
-        paced.changed("a")
-        paced.changed("b")
-    assert told == ["a", "b"]
-    await next_one()
-    while told.count("b") < 2:
-        await next_one()
-    # By time alone, of what is needed still.
-    seen = told.count("a")
-    while told.count("a") < seen + 3:
-        await next_one()
-    assert told.count("b") == 2
-    needed.clear()
-    await until(lambda: not paced._timers)
-    seen = len(told)
-    paced.changed("b")
-    assert len(told) == seen + 1
-    paced.close()
-    paced.changed("a")
-    assert len(told) == seen + 1
-    assert not paced._timers
+@pytest.mark.parametrize(
+    ("changes", "looks"),
+    [
+        # When something changes; when a look is due until then, a second at a time.
+        ([], [0, 5, 10]),
+        ([0], [0, 5, 10]),
+        ([1], [0, 2, 7, 12]),
+        ([1, 2, 3, 4, 5], [0, 2, 4, 6, 11]),
+        ([8], [0, 5, 8, 13]),
+    ],
+)
+def test_changes_are_looked_at_at_once_then_at_intervals_and_again_after_a_while(
+    changes: list[int], looks: list[int]
+) -> None:
+    pacing = Pacing(least_seconds=2, idle_seconds=5)
+    found = []
+    for now in range(looks[-1] + 1):
+        if now in changes:
+            pacing.changed()
+        if pacing.due_at() <= now:
+            pacing.looked(now)
+            found.append(now)
+    assert found == looks

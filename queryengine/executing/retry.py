@@ -1,4 +1,4 @@
-"""Calls of the store that must not be lost to a full disk: repeated until they succeed."""
+"""The retry policy for calls of the store that must not be lost to a full disk: repeated until they succeed."""
 
 import asyncio
 import logging
@@ -10,6 +10,7 @@ from queryengine.domain.errors import QueryEngineError, Reason
 logger = logging.getLogger(__name__)
 
 STORE_RETRY_SECONDS: Final = (0.1, 0.5, 1.0, 2.0, 5.0)
+"""Pauses between tries; the last one is repeated."""
 
 T = TypeVar("T")
 
@@ -18,11 +19,11 @@ async def _nothing() -> None:
     """Does nothing."""
 
 
-async def insisting(
-    call: Callable[[], Awaitable[T]], message: str, between: Callable[[], Awaitable[None]] = _nothing
+async def until_stored(
+    call: Callable[[], Awaitable[T]], message: str, make_room: Callable[[], Awaitable[None]] = _nothing
 ) -> T:
-    """What a call returns, repeated for as long as it raises STORE_UNAVAILABLE; `between` is called before each
-    repetition. What else it raises would be raised each time.
+    """What a call returns, repeated for as long as it raises STORE_UNAVAILABLE; `make_room` is called before each
+    repetition. What else it raises would be raised each time. `message` is logged with each failure.
     """
     tries = 0
     while True:
@@ -32,6 +33,6 @@ async def insisting(
             if cause.failure.reason is not Reason.STORE_UNAVAILABLE:
                 raise
             logger.warning("%s: %s", message, cause)
-            await between()
+            await make_room()
             await asyncio.sleep(STORE_RETRY_SECONDS[min(tries, len(STORE_RETRY_SECONDS) - 1)])
             tries += 1

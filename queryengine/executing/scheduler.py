@@ -1,0 +1,162 @@
+"""The one loop that acts on what the dispatcher decides: starts runs, ends what has waited for too long, and has those
+who watch their place in a queue learn what has changed.
+
+It sleeps until its event is set, which the workers do when a slot may have come free or an engine become usable, and
+its own methods when a run ended, a query began to wait or a limit changed; or until time alone changes something.
+"""
+
+import asyncio
+from collections.abc import Awaitable
+from typing import Final
+
+from queryengine.domain.clock import Clock
+from queryengine.domain.errors import Failure
+from queryengine.domain.incidents import incident
+from queryengine.domain.lifecycle import Event, QueryState
+from queryengine.domain.query import Query
+from queryengine.executing.dispatcher import Dispatcher, GiveUp, Start, WaitingPlace
+from queryengine.executing.holders import Holders
+from queryengine.executing.pacing import Pacing
+from queryengine.executing.places import Places
+from queryengine.executing.runner import Runner
+from queryengine.executing.shares import ShareLimits
+from queryengine.live.query import LiveQuery
+from queryengine.live.tasks import Tasks
+from queryengine.workers.seat import Slot
+
+PLACES_SECONDS: Final = 0.2
+"""Least time between two announcements of changed places to those who watch them."""
+LOOK_SECONDS: Final = 5.0
+"""Between two looks at what time alone changes: guesses that have passed, slots that have been held for long."""
+DEFECT_SECONDS: Final = 1.0
+"""Pause after a defect of ours, so that one that repeats does not fill the log."""
+
+
+class Scheduler:
+    """`run` is the loop. The other methods only note what is to be done, and return at once."""
+
+    def __init__(
+        self,
+        dispatcher: Dispatcher,
+        runner: Runner,
+        *,
+        places: Places,
+        holders: Holders,
+        tasks: Tasks,
+        wake: asyncio.Event,
+        clock: Clock,
+    ) -> None:
+        self._dispatcher = dispatcher
+        self._runner = runner
+        self._places = places
+        self._holders = holders
+        self._tasks = tasks
+        self._wake = wake
+        self._clock = clock
+        self._pacing = Pacing(least_seconds=PLACES_SECONDS, idle_seconds=LOOK_SECONDS)
+        self._closed = False
+
+    async def run(self) -> None:
+        """Decide and act, for ever, whatever fails: without this loop nothing that waits would start."""
+        while True:
+            self._wake.clear()
+            try:
+                self._act()
+                left = self._seconds_left()
+            except Exception as cause:
+                incident("the scheduler", cause)
+                await asyncio.sleep(DEFECT_SECONDS)
+                continue
+            try:
+                async with asyncio.timeout(left):
+                    await self._wake.wait()
+            except TimeoutError:
+                continue
+
+    def close(self) -> None:
+        """Start nothing more and give nothing up; what waits stays durable. Idempotent."""
+        self._closed = True
+        self._dispatcher.close()
+
+    def adopt(self, limits: ShareLimits, *, tenant_queued: int) -> None:
+        """Hold to other limits from now on; what may run by them starts."""
+        self._dispatcher.adopt(limits, tenant_queued=tenant_queued)
+        self._wake.set()
+
+    def claimed(self, query: Query) -> Query:
+        """A new query as `run_reserved` expects it: RUNNING, its first attempt, owned by this server."""
+        return self._runner.claimed(query)
+
+    def run_reserved(
+        self, live: LiveQuery, slot: Slot, durable: asyncio.Future[tuple[Query, bool]]
+    ) -> asyncio.Task[None]:
+        """Run a query whose record, RUNNING already, is still being written, in a slot that was reserved for it."""
+        return self._begin(live, slot, self._runner.run_if_durable(live, slot, durable))
+
+    def enqueue(self, live: LiveQuery, place: WaitingPlace) -> None:
+        """Let a query wait for a slot, in a place reserved for it."""
+        self._dispatcher.enqueue(live, place)
+        live.wait_in_queue(self._places.of)
+        self._has_changed()
+
+    def enqueue_again(self, live: LiveQuery) -> None:
+        """Let a query wait that was accepted before, by this server or an earlier one."""
+        self.enqueue(live, self._dispatcher.place_of_old(live.query.tenant))
+
+    async def cancel_waiting(self, live: LiveQuery, failure: Failure) -> None:
+        """End a query that waits; returns once it has ended. Does nothing for one that is in no queue."""
+        if self._dispatcher.remove(live):
+            self._has_left(live)
+            self._wake.set()
+            # Nobody else ends what is in no queue, so it is ended also when the caller leaves.
+            ending = self._runner.end_waiting(live, Event.CANCEL, failure)
+            await asyncio.wait([self._tasks.spawn(ending, f"cancel-{live.query.query_id}")])
+
+    def _act(self) -> None:
+        while (decision := self._dispatcher.decide()) is not None:
+            match decision:
+                case Start(live, slot):
+                    self._begin(live, slot, self._runner.claim_and_run(live, slot))
+                case GiveUp(live, failure):
+                    ending = self._runner.end_waiting(live, Event.FAIL, failure)
+                    self._tasks.spawn(ending, f"queue-timeout-{live.query.query_id}")
+            self._has_left(decision.live)
+        now = self._clock.monotonic()
+        if self._dispatcher.is_awaited and self._pacing.due_at() <= now:
+            self._pacing.looked(now)
+            self._places.announce()
+            self._holders.log()
+
+    def _seconds_left(self) -> float | None:
+        """Until time alone gives the loop something to do; None for never."""
+        deadline = self._dispatcher.next_deadline()
+        if deadline is None or self._closed:
+            return None
+        return max(0.0, min(deadline, self._pacing.due_at()) - self._clock.monotonic())
+
+    def _begin(self, live: LiveQuery, slot: Slot, run: Awaitable[None]) -> asyncio.Task[None]:
+        return self._tasks.spawn(self._follow(live, slot, run), f"run-{live.query.query_id}")
+
+    async def _follow(self, live: LiveQuery, slot: Slot, run: Awaitable[None]) -> None:
+        try:
+            await run
+        finally:
+            self._dispatcher.free(live.query, slot)
+            if self._dispatcher.is_awaited:
+                self._has_changed()
+        if live.query.state is not QueryState.QUEUED:
+            return
+        if live.cancel_wish is not None:
+            await self._runner.end_waiting(live, Event.CANCEL, live.cancel_wish.failure)
+        elif not self._closed:
+            self.enqueue_again(live)
+
+    def _has_left(self, live: LiveQuery) -> None:
+        """A query waits no more."""
+        live.wait_in_queue(None)
+        self._places.forget(live)
+        self._pacing.changed()
+
+    def _has_changed(self) -> None:
+        self._pacing.changed()
+        self._wake.set()

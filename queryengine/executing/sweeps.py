@@ -1,0 +1,108 @@
+"""What a sweep does: results that have expired, folders that no record names, records that were kept long enough."""
+
+import asyncio
+from collections.abc import Callable
+from concurrent.futures import Executor
+from typing import Final, TypeVar
+
+from queryengine.domain.lifecycle import HOLDS_ROWS, ResultState
+from queryengine.domain.query import Query
+from queryengine.executing.quota import RecordQuota
+from queryengine.live.lifetimes import Lifetimes
+from queryengine.live.registry import Registry
+from queryengine.results.removal import Removal
+from queryengine.results.spool import Spool, tenant_hash
+from queryengine.store.store import Store
+
+T = TypeVar("T")
+
+BATCH: Final = 500
+"""Records in one step of the store."""
+STRAY_US: Final = 3600 * 1_000_000
+"""Age at which a folder that no record names is removed; younger ones may belong to a Submit under way."""
+REMEMBERED_US: Final = 3600 * 1_000_000
+"""For so long the id of an ended query is not forgotten, however little room there is: its Submit may be repeated."""
+
+
+class Expiry:
+    """Frees results whose time is over."""
+
+    def __init__(self, *, store: Store, registry: Registry, lifetimes: Lifetimes, removal: Removal) -> None:
+        self._store = store
+        self._registry = registry
+        self._lifetimes = lifetimes
+        self._removal = removal
+
+    async def sweep(self) -> None:
+        now_us = self._lifetimes.now_us()
+        while expired := await self._store.expiring(now_us, BATCH):
+            for query in expired:
+                await self.expire(query)
+
+    async def expire(self, query: Query) -> None:
+        """Free the rows of one, unless they were extended since the store was asked."""
+        live = self._registry.in_memory(query.tenant, query.query_id)
+        if live is not None and self._lifetimes.holds_rows(live.query):
+            return
+        fired, expired = await self._store.update(
+            query,
+            changes={"result_state": ResultState.EXPIRED},
+            where_result_state=HOLDS_ROWS,
+        )
+        if live is not None:
+            live.take(expired)
+            live.index = None
+        if fired:
+            await self._removal.remove(expired.tenant, expired.query_id)
+
+
+class Strays:
+    """Removes folders whose rows nobody can read and nobody writes."""
+
+    def __init__(self, *, store: Store, spool: Spool, removal: Removal, lifetimes: Lifetimes, disk: Executor) -> None:
+        self._store = store
+        self._spool = spool
+        self._removal = removal
+        self._lifetimes = lifetimes
+        self._disk = disk
+
+    async def sweep(self) -> None:
+        before_us = self._lifetimes.now_us() - STRAY_US
+        found = await self._on_disk(lambda: list(self._spool.walk()))
+        old = [folder for folder in found if folder.changed_us < before_us]
+        for start in range(0, len(old), BATCH):
+            batch = old[start : start + BATCH]
+            holders = await self._store.holding_rows([folder.query_id for folder in batch])
+            held = {(tenant_hash(tenant), query_id) for tenant, query_id in holders}
+            for folder in batch:
+                if (folder.tenant_hash, folder.query_id) not in held:
+                    await self._removal.remove_stray(folder)
+        await self._on_disk(lambda: self._spool.remove_empty(before_us))
+
+    async def _on_disk(self, call: Callable[[], T]) -> T:
+        return await asyncio.get_running_loop().run_in_executor(self._disk, call)
+
+
+class Forgetting:
+    """Deletes the records of ended queries: of all after their time, of tenants that keep too many a little earlier."""
+
+    def __init__(self, *, store: Store, records: RecordQuota, lifetimes: Lifetimes) -> None:
+        self._store = store
+        self._records = records
+        self._lifetimes = lifetimes
+
+    async def sweep(self) -> None:
+        while await self._store.delete_ended_before(self._lifetimes.forgotten_before_us(), BATCH) == BATCH:
+            continue
+        await self._forget_early(self._lifetimes.now_us() - REMEMBERED_US)
+        while await self._store.give_back_pages():
+            continue
+
+    async def _forget_early(self, ended_before_us: int) -> None:
+        """Forget the oldest ended queries of those who keep too many records."""
+        for tenant in self._records.tenants_to_shorten():
+            while self._records.must_shorten(tenant):
+                if not await self._store.delete_oldest_of(tenant, ended_before_us, BATCH):
+                    break
+        while self._records.must_shorten() and await self._store.delete_ended_before(ended_before_us, BATCH):
+            continue
