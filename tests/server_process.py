@@ -29,6 +29,8 @@ class ServerProcess:
         self._errors = folder / "errors"
         self.inside: tuple[str, ...] = ()
         """A command that runs the server, for a world of its own around it."""
+        self.program: tuple[str, ...] = (sys.executable, "-m", "queryengine")
+        self.started_in = ROOT
         self._process: subprocess.Popen[bytes] | None = None
         settings = {
             "server": dict(LOOPBACK),
@@ -46,9 +48,9 @@ class ServerProcess:
 
     def launch(self) -> "subprocess.Popen[bytes]":
         """Start it and wait for nothing."""
-        command = [*self.inside, sys.executable, "-m", "queryengine", "serve", "--config", str(self._config)]
+        command = [*self.inside, *self.program, "serve", "--config", str(self._config)]
         with self._output.open("wb") as output, self._errors.open("ab") as errors:
-            self._process = subprocess.Popen(command, cwd=ROOT, stdout=output, stderr=errors)
+            self._process = subprocess.Popen(command, cwd=self.started_in, stdout=output, stderr=errors)
         return self._process
 
     @property

@@ -8,6 +8,7 @@ import typer
 
 from queryengine.cli.exits import ended
 from queryengine.cli.hints import program
+from queryengine.cli.installed import server_installed
 
 if TYPE_CHECKING:
     from queryengine.engines.base import OptionError
@@ -31,11 +32,11 @@ def serve(
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
     if demo:
         _serve_demo(config)
-    from queryengine import settings
-    from queryengine.app import process
+    with server_installed():
+        from queryengine import settings
+        from queryengine.app import process
 
     path = str(config) if config is not None else None
-
     try:
         loaded = settings.load(path)
     except settings.SettingsError as error:
@@ -44,9 +45,10 @@ def serve(
 
 
 def _serve_demo(config: Path | None) -> NoReturn:
-    from queryengine.demo import serving
-    from queryengine.demo.data import DataMissingError
-    from queryengine.settings import SettingsError
+    with server_installed("demo"):
+        from queryengine.demo import serving
+        from queryengine.demo.data import DataMissingError
+        from queryengine.settings import SettingsError
 
     if config is not None:
         raise typer.BadParameter("--demo has settings of its own; leave --config out")
@@ -58,7 +60,8 @@ def _serve_demo(config: Path | None) -> NoReturn:
 
 def check(config: Annotated[Path, typer.Argument(metavar="FILE", help="Settings, a YAML file.")]) -> None:
     """Check a settings file for `serve`."""
-    from queryengine import settings
+    with server_installed():
+        from queryengine import settings
 
     try:
         loaded = settings.load(str(config))

@@ -1,14 +1,13 @@
 """A program of a user is type-checked against the package, from a wheel and from an editable install alike."""
 
 import shutil
-import subprocess
 import sys
 import textwrap
 from pathlib import Path
 
 import pytest
 
-from tests.support import ROOT
+from tests.wheels import Environment, build_wheel, copied_sources, run
 
 RIGHT = """
     import asyncio
@@ -76,48 +75,31 @@ MISTAKES = {
 """By line of the wrong program."""
 
 
-def run(*command: object, cwd: Path) -> subprocess.CompletedProcess[str]:
-    words = [sys.executable, "-m", *map(str, command)]
-    return subprocess.run(words, cwd=cwd, capture_output=True, text=True, check=False)
-
-
 @pytest.fixture
-def sources(tmp_path: Path) -> Path:
-    """A checkout to build from, as building leaves folders behind."""
-    checkout = tmp_path / "checkout"
-    shutil.copytree(ROOT / "queryengine", checkout / "queryengine", ignore=shutil.ignore_patterns("__pycache__"))
-    for name in ("pyproject.toml", "README.md", "LICENSE"):
-        shutil.copy(ROOT / name, checkout)
-    return checkout
-
-
-@pytest.fixture
-def environment(tmp_path: Path) -> Path:
-    """The Python of an environment that has what the package needs, and not the package."""
-    folder = tmp_path / "environment"
-    assert run("venv", "--without-pip", folder, cwd=tmp_path).returncode == 0
-    (packages,) = folder.glob("lib/python3*/site-packages")
+def environment(tmp_path: Path) -> Environment:
+    """An environment that has what the package needs, and not the package."""
+    environment = Environment.make(tmp_path / "environment")
+    (packages,) = environment.folder.glob("lib/python3*/site-packages")
     (packages / "dependencies.pth").write_text("\n".join(path for path in sys.path if path.endswith("site-packages")))
-    return folder / "bin" / "python"
+    return environment
 
 
 @pytest.mark.parametrize("form", ["wheel", "editable"])
-def test_a_program_is_checked(tmp_path: Path, sources: Path, environment: Path, form: str) -> None:
-    offline = ("--quiet", "--no-deps", "--no-index", "--no-build-isolation")
-    what = ("--editable", sources) if form == "editable" else (sources,)
-    installed = run("pip", "--python", environment, "install", *offline, *what, cwd=tmp_path)
-    assert installed.returncode == 0, installed.stderr
+def test_a_program_is_checked(tmp_path: Path, environment: Environment, form: str) -> None:
+    what = (build_wheel(tmp_path),) if form == "wheel" else ("--editable", copied_sources(tmp_path))
+    environment.pip("install", "--quiet", "--no-deps", "--no-index", "--no-build-isolation", *what)
     if form == "wheel":
-        shutil.rmtree(sources)
+        shutil.rmtree(tmp_path / "checkout")
     programs = tmp_path / "programs"
     programs.mkdir()
     for name, text in (("right.py", RIGHT), ("wrong.py", WRONG)):
         (programs / name).write_text(textwrap.dedent(text).lstrip("\n"))
 
     checked = run(
-        *("mypy", "--strict", "--python-executable", environment, "--cache-dir", tmp_path / "cache"),
-        *("--hide-error-context", "--no-error-summary", "right.py", "wrong.py"),
+        *(sys.executable, "-m", "mypy", "--strict", "--python-executable", environment.python),
+        *("--cache-dir", tmp_path / "cache", "--hide-error-context", "--no-error-summary", "right.py", "wrong.py"),
         cwd=programs,
+        check=False,
     )
 
     errors = [line for line in checked.stdout.splitlines() if ": error: " in line]

@@ -9,5 +9,10 @@ def install_command(extra: str) -> str:
     It names the drivers themselves, as it then works however this package was installed: it need not be on an index.
     """
     ours = (requirement.partition(";") for requirement in requires("queryengine") or ())
-    drivers = [name.strip() for name, _, marker in ours if f'extra == "{extra}"' in marker]
+    # An extra of a driver brings the server, too, which is here already.
+    drivers = [
+        name.strip()
+        for name, _, marker in ours
+        if f'extra == "{extra}"' in marker and not name.startswith("queryengine[")
+    ]
     return "pip install " + " ".join(f"'{driver}'" for driver in drivers)
