@@ -1,4 +1,4 @@
-"""A client that reads whole results, every batch decoded, and tells how long it took and what it cost.
+"""A client that reads whole results, every batch decoded, and prints how long it took and what it cost.
 
     python -m bench.drain queryengine ADDRESS
     python -m bench.drain flight ADDRESS

@@ -38,7 +38,7 @@ def whole(client: Client, text: str) -> str:
 
 
 def beginning(query_id: str, others: list[str], *, least: int = 8) -> str:
-    """As much of an id as tells it from the others, for people who type it."""
+    """As much of an id as distinguishes it from the others, for people who type it."""
     length = least
     while length < len(query_id) and any(each != query_id and each[:length] == query_id[:length] for each in others):
         length += 1

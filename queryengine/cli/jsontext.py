@@ -118,7 +118,7 @@ def _storage(convert: Callable[[Any], Any]) -> Callable[[pa.Array], list[Any]]:
 
 
 def _floats(array: pa.Array) -> list[float | str | None]:
-    """The fewest digits that tell a value from the others of its type."""
+    """The fewest digits that distinguish a value from the others of its type."""
     found = array.to_pylist() if type_tests.is_float64(array.type) else _as_doubles(array)
     return [None if value is None else value if math.isfinite(value) else _special(value) for value in found]
 

@@ -39,7 +39,7 @@ def ps(
 ) -> None:
     """List the tenant's waiting and running queries, newest first.
 
-    On a terminal the ids are cut to what tells them apart, which every command takes. "waited" is the time in the
+    On a terminal the ids are cut to what distinguishes them, which every command takes. "waited" is the time in the
     queue, "ran" the time on the engine; "place" counts from the next one to start.
     """
     from queryengine.cli import statuses

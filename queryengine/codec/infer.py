@@ -24,7 +24,7 @@ DOUBLE: Final = DataType(kind=value_pb2.TYPE_KIND_FLOAT, bit_width=64)
 
 
 def encode_value(python: Any) -> tuple[Value, DataType | None]:
-    """The Value of a Python value, and its type where the value alone does not tell.
+    """The Value of a Python value, and its type where the value alone does not determine it.
 
     int, float and their numpy kin, str, bytes, bool, None, Decimal, date, time, datetime (naive is wall-clock
     time, aware an instant), timedelta, UUID, list or tuple, dict with text keys (a STRUCT), and pa.Scalar for

@@ -64,7 +64,7 @@ class BoundParameter:
 
 def encode_parameters(parameters: Mapping[str, Any] | Sequence[Any] | None) -> ParameterList:
     """Named parameters from a mapping, positional ones from a sequence. A type goes along where the value
-    alone does not tell: timestamps, integers beyond 64 bits, nested values, pa.Scalar.
+    alone does not determine: timestamps, integers beyond 64 bits, nested values, pa.Scalar.
 
     Raises ValueError that names the parameter when a value has no counterpart or is too large, and TypeError
     for anything but a mapping or a sequence.
@@ -112,7 +112,7 @@ def decode_parameters(encoded: bytes) -> tuple[BoundParameter, ...]:
 
 
 def decode_value(value: Value, data_type: DataType | None = None) -> Any:
-    """The Python value. Without a type, an instant cannot be told from wall-clock time and reads as the
+    """The Python value. Without a type, an instant cannot be distinguished from wall-clock time and reads as the
     latter, and a STRUCT reads as a list.
 
     Raises ValueError when it is malformed, or not of the type.

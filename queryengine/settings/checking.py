@@ -88,10 +88,10 @@ def _keys() -> Iterator[str]:
 
 
 def _meaningless() -> Iterator[str]:
-    told = {name for name, _ in unknown_variables()}
+    reported = {name for name, _ in unknown_variables()}
     for name in _foreign():
         is_link = _SERVICE_LINK.fullmatch(f"{name}={os.environ[name]}")
-        if name not in told and name.upper() not in CLIENT_VARIABLES and not is_link:
+        if name not in reported and name.upper() not in CLIENT_VARIABLES and not is_link:
             near = _suggestion(name)
             yield f"environment variable {name}: has no meaning" + (f"; did you mean {near}?" if near else "")
 

@@ -39,8 +39,8 @@ def load(path: str | None) -> Settings:
         settings = Settings(**data)
     except ValidationError as wrong:
         cause = wrong
-        told = [each for each in wrong.errors() if each["type"] != "default_factory_not_called"]
-        mistakes = [*(_describe(each, path, lines) for each in told), *mistakes]
+        reported = [each for each in wrong.errors() if each["type"] != "default_factory_not_called"]
+        mistakes = [*(_describe(each, path, lines) for each in reported), *mistakes]
     except SourceError as wrong:
         cause = wrong
         mistakes.insert(0, f"environment: {wrong}: expected JSON; set single keys with __ instead")

@@ -1,1 +1,1 @@
-"""What the service tells its operator: log lines, and metrics for Prometheus."""
+"""What the service reports to its operator: log lines, and metrics for Prometheus."""

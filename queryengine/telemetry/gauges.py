@@ -1,7 +1,7 @@
 """What is read at the moment of a scrape. The state belongs to the event loop and is read there and nowhere else.
 
 A scrape waits for the loop for a bounded time. When it gets no answer, because the loop is stuck or at its end, these
-metrics are missing from it; the counters are told all the same.
+metrics are missing from it; the counters are reported all the same.
 """
 
 import asyncio
@@ -19,7 +19,7 @@ from queryengine.telemetry import names
 logger = logging.getLogger(__name__)
 
 ANSWER_SECONDS: Final = 3.0
-"""How long a scrape waits for the loop; Prometheus gives up after 10 seconds unless told otherwise."""
+"""How long a scrape waits for the loop; Prometheus gives up after 10 seconds unless configured otherwise."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

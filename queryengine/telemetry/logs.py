@@ -97,7 +97,7 @@ def set_up_logging(style: LogStyle) -> None:
     if style.as_json:
         sys.excepthook = _log_uncaught
     logging.getLogger("grpc._cython.cygrpc").filters[:] = [HeaderLines()]
-    # Migrations tell every step they look at; only trouble is news.
+    # Migrations log every step they look at; only problems are of interest.
     logging.getLogger("alembic").setLevel(logging.WARNING)
 
 

@@ -108,7 +108,7 @@ class Metrics:
 
     def recovered(self, query: Query) -> None:
         """A query of a former server process was given its final state. It counts as any other, but for its times:
-        those would tell how long no server was there.
+        those would measure how long no server was there.
         """
         self._count_end(query)
 

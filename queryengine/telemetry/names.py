@@ -19,7 +19,7 @@ class Kind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Metric:
-    """One metric, as it is told to Prometheus and to people."""
+    """One metric, as Prometheus and people see it."""
 
     name: str
     kind: Kind

@@ -15,7 +15,7 @@ from queryengine.v1 import query_service_pb2_grpc, result_pb2
 
 TRIES_WITHOUT_PROGRESS = 8
 
-# These tell of the call and not of the query, as does every status without an ErrorInfo: it comes from the transport.
+# These are about the call and not the query, as does every status without an ErrorInfo: it comes from the transport.
 PASSING = {
     "READER_STALLED",
     "SANDBOX_UNAVAILABLE",
