@@ -14,7 +14,11 @@ class SubmitCall:
     query_id: str
     submission: Submission
     plan: Plan
+    wait_seconds: float = 0.0
+    """For the end of the query; 0 not to wait."""
+    inline_as_rows: bool = False
+    """The first rows of the answer as typed values, and not as Arrow."""
     leave_turn: Callable[[], None]
-    """Called before it waits for a check or for the disk."""
+    """Called before it waits for anything."""
     is_recorded: bool = False
     """Its record is written, or is about to be: it is finished then, whether its caller stays or not."""

@@ -11,6 +11,7 @@ from queryengine import __version__
 from queryengine.accepting.engines import Engines
 from queryengine.accepting.queries import Queries
 from queryengine.accepting.refreshing import Refreshes
+from queryengine.app.behaviours import behaviours
 from queryengine.app.configured import (
     MESSAGE_BYTES_MAX,
     call_turns,
@@ -33,8 +34,8 @@ from queryengine.domain.errors import Failure, Reason
 from queryengine.domain.lifecycle import QueryState
 from queryengine.edges.admin.health import Health
 from queryengine.edges.admin.scraping import MetricsServer
+from queryengine.edges.grpc.requests import LimitsInForce
 from queryengine.edges.grpc.server import SERVICE, bind, make_server
-from queryengine.edges.grpc.servicer import Servicer
 from queryengine.executing.dispatcher import Dispatcher
 from queryengine.executing.estimates import Estimates
 from queryengine.executing.holders import Holders
@@ -54,6 +55,7 @@ from queryengine.reading.cutting import Cutting
 from queryengine.reading.fetching import Fetching
 from queryengine.reading.flight import Flight
 from queryengine.reading.indexes import Indexes
+from queryengine.reading.open_streams import OpenStreams
 from queryengine.reading.schemas import Schemas
 from queryengine.reading.streaming import Streams
 from queryengine.results.meter import SpoolMeter
@@ -206,10 +208,7 @@ class Service:
         self._meter = SpoolMeter(self._spool)
         self._removal = Removal(self._spool, self._meter, self._disk)
         self._quota = SpoolQuota(
-            self._spool,
-            self._meter,
-            spool_limits(self.settings),
-            lambda: store.file_bytes() + quota.pending_bytes,
+            self._spool, self._meter, spool_limits(self.settings), lambda: store.file_bytes() + quota.pending_bytes
         )
 
     async def _begin(self, configs: dict[str, EngineConfig]) -> None:
@@ -219,12 +218,9 @@ class Service:
         traits = await engine_traits(self.settings, self._checks)
         await self.sandboxes.inspections.close()
         self.pool.start()
+        default = self.settings.default_engine
         self._engines = Engines(
-            configs=configs,
-            default=self.settings.default_engine,
-            traits=traits,
-            pool=self.pool,
-            dispatcher=self._dispatcher,
+            configs=configs, default=default, traits=traits, pool=self.pool, dispatcher=self._dispatcher
         )
         await asyncio.get_running_loop().run_in_executor(self._disk, self._meter.measure)
         recovery = Recovery(
@@ -245,12 +241,14 @@ class Service:
         settings = self.settings
         indexes = Indexes(self._spool, self._disk, self._lifetimes, store=self._store, registry=self._registry)
         schemas = Schemas(self._disk)
+        self._open_streams = OpenStreams(settings.limits.tenant_streams)
         self._streams = Streams(
             cutting=self._cutting,
             indexes=indexes,
             schemas=schemas,
             disk=self._disk,
             limits=stream_limits(settings),
+            open_streams=self._open_streams,
         )
         self._health = Health(SERVICE)
         # First: an address that is taken is refused before gRPC holds any.
@@ -264,7 +262,9 @@ class Service:
             inline_rows=settings.results.inline_rows,
             inline_bytes=settings.results.inline_bytes,
         )
-        self._servicer = Servicer(
+        self._request_limits = LimitsInForce(request_limits(settings))
+        turns = call_turns(settings)
+        rpcs = behaviours(
             queries=self._queries,
             registry=self._registry,
             streams=self._streams,
@@ -272,12 +272,10 @@ class Service:
             engines=self._engines,
             refreshes=Refreshes(self.pool, self._tasks),
             clock=self._clock,
-            limits=request_limits(settings),
-            tenant_streams=settings.limits.tenant_streams,
+            limits=self._request_limits,
         )
-        turns = call_turns(settings)
         self._server = make_server(
-            self._servicer,
+            rpcs,
             self._metrics,
             turns,
             self._health,
@@ -332,7 +330,8 @@ class Service:
         self._quota.adopt(spool_limits(settings))
         self._records.adopt(record_limits(settings))
         self._streams.adopt(stream_limits(settings))
-        self._servicer.adopt(request_limits(settings), tenant_streams=settings.limits.tenant_streams)
+        self._request_limits.now = request_limits(settings)
+        self._open_streams.adopt(settings.limits.tenant_streams)
         self._checks.adopt(cpu_seconds=settings.limits.check_timeout_seconds)
         self._lifetimes.adopt(keep_records_us=int(settings.records.keep_seconds * 1e6))
         if any(key.startswith("log.") for key in done.applied):

@@ -20,6 +20,7 @@ from queryengine.domain.lifecycle import QueryState
 from queryengine.live.query import LiveQuery
 from queryengine.reading.cutting import Cutting
 from queryengine.reading.indexes import Indexes
+from queryengine.reading.open_streams import OpenStreams
 from queryengine.reading.schemas import Schemas
 from queryengine.results.index import PageIndex
 from queryengine.results.reader import PageReader
@@ -144,12 +145,14 @@ class Streams:
         schemas: Schemas,
         disk: Executor,
         limits: StreamLimits,
+        open_streams: OpenStreams,
     ) -> None:
         self._cutting = cutting
         self._indexes = indexes
         self._schemas = schemas
         self._disk = disk
         self._limits = limits
+        self._open_streams = open_streams
         self._readers: Counter[LiveQuery] = Counter()
         self._draining = False
 
@@ -168,7 +171,9 @@ class Streams:
             live.pulse.beat()
 
     async def watch(self, live: LiveQuery, after_version: int, heartbeat_seconds: float) -> AsyncIterator[Item]:
-        """States only: Changed for versions later than one, ending after a final state or in Rotated."""
+        """States only: Changed for versions later than one, ending after a final state or in Rotated. Raises
+        TENANT_STREAM_LIMIT.
+        """
         told = _Told(after_version)
         started = _now()
         with self._joined(live):
@@ -184,8 +189,8 @@ class Streams:
                     yield Beat()
 
     async def read(self, live: LiveQuery, request: ReadRequest) -> AsyncIterator[Item]:
-        """The whole story of a result from a row on. Raises the query's failure, RESULT_RESTARTED, ROW_PAST_END, and
-        what makes stored rows unreadable.
+        """The whole story of a result from a row on. Raises the query's failure, RESULT_RESTARTED, ROW_PAST_END,
+        TENANT_STREAM_LIMIT, and what makes stored rows unreadable.
         """
         attempt = live.query.attempt
         if request.attempt and attempt and request.attempt != attempt:
@@ -291,14 +296,16 @@ class Streams:
 
     @contextmanager
     def _joined(self, live: LiveQuery) -> Iterator[None]:
-        self._readers[live] += 1
-        try:
-            with live.readers.present():
+        # Whoever is refused a stream has not gone away.
+        live.readers.seen()
+        with self._open_streams.one(live.query.tenant), live.readers.present():
+            self._readers[live] += 1
+            try:
                 yield
-        finally:
-            self._readers[live] -= 1
-            if not self._readers[live]:
-                del self._readers[live]
+            finally:
+                self._readers[live] -= 1
+                if not self._readers[live]:
+                    del self._readers[live]
 
     def _rotation(self, started: float, sent_bytes: int) -> RotateReason | None:
         if self._draining:

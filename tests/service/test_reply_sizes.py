@@ -24,8 +24,8 @@ from queryengine.domain.lifecycle import QueryState, ResultState
 from queryengine.domain.query import Query
 from queryengine.domain.refreshed import Refreshed, ViewChange
 from queryengine.domain.views import ViewChangeKind
-from queryengine.edges.grpc.edge import NAME_CHARACTERS_MAX
 from queryengine.edges.grpc.fitting import REPLY_BYTES_MAX
+from queryengine.edges.grpc.identity import NAME_CHARACTERS_MAX
 from queryengine.engines.base import Progress
 from queryengine.live.query import LiveQuery, QueuePlace
 from queryengine.reading.fetching import STATUSES_BYTES

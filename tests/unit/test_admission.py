@@ -7,11 +7,14 @@ from typing import Any
 
 import grpc
 import pytest
+from google.protobuf.wrappers_pb2 import StringValue
 
 from queryengine.domain.turns import TurnLimits, Turns
 from queryengine.edges.grpc import admission
-from queryengine.edges.grpc.admission import Admission, Method
-from queryengine.edges.grpc.servicer import Caller
+from queryengine.edges.grpc.admission import Admission
+from queryengine.edges.grpc.call import Caller, Method
+from queryengine.edges.grpc.chain import serving as handler
+from queryengine.edges.grpc.handling import Handling
 from tests.support import Refusal, refused, until
 
 PATH = "/test.Service/Method"
@@ -30,15 +33,25 @@ class Service:
         self.counted: list[str] = []
         self._gates: dict[str, asyncio.Event] = {}
 
-    async def handle(self, caller: Caller, raw: bytes, _: Any) -> bytes:
-        name = raw[:2].decode()
+    async def handle(self, request: StringValue, caller: Caller) -> bytes:
+        name = request.value[:2]
         self.began.append(name)
         self.callers[name] = caller
         await self._gate(name).wait()
-        return raw[:2]
+        return name.encode()
 
-    async def stream(self, caller: Caller, raw: bytes, context: Any) -> None:
-        await context.write(await self.handle(caller, raw, context))
+    async def stream(self, request: StringValue, caller: Caller) -> AsyncIterator[bytes]:
+        yield await self.handle(request, caller)
+
+    def method(self, path: str) -> Method:
+        is_streaming = path == STREAM
+        return Method(
+            name=path.rpartition("/")[2],
+            request_type=StringValue,
+            behaviour=self.stream if is_streaming else self.handle,
+            is_streaming=is_streaming,
+            count=self.counted.append,
+        )
 
     def end(self, *names: str) -> None:
         for name in names:
@@ -63,13 +76,17 @@ class Caller_:  # noqa: N801 - A caller of the test, beside the one of the servi
         calls = []
         for name in names:
             seen = self._seen()
-            call = self._channel.unary_unary(PATH)(name.encode().ljust(size), metadata=(("x-tenant-id", name[0]),))
+            call = self._channel.unary_unary(PATH)(sent(name, size), metadata=(("x-tenant-id", name[0]),))
             calls.append(asyncio.ensure_future(_reply(call)))
             await until(lambda seen=seen: self._seen() > seen)
         return calls
 
     def _seen(self) -> int:
         return len(self._service.began) + self._service.turns.waiting + len(self._service.counted)
+
+
+def sent(name: str, size: int = 2) -> bytes:
+    return StringValue(value=name.ljust(size)).SerializeToString()
 
 
 async def _reply(call: Any) -> Any:
@@ -82,11 +99,12 @@ async def _reply(call: Any) -> Any:
 
 @asynccontextmanager
 async def serving(service: Service) -> AsyncIterator[Caller_]:
-    methods = {
-        PATH: Method(handle=service.handle, is_streaming=False, count=service.counted.append),
-        STREAM: Method(handle=service.stream, is_streaming=True, count=service.counted.append),
-    }
-    server = grpc.aio.server(interceptors=(Admission(service.turns, methods),))
+    admission = Admission(service.turns)
+    handling = Handling(request_bytes_max=2 << 20, stalled_seconds=60.0, in_flight=lambda _, __: lambda: None)
+    methods = [service.method(path) for path in (PATH, STREAM)]
+    server = grpc.aio.server()
+    handlers = {method.name: handler(method, admission, handling) for method in methods}
+    server.add_registered_method_handlers("test.Service", handlers)
     port = server.add_insecure_port("127.0.0.1:0")
     await server.start()
     async with grpc.aio.insecure_channel(f"127.0.0.1:{port}") as channel:
@@ -170,7 +188,7 @@ async def test_a_caller_that_leaves_gives_its_turn_back() -> None:
         await until(lambda: service.turns.waiting == 1)
         at_work.cancel()
         await service.begun("a1", "a3")
-        assert service.counted == ["CANCELLED"]
+        await until(lambda: service.counted == ["CANCELLED", "CANCELLED"])
         service.end("a3")
         assert await staying == b"a3"
 
@@ -179,7 +197,7 @@ async def test_streams_take_turns_too_and_other_methods_are_unknown() -> None:
     service = Service()
     async with serving(service) as caller:
         (call,) = await caller.sends("a1")
-        stream = caller._channel.unary_stream(STREAM)(b"b1", metadata=(("x-tenant-id", "b"),))
+        stream = caller._channel.unary_stream(STREAM)(sent("b1"), metadata=(("x-tenant-id", "b"),))
         await until(lambda: service.turns.waiting == 1)
         service.end("a1", "b1")
         assert [item async for item in stream] == [b"b1"]

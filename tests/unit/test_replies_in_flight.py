@@ -7,9 +7,10 @@ import pytest
 from google.protobuf.empty_pb2 import Empty
 
 from queryengine.domain.turns import TurnLimits, Turns
-from queryengine.edges.grpc import edge
-from queryengine.edges.grpc.admission import Admission, Method
-from queryengine.edges.grpc.servicer import Caller
+from queryengine.edges.grpc.admission import Admission
+from queryengine.edges.grpc.call import Caller, Method
+from queryengine.edges.grpc.chain import serving
+from queryengine.edges.grpc.handling import Handling
 from queryengine.reading.flight import Flight, FlightLimits
 from tests import raw_http2
 from tests.support import until
@@ -26,9 +27,10 @@ async def test_a_reply_is_in_flight_until_its_call_is_done(size: int) -> None:
         assert caller.tenant == "default"
         return bytes(size)
 
-    handle = edge.unary(large, Empty, 100, lambda _: None, flight.add)
-    methods = {PATH: Method(handle=handle, is_streaming=False, count=lambda _: None)}
-    server = grpc.aio.server(interceptors=(Admission(turns, methods),))
+    method = Method(name="Method", request_type=Empty, behaviour=large, is_streaming=False, count=lambda _: None)
+    handling = Handling(request_bytes_max=100, stalled_seconds=60.0, in_flight=flight.add)
+    server = grpc.aio.server()
+    server.add_registered_method_handlers("test.Service", {"Method": serving(method, Admission(turns), handling)})
     port = server.add_insecure_port("127.0.0.1:0")
     await server.start()
     try:

@@ -5,35 +5,14 @@ second in any case, so that slow calls of one tenant never keep all others out.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
-from functools import partial
-from typing import Any, Final
+from typing import Final
 
-import grpc
-from grpc.aio import ServerInterceptor
-
-from queryengine.domain.errors import Code, Failure, QueryEngineError
 from queryengine.domain.turns import Turns
-from queryengine.edges.grpc import edge
-from queryengine.edges.grpc.servicer import Caller
+from queryengine.edges.grpc.call import Call, Following
 
 TURN_SECONDS: Final = 1.0
 LOOK_SECONDS: Final = 0.25
 """Between two looks for turns that have lasted too long, while calls wait."""
-
-Handle = Callable[..., Awaitable[Any]]
-"""Takes a Caller before what gRPC gives it."""
-Continuation = Callable[[grpc.HandlerCallDetails], Awaitable[Any]]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Method:
-    """One RPC."""
-
-    handle: Handle
-    is_streaming: bool
-    count: edge.Count
 
 
 class Turn:
@@ -47,46 +26,33 @@ class Turn:
         self._held = held
         held[self] = now
 
-    def leave(self, _: object = None) -> None:
+    def leave(self) -> None:
         """Let the next call in. Idempotent."""
         if self._held.pop(self, None) is not None:
             self._turns.leave(self._tenant)
 
 
-class Admission(ServerInterceptor):  # type: ignore[type-arg]
-    """Serves the methods named by their paths; what else is called is not its business."""
+class Admission:
+    """Gives turns to the calls of all methods."""
 
-    def __init__(self, turns: Turns, methods: dict[str, Method]) -> None:
+    def __init__(self, turns: Turns) -> None:
         self._turns = turns
-        self._methods = methods
         self._held: dict[Turn, float] = {}
         """The calls at work, the oldest first, and since when."""
         self._watching = False
 
-    async def intercept_service(self, continuation: Continuation, details: grpc.HandlerCallDetails) -> Any:
-        """The handler of one call, once it is its turn."""
-        method = self._methods.get(details.method)
-        if method is None:
-            return await continuation(details)
+    async def admit(self, call: Call, following: Following) -> bytes | None:
+        """The link that has a call wait for its turn. Raises TENANT_BUSY when as many of the tenant wait as may."""
+        caller = call.caller
+        if not self._turns.enter_now(caller.tenant):
+            self._watch()
+            await self._turns.enter(caller.tenant)
+        turn = Turn(self._turns, self._held, caller.tenant, asyncio.get_running_loop().time())
+        caller.leave_turn = turn.leave
         try:
-            tenant, subject = edge.names(details.invocation_metadata)
-            if not self._turns.enter_now(tenant):
-                self._watch()
-                await self._turns.enter(tenant)
-        except QueryEngineError as refusal:
-            return _refusing(refusal.failure, method.count)
-        except asyncio.CancelledError:
-            method.count(Code.CANCELLED.name)
-            raise
-        turn = Turn(self._turns, self._held, tenant, asyncio.get_running_loop().time())
-        task = asyncio.current_task()
-        assert task is not None
-        # However the call ends, also before its handler begins.
-        task.add_done_callback(turn.leave)
-        handle = partial(method.handle, Caller(tenant, subject, turn.leave))
-        if method.is_streaming:
-            return grpc.unary_stream_rpc_method_handler(handle)
-        return grpc.unary_unary_rpc_method_handler(handle)
+            return await following(call)
+        finally:
+            turn.leave()
 
     def _watch(self) -> None:
         if not self._watching:
@@ -103,12 +69,3 @@ class Admission(ServerInterceptor):  # type: ignore[type-arg]
             turn.leave()
         if self._turns.waiting:
             self._watch()
-
-
-def _refusing(failure: Failure, count: edge.Count) -> Any:
-    """A handler that ends the call without reading its request."""
-
-    async def refuse(_: object, context: edge.Context) -> None:
-        await edge.refuse(context, failure, count)
-
-    return grpc.stream_unary_rpc_method_handler(refuse)

@@ -5,6 +5,7 @@ from typing import Any, Final
 
 from google.protobuf import duration_pb2, timestamp_pb2
 
+from queryengine.accepting.cancelling import CancelResult
 from queryengine.accepting.engines import EngineView
 from queryengine.accepting.refreshing import EngineRefreshed
 from queryengine.domain.errors import Failure
@@ -32,6 +33,11 @@ ROTATIONS: Final = {
     RotateReason.AGE: result_pb2.ROTATE_REASON_AGE,
     RotateReason.BYTES: result_pb2.ROTATE_REASON_BYTES,
     RotateReason.DRAIN: result_pb2.ROTATE_REASON_DRAIN,
+}
+CANCEL_RESULTS: Final = {
+    CancelResult.CANCELLED: query_service_pb2.CANCEL_RESULT_CANCELLED,
+    CancelResult.CANCELLING: query_service_pb2.CANCEL_RESULT_CANCELLING,
+    CancelResult.ALREADY_ENDED: query_service_pb2.CANCEL_RESULT_ALREADY_ENDED,
 }
 ENGINE_CANCELS: Final = {
     EngineCancel.NOT_RUNNING: query_service_pb2.ENGINE_CANCEL_STATE_NOT_RUNNING,

@@ -87,6 +87,13 @@ class RequestLimits:
     heartbeat_seconds: float
 
 
+@dataclass(slots=True)
+class LimitsInForce:
+    """The limits for requests that come now; settings that are read again replace them."""
+
+    now: RequestLimits
+
+
 @dataclass(frozen=True, slots=True)
 class EngineChoice:
     """The engine a request names, or the default, and why."""

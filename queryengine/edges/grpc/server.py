@@ -1,6 +1,7 @@
 """The gRPC server of the service, and how a server gets its address."""
 
-from typing import Any, Final
+from collections.abc import Mapping
+from typing import Final
 
 import grpc
 from grpc.aio import Server
@@ -8,10 +9,11 @@ from grpc.aio import Server
 from queryengine.domain.turns import Turns
 from queryengine.edges.admin.health import SERVICE as HEALTH
 from queryengine.edges.admin.health import Health
-from queryengine.edges.grpc import edge
-from queryengine.edges.grpc.admission import Admission, Handle, Method
+from queryengine.edges.grpc.admission import Admission
+from queryengine.edges.grpc.call import Method, Streaming, Unary
+from queryengine.edges.grpc.chain import serving
+from queryengine.edges.grpc.handling import Handling, InFlight
 from queryengine.edges.grpc.reflecting import reflect
-from queryengine.edges.grpc.servicer import Servicer
 from queryengine.telemetry.metrics import Metrics
 from queryengine.v1 import query_service_pb2 as pb
 
@@ -47,41 +49,38 @@ OPTIONS: Final = (
 )
 
 
-_BY_ADMISSION: Final[Any] = grpc.RpcMethodHandler()
-"""In the place of each method's handler, which Admission makes for every call."""
-
-
 class PortTaken(Exception):  # noqa: N818 - Named for what it says; it ends the start.
     """An address cannot be listened on; the message names it."""
 
 
 def make_server(
-    servicer: Servicer,
+    behaviours: Mapping[str, Unary | Streaming],
     metrics: Metrics,
     turns: Turns,
     health: Health,
     *,
-    in_flight: edge.InFlight,
+    in_flight: InFlight,
     request_bytes_max: int,
     stalled_seconds: float,
     with_reflection: bool,
 ) -> Server:
-    """The service, not bound to a port yet."""
+    """The service, not bound to a port yet. `behaviours` has what serves each method, by its name."""
     options = (*OPTIONS, ("grpc.max_receive_message_length", request_bytes_max + TRANSPORT_SLACK_BYTES))
-    methods: dict[str, Method] = {}
-    for method in pb.DESCRIPTOR.services_by_name["QueryService"].methods:
-        request_type = getattr(pb, method.input_type.name)
-        behaviour = getattr(servicer, method.name)
-        count = metrics.requests_of(method.name)
-        handle: Handle = (
-            edge.streaming(behaviour, request_type, request_bytes_max, count, stalled_seconds)
-            if method.server_streaming
-            else edge.unary(behaviour, request_type, request_bytes_max, count, in_flight)
+    admission = Admission(turns)
+    handling = Handling(request_bytes_max=request_bytes_max, stalled_seconds=stalled_seconds, in_flight=in_flight)
+    handlers = {}
+    for described in pb.DESCRIPTOR.services_by_name["QueryService"].methods:
+        method = Method(
+            name=described.name,
+            request_type=getattr(pb, described.input_type.name),
+            behaviour=behaviours[described.name],
+            is_streaming=described.server_streaming,
+            count=metrics.requests_of(described.name),
         )
-        methods[f"/{SERVICE}/{method.name}"] = Method(handle=handle, is_streaming=method.server_streaming, count=count)
-    server = grpc.aio.server(interceptors=(Admission(turns, methods),), options=options)
+        handlers[method.name] = serving(method, admission, handling)
+    server = grpc.aio.server(options=options)
     # gRPC has a line of arrivals for each registered method: a flood of one method delays no call of another.
-    server.add_registered_method_handlers(SERVICE, {path.rpartition("/")[2]: _BY_ADMISSION for path in methods})
+    server.add_registered_method_handlers(SERVICE, handlers)
     health.serve_on(server)
     if with_reflection:
         reflect(server, (SERVICE, HEALTH))

@@ -1,0 +1,62 @@
+"""One call on its way through the chain: which method, who asks, and what gRPC gives for it."""
+
+from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import dataclass
+from typing import Any
+
+from google.protobuf.message import Message
+from grpc.aio import ServicerContext
+
+Context = ServicerContext[Any, Any]
+Reply = Message | bytes
+"""A message, or one that is encoded already, as stored pages are."""
+Count = Callable[[str], None]
+"""Takes note of a call that ended, by the name of its status."""
+
+
+class Caller:
+    """Who asks."""
+
+    __slots__ = ("leave_turn", "subject", "tenant")
+
+    def __init__(self, tenant: str, subject: str) -> None:
+        self.tenant = tenant
+        self.subject = subject
+        self.leave_turn: Callable[[], None] = _stay
+        """To be called before the call waits, so that the next one is let in. Idempotent."""
+
+
+def _stay() -> None:
+    """What has no turn cannot leave it."""
+
+
+Unary = Callable[[Any, Caller], Awaitable[Reply]]
+Streaming = Callable[[Any, Caller], AsyncIterator[Reply]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Method:
+    """One RPC of the contract, and what serves it."""
+
+    name: str
+    request_type: type[Message]
+    behaviour: Unary | Streaming
+    is_streaming: bool
+    count: Count
+
+
+class Call:
+    """One call. Links hand it on; whatever they learn of it for later links is here."""
+
+    __slots__ = ("caller", "context", "method")
+
+    def __init__(self, method: Method, context: Context) -> None:
+        self.method = method
+        self.context = context
+        self.caller = Caller("", "")
+        """Nobody, until the caller is identified."""
+
+
+Following = Callable[[Call], Awaitable[bytes | None]]
+"""The rest of the chain; returns the encoded reply of a unary call."""
+Link = Callable[[Call, Following], Awaitable[bytes | None]]

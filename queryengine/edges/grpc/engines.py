@@ -1,0 +1,26 @@
+"""The RPCs about engines."""
+
+from queryengine.accepting.engines import Engines
+from queryengine.accepting.refreshing import Refreshes
+from queryengine.edges.grpc import convert
+from queryengine.edges.grpc.call import Caller, Unary
+from queryengine.v1 import query_service_pb2 as pb
+
+
+class EngineRpcs:
+    """ListEngines and RefreshEngine."""
+
+    def __init__(self, engines: Engines, refreshes: Refreshes) -> None:
+        self._engines = engines
+        self._refreshes = refreshes
+
+    def behaviours(self) -> dict[str, Unary]:
+        return {"ListEngines": self.list_engines, "RefreshEngine": self.refresh_engine}
+
+    async def list_engines(self, _: pb.ListEnginesRequest, caller: Caller) -> pb.ListEnginesResponse:  # noqa: ARG002
+        return pb.ListEnginesResponse(engines=[convert.engine(view) for view in self._engines.views()])
+
+    async def refresh_engine(self, request: pb.RefreshEngineRequest, caller: Caller) -> pb.RefreshEngineResponse:
+        engine, _, _ = self._engines.choose(request.engine)
+        caller.leave_turn()
+        return convert.refreshed(await self._refreshes.refresh(engine))

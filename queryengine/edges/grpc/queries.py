@@ -1,0 +1,151 @@
+"""The RPCs about queries: parse, call the use case, convert."""
+
+import base64
+import binascii
+
+from queryengine.accepting.cancelling import Cancelling
+from queryengine.accepting.engines import Engines
+from queryengine.accepting.looking import Looking
+from queryengine.accepting.queries import Queries
+from queryengine.accepting.submit_call import SubmitCall
+from queryengine.accepting.submitting import Submitted, Submitting
+from queryengine.edges.grpc import convert
+from queryengine.edges.grpc.call import Caller, Unary
+from queryengine.edges.grpc.fitting import embedded, fitting
+from queryengine.edges.grpc.requests import (
+    EngineChoice,
+    LimitsInForce,
+    as_rows,
+    cancel_reason,
+    invalid,
+    microseconds,
+    submitted_id,
+    to_filter,
+    to_list_size,
+    to_plan,
+    to_submission,
+    wait_seconds,
+)
+from queryengine.edges.grpc.statuses import Statuses
+from queryengine.live.query import LiveQuery
+from queryengine.v1 import query_service_pb2 as pb
+
+
+class QueryRpcs:
+    """Submit, GetStatus, Cancel, ListQueries and ReleaseResults."""
+
+    def __init__(
+        self,
+        *,
+        submitting: Submitting,
+        looking: Looking,
+        cancelling: Cancelling,
+        queries: Queries,
+        engines: Engines,
+        statuses: Statuses,
+        limits: LimitsInForce,
+    ) -> None:
+        self._submitting = submitting
+        self._looking = looking
+        self._cancelling = cancelling
+        self._queries = queries
+        self._engines = engines
+        self._statuses = statuses
+        self._limits = limits
+
+    def behaviours(self) -> dict[str, Unary]:
+        return {
+            "Submit": self.submit,
+            "GetStatus": self.get_status,
+            "Cancel": self.cancel,
+            "ListQueries": self.list_queries,
+            "ReleaseResults": self.release_results,
+        }
+
+    async def submit(self, request: pb.SubmitRequest, caller: Caller) -> bytes:
+        limits = self._limits.now
+        wait = wait_seconds(request, limits)
+        inline_as_rows = as_rows(request.result.inline_format, "inline_format")
+        choice = self._engines.choose(request.engine)
+        submission = to_submission(request, caller.tenant, caller.subject, limits)
+        self._engines.require(choice[0], submission)
+        call = SubmitCall(
+            query_id=submitted_id(request.query_id),
+            submission=submission,
+            plan=to_plan(submission, EngineChoice(*choice), limits),
+            wait_seconds=wait,
+            inline_as_rows=inline_as_rows,
+            leave_turn=caller.leave_turn,
+        )
+        return self._submit_response(await self._submitting.submit(call))
+
+    async def get_status(self, request: pb.GetStatusRequest, caller: Caller) -> pb.GetStatusResponse:
+        live = await self._looking.status(
+            caller.tenant,
+            request.query_id,
+            after_version=request.after_version,
+            wait_seconds=wait_seconds(request, self._limits.now),
+            leave_turn=caller.leave_turn,
+        )
+        return pb.GetStatusResponse(status=self._statuses.of(live))
+
+    async def cancel(self, request: pb.CancelRequest, caller: Caller) -> pb.CancelResponse:
+        done = await self._cancelling.cancel(
+            caller.tenant,
+            request.query_id,
+            reason=cancel_reason(request),
+            wait_seconds=wait_seconds(request, self._limits.now),
+            leave_turn=caller.leave_turn,
+        )
+        return pb.CancelResponse(
+            result=convert.CANCEL_RESULTS[done.result],
+            engine_cancel=convert.ENGINE_CANCELS[done.live.engine_cancel],
+            status=self._statuses.of(done.live),
+        )
+
+    async def list_queries(self, request: pb.ListQueriesRequest, caller: Caller) -> pb.ListQueriesResponse:
+        size = to_list_size(request)
+        found = await self._queries.list(
+            caller.tenant, to_filter(request), before=_before(request.page_token), limit=size + 1
+        )
+        reply = pb.ListQueriesResponse(queries=fitting(self._statuses.of(live) for live in found[:size]))
+        if len(reply.queries) < len(found):
+            reply.next_page_token = _list_token(found[len(reply.queries) - 1])
+        return reply
+
+    async def release_results(self, request: pb.ReleaseResultsRequest, caller: Caller) -> pb.ReleaseResultsResponse:
+        live = await self._looking.find(caller.tenant, request.query_id)
+        if request.HasField("extend_to"):
+            await self._queries.extend(live, microseconds(request.extend_to))
+        else:
+            await self._queries.release(live)
+        return pb.ReleaseResultsResponse(status=self._statuses.of(live))
+
+    def _submit_response(self, submitted: Submitted) -> bytes:
+        inline = submitted.inline
+        response = pb.SubmitResponse(status=self._statuses.of(submitted.live), existing=submitted.existing)
+        if inline is None:
+            return response.SerializeToString()
+        response.next_row = inline.next_row
+        if inline.is_all:
+            response.end.CopyFrom(convert.result_end(response.status, inline.totals, inline.attempt))
+        parts = [response.SerializeToString(), embedded(pb.SubmitResponse, "schema", inline.schema)]
+        return b"".join([*parts, *(embedded(pb.SubmitResponse, "pages", page) for page in inline.pages)])
+
+
+def _list_token(live: LiveQuery) -> str:
+    text = f"{live.query.submit_us}:{live.query.query_id}"
+    return base64.urlsafe_b64encode(text.encode()).decode()
+
+
+def _before(token: str) -> tuple[int, str] | None:
+    if not token:
+        return None
+    try:
+        submit_us, _, query_id = base64.urlsafe_b64decode(token.encode()).decode().partition(":")
+        found = int(submit_us)
+        # SQLite has no larger numbers.
+        found.to_bytes(8, signed=True)
+        return found, query_id
+    except (ValueError, OverflowError, binascii.Error, UnicodeError) as cause:
+        raise invalid("page_token", "is not a token of an earlier answer") from cause

@@ -1,0 +1,114 @@
+"""The RPCs about results and their streams: parse, call the use case, frame what it yields."""
+
+from collections.abc import AsyncIterator
+
+from queryengine.accepting.looking import Looking
+from queryengine.edges.grpc import convert
+from queryengine.edges.grpc.call import Caller, Streaming, Unary
+from queryengine.edges.grpc.fitting import embedded, schema_messages
+from queryengine.edges.grpc.requests import LimitsInForce, as_rows, heartbeat_seconds, to_cursor, to_read
+from queryengine.edges.grpc.statuses import Statuses
+from queryengine.live.query import LiveQuery
+from queryengine.reading.fetching import Fetching
+from queryengine.reading.streaming import (
+    Beat,
+    Changed,
+    Columns,
+    Finished,
+    Item,
+    PageMessage,
+    Rotated,
+    Started,
+    Streams,
+)
+from queryengine.v1 import query_service_pb2 as pb
+from queryengine.v1 import result_pb2
+
+
+class ResultRpcs:
+    """StreamResults, WatchStatus and FetchPage."""
+
+    def __init__(
+        self, *, looking: Looking, streams: Streams, fetching: Fetching, statuses: Statuses, limits: LimitsInForce
+    ) -> None:
+        self._looking = looking
+        self._streams = streams
+        self._fetching = fetching
+        self._statuses = statuses
+        self._limits = limits
+
+    def behaviours(self) -> dict[str, Unary | Streaming]:
+        return {
+            "StreamResults": self.stream_results,
+            "WatchStatus": self.watch_status,
+            "FetchPage": self.fetch_page,
+        }
+
+    async def stream_results(
+        self, request: pb.StreamResultsRequest, caller: Caller
+    ) -> AsyncIterator[bytes | pb.StreamResultsResponse]:
+        read = to_read(request, self._limits.now)
+        live = await self._looking.find(caller.tenant, request.query_id)
+        format_value = result_pb2.PAGE_FORMAT_ROWS if read.as_rows else result_pb2.PAGE_FORMAT_ARROW
+        caller.leave_turn()
+        async for item in self._streams.read(live, read):
+            if isinstance(item, PageMessage):
+                yield item.message
+            elif isinstance(item, Columns):
+                for message in schema_messages(item.described, item.attempt):
+                    yield message
+            else:
+                yield self._stream_message(live, item, format_value)
+
+    async def watch_status(
+        self, request: pb.WatchStatusRequest, caller: Caller
+    ) -> AsyncIterator[pb.WatchStatusResponse]:
+        heartbeat = heartbeat_seconds(request, self._limits.now)
+        live = await self._looking.find(caller.tenant, request.query_id)
+        caller.leave_turn()
+        async for item in self._streams.watch(live, request.after_version, heartbeat):
+            if isinstance(item, Changed):
+                yield pb.WatchStatusResponse(status=self._statuses.last(live))
+            elif isinstance(item, Rotated):
+                yield pb.WatchStatusResponse(rotate=_rotate(item))
+            else:
+                yield pb.WatchStatusResponse(heartbeat=self._statuses.heartbeat(live))
+
+    async def fetch_page(self, request: pb.FetchPageRequest, caller: Caller) -> bytes:
+        cursor = to_cursor(request)
+        rows = as_rows(request.format, "format")
+        live = await self._looking.find(caller.tenant, request.query_id)
+        caller.leave_turn()
+        fetched = await self._fetching.fetch(live, cursor, as_rows=rows)
+        response = pb.FetchPageResponse(
+            next_page_token=fetched.next_cursor.token() if fetched.next_cursor else "",
+            prev_page_token=fetched.previous_cursor.token() if fetched.previous_cursor else "",
+            total_rows=fetched.total_rows,
+        )
+        encoded: bytes = response.SerializeToString() + embedded(pb.FetchPageResponse, "schema", fetched.schema)
+        if fetched.page is not None:
+            encoded += embedded(pb.FetchPageResponse, "page", fetched.page.message())
+        return encoded
+
+    def _stream_message(
+        self, live: LiveQuery, item: Item, format_value: result_pb2.PageFormat
+    ) -> pb.StreamResultsResponse:
+        match item:
+            case Started(attempt, next_row):
+                start = result_pb2.StreamStart(
+                    query_id=live.query.query_id, attempt=attempt, format=format_value, next_row=next_row
+                )
+                return pb.StreamResultsResponse(start=start)
+            case Changed():
+                return pb.StreamResultsResponse(status=self._statuses.last(live))
+            case Rotated():
+                return pb.StreamResultsResponse(rotate=_rotate(item))
+            case Finished(totals, attempt):
+                end = convert.result_end(self._statuses.last(live), totals, attempt)
+                return pb.StreamResultsResponse(end=end)
+            case Beat() | PageMessage() | Columns():
+                return pb.StreamResultsResponse(heartbeat=self._statuses.heartbeat(live))
+
+
+def _rotate(item: Rotated) -> result_pb2.StreamRotate:
+    return result_pb2.StreamRotate(next_row=item.next_row, attempt=item.attempt, reason=convert.ROTATIONS[item.reason])
