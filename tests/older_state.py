@@ -15,7 +15,7 @@ from pathlib import Path
 
 import grpc
 
-from queryengine.results.spool import tenant_hash
+from queryengine.results.spool.keys import tenant_hash
 from queryengine.v1 import value_pb2
 from tests.support import COMPLETED, FAILED, WAIT, Gate, refused, served, until
 

@@ -141,7 +141,7 @@ class Queries:
             live.take(query)
             if fired:
                 live.index = None
-                await self._removal.remove(query.tenant, query.query_id)
+                await self._removal.remove(query.tenant, query.own_result_id)
             elif not query.is_final:
                 raise _not_recorded()
         return live

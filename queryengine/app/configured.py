@@ -19,8 +19,11 @@ from queryengine.executing.shares import ShareLimits, Shares
 from queryengine.executing.trimming import Trimming
 from queryengine.reading.flight import FlightLimits
 from queryengine.reading.streaming import StreamLimits
+from queryengine.results.spool.local import LocalSpool
+from queryengine.results.stored import StoredResults
 from queryengine.results.writer import ResultLimits
 from queryengine.settings import Settings, SettingsError
+from queryengine.store import StoreUnusable
 from queryengine.workers.sandboxes import Sandboxes
 from queryengine.workers.seat import EngineConfig
 
@@ -30,6 +33,16 @@ CALLS_AT_WORK: Final = 16
 TENANT_CALLS_AT_WORK: Final = 8
 MESSAGE_BYTES_MAX: Final = 3_500 << 10
 """gRPC clients accept 4 MiB unless they are configured otherwise."""
+
+
+def stored_results(settings: Settings) -> StoredResults:
+    """The results on this machine. Raises StoreUnusable when there can be none."""
+    folder = settings.state.spool
+    try:
+        return StoredResults(LocalSpool.made(folder))
+    except OSError as cause:
+        message = f"state.directory: its folder {folder} cannot be made: {cause.strerror}"
+        raise StoreUnusable(message) from cause
 
 
 def engine_config(settings: Settings, name: str) -> EngineConfig:

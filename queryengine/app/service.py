@@ -26,6 +26,7 @@ from queryengine.app.configured import (
     share_limits,
     shares,
     spool_limits,
+    stored_results,
     stream_limits,
     trimming,
 )
@@ -60,7 +61,6 @@ from queryengine.reading.schemas import Schemas
 from queryengine.reading.streaming import Streams
 from queryengine.results.meter import SpoolMeter
 from queryengine.results.removal import Removal
-from queryengine.results.spool import Spool
 from queryengine.settings import Settings, SettingsError, missing_places, reloaded, warnings
 from queryengine.store import Store, StoreUnusable
 from queryengine.telemetry.gauges import EngineReading, Gauges, Reading
@@ -110,12 +110,8 @@ class Service:
         except OSError as cause:
             raise StoreUnusable(f"state.directory {state.directory} cannot be made: {cause.strerror}") from cause
         self.owner = str(uuid.uuid4())
-        try:
-            self._spool = Spool(state.spool)
-        except OSError as cause:
-            message = f"state.directory: its folder {state.spool} cannot be made: {cause.strerror}"
-            raise StoreUnusable(message) from cause
-        self._store = await Store.open(state.database, owner=self.owner, results=self._spool)
+        self._results = stored_results(settings)
+        self._store = await Store.open(state.database, owner=self.owner, results=self._results)
         for line in (*warnings(settings), *missing_places(settings)):
             logger.warning("%s", line)
         try:
@@ -142,7 +138,7 @@ class Service:
         self._runner = Runner(
             owner=self.owner,
             store=store,
-            spool=self._spool,
+            results=self._results,
             meter=self._meter,
             removal=self._removal,
             registry=self._registry,
@@ -176,7 +172,7 @@ class Service:
             metrics=self._metrics,
             tasks=self._tasks,
             removal=self._removal,
-            has_rows=self._spool.holds,
+            has_rows=self._results.may_hold,
         )
         self._sweeper = self._make_sweeper(store)
         return configs
@@ -185,7 +181,7 @@ class Service:
         registry, lifetimes, removal = self._registry, self._lifetimes, self._removal
         sweeps = (
             Expiry(store=store, registry=registry, lifetimes=lifetimes, removal=removal),
-            Strays(store=store, spool=self._spool, removal=removal, lifetimes=lifetimes, disk=self._disk),
+            Strays(store=store, results=self._results, removal=removal, lifetimes=lifetimes, disk=self._disk),
             Forgetting(store=store, records=self._records, lifetimes=lifetimes),
         )
         return Sweeper(sweeps, quota=self._quota, registry=registry, sweep_seconds=SWEEP_SECONDS)
@@ -205,10 +201,13 @@ class Service:
     def _measure(self, store: Store) -> None:
         """Make what knows how much room records and results take."""
         quota = self._records = RecordQuota(store.usage, record_limits(self.settings))
-        self._meter = SpoolMeter(self._spool)
-        self._removal = Removal(self._spool, self._meter, self._disk)
+        self._meter = SpoolMeter(self._results)
+        self._removal = Removal(self._results, self._meter, self._disk)
         self._quota = SpoolQuota(
-            self._spool, self._meter, spool_limits(self.settings), lambda: store.file_bytes() + quota.pending_bytes
+            self._results.spool,
+            self._meter,
+            spool_limits(self.settings),
+            lambda: store.file_bytes() + quota.pending_bytes,
         )
 
     async def _begin(self, configs: dict[str, EngineConfig]) -> None:
@@ -225,7 +224,7 @@ class Service:
         await asyncio.get_running_loop().run_in_executor(self._disk, self._meter.measure)
         recovery = Recovery(
             store=self._store,
-            spool=self._spool,
+            results=self._results,
             removal=self._removal,
             disk=self._disk,
             clock=self._clock,
@@ -239,7 +238,7 @@ class Service:
 
     async def _listen(self) -> None:
         settings = self.settings
-        indexes = Indexes(self._spool, self._disk, self._lifetimes, store=self._store, registry=self._registry)
+        indexes = Indexes(self._results, self._disk, self._lifetimes, store=self._store, registry=self._registry)
         schemas = Schemas(self._disk)
         self._open_streams = OpenStreams(settings.limits.tenant_streams)
         self._streams = Streams(

@@ -8,7 +8,7 @@ from typing import Final
 
 from queryengine.domain.errors import QueryEngineError, Reason, error
 from queryengine.results.meter import SpoolMeter
-from queryengine.results.spool import Spool
+from queryengine.results.spool.base import Spool
 from queryengine.store.usage import Usage
 
 RETRY_SECONDS: Final = 30.0
@@ -44,16 +44,19 @@ class SpoolQuota:
 
     def fullness(self) -> float:
         """Part of the room that is used, 0 to 1: of the disk by results and records, or of spool_bytes_max by results.
-        Raises STORE_UNAVAILABLE when the disk does not say.
+        Raises STORE_UNAVAILABLE when the disk does not say. A spool without a bound of its own has the limit alone.
         """
         results_bytes = self._meter.total
         try:
             used = results_bytes + self._records_bytes()
-            room = used + self._spool.free_bytes()
+            free_bytes = self._spool.free_bytes()
         except OSError as cause:
             message = f"the spool cannot be used now: {cause.strerror}"
             raise error(Reason.STORE_UNAVAILABLE, message, retry_after_seconds=RETRY_SECONDS) from cause
-        part = used / room if room > 0 else 1.0
+        part = 0.0
+        if free_bytes is not None:
+            room = used + free_bytes
+            part = used / room if room > 0 else 1.0
         if self._limits.spool_bytes_max is not None:
             part = max(part, results_bytes / self._limits.spool_bytes_max)
         return min(1.0, part)

@@ -13,7 +13,7 @@ from queryengine.domain.query import Query
 from queryengine.live.query import cancelled
 from queryengine.results.removal import Removal
 from queryengine.results.segment import StoredResult
-from queryengine.results.spool import Spool
+from queryengine.results.stored import StoredResults
 from queryengine.store.store import Store
 from queryengine.telemetry.metrics import Metrics
 
@@ -71,14 +71,14 @@ class Recovery:
         self,
         *,
         store: Store,
-        spool: Spool,
+        results: StoredResults,
         removal: Removal,
         disk: Executor,
         clock: Clock,
         metrics: Metrics,
     ) -> None:
         self._store = store
-        self._spool = spool
+        self._results = results
         self._removal = removal
         self._disk = disk
         self._clock = clock
@@ -102,10 +102,10 @@ class Recovery:
 
     async def _end_run(self, query: Query) -> Query:
         loop = asyncio.get_running_loop()
-        stored = await loop.run_in_executor(self._disk, self._spool.load, query.tenant, query.query_id, query.attempt)
+        stored = await loop.run_in_executor(self._disk, self._results.load, query.tenant, query.own_result_id)
         query = await self._apply(query, verdict_on_running(query, stored, self._clock.now_us()))
         if query.state is not QueryState.COMPLETED:
-            await self._removal.remove(query.tenant, query.query_id)
+            await self._removal.remove(query.tenant, query.own_result_id)
         logger.info("query %s was running when the server ended: now %s", query.query_id, query.state)
         return query
 

@@ -8,7 +8,6 @@ import asyncio
 import logging
 from collections.abc import Callable
 from concurrent.futures import Executor
-from pathlib import Path
 from typing import Any, Final
 
 from queryengine.domain.clock import Clock
@@ -25,7 +24,7 @@ from queryengine.live.tasks import Tasks
 from queryengine.results.index import PageIndex
 from queryengine.results.meter import SpoolMeter
 from queryengine.results.removal import Removal
-from queryengine.results.spool import Spool
+from queryengine.results.stored import StoredResults
 from queryengine.results.writer import ResultLimits
 from queryengine.store.store import Store
 from queryengine.workers.events import Ended, Failed, Lost, PagePublished, Progressed, RunEvent, SchemaKnown
@@ -47,7 +46,7 @@ class Runner:
         *,
         owner: str,
         store: Store,
-        spool: Spool,
+        results: StoredResults,
         meter: SpoolMeter,
         removal: Removal,
         registry: Registry,
@@ -61,7 +60,7 @@ class Runner:
     ) -> None:
         self._owner = owner
         self._store = store
-        self._spool = spool
+        self._results = results
         self._meter = meter
         self._removal = removal
         self._registry = registry
@@ -126,9 +125,9 @@ class Runner:
         """
         plan = live.query.plan
         live.expected_us = self._estimates.execution_us(plan.engine, live.query.query_hash)
-        directory = self._spool.directory(*live.key, live.query.attempt)
-        live.index = PageIndex(directory, live.query.attempt)
-        run = slot.run(self._order(live, directory, parameters))
+        source = self._results.source(live.query.tenant, live.query.own_result_id)
+        live.index = PageIndex(source, live.query.attempt)
+        run = slot.run(self._order(live, source.result, parameters))
         live.forget_parameters()
         live.engine_cancel = EngineCancel.NOT_RUNNING
         timeout_ms = plan.execution_timeout_ms
@@ -149,7 +148,7 @@ class Runner:
             for each in stopping:
                 each.cancel()
 
-    def _order(self, live: LiveQuery, directory: Path, parameters: bytes) -> RunOrder:
+    def _order(self, live: LiveQuery, result: str, parameters: bytes) -> RunOrder:
         query = live.query
         asked = query.submission
         return RunOrder(
@@ -163,7 +162,7 @@ class Runner:
             schema=asked.schema,
             session_settings=dict(asked.session_settings),
             execution_timeout_seconds=query.plan.execution_timeout_ms / 1000,
-            directory=directory,
+            result=result,
             limits=self._page_limits(query),
             first_page_flush_seconds=self._first_page_flush_seconds,
             wide_integers=asked.wide_integers,
@@ -332,8 +331,8 @@ class Runner:
         async def make_room() -> None:
             # Its own rows may be what leaves no room to write that they are to go.
             if seen.state is QueryState.RUNNING and event is not Event.COMPLETE:
-                key = (seen.tenant, seen.query_id, seen.attempt)
-                await asyncio.get_running_loop().run_in_executor(self._disk, self._spool.shrink, *key)
+                key = (seen.tenant, seen.own_result_id)
+                await asyncio.get_running_loop().run_in_executor(self._disk, self._results.shrink, *key)
 
         return await until_stored(
             lambda: self._store.advance(seen, event, changes=changes, may_linger=may_linger),
@@ -353,7 +352,7 @@ class Runner:
     async def _discard(self, live: LiveQuery) -> None:
         """Remove the pages of a run that did not complete."""
         live.index = None
-        await self._removal.discard(*live.key, live.metered_bytes)
+        await self._removal.discard(live.query.tenant, live.query.own_result_id, live.metered_bytes)
         live.metered_bytes = 0
 
 

@@ -1,4 +1,4 @@
-"""What a sweep does: results that have expired, folders that no record names, records that were kept long enough."""
+"""What a sweep does: results that have expired, those that no record names, records that were kept long enough."""
 
 import asyncio
 from collections.abc import Callable
@@ -11,7 +11,8 @@ from queryengine.executing.quota import RecordQuota
 from queryengine.live.lifetimes import Lifetimes
 from queryengine.live.registry import Registry
 from queryengine.results.removal import Removal
-from queryengine.results.spool import Spool, tenant_hash
+from queryengine.results.spool.keys import tenant_hash
+from queryengine.results.stored import StoredResults
 from queryengine.store.store import Store
 
 T = TypeVar("T")
@@ -19,7 +20,7 @@ T = TypeVar("T")
 BATCH: Final = 500
 """Records in one step of the store."""
 STRAY_US: Final = 3600 * 1_000_000
-"""Age at which a folder that no record names is removed; younger ones may belong to a Submit under way."""
+"""Age at which a result that no record names is removed; younger ones may belong to a Submit under way."""
 REMEMBERED_US: Final = 3600 * 1_000_000
 """For so long the id of an ended query is not forgotten, however little room there is: its Submit may be repeated."""
 
@@ -53,31 +54,33 @@ class Expiry:
             live.take(expired)
             live.index = None
         if fired:
-            await self._removal.remove(expired.tenant, expired.query_id)
+            await self._removal.remove(expired.tenant, expired.own_result_id)
 
 
 class Strays:
-    """Removes folders whose rows nobody can read and nobody writes."""
+    """Removes results whose rows nobody can read and nobody writes."""
 
-    def __init__(self, *, store: Store, spool: Spool, removal: Removal, lifetimes: Lifetimes, disk: Executor) -> None:
+    def __init__(
+        self, *, store: Store, results: StoredResults, removal: Removal, lifetimes: Lifetimes, disk: Executor
+    ) -> None:
         self._store = store
-        self._spool = spool
+        self._results = results
         self._removal = removal
         self._lifetimes = lifetimes
         self._disk = disk
 
     async def sweep(self) -> None:
         before_us = self._lifetimes.now_us() - STRAY_US
-        found = await self._on_disk(lambda: list(self._spool.walk()))
-        old = [folder for folder in found if folder.changed_us < before_us]
+        found = await self._on_disk(lambda: list(self._results.list()))
+        old = [each for each in found if each.changed_us < before_us]
         for start in range(0, len(old), BATCH):
             batch = old[start : start + BATCH]
-            holders = await self._store.holding_rows([folder.query_id for folder in batch])
-            held = {(tenant_hash(tenant), query_id) for tenant, query_id in holders}
-            for folder in batch:
-                if (folder.tenant_hash, folder.query_id) not in held:
-                    await self._removal.remove_stray(folder)
-        await self._on_disk(lambda: self._spool.remove_empty(before_us))
+            holders = await self._store.holding_results([each.result_id for each in batch])
+            held = {(tenant_hash(tenant), result_id) for tenant, result_id in holders}
+            for each in batch:
+                if (each.tenant_hash, each.result_id) not in held:
+                    await self._removal.remove_stray(each)
+        await self._on_disk(lambda: self._results.tidy(before_us))
 
     async def _on_disk(self, call: Callable[[], T]) -> T:
         return await asyncio.get_running_loop().run_in_executor(self._disk, call)

@@ -99,7 +99,7 @@ class Cutting:
     async def _cut(self, tenant: str, order: CutOrder) -> CutPage:
         header = {"type": "cut", "order": order.to_json()}
         try:
-            frames = await self._pool.request(tenant, header, cpu_seconds=CUT_CPU_SECONDS)
+            frames = await self._pool.request(tenant, header, order.blob, cpu_seconds=CUT_CPU_SECONDS)
         except LimitExceeded as cause:
             message = f"these rows take more {cause.limit} to decode than they may; ask for fewer, or read Arrow pages"
             raise error(Reason.OUT_OF_MEMORY, message) from cause

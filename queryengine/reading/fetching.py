@@ -216,7 +216,7 @@ class Fetching:
         first = index.find(row)
         last = index.find(min(row + row_limit, index.rows) - 1)
         order = CutOrder(
-            directory=index.directory,
+            source=index.source,
             entries=tuple(index[number] for number in range(first, last + 1)),
             start_row=row,
             row_limit=row_limit,

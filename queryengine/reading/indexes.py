@@ -14,7 +14,7 @@ from queryengine.live.lifetimes import Lifetimes
 from queryengine.live.query import LiveQuery
 from queryengine.live.registry import Registry
 from queryengine.results.index import PageIndex
-from queryengine.results.spool import Spool
+from queryengine.results.stored import StoredResults
 from queryengine.store.store import Store
 
 logger = logging.getLogger(__name__)
@@ -28,8 +28,10 @@ class Indexes:
     that stored rows turn out to be missing or damaged.
     """
 
-    def __init__(self, spool: Spool, disk: Executor, lifetimes: Lifetimes, *, store: Store, registry: Registry) -> None:
-        self._spool = spool
+    def __init__(
+        self, results: StoredResults, disk: Executor, lifetimes: Lifetimes, *, store: Store, registry: Registry
+    ) -> None:
+        self._results = results
         self._lifetimes = lifetimes
         self._disk = disk
         self._store = store
@@ -40,9 +42,10 @@ class Indexes:
         if live.index is None and self.holds_rows(live):
             loop = asyncio.get_running_loop()
             attempt = live.query.attempt
-            index = await loop.run_in_executor(self._disk, self._spool.index, *live.key, attempt)
+            name = live.query.own_result_id
+            index = await loop.run_in_executor(self._disk, self._results.index, live.query.tenant, name, attempt)
             if not _is_of(live.query, index):
-                index = PageIndex(index.directory, attempt)
+                index = PageIndex(index.source, attempt)
             # Meanwhile another reader may have found it, or a client may have released the rows.
             if live.index is None and self.holds_rows(live):
                 live.index = index

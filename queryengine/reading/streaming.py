@@ -260,7 +260,7 @@ class Streams:
             part_bytes = self._part_bytes()
             row_limit = max(1, entry.row_count * part_bytes // max(1, entry.payload_length))
             order = CutOrder(
-                directory=index.directory,
+                source=index.source,
                 entries=(entry,),
                 start_row=row,
                 row_limit=min(row_limit, entry.end_row - row),

@@ -2,10 +2,11 @@
 
 from bisect import bisect_right
 from collections.abc import Iterable
-from pathlib import Path
 from typing import Final
 
 from queryengine.results.segment import HEADER_BYTES, PageEntry, ResultTotals, StoredResult, end_body, place_record
+from queryengine.results.source import PageSource
+from queryengine.results.spool.keys import segment_key
 
 PAGE_HELD_BYTES: Final = 400
 """What a page takes in an index: its entry with seven numbers, and its start row."""
@@ -14,11 +15,11 @@ PAGE_HELD_BYTES: Final = 400
 class PageIndex:
     """The published pages of one attempt, in row order and without gaps."""
 
-    def __init__(self, directory: Path, attempt: int) -> None:
-        self.directory = directory
+    def __init__(self, source: PageSource, attempt: int) -> None:
+        self.source = source
         self.attempt = attempt
         self.schema: bytes | None = None
-        """Arrow IPC schema message; None until the engine has told it."""
+        """Arrow IPC schema message; None until the engine has reported it."""
         self.totals: ResultTotals | None = None
         """Set when the END marker is durable."""
         self.bytes = 0
@@ -26,12 +27,12 @@ class PageIndex:
         self._starts: list[int] = []
         self.verified: set[int] = set()
         """Pages whose checksum was compared once, so that one which is sent in parts need not be read twice again."""
-        self._place_bytes = len(place_record(directory, 0))
+        self._place_bytes = len(place_record(segment_key(source.result, 0)))
 
     @classmethod
-    def of_stored(cls, directory: Path, attempt: int, stored: StoredResult) -> "PageIndex":
-        """The index of a result found on disk."""
-        index = cls(directory, attempt)
+    def of_stored(cls, source: PageSource, attempt: int, stored: StoredResult) -> "PageIndex":
+        """The index of a result that is stored already."""
+        index = cls(source, attempt)
         index.schema = stored.schema
         index.extend(stored.pages)
         index.totals = stored.totals
@@ -52,8 +53,8 @@ class PageIndex:
 
     @property
     def held_bytes(self) -> int:
-        """About what the index takes in memory."""
-        return len(self.schema or b"") + PAGE_HELD_BYTES * len(self._pages)
+        """About what the index takes in memory, with the pages where the record of the query holds them."""
+        return len(self.schema or b"") + PAGE_HELD_BYTES * len(self._pages) + len(self.source.payload)
 
     def __len__(self) -> int:
         return len(self._pages)

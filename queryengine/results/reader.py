@@ -1,10 +1,9 @@
 """Reads stored pages back as bytes, without blocking the event loop on a slow disk.
 
-A page that is in the page cache is read at once; another one is read in a thread. One reader holds one open segment.
+What a segment can be read from without a wait is read at once; the rest in a thread. One reader holds one open segment.
 """
 
 import asyncio
-import os
 from collections.abc import AsyncIterator
 from concurrent.futures import Executor
 from typing import Final
@@ -15,9 +14,9 @@ import pyarrow as pa
 from queryengine.codec.page import checksum
 from queryengine.domain.errors import QueryEngineError, Reason, error
 from queryengine.results.index import PageIndex
-from queryengine.results.segment import PageEntry, segment_path, unread
+from queryengine.results.segment import PageEntry
+from queryengine.results.spool.base import SegmentReader
 
-PROBE_BYTES: Final = 1
 VERIFY_BYTES: Final = 1 << 20
 
 
@@ -29,8 +28,8 @@ class PageReader:
     def __init__(self, index: PageIndex, executor: Executor) -> None:
         self._index = index
         self._executor = executor
-        self._segment = -1
-        self._descriptor = -1
+        self._number = -1
+        self._segment: SegmentReader | None = None
 
     async def message(self, number: int) -> bytes:
         """The encoded StreamResultsResponse of a page. Raises RESULT_LOST when it is missing or damaged."""
@@ -70,24 +69,20 @@ class PageReader:
         self._index.verified.add(number)
 
     def close(self) -> None:
-        if self._descriptor >= 0:
-            os.close(self._descriptor)
-        self._segment = self._descriptor = -1
+        if self._segment is not None:
+            self._segment.close()
+            self._segment = None
 
-    async def _read(self, segment: int, offset: int, length: int) -> bytes:
-        try:
-            if segment != self._segment:
-                self.close()
-                path = segment_path(self._index.directory, segment)
-                self._descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-                self._segment = segment
-            if _is_cached(self._descriptor, offset, length):
-                data = os.pread(self._descriptor, length, offset)
-            else:
-                loop = asyncio.get_running_loop()
-                data = await loop.run_in_executor(self._executor, os.pread, self._descriptor, length, offset)
-        except OSError as cause:
-            raise unread(cause) from cause
+    async def _read(self, number: int, offset: int, length: int) -> bytes:
+        segment = self._segment
+        if segment is None or number != self._number:
+            self.close()
+            segment = self._segment = self._index.source.open(number)
+            self._number = number
+        data = segment.read_now(offset, length)
+        if data is None:
+            loop = asyncio.get_running_loop()
+            data = await loop.run_in_executor(self._executor, segment.read, offset, length)
         if len(data) != length:
             raise error(Reason.RESULT_LOST, "stored rows are cut short; submit the query again")
         return data
@@ -95,17 +90,3 @@ class PageReader:
 
 def _damaged(number: int) -> QueryEngineError:
     return error(Reason.RESULT_LOST, f"stored page {number} is damaged; submit the query again")
-
-
-def _is_cached(descriptor: int, offset: int, length: int) -> bool:
-    """Whether a range is in the page cache, judged by its ends: RWF_NOWAIT refuses to wait for the disk."""
-    probe = bytearray(PROBE_BYTES)
-    try:
-        os.preadv(descriptor, [probe], offset, os.RWF_NOWAIT)
-        os.preadv(descriptor, [probe], offset + length - 1, os.RWF_NOWAIT)
-    except BlockingIOError:
-        return False
-    except OSError:
-        # A file system without RWF_NOWAIT, such as an old overlay: the thread is always right.
-        return False
-    return True

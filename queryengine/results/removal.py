@@ -8,33 +8,33 @@ import asyncio
 from concurrent.futures import Executor
 
 from queryengine.results.meter import SpoolMeter
-from queryengine.results.spool import Spool, SpooledQuery
+from queryengine.results.stored import SpooledResult, StoredResults
 
 
 class Removal:
     """The one way by which a result leaves the spool. Every method is idempotent."""
 
-    def __init__(self, spool: Spool, meter: SpoolMeter, disk: Executor) -> None:
-        self._spool = spool
+    def __init__(self, results: StoredResults, meter: SpoolMeter, disk: Executor) -> None:
+        self._results = results
         self._meter = meter
         self._disk = disk
 
-    async def remove(self, tenant: str, query_id: str) -> None:
-        """Remove the pages of an ended query, of every attempt. Open readers keep what they have open."""
-        freed = await self._on_disk(tenant, query_id)
+    async def remove(self, tenant: str, result_id: str) -> None:
+        """Remove the pages of a result that nothing refers to any more. Open readers keep what they have open."""
+        freed = await self._on_disk(tenant, result_id)
         self._meter.remove(tenant, freed)
 
-    async def discard(self, tenant: str, query_id: str, counted_bytes: int) -> None:
+    async def discard(self, tenant: str, result_id: str, counted_bytes: int) -> None:
         """Remove what a run has left that did not complete; the meter has counted so many bytes of it."""
-        await self._on_disk(tenant, query_id)
+        await self._on_disk(tenant, result_id)
         self._meter.remove(tenant, counted_bytes)
 
-    async def remove_stray(self, found: SpooledQuery) -> None:
-        """Remove a folder that no record names."""
+    async def remove_stray(self, found: SpooledResult) -> None:
+        """Remove a result that no record names."""
         loop = asyncio.get_running_loop()
-        freed = await loop.run_in_executor(self._disk, self._spool.remove_folder, found.tenant_hash, found.query_id)
-        self._meter.remove_folder(found.tenant_hash, freed)
+        freed = await loop.run_in_executor(self._disk, self._results.remove_listed, found)
+        self._meter.remove_hashed(found.tenant_hash, freed)
 
-    async def _on_disk(self, tenant: str, query_id: str) -> int:
+    async def _on_disk(self, tenant: str, result_id: str) -> int:
         loop = asyncio.get_running_loop()
-        return await loop.run_in_executor(self._disk, self._spool.remove, tenant, query_id)
+        return await loop.run_in_executor(self._disk, self._results.remove, tenant, result_id)

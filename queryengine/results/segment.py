@@ -1,4 +1,4 @@
-"""The segment file: an append-only log of records, each complete in itself and checked.
+"""The segment: an append-only log of records, each complete in itself and checked.
 
 A record is a fixed header and a body. A result is the segments `00000.seg`, `00001.seg`, … of one attempt. Each opens
 with a PLACE record, which names the tenant, query, attempt and segment it was written for, so that a file which lies in
@@ -11,19 +11,20 @@ Format 1 had no PLACE record. Results written in it stay readable; a result is o
 """
 
 import json
-import os
 import struct
 from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import IntEnum
-from pathlib import Path
 from typing import Any, Final
 
 import google_crc32c
 
 from queryengine.codec.page import event_prefix, page_prefix
-from queryengine.domain.errors import QueryEngineError, Reason, error
+from queryengine.domain.errors import QueryEngineError, Reason
 from queryengine.domain.query import Truncation
+from queryengine.results.source import PageSource
+from queryengine.results.spool.base import SegmentReader
+from queryengine.results.spool.keys import segment_key
 
 MAGIC: Final = b"QES2"
 MAGIC_1: Final = b"QES1"
@@ -136,20 +137,6 @@ class StoredResult:
     totals: ResultTotals | None
 
 
-def segment_path(directory: Path, segment: int) -> Path:
-    return directory / f"{segment:05d}.seg"
-
-
-def unread(cause: OSError) -> QueryEngineError:
-    """Why a file of a result could not be read. Only one that is not there is lost; others, such as one too many open,
-    may be read later.
-    """
-    if isinstance(cause, FileNotFoundError):
-        return error(Reason.RESULT_LOST, "stored rows are missing; submit the query again")
-    message = f"stored rows cannot be read now: {cause.strerror}; try again"
-    return error(Reason.STORE_UNAVAILABLE, message, retry_after_seconds=1.0)
-
-
 def record_header(
     kind: RecordKind,
     length: int,
@@ -171,21 +158,21 @@ def end_body(totals: ResultTotals) -> bytes:
     return json.dumps(totals.to_json()).encode()
 
 
-def place_record(directory: Path, segment: int) -> bytes:
-    """The first record of a segment. The directory is that of the attempt: `…/<tenant hash>/<query id>/<attempt>`."""
-    body = "/".join((*directory.parts[-3:], segment_path(directory, segment).name)).encode()
+def place_record(key: str) -> bytes:
+    """The first record of the segment of this key."""
+    body = key.encode()
     return record_header(RecordKind.PLACE, len(body), crc32c=google_crc32c.value(body)) + body
 
 
-def load(directory: Path) -> StoredResult:
-    """Walk the headers of an attempt's segments. Reads no page. Segments that are missing, or were written for another
-    place, end the walk: without any, the result is empty.
+def load(source: PageSource) -> StoredResult:
+    """Walk the headers of a result's segments. Reads no page. Segments that are missing, or were written for another
+    place, end the walk: without any, the result is empty. Raises STORE_UNAVAILABLE.
     """
     schema: bytes | None = None
     totals: ResultTotals | None = None
     pages: list[PageEntry] = []
     next_row = 0
-    for kind, entry, body in _records(directory):
+    for kind, entry, body in _records(source):
         if kind is RecordKind.SCHEMA:
             schema = body
         elif kind is RecordKind.END:
@@ -200,53 +187,46 @@ def load(directory: Path) -> StoredResult:
     return StoredResult(schema, tuple(pages), totals)
 
 
-def shrink(directory: Path) -> None:
-    """Cut an attempt without an END marker back to its first page. Raises OSError."""
-    segments = sorted(directory.glob("*.seg"))
-    if not segments or _ends(segments[-1]):
-        return
-    pages = load(directory).pages
-    if not pages:
-        return
-    for path in segments[pages[0].segment + 1 :]:
-        path.unlink()
-    os.truncate(segments[pages[0].segment], pages[0].offset + pages[0].length)
-
-
-def _ends(path: Path) -> bool:
+def ends(segment: SegmentReader) -> bool:
     """Whether the last bytes of a segment hold an END record, whatever came before."""
-    with path.open("rb") as file:
-        size = os.fstat(file.fileno()).st_size
-        tail = os.pread(file.fileno(), END_BYTES_MAX, max(0, size - END_BYTES_MAX))
+    tail = segment.read(max(0, segment.size() - END_BYTES_MAX), END_BYTES_MAX)
     return any(magic + bytes([RecordKind.END]) in tail for magic in (MAGIC, MAGIC_1))
 
 
-def _records(directory: Path) -> Iterator[tuple[RecordKind, PageEntry, bytes]]:
+def _records(source: PageSource) -> Iterator[tuple[RecordKind, PageEntry, bytes]]:
     """Every record but those of the places, which are compared."""
-    segment = 0
+    number = 0
     magic = b""
-    while (path := segment_path(directory, segment)).exists():
-        with path.open("rb") as file:
-            size = os.fstat(file.fileno()).st_size
-            magic = magic or os.pread(file.fileno(), len(MAGIC), 0)
+    while True:
+        try:
+            segment = source.open(number)
+        except QueryEngineError as cause:
+            if cause.failure.reason is Reason.RESULT_LOST:
+                return
+            raise
+        try:
+            size = segment.size()
+            magic = magic or segment.read(0, len(MAGIC))
             offset = 0
             if magic == MAGIC:
-                place = place_record(directory, segment)
-                if os.pread(file.fileno(), len(place), 0) != place:
+                place = place_record(segment_key(source.result, number))
+                if segment.read(0, len(place)) != place:
                     return
                 offset = len(place)
             elif magic != MAGIC_1:
                 return
             while offset + HEADER_BYTES <= size:
-                header = os.pread(file.fileno(), HEADER_BYTES, offset)
+                header = segment.read(offset, HEADER_BYTES)
                 found, kind, prefix_length, row_count, start_row, length, crc32c, check = _HEADER.unpack(header)
                 body_offset = offset + HEADER_BYTES
                 if found != magic or google_crc32c.value(header[:-4]) != check or body_offset + length > size:
                     return
-                entry = PageEntry(segment, body_offset, length, prefix_length, start_row, row_count, crc32c)
-                body = b"" if kind == RecordKind.PAGE else os.pread(file.fileno(), length, body_offset)
+                entry = PageEntry(number, body_offset, length, prefix_length, start_row, row_count, crc32c)
+                body = b"" if kind == RecordKind.PAGE else segment.read(body_offset, length)
                 if body and google_crc32c.value(body) != crc32c:
                     return
                 yield RecordKind(kind), entry, body
                 offset = body_offset + length
-        segment += 1
+        finally:
+            segment.close()
+        number += 1

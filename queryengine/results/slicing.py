@@ -16,7 +16,9 @@ import pyarrow as pa
 from queryengine.codec.page import checksum, page_prefix
 from queryengine.codec.rows import encode_rows
 from queryengine.domain.errors import Reason, error
-from queryengine.results.segment import PageEntry, segment_path, unread
+from queryengine.results.segment import PageEntry
+from queryengine.results.source import PageSource, RecordedPages, SpooledPages
+from queryengine.results.spool.base import Spool
 
 ROWS_PER_TYPED_PAGE: Final = 20_000
 """Typed rows are encoded at most this many at a time, to bound what one request holds."""
@@ -57,7 +59,7 @@ class CutPage:
 class CutOrder:
     """Which rows to cut, and how."""
 
-    directory: Path
+    source: PageSource
     entries: tuple[PageEntry, ...]
     """The stored pages that hold the rows, in order."""
     start_row: int
@@ -74,9 +76,14 @@ class CutOrder:
         stored = sum(entry.payload_length for entry in self.entries) * min(1.0, self.row_limit / rows)
         return min(self.bytes_max, int(TYPED_GROWTH * stored))
 
+    @property
+    def blob(self) -> bytes:
+        """What goes with `to_json`: pages that are in no spool."""
+        return self.source.payload
+
     def to_json(self) -> dict[str, Any]:
         return {
-            "directory": str(self.directory),
+            "result": self.source.result,
             "entries": [entry.to_json() for entry in self.entries],
             "start_row": self.start_row,
             "row_limit": self.row_limit,
@@ -86,9 +93,10 @@ class CutOrder:
         }
 
     @classmethod
-    def from_json(cls, data: dict[str, Any]) -> "CutOrder":
+    def from_json(cls, data: dict[str, Any], blob: bytes, spool: Spool) -> "CutOrder":
         fields = dict(data)
-        fields["directory"] = Path(data["directory"])
+        result = fields.pop("result")
+        fields["source"] = RecordedPages(result, blob) if blob else SpooledPages(spool, result)
         fields["entries"] = tuple(PageEntry(*entry) for entry in data["entries"])
         fields["file"] = Path(data["file"]) if data["file"] is not None else None
         return cls(**fields)
@@ -149,19 +157,19 @@ def _stored_batches(order: CutOrder) -> Iterator[tuple[int, pa.RecordBatch]]:
     """Each stored page's share of the rows asked for, with the number of its first row."""
     end_row = order.start_row + order.row_limit
     for entry in order.entries:
-        batch = _decode(order.directory, entry)
+        batch = _decode(order.source, entry)
         first = max(order.start_row, entry.start_row)
         last = min(end_row, entry.end_row)
         if first < last:
             yield first, batch.slice(first - entry.start_row, last - first)
 
 
-def _decode(directory: Path, entry: PageEntry) -> pa.RecordBatch:
+def _decode(source: PageSource, entry: PageEntry) -> pa.RecordBatch:
+    segment = source.open(entry.segment)
     try:
-        with segment_path(directory, entry.segment).open("rb") as file:
-            payload = os.pread(file.fileno(), entry.payload_length, entry.payload_offset)
-    except OSError as cause:
-        raise unread(cause) from cause
+        payload = segment.read(entry.payload_offset, entry.payload_length)
+    finally:
+        segment.close()
     if len(payload) != entry.payload_length or checksum(payload) != entry.crc32c:
         raise error(Reason.RESULT_LOST, "stored rows are damaged; submit the query again")
     with pa.ipc.open_stream(payload) as stream:

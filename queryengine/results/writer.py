@@ -5,18 +5,11 @@ more than the encoding itself. Pages aim at a size in bytes; small batches are g
 reader has waited long enough, which the caller decides by calling `flush`.
 """
 
-import errno
-import logging
 import math
-import os
-import shutil
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import suppress
 from dataclasses import dataclass
-from functools import partial
-from pathlib import Path
-from typing import Final, TypeVar
+from typing import Final
 
 import google_crc32c
 import pyarrow as pa
@@ -32,15 +25,9 @@ from queryengine.results.segment import (
     end_body,
     place_record,
     record_header,
-    segment_path,
 )
-
-T = TypeVar("T")
-
-logger = logging.getLogger(__name__)
-
-RETRY_SECONDS: Final = 1.0
-"""When a client may ask again after the disk did not take a write."""
+from queryengine.results.spool.base import SegmentWriter, Spool
+from queryengine.results.spool.keys import segment_key
 
 ROW_BYTES_MAX: Final = 256 << 20
 """Largest row, before compression and after; a larger one fails the query. Whoever reads it holds it uncompressed."""
@@ -65,26 +52,6 @@ COMPRESSED_BYTES: Final = 1 << 10
 saves little.
 """
 
-PARTS_MAX: Final = os.sysconf("SC_IOV_MAX")
-"""How many pieces of memory one call writes."""
-
-
-def fresh_directory(directory: Path) -> None:
-    """Make the folder of an attempt. What is in it was left by a submit that was never acknowledged, so that its pages
-    were never published; it is removed. Raises SPOOL_FULL, and STORE_UNAVAILABLE when the folder cannot be made.
-    """
-
-    def make() -> None:
-        if directory.exists():
-            shutil.rmtree(directory)
-        try:
-            directory.mkdir(mode=0o700, parents=True)
-        except FileNotFoundError:
-            # The folder of the tenant, which was empty, was removed meanwhile.
-            directory.mkdir(mode=0o700, parents=True)
-
-    _written(make)
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ResultLimits:
@@ -104,7 +71,7 @@ class ResultLimits:
 
 
 class ResultWriter:
-    """Appends the pages of one attempt to its directory, which must exist and be empty.
+    """Appends the pages of one result, which was begun in the spool, to its segments.
 
     `published` is called with each page as soon as it can be read. Everything raises QueryEngineError: SPOOL_FULL
     when the disk is full, STORE_UNAVAILABLE when it does not take writes, RESULT_LIMIT and ROW_TOO_LARGE by the limits.
@@ -112,9 +79,16 @@ class ResultWriter:
     """
 
     def __init__(
-        self, directory: Path, schema: pa.Schema, limits: ResultLimits, published: Callable[[PageEntry], None]
+        self,
+        spool: Spool,
+        result: str,
+        schema: pa.Schema,
+        limits: ResultLimits,
+        published: Callable[[PageEntry], None],
     ) -> None:
-        self._directory = directory
+        """`result` is the key of the result."""
+        self._spool = spool
+        self._result = result
         self._schema = schema
         self._limits = limits
         self._published = published
@@ -127,16 +101,15 @@ class ResultWriter:
         self._pages = 0
         self._bytes = 0
         self.truncation: Truncation | None = None
-        self._segment = -1
-        self._descriptor = -1
+        self._number = -1
+        self._segment: SegmentWriter | None = None
         self._offset = 0
         self._opening = b""
         """What a segment begins with, until its first record is written."""
         # With sync_segments, finished ones are synced beside the encoding, so that the END marker does not wait for all
         # of them at once.
         self._syncer = ThreadPoolExecutor(max_workers=1, thread_name_prefix="segment-sync")
-        self._syncs: list[tuple[Future[None], int]] = []
-        """With the descriptor that each of them closes."""
+        self._syncs: list[tuple[Future[None], SegmentWriter]] = []
         body = schema.serialize().to_pybytes()
         self._schema_bytes = len(body)
         try:
@@ -200,22 +173,20 @@ class ResultWriter:
         totals = ResultTotals(self._rows, self._pages, self._bytes, self.truncation, rows_scanned, bytes_scanned)
         body = end_body(totals)
         for sync, _ in self._syncs:
-            _written(sync.result)
+            sync.result()
         self._append(record_header(RecordKind.END, len(body), crc32c=google_crc32c.value(body)), [body])
-        _written(self._sync_last)
+        self._open_segment().finish(sync=True)
         return totals
 
     def close(self) -> None:
         """Release files and threads; without `finish` before it there is no END marker. Idempotent."""
-        left = [descriptor for sync, descriptor in self._syncs if sync.cancel()]
+        left = [segment for sync, segment in self._syncs if sync.cancel()]
         self._syncer.shutdown(wait=True)
-        if self._descriptor >= 0:
-            left.append(self._descriptor)
-        self._syncs, self._descriptor = [], -1
-        for descriptor in left:
-            # What a disk may still report was either synced, or belongs to a result that has no END marker.
-            with suppress(OSError):
-                os.close(descriptor)
+        if self._segment is not None:
+            left.append(self._segment)
+        self._syncs, self._segment = [], None
+        for segment in left:
+            segment.close()
 
     def _within_row_limit(self, batch: pa.RecordBatch) -> pa.RecordBatch:
         limit = self._limits.row_limit
@@ -271,7 +242,7 @@ class ResultWriter:
             crc32c=crc,
         )
         offset = self._append(header, [prefix, *payload.parts])
-        entry = PageEntry(self._segment, offset, length, len(prefix), self._rows, batch.num_rows, crc)
+        entry = PageEntry(self._number, offset, length, len(prefix), self._rows, batch.num_rows, crc)
         self._rows += batch.num_rows
         self._pages += 1
         self._bytes += length
@@ -307,40 +278,30 @@ class ResultWriter:
         return parts
 
     def _next_segment(self) -> None:
-        if self._descriptor >= 0:
-            finished, self._descriptor = self._descriptor, -1
+        if self._segment is not None:
+            finished, self._segment = self._segment, None
             if self._limits.sync_segments:
-                self._syncs.append((self._syncer.submit(_sync_and_close, finished), finished))
+                self._syncs.append((self._syncer.submit(finished.finish, sync=True), finished))
             else:
-                _written(lambda: os.close(finished))
-        self._segment += 1
-        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
-        path = segment_path(self._directory, self._segment)
-        self._descriptor = _written(lambda: os.open(path, flags, 0o600))
-        self._opening = place_record(self._directory, self._segment)
+                finished.finish(sync=False)
+        self._number += 1
+        key = segment_key(self._result, self._number)
+        self._segment = self._spool.create(key)
+        self._opening = place_record(key)
         self._offset = 0
 
-    def _sync_last(self) -> None:
-        """Put the last segment on the disk. A file that was removed meanwhile takes writes, and nobody finds them."""
-        os.fdatasync(self._descriptor)
-        if not os.fstat(self._descriptor).st_nlink:
-            raise FileNotFoundError(errno.ENOENT, "its file was removed", self._directory)
+    def _open_segment(self) -> SegmentWriter:
+        if self._segment is None:
+            raise ValueError("the writer is closed, or met an error")
+        return self._segment
 
     def _append(self, header: bytes, body: list[bytes | pa.Buffer]) -> int:
         """Write one record whole; returns the offset of its body."""
-        parts: list[memoryview] = [memoryview(part) for part in (self._opening + header, *body)]
+        parts = [memoryview(part) for part in (self._opening + header, *body)]
         body_offset = self._offset + len(parts[0])
         self._opening = b""
         self._offset += sum(part.nbytes for part in parts)
-        first = 0
-        while first < len(parts):
-            some = parts[first : first + PARTS_MAX]
-            written = _written(partial(os.writev, self._descriptor, some))
-            while first < len(parts) and written >= parts[first].nbytes:
-                written -= parts[first].nbytes
-                first += 1
-            if written:
-                parts[first] = parts[first][written:]
+        self._open_segment().append(parts)
         return body_offset
 
 
@@ -374,24 +335,3 @@ class _Parts:
 
 def _row_too_large(row: int) -> QueryEngineError:
     return error(Reason.ROW_TOO_LARGE, f"row {row} takes more than {ROW_BYTES_MAX} bytes", limit=ROW_BYTES_MAX)
-
-
-def _written(call: Callable[[], T]) -> T:
-    """What a call on the spool returns. Raises SPOOL_FULL without room, else STORE_UNAVAILABLE."""
-    try:
-        return call()
-    except OSError as cause:
-        if cause.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
-            raise error(Reason.SPOOL_FULL, "no space left to store the result") from cause
-        logger.warning("the spool cannot be written: %s", cause)
-        message = (
-            f"the result cannot be stored: {cause.strerror}; submit the query again when the service's disk is back"
-        )
-        raise error(Reason.STORE_UNAVAILABLE, message, retry_after_seconds=RETRY_SECONDS) from cause
-
-
-def _sync_and_close(descriptor: int) -> None:
-    try:
-        os.fdatasync(descriptor)
-    finally:
-        os.close(descriptor)

@@ -58,7 +58,10 @@ class FileLock:
 class Results(Protocol):
     """What the store asks of the results that lie beside it, before it opens."""
 
-    root: Path
+    @property
+    def root(self) -> str:
+        """Where they are, for people."""
+        ...
 
     def holds_any(self) -> bool:
         """Whether there are results, so that there must be a record of them."""

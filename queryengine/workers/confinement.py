@@ -16,6 +16,7 @@ from typing import Any, Final
 import queryengine
 from queryengine.engines.kit.reach import Reach, reach
 from queryengine.engines.kit.spill import spill_folder
+from queryengine.results.spool.locations import folder_of
 from queryengine.workers import landlock, seccomp
 from queryengine.workers.landlock import READ, STORE, Access
 
@@ -87,7 +88,7 @@ class Confinement:
             # What is wrong with it, the engine says.
             with suppress(OSError):
                 found = replace(found, write=(*found.write, spill_folder(found.spill)))
-        return cls(found, store=header["spool"])
+        return cls(found, store=folder_of(header["spool"]))
 
     @property
     def is_outdated(self) -> bool:

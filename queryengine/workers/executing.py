@@ -23,7 +23,9 @@ from queryengine.domain.texts import NAME_BYTES_MAX, shortened
 from queryengine.engines.base import Engine, Execution, Progress
 from queryengine.engines.registry import engine_class
 from queryengine.results.segment import PageEntry
-from queryengine.results.writer import ResultWriter, fresh_directory
+from queryengine.results.spool.base import Spool
+from queryengine.results.spool.locations import spool_at
+from queryengine.results.writer import ResultWriter
 from queryengine.workers.confinement import Confinement
 from queryengine.workers.orders import RunOrder
 from queryengine.workers.protocol import Frame, encode
@@ -60,6 +62,7 @@ class EngineRole:
         self._confirms_cancel = False
         self._confinement = confinement
         self._threads = ThreadPoolExecutor(THREADS_MAX, thread_name_prefix="run")
+        self._spool = spool_at(header["spool"])
         try:
             adapter = engine_class(header["engine_type"])
             self._engine = adapter(header["name"], header["options"])
@@ -82,7 +85,7 @@ class EngineRole:
             if self._confinement.is_outdated:
                 self._retire(order)
                 return
-            run = self._running[order.execution] = Run(self, self._engine, order, self._confirms_cancel)
+            run = self._running[order.execution] = Run(self, self._engine, self._spool, order, self._confirms_cancel)
             self._threads.submit(run.pull)
             self._threads.submit(run.store)
         elif frame.type == "probe" and self._engine is not None:
@@ -141,10 +144,11 @@ class EngineRole:
 class Run:
     """One execution on its way from engine to spool: `pull` and `store` run in a thread each, once."""
 
-    def __init__(self, role: EngineRole, engine: Engine, order: RunOrder, confirms_cancel: bool) -> None:
+    def __init__(self, role: EngineRole, engine: Engine, spool: Spool, order: RunOrder, confirms_cancel: bool) -> None:
         """`confirms_cancel` is the engine's trait `cancel_confirmed`."""
         self._role = role
         self._engine = engine
+        self._spool = spool
         self._order = order
         self._confirms_cancel = confirms_cancel
         self._items: queue.Queue[Item] = queue.Queue(maxsize=BATCHES_AHEAD)
@@ -225,7 +229,7 @@ class Run:
                 continue
 
     def _result(self) -> dict[str, Any]:
-        fresh_directory(self._order.directory)
+        self._spool.begin(self._order.result)
         writer: ResultWriter | None = None
         try:
             for item in self._arriving():
@@ -261,7 +265,7 @@ class Run:
                 f"{SCHEMA_BYTES_MAX} that one result may have; select fewer columns"
             )
             raise error(Reason.RESULT_LIMIT, message, limit="schema_bytes", value=SCHEMA_BYTES_MAX)
-        writer = ResultWriter(self._order.directory, schema, self._order.limits, self._published)
+        writer = ResultWriter(self._spool, self._order.result, schema, self._order.limits, self._published)
         self._hold({"type": "schema"}, encoded)
         return writer
 

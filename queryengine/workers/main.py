@@ -14,6 +14,7 @@ from typing import Any, Final
 
 from queryengine.engines.kit import alike
 from queryengine.engines.kit.reach import Reach
+from queryengine.results.spool.locations import folder_of
 from queryengine.telemetry.logs import LogStyle, set_up_logging
 from queryengine.workers.confinement import Confinement
 from queryengine.workers.protocol import Frame, receive_frame
@@ -49,7 +50,8 @@ def _serve(connection: socket.socket, first: Frame) -> None:
 
         role: Any = EngineRole(connection, first.header, confinement)
     else:
-        confinement = Confinement(Reach(), read=first.header.get("spool", ""), store=first.header.get("cuts", ""))
+        spool = folder_of(first.header.get("spool", ""))
+        confinement = Confinement(Reach(), read=spool, store=first.header.get("cuts", ""))
         confinement.give_up_calls()
         from queryengine.workers.sandbox_role import SandboxRole
 

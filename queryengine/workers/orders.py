@@ -1,7 +1,6 @@
-"""What the server tells a worker to run, as values that cross the process boundary."""
+"""What the server asks a worker to run, as values that cross the process boundary."""
 
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from queryengine.codec.values import MisfitError, decode_parameters
@@ -27,7 +26,8 @@ class RunOrder:
     schema: str
     session_settings: dict[str, str]
     execution_timeout_seconds: float
-    directory: Path
+    result: str
+    """The key of the result in the spool."""
     limits: ResultLimits
     first_page_flush_seconds: float
     wide_integers: WideIntegers
@@ -35,7 +35,6 @@ class RunOrder:
     def encode(self) -> bytes:
         # Not asdict: its deep copies cost more than all the rest of a short query's way to the worker.
         header = {name: getattr(self, name) for name in self.__dataclass_fields__ if name != "parameters"}
-        header["directory"] = str(self.directory)
         header["limits"] = {name: getattr(self.limits, name) for name in self.limits.__dataclass_fields__}
         return encode({"type": "run", **header}, self.parameters)
 
@@ -47,7 +46,6 @@ class RunOrder:
         limits["on_limit"] = LimitAction(limits["on_limit"])
         fields["limits"] = ResultLimits(**limits)
         fields["wide_integers"] = WideIntegers(fields["wide_integers"])
-        fields["directory"] = Path(fields["directory"])
         return cls(parameters=frame.blob, **fields)
 
     def statement(self) -> Statement:

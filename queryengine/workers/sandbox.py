@@ -78,7 +78,7 @@ class SandboxWorker:
             self._process = await self._started()
         return self._process
 
-    async def ask(self, header: dict[str, Any], *, cpu_seconds: float) -> list[Frame]:
+    async def ask(self, header: dict[str, Any], blob: bytes = b"", *, cpu_seconds: float) -> list[Frame]:
         """All frames of the answer, the last of them `done`. One request at a time.
 
         Raises LimitExceeded and ProcessLost. A caller that is cancelled costs the process, which is out of step then.
@@ -87,7 +87,7 @@ class SandboxWorker:
         watch = _Watch(process, cpu_seconds)
         frames = None
         try:
-            process.send(encode({**header, "cpu_seconds": cpu_seconds}))
+            process.send(encode({**header, "cpu_seconds": cpu_seconds}, blob))
             frames = await _replies(process)
         finally:
             watch.end()

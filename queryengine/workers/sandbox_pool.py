@@ -44,7 +44,14 @@ class SandboxPool:
         await asyncio.gather(*(worker.start() for worker in idle[: max(0, missing)]))
 
     async def request(
-        self, tenant: str, header: dict[str, Any], *, cpu_seconds: float, size_bytes: int = 0, last: bool = False
+        self,
+        tenant: str,
+        header: dict[str, Any],
+        blob: bytes = b"",
+        *,
+        cpu_seconds: float,
+        size_bytes: int = 0,
+        last: bool = False,
     ) -> list[Frame]:
         """The frames of an answer. `size_bytes` is what the caller holds while it waits.
 
@@ -61,7 +68,7 @@ class SandboxPool:
         # The one that was used last is warm.
         worker = self._idle.pop()
         # A caller that leaves does not end it: that would cost the process, and so whoever comes next.
-        asking = asyncio.ensure_future(self._answer(worker, header, cpu_seconds))
+        asking = asyncio.ensure_future(self._answer(worker, header, blob, cpu_seconds))
         self._asking.add(asking)
         asking.add_done_callback(lambda _: self._answered(asking, worker, tenant))
         return await asyncio.shield(asking)
@@ -83,18 +90,20 @@ class SandboxPool:
             # Looked at here, as the caller may be gone.
             asking.exception()
 
-    async def _answer(self, worker: SandboxWorker, header: dict[str, Any], cpu_seconds: float) -> list[Frame]:
+    async def _answer(
+        self, worker: SandboxWorker, header: dict[str, Any], blob: bytes, cpu_seconds: float
+    ) -> list[Frame]:
         """Ask once more when a process is lost, which may have nothing to do with the request; a crash that repeats
         has.
         """
         try:
-            return await worker.ask(header, cpu_seconds=cpu_seconds)
+            return await worker.ask(header, blob, cpu_seconds=cpu_seconds)
         except ProcessLost as lost:
             logger.warning("%s, during a %s", lost, header["type"])
             if not lost.retry:
                 raise
         try:
-            return await worker.ask(header, cpu_seconds=cpu_seconds)
+            return await worker.ask(header, blob, cpu_seconds=cpu_seconds)
         except ProcessLost as lost:
             logger.warning("%s, during a %s", lost, header["type"])
             if lost.crashed:

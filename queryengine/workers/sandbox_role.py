@@ -15,6 +15,7 @@ from queryengine.domain.errors import QueryEngineError, Reason, error
 from queryengine.engines.base import OptionError
 from queryengine.engines.registry import engine_class
 from queryengine.results.slicing import CutOrder, cut
+from queryengine.results.spool.locations import spool_at
 from queryengine.workers.executing import failure_of
 from queryengine.workers.protocol import Frame, encode
 
@@ -32,6 +33,7 @@ class SandboxRole:
     def __init__(self, connection: socket.socket, header: dict[str, Any]) -> None:
         self._connection = connection
         self._engines: dict[str, dict[str, Any]] = header["engines"]
+        self._spool = spool_at(header.get("spool", ""))
         self._is_timed = False
         signal.signal(signal.SIGPROF, self._out_of_time)
         self._warm_up()
@@ -54,7 +56,7 @@ class SandboxRole:
             elif frame.type == "traits":
                 self._traits(frame.header)
             elif frame.type == "cut":
-                self._cut(CutOrder.from_json(frame.header["order"]))
+                self._cut(CutOrder.from_json(frame.header["order"], frame.blob, self._spool))
         except ValueError as cause:
             # The text of a setting, which only the adapter can judge.
             keys = json.dumps(cause.keys if isinstance(cause, OptionError) else ())

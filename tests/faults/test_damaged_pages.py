@@ -11,8 +11,9 @@ from pathlib import Path
 import pytest
 import pytest_asyncio
 
-from queryengine.results.segment import HEADER_BYTES, PageEntry, load, segment_path
+from queryengine.results.segment import HEADER_BYTES, PageEntry
 from queryengine.v1.query_pb2 import RESULT_STATE_LOST, RESULT_STATE_READY, RESULT_STATE_RELEASED
+from tests.segments import pages_of, segment_path
 from tests.support import COMPLETED, ROWS, WAIT, Api, Reading, batch_of, refused, served
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
@@ -61,7 +62,7 @@ class Stored:
 
 def stored(folder: Path, query_id: str) -> Stored:
     (directory,) = folder.glob(f"spool/*/{query_id}/1")
-    return Stored(query_id, directory, load(directory).pages)
+    return Stored(query_id, directory, pages_of(directory))
 
 
 IN_A_PAGE: Mapping[str, Callable[[Stored], None]] = {

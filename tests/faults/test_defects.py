@@ -74,7 +74,7 @@ def reported(status: Any, caplog: pytest.LogCaptureFixture) -> None:
     [
         (ROWS, "", "_order", broken),
         (ROWS, "_estimates", "execution_us", broken),
-        (ROWS, "_spool", "directory", broken),
+        (ROWS, "_results", "source", broken),
         (ROWS, "_meter", "add", broken),
         (ROWS, "", "_outcome", broken),
         (ROWS, "_estimates", "learn", broken),

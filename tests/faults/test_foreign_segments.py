@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from queryengine.results.segment import load, segment_path
+from tests.segments import pages_of, segment_path
 from tests.support import ROWS, WAIT, Api, Reading, batch_of, refused, served
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
@@ -113,7 +113,7 @@ async def test_a_page_that_changed_after_it_was_read_is_not_sent_again(tmp_path:
     async with served(tmp_path, engines=ENGINES, results=RESULTS, streams=streams) as (_, api):
         mine = (await api.submit(sql("mine"), wait_timeout=WAIT)).status.query_id
         assert (await api.read(mine)).next_row == COUNT
-        page = load(folder(tmp_path, mine)).pages[3]
+        page = pages_of(folder(tmp_path, mine))[3]
         with segment_path(folder(tmp_path, mine), page.segment).open("r+b") as file:
             file.seek(page.payload_offset + page.payload_length // 2)
             byte = file.read(1)

@@ -15,7 +15,7 @@ from queryengine.app.service import Service
 from queryengine.client import QueryFailed
 from queryengine.client.aio import AsyncClient
 from queryengine.edges.grpc.server import SERVICE
-from queryengine.results.spool import tenant_hash
+from queryengine.results.spool.keys import tenant_hash
 from queryengine.settings import Settings
 from queryengine.store import StoreUnusable
 from tests.faults.test_no_room import on_a_disk_of

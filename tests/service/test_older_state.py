@@ -18,10 +18,11 @@ import pytest
 from google.protobuf import duration_pb2
 
 from queryengine.domain.clock import SystemClock
-from queryengine.results.segment import MAGIC_1, segment_path
+from queryengine.results.segment import MAGIC_1
 from queryengine.v1 import query_pb2, result_pb2
 from tests.older_state import ENGINES as ENGINES_4
 from tests.older_state import IDS
+from tests.segments import segment_path
 from tests.support import CANCELLED, COMPLETED, FAILED, ROWS, WAIT, Api, refused, served
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")

@@ -121,7 +121,7 @@ async def test_a_submit_that_could_not_be_written_can_be_sent_again(
             patch.setattr(service._store, "submit", fail)
             assert (await refused(api.script(f"rows 3; {gate.script}", query_id=chosen))).reason == "STORE_UNAVAILABLE"
         assert (await refused(api.status(chosen))).reason == "QUERY_NOT_FOUND"
-        assert not list(service._spool.walk())
+        assert not list((tmp_path / "spool").glob("*/*"))
         gate.open()
         again = await api.script(f"rows 3; {gate.script}", query_id=chosen, wait_timeout=WAIT)
         assert (again.existing, again.status.state) == (False, COMPLETED)
@@ -173,4 +173,4 @@ async def test_the_meter_counts_what_lies_on_disk(grpc_awake: None, tmp_path: Pa
                 await api.release(query.status.query_id)
         with pytest.raises(QueryEngineError):
             await service._registry.find("tenant", new_id())
-        assert service._meter.total == sum(found.bytes for found in service._spool.walk()) > 0
+        assert service._meter.total == sum(found.bytes for found in service._results.list()) > 0

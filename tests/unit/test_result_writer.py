@@ -3,6 +3,7 @@
 import errno
 import os
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -13,21 +14,23 @@ from queryengine.codec.page import checksum, parse_event
 from queryengine.domain.errors import QueryEngineError, Reason
 from queryengine.domain.query import Truncation
 from queryengine.domain.submission import Compression, LimitAction
-from queryengine.results.segment import PageEntry, load, segment_path
+from queryengine.results.segment import PageEntry, StoredResult
+from queryengine.results.segment import load as load_from
 from queryengine.results.slicing import CutOrder, cut
+from queryengine.results.source import SpooledPages
+from queryengine.results.spool.local import PARTS_MAX, LocalSpool
 from queryengine.results.writer import (
     COLUMNS_IN_PLACE,
     FIRST_PAGE_BYTES,
-    PARTS_MAX,
     SCHEMA_SHARE,
     ResultLimits,
     ResultWriter,
-    fresh_directory,
 )
 
 PAGE_BYTES = 256 << 10
 SCHEMA = pa.schema([pa.field("n", pa.int64()), pa.field("text", pa.string())])
 ROW_BYTES = 8 + 4 + 20
+RESULT = "tenant/query/1"
 
 
 def limits(**changes: object) -> ResultLimits:
@@ -45,16 +48,33 @@ def limits(**changes: object) -> ResultLimits:
     return ResultLimits(**{**values, **changes})  # type: ignore[arg-type]
 
 
+def begun(root: Path) -> Path:
+    """The folder of a result that is begun."""
+    LocalSpool(root).begin(RESULT)
+    return root / RESULT
+
+
+def writer_in(
+    root: Path, schema: pa.Schema, limits: ResultLimits, published: Callable[[PageEntry], None] = lambda _: None
+) -> ResultWriter:
+    begun(root)
+    return ResultWriter(LocalSpool(root), RESULT, schema, limits, published)
+
+
+def load(root: Path) -> StoredResult:
+    return load_from(SpooledPages(LocalSpool(root), RESULT))
+
+
 def batch(start: int, rows: int) -> pa.RecordBatch:
     numbers = range(start, start + rows)
     return pa.record_batch([pa.array(numbers, pa.int64()), pa.array([f"{n:020}" for n in numbers])], schema=SCHEMA)
 
 
-def numbers(directory: Path, pages: list[PageEntry]) -> list[int]:
+def numbers(root: Path, pages: list[PageEntry]) -> list[int]:
     """The first column of all pages, read back from the disk."""
     rows = pages[-1].end_row
     order = CutOrder(
-        directory=directory,
+        source=SpooledPages(LocalSpool(root), RESULT),
         entries=tuple(pages),
         start_row=0,
         row_limit=rows,
@@ -69,7 +89,7 @@ def numbers(directory: Path, pages: list[PageEntry]) -> list[int]:
 def test_pages_hold_every_row_and_are_near_their_target(tmp_path: Path, batch_rows: int) -> None:
     rows = 1_000 if batch_rows == 1 else 100_000
     published: list[PageEntry] = []
-    writer = ResultWriter(tmp_path, SCHEMA, limits(), published.append)
+    writer = writer_in(tmp_path, SCHEMA, limits(), published.append)
     for start in range(0, rows, batch_rows):
         writer.write(batch(start, min(batch_rows, rows - start)))
     totals = writer.finish(rows_scanned=None, bytes_scanned=None)
@@ -86,7 +106,7 @@ def test_pages_hold_every_row_and_are_near_their_target(tmp_path: Path, batch_ro
 
 def test_rows_that_wait_are_stored_by_flush(tmp_path: Path) -> None:
     published: list[PageEntry] = []
-    writer = ResultWriter(tmp_path, SCHEMA, limits(), published.append)
+    writer = writer_in(tmp_path, SCHEMA, limits(), published.append)
     writer.write(batch(0, 10))
     assert (published, writer.has_pending) == ([], True)
     writer.flush()
@@ -99,7 +119,7 @@ def test_rows_that_wait_are_stored_by_flush(tmp_path: Path) -> None:
 @pytest.mark.parametrize("row_limit", [1, 2_500, 9_999])
 def test_a_row_limit_cuts_exactly(tmp_path: Path, row_limit: int) -> None:
     published: list[PageEntry] = []
-    writer = ResultWriter(tmp_path, SCHEMA, limits(row_limit=row_limit), published.append)
+    writer = writer_in(tmp_path, SCHEMA, limits(row_limit=row_limit), published.append)
     start = 0
     while not writer.is_full:
         writer.write(batch(start, 1_000))
@@ -111,7 +131,7 @@ def test_a_row_limit_cuts_exactly(tmp_path: Path, row_limit: int) -> None:
 
 
 def test_a_result_that_just_fits_is_whole(tmp_path: Path) -> None:
-    writer = ResultWriter(tmp_path, SCHEMA, limits(row_limit=1_000), lambda _: None)
+    writer = writer_in(tmp_path, SCHEMA, limits(row_limit=1_000))
     writer.write(batch(0, 1_000))
     assert not writer.is_full
     assert writer.finish(rows_scanned=None, bytes_scanned=None).truncation is None
@@ -119,7 +139,7 @@ def test_a_result_that_just_fits_is_whole(tmp_path: Path) -> None:
 
 
 def test_too_many_rows_fail_when_asked_to(tmp_path: Path) -> None:
-    writer = ResultWriter(tmp_path, SCHEMA, limits(row_limit=10, on_limit=LimitAction.FAIL), lambda _: None)
+    writer = writer_in(tmp_path, SCHEMA, limits(row_limit=10, on_limit=LimitAction.FAIL))
     with pytest.raises(QueryEngineError) as caught:
         writer.write(batch(0, 11))
     assert caught.value.failure.reason is Reason.RESULT_LIMIT
@@ -131,12 +151,12 @@ def test_a_row_of_more_columns_than_one_call_writes_is_whole(tmp_path: Path, com
     columns = PARTS_MAX
     wide = pa.record_batch([pa.array([f"value {n}"]) for n in range(columns)], [f"c{n}" for n in range(columns)])
     published: list[PageEntry] = []
-    writer = ResultWriter(tmp_path, wide.schema, limits(compression=compression), published.append)
+    writer = writer_in(tmp_path, wide.schema, limits(compression=compression), published.append)
     writer.write(wide)
     writer.finish(rows_scanned=None, bytes_scanned=None)
     writer.close()
     entry = published[0]
-    with segment_path(tmp_path, 0).open("rb") as file:
+    with (tmp_path / RESULT / "00000.seg").open("rb") as file:
         file.seek(entry.offset)
         page = parse_event(file.read(entry.length))
     assert page is not None
@@ -152,22 +172,22 @@ def test_the_last_segment_is_synced_and_the_others_when_asked_for(
     monkeypatch.setattr(
         os, "fdatasync", lambda descriptor: synced.append(Path(f"/proc/self/fd/{descriptor}").readlink())
     )
-    writer = ResultWriter(tmp_path, SCHEMA, limits(sync_segments=sync_segments), lambda _: None)
+    writer = writer_in(tmp_path, SCHEMA, limits(sync_segments=sync_segments))
     for start in range(0, 100_000, 10_000):
         writer.write(batch(start, 10_000))
     writer.finish(rows_scanned=None, bytes_scanned=None)
     writer.close()
-    segments = sorted(tmp_path.iterdir())
+    segments = sorted((tmp_path / RESULT).iterdir())
     assert len(segments) > 2
     assert synced == (segments if sync_segments else segments[-1:])
 
 
 def test_a_segment_that_is_gone_leaves_no_whole_result(tmp_path: Path) -> None:
-    writer = ResultWriter(tmp_path, SCHEMA, limits(), lambda _: None)
+    writer = writer_in(tmp_path, SCHEMA, limits())
     writer.write(batch(0, 100_000))
     writer.finish(rows_scanned=None, bytes_scanned=None)
     writer.close()
-    first, second, *_, last = sorted(tmp_path.iterdir())
+    first, second, *_, last = sorted((tmp_path / RESULT).iterdir())
     assert load(tmp_path).totals is not None
     for damage in (second.unlink, lambda: os.truncate(first, 0)):
         damage()
@@ -177,34 +197,32 @@ def test_a_segment_that_is_gone_leaves_no_whole_result(tmp_path: Path) -> None:
 
 def test_a_first_segment_that_is_empty_leaves_no_whole_result(tmp_path: Path) -> None:
     """Also when it held no page: the first one did not fit behind the schema."""
-    writer = ResultWriter(tmp_path, SCHEMA, limits(segment_bytes=1), lambda _: None)
+    writer = writer_in(tmp_path, SCHEMA, limits(segment_bytes=1))
     writer.write(batch(0, 100))
     writer.finish(rows_scanned=None, bytes_scanned=None)
     writer.close()
     assert load(tmp_path).totals is not None
-    os.truncate(min(tmp_path.iterdir()), 0)
+    os.truncate(min((tmp_path / RESULT).iterdir()), 0)
     assert load(tmp_path).totals is None
 
 
 def test_a_folder_is_made_empty_and_one_that_cannot_be_made_is_reported(tmp_path: Path) -> None:
-    directory = tmp_path / "query" / "1"
-    fresh_directory(directory)
-    (directory / "00000.seg").write_bytes(b"left by another run")
-    fresh_directory(directory)
-    assert list(directory.iterdir()) == []
-    directory.rmdir()
-    directory.parent.rmdir()
-    directory.parent.touch()
+    folder = begun(tmp_path)
+    (folder / "00000.seg").write_bytes(b"left by another run")
+    assert begun(tmp_path) == folder
+    assert list(folder.iterdir()) == []
+    folder.rmdir()
+    folder.parent.rmdir()
+    folder.parent.touch()
     with pytest.raises(QueryEngineError) as caught:
-        fresh_directory(directory)
+        begun(tmp_path)
     assert caught.value.failure.reason is Reason.STORE_UNAVAILABLE
     assert "Not a directory" in caught.value.failure.message
 
 
-def stored(directory: Path) -> None:
-    """Store a result of several segments, from the making of its folder to its END marker."""
-    fresh_directory(directory)
-    writer = ResultWriter(directory, SCHEMA, limits(sync_segments=True), lambda _: None)
+def stored(root: Path) -> None:
+    """Store a result of several segments, from its beginning to its END record."""
+    writer = writer_in(root, SCHEMA, limits(sync_segments=True))
     try:
         writer.write(batch(0, 100_000))
         writer.finish(rows_scanned=None, bytes_scanned=None)
@@ -232,7 +250,7 @@ def test_a_folder_that_cannot_be_made_is_named(
 
     monkeypatch.setattr(Path, "mkdir", failing)
     with pytest.raises(QueryEngineError) as caught:
-        fresh_directory(tmp_path / "query" / "1")
+        begun(tmp_path)
     assert caught.value.failure.reason is reason
 
 
@@ -257,23 +275,21 @@ def test_a_disk_that_takes_no_more_writes_is_named_at_every_step(
             call(*arguments, **named)
         raise OSError(number, os.strerror(number))
 
-    monkeypatch.setattr("queryengine.results.writer.os", SimpleNamespace(**{**vars(os), step: failing}))
-    directory = tmp_path / "query" / "1"
+    monkeypatch.setattr("queryengine.results.spool.local.os", SimpleNamespace(**{**vars(os), step: failing}))
     with pytest.raises(QueryEngineError) as caught:
-        stored(directory)
+        stored(tmp_path)
     assert caught.value.failure.reason is reason
     assert reason is Reason.SPOOL_FULL or os.strerror(number) in caught.value.failure.message
-    assert load(directory).totals is None
+    monkeypatch.undo()
+    assert load(tmp_path).totals is None
 
 
 @pytest.mark.parametrize("segment_bytes", [1 << 20, 1 << 30])
 def test_a_folder_that_is_removed_meanwhile_fails_the_result(tmp_path: Path, segment_bytes: int) -> None:
     """At the next segment, or at the end: the file takes writes as before, and nobody would find them."""
-    directory = tmp_path / "query" / "1"
-    fresh_directory(directory)
-    writer = ResultWriter(directory, SCHEMA, limits(segment_bytes=segment_bytes), lambda _: None)
+    writer = writer_in(tmp_path, SCHEMA, limits(segment_bytes=segment_bytes))
     writer.write(batch(0, 10_000))
-    shutil.rmtree(tmp_path / "query")
+    shutil.rmtree((tmp_path / RESULT).parent)
 
     def go_on() -> None:
         writer.write(batch(10_000, 100_000))
@@ -296,7 +312,7 @@ def test_many_columns_come_in_few_pages(tmp_path: Path, compression: Compression
     schema_bytes = len(schema.serialize().to_pybytes())
     assert schema_bytes > 4 * 64 << 10
     published: list[PageEntry] = []
-    writer = ResultWriter(
+    writer = writer_in(
         tmp_path,
         schema,
         limits(page_bytes=32 << 10, page_bytes_max=64 << 10, compression=compression),
@@ -319,7 +335,7 @@ def test_pages_of_rows_of_uneven_size_stay_below_their_most(tmp_path: Path, colu
     texts = ["x"] * 500 + ["x" * 1_000] * 20
     wide = pa.RecordBatch.from_arrays([pa.array(texts)] * columns, schema=schema)
     published: list[PageEntry] = []
-    writer = ResultWriter(tmp_path, schema, limits(page_bytes_max=1 << 20), published.append)
+    writer = writer_in(tmp_path, schema, limits(page_bytes_max=1 << 20), published.append)
     writer.write(wide)
     totals = writer.finish(rows_scanned=None, bytes_scanned=None)
     writer.close()
@@ -334,12 +350,12 @@ def test_a_page_of_more_pieces_than_one_call_writes_is_whole(tmp_path: Path) -> 
     row = {f"m{n}": "x" * n for n in range(8)}
     wide = pa.RecordBatch.from_arrays([pa.array([row], kind)] * columns, schema=schema)
     published: list[PageEntry] = []
-    writer = ResultWriter(tmp_path, schema, limits(page_bytes_max=64 << 20), published.append)
+    writer = writer_in(tmp_path, schema, limits(page_bytes_max=64 << 20), published.append)
     writer.write(wide)
     writer.finish(rows_scanned=None, bytes_scanned=None)
     writer.close()
     [page] = published
-    stored = (tmp_path / segment_path(tmp_path, page.segment)).read_bytes()
+    stored = (tmp_path / RESULT / f"{page.segment:05}.seg").read_bytes()
     payload = stored[page.offset + page.prefix_length : page.offset + page.length]
     assert checksum(payload) == page.crc32c
     assert columns * 8 * 2 > PARTS_MAX
@@ -352,7 +368,7 @@ def test_a_row_is_too_large_by_what_it_takes_uncompressed(
 ) -> None:
     monkeypatch.setattr("queryengine.results.writer.ROW_BYTES_MAX", 1 << 20)
     schema = pa.schema([pa.field("s", pa.string())])
-    writer = ResultWriter(tmp_path, schema, limits(compression=compression), lambda _: None)
+    writer = writer_in(tmp_path, schema, limits(compression=compression))
     writer.write(pa.record_batch([["x" * ((1 << 20) - 1000)]], schema=schema))
     writer.flush()
     with pytest.raises(QueryEngineError) as caught:
