@@ -169,6 +169,7 @@ def result_limits(settings: Settings, query: Query) -> ResultLimits:
         byte_limit=query.plan.byte_limit,
         on_limit=query.submission.on_limit,
         bytes_max=results.query_bytes_max,
+        record_bytes=0,
         sync_segments=results.sync == "all",
     )
 

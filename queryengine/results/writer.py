@@ -1,8 +1,12 @@
 """Batches in, stored pages out: cuts, encodes once and appends. Lives in a worker process.
 
+A result begins in memory. One that ends there, small and before anybody had to see rows of it, never touches the spool:
+it is handed over as the bytes that its segment would have, for the record of its query. As soon as it grows beyond
+`record_bytes`, or rows must be shown, what there is goes to the spool, and the rest after it.
+
 A page is written from the memory its columns are in, with its headers in one call, because fresh memory and copies cost
 more than the encoding itself. Pages aim at a size in bytes; small batches are gathered until that size or until a
-reader has waited long enough, which the caller decides by calling `flush`.
+reader has waited long enough, which the caller decides by calling `show`.
 """
 
 import math
@@ -66,16 +70,18 @@ class ResultLimits:
     on_limit: LimitAction
     bytes_max: int
     """The service's own bound; reaching it always fails the query."""
+    record_bytes: int
+    """A result of at most so many bytes, with all its headers, may stay out of the spool; 0 keeps none out."""
     sync_segments: bool
     """Whether every segment is on disk before the END marker, or the last one alone, with the marker."""
 
 
 class ResultWriter:
-    """Appends the pages of one result, which was begun in the spool, to its segments.
+    """Appends the pages of one result to its segments.
 
-    `published` is called with each page as soon as it can be read. Everything raises QueryEngineError: SPOOL_FULL
-    when the disk is full, STORE_UNAVAILABLE when it does not take writes, RESULT_LIMIT and ROW_TOO_LARGE by the limits.
-    After an error the writer is only good for closing.
+    `published` is called with each page as soon as it can be read, which is never for a result that ends in memory.
+    Everything raises QueryEngineError: SPOOL_FULL when the disk is full, STORE_UNAVAILABLE when it does not take
+    writes, RESULT_LIMIT and ROW_TOO_LARGE by the limits. After an error the writer is only good for closing.
     """
 
     def __init__(
@@ -86,7 +92,7 @@ class ResultWriter:
         limits: ResultLimits,
         published: Callable[[PageEntry], None],
     ) -> None:
-        """`result` is the key of the result."""
+        """`result` is the key of the result, and new to the spool or left there by a run that nobody heard of."""
         self._spool = spool
         self._result = result
         self._schema = schema
@@ -101,19 +107,21 @@ class ResultWriter:
         self._pages = 0
         self._bytes = 0
         self.truncation: Truncation | None = None
-        self._number = -1
+        self._number = 0
         self._segment: SegmentWriter | None = None
+        self._held: list[memoryview] | None = []
+        """The only segment while the result is in memory."""
+        self._unpublished: list[PageEntry] = []
         self._offset = 0
-        self._opening = b""
+        self._opening = place_record(segment_key(result, 0))
         """What a segment begins with, until its first record is written."""
         # With sync_segments, finished ones are synced beside the encoding, so that the END marker does not wait for all
         # of them at once.
-        self._syncer = ThreadPoolExecutor(max_workers=1, thread_name_prefix="segment-sync")
+        self._syncer: ThreadPoolExecutor | None = None
         self._syncs: list[tuple[Future[None], SegmentWriter]] = []
-        body = schema.serialize().to_pybytes()
-        self._schema_bytes = len(body)
+        self.encoded_schema = body = schema.serialize().to_pybytes()
+        """An Arrow IPC schema message."""
         try:
-            self._next_segment()
             self._append(record_header(RecordKind.SCHEMA, len(body), crc32c=google_crc32c.value(body)), [body])
         except QueryEngineError:
             self.close()
@@ -125,15 +133,22 @@ class ResultWriter:
         return self.truncation is not None
 
     @property
-    def has_pending(self) -> bool:
-        return self._pending_rows > 0
+    def has_unseen(self) -> bool:
+        """Whether there are rows that nobody can read yet."""
+        return self._pending_rows > 0 or bool(self._unpublished)
 
     @property
-    def has_pages(self) -> bool:
-        return self._pages > 0
+    def has_shown(self) -> bool:
+        """Whether there are rows that can be read."""
+        return self._pages > len(self._unpublished)
+
+    @property
+    def payload(self) -> bytes | None:
+        """After `finish`, the whole result as the bytes of a segment, when it is not in the spool."""
+        return b"".join(self._held) if self._held is not None else None
 
     def write(self, batch: pa.RecordBatch) -> None:
-        """Take rows. They are stored when they fill a page, or by `flush` or `finish`."""
+        """Take rows. They are stored when they fill a page, or by `show` or `finish`."""
         batch = self._within_row_limit(batch)
         batch_bytes = left_bytes = batch.nbytes
         while batch.num_rows and not self.is_full:
@@ -152,10 +167,15 @@ class ResultWriter:
             is_wide = batch.num_columns > COLUMNS_IN_PLACE
             left_bytes = left_bytes - piece_bytes if is_wide else batch.nbytes
             if batch.num_rows or self._pending_bytes + batch_bytes > most:
-                self.flush()
+                self._flush()
 
-    def flush(self) -> None:
-        """Store the rows gathered so far as a page; nothing to do without any."""
+    def show(self) -> None:
+        """Store the rows gathered so far as a page, and let all there are be read; nothing to do without any."""
+        self._flush()
+        if self._unpublished:
+            self._spill()
+
+    def _flush(self) -> None:
         if not self._pending:
             return
         pending = self._pending[0] if len(self._pending) == 1 else pa.concat_batches(self._pending)
@@ -164,24 +184,27 @@ class ResultWriter:
         self._store(pending, pending_bytes)
 
     def finish(self, *, rows_scanned: int | None, bytes_scanned: int | None) -> ResultTotals:
-        """Store what is left and the END marker, on disk when it returns. The result is immutable from then on.
+        """Store what is left and the END marker, on disk when it returns unless there is a `payload`. The result is
+        immutable from then on.
 
         Earlier segments are on disk too with `sync_segments`. Without it the system writes them when it sees fit, and
         one that a power failure takes shows as a gap before the marker, or by a checksum.
         """
-        self.flush()
+        self._flush()
         totals = ResultTotals(self._rows, self._pages, self._bytes, self.truncation, rows_scanned, bytes_scanned)
         body = end_body(totals)
         for sync, _ in self._syncs:
             sync.result()
         self._append(record_header(RecordKind.END, len(body), crc32c=google_crc32c.value(body)), [body])
-        self._open_segment().finish(sync=True)
+        if self._held is None:
+            self._open_segment().finish(sync=True)
         return totals
 
     def close(self) -> None:
         """Release files and threads; without `finish` before it there is no END marker. Idempotent."""
         left = [segment for sync, segment in self._syncs if sync.cancel()]
-        self._syncer.shutdown(wait=True)
+        if self._syncer is not None:
+            self._syncer.shutdown(wait=True)
         if self._segment is not None:
             left.append(self._segment)
         self._syncs, self._segment = [], None
@@ -200,15 +223,15 @@ class ResultWriter:
             self._pending.append(batch)
             self._pending_rows += batch.num_rows
             self._pending_bytes += batch.nbytes
-        self.flush()
+        self._flush()
         self.truncation = self.truncation or Truncation.ROW_LIMIT
         return batch.slice(0, 0)
 
     def _target_bytes(self) -> int:
         """How large the rows of the next page should be."""
         if self._pages:
-            return max(self._limits.page_bytes, SCHEMA_SHARE * self._schema_bytes)
-        return max(FIRST_PAGE_BYTES, FIRST_SCHEMA_SHARE * self._schema_bytes)
+            return max(self._limits.page_bytes, SCHEMA_SHARE * len(self.encoded_schema))
+        return max(FIRST_PAGE_BYTES, FIRST_SCHEMA_SHARE * len(self.encoded_schema))
 
     def _store(self, batch: pa.RecordBatch, guessed_bytes: int) -> None:
         """Store a batch of about this size before compression, as one page or as several."""
@@ -218,7 +241,7 @@ class ResultWriter:
             raise _row_too_large(self._rows)
         payload = self._encode(batch, guessed_bytes)
         # To cut helps against large rows only; a page that its schema makes large is sent in chunks.
-        most = max(self._limits.page_bytes_max, 2 * SCHEMA_SHARE * self._schema_bytes)
+        most = max(self._limits.page_bytes_max, 2 * SCHEMA_SHARE * len(self.encoded_schema))
         if payload.length > most and batch.num_rows > 1:
             half = batch.num_rows // 2
             self._store(batch.slice(0, half), guessed_bytes // 2)
@@ -246,7 +269,10 @@ class ResultWriter:
         self._rows += batch.num_rows
         self._pages += 1
         self._bytes += length
-        self._published(entry)
+        if self._held is None:
+            self._published(entry)
+        else:
+            self._unpublished.append(entry)
 
     def _passed_bytes(self) -> bool:
         """Whether rows come that a limit on bytes leaves no room for; asked before a page, so that a result which just
@@ -277,13 +303,26 @@ class ResultWriter:
             stream.write_batch(batch)
         return parts
 
+    def _spill(self) -> None:
+        """Move what is in memory to the spool, where all that follows goes."""
+        held, self._held = self._held, None
+        if held is None:
+            return
+        self._spool.begin(self._result)
+        self._segment = self._spool.create(segment_key(self._result, 0))
+        self._segment.append(held)
+        unpublished, self._unpublished = self._unpublished, []
+        for entry in unpublished:
+            self._published(entry)
+
     def _next_segment(self) -> None:
-        if self._segment is not None:
-            finished, self._segment = self._segment, None
-            if self._limits.sync_segments:
-                self._syncs.append((self._syncer.submit(finished.finish, sync=True), finished))
-            else:
-                finished.finish(sync=False)
+        self._spill()
+        finished, self._segment = self._open_segment(), None
+        if self._limits.sync_segments:
+            self._syncer = self._syncer or ThreadPoolExecutor(1, thread_name_prefix="segment-sync")
+            self._syncs.append((self._syncer.submit(finished.finish, sync=True), finished))
+        else:
+            finished.finish(sync=False)
         self._number += 1
         key = segment_key(self._result, self._number)
         self._segment = self._spool.create(key)
@@ -301,7 +340,12 @@ class ResultWriter:
         body_offset = self._offset + len(parts[0])
         self._opening = b""
         self._offset += sum(part.nbytes for part in parts)
-        self._open_segment().append(parts)
+        if self._held is None:
+            self._open_segment().append(parts)
+        else:
+            self._held += parts
+            if self._offset > self._limits.record_bytes:
+                self._spill()
         return body_offset
 
 

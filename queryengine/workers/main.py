@@ -7,6 +7,7 @@ import ctypes
 import gc
 import os
 import resource
+import select
 import signal
 import socket
 import sys
@@ -59,7 +60,15 @@ def _serve(connection: socket.socket, first: Frame) -> None:
     # What is there by now stays: collections need not look at it again and again.
     gc.collect()
     gc.freeze()
-    while (frame := receive_frame(connection)) is not None:
+    arrival = select.poll()
+    arrival.register(connection, select.POLLIN)
+    while True:
+        seconds = role.attend()
+        if seconds is not None and not arrival.poll(seconds * 1000):
+            continue
+        frame = receive_frame(connection)
+        if frame is None:
+            return
         if frame.type == "log":
             set_up_logging(LogStyle(**frame.header["log"]))
         else:

@@ -16,7 +16,7 @@ from queryengine.engines.base import OptionError
 from queryengine.engines.registry import engine_class
 from queryengine.results.slicing import CutOrder, cut
 from queryengine.results.spool.locations import spool_at
-from queryengine.workers.executing import failure_of
+from queryengine.workers.failures import failure_of
 from queryengine.workers.protocol import Frame, encode
 
 REPEAT_SECONDS: Final = 0.05
@@ -38,6 +38,9 @@ class SandboxRole:
         signal.signal(signal.SIGPROF, self._out_of_time)
         self._warm_up()
         self._send({"type": "ready", "version": ""})
+
+    def attend(self) -> None:
+        """Nothing runs between two requests."""
 
     def handle(self, frame: Frame) -> None:
         try:

@@ -324,13 +324,15 @@ class Seat:
         run = self._runs.get(header["execution"])
         if run is None:
             return
+        if "progress" in header:
+            run.deliver(Progressed(Progress(**header["progress"])))
         match frame.type:
             case "schema":
                 run.deliver(SchemaKnown(frame.blob))
             case "page":
                 run.deliver(PagePublished(PageEntry(*header["page"])))
             case "progress":
-                run.deliver(Progressed(Progress(**header["progress"])))
+                pass
             case "end":
                 self._finish(run, Ended(ResultTotals.from_json(header["totals"]), header["confirmed"]))
             case "failed":

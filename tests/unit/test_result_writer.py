@@ -43,6 +43,7 @@ def limits(**changes: object) -> ResultLimits:
         "byte_limit": 0,
         "on_limit": LimitAction.TRUNCATE,
         "bytes_max": 1 << 40,
+        "record_bytes": 0,
         "sync_segments": False,
     }
     return ResultLimits(**{**values, **changes})  # type: ignore[arg-type]
@@ -108,10 +109,10 @@ def test_rows_that_wait_are_stored_by_flush(tmp_path: Path) -> None:
     published: list[PageEntry] = []
     writer = writer_in(tmp_path, SCHEMA, limits(), published.append)
     writer.write(batch(0, 10))
-    assert (published, writer.has_pending) == ([], True)
-    writer.flush()
+    assert (published, writer.has_unseen) == ([], True)
+    writer.show()
     assert [(page.start_row, page.row_count) for page in published] == [(0, 10)]
-    assert not writer.has_pending
+    assert not writer.has_unseen
     writer.close()
     assert load(tmp_path).totals is None
 
@@ -370,7 +371,7 @@ def test_a_row_is_too_large_by_what_it_takes_uncompressed(
     schema = pa.schema([pa.field("s", pa.string())])
     writer = writer_in(tmp_path, schema, limits(compression=compression))
     writer.write(pa.record_batch([["x" * ((1 << 20) - 1000)]], schema=schema))
-    writer.flush()
+    writer.show()
     with pytest.raises(QueryEngineError) as caught:
         # Larger than a page, so that it is stored at once.
         writer.write(pa.record_batch([["x" * (1 << 20)]], schema=schema))

@@ -81,7 +81,7 @@ async def test_its_log_is_of_the_form_of_the_servers(capfd: pytest.CaptureFixtur
         assert "KeyError" in answer["failure"]["message"]
     (line,) = capfd.readouterr().err.splitlines()
     logged = json.loads(line)
-    assert (logged["level"], logged["logger"]) == ("ERROR", "queryengine.workers.executing")
+    assert (logged["level"], logged["logger"]) == ("ERROR", "queryengine.workers.failures")
     assert "a check failed" in logged["message"]
     assert "Traceback" in logged["exception"]
 
