@@ -226,6 +226,9 @@ class Api:
     def watch(self, query_id: str, **fields: Any) -> Reading:
         return Reading(self.call("WatchStatus", pb.WatchStatusRequest(query_id=query_id, **fields)))
 
+    def watch_all(self, **fields: Any) -> Reading:
+        return Reading(self.call("WatchQueries", pb.WatchQueriesRequest(**fields)))
+
     def cancel(self, query_id: str, **fields: Any) -> Any:
         return self.call("Cancel", pb.CancelRequest(query_id=query_id, **fields))
 

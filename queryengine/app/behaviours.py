@@ -13,9 +13,11 @@ from queryengine.edges.grpc.queries import QueryRpcs
 from queryengine.edges.grpc.requests import LimitsInForce
 from queryengine.edges.grpc.results import ResultRpcs
 from queryengine.edges.grpc.statuses import Statuses
+from queryengine.edges.grpc.watching import WatchRpcs
 from queryengine.live.registry import Registry
 from queryengine.reading.fetching import Fetching
 from queryengine.reading.streaming import Streams
+from queryengine.reading.watching import Watching
 
 
 def behaviours(
@@ -23,6 +25,7 @@ def behaviours(
     queries: Queries,
     registry: Registry,
     streams: Streams,
+    watching: Watching,
     fetching: Fetching,
     engines: Engines,
     refreshes: Refreshes,
@@ -44,5 +47,6 @@ def behaviours(
     return {
         **of_queries.behaviours(),
         **of_results.behaviours(),
+        **WatchRpcs(watching=watching, statuses=statuses, limits=limits).behaviours(),
         **EngineRpcs(engines, refreshes).behaviours(),
     }

@@ -31,7 +31,6 @@ from queryengine.app.configured import (
     trimming,
 )
 from queryengine.domain.clock import Clock, SystemClock
-from queryengine.domain.errors import Failure, Reason
 from queryengine.domain.lifecycle import QueryState
 from queryengine.edges.admin.health import Health
 from queryengine.edges.admin.scraping import MetricsServer
@@ -49,7 +48,7 @@ from queryengine.executing.scheduler import Scheduler
 from queryengine.executing.sweeper import SWEEP_SECONDS, Sweeper
 from queryengine.executing.sweeps import Expiry, Forgetting, Strays
 from queryengine.live.lifetimes import Lifetimes
-from queryengine.live.query import LiveQuery, Stop
+from queryengine.live.query import Stop, server_lost
 from queryengine.live.registry import Registry
 from queryengine.live.tasks import Tasks
 from queryengine.reading.cutting import Cutting
@@ -59,6 +58,7 @@ from queryengine.reading.indexes import Indexes
 from queryengine.reading.open_streams import OpenStreams
 from queryengine.reading.schemas import Schemas
 from queryengine.reading.streaming import Streams
+from queryengine.reading.watching import Watching
 from queryengine.results.meter import SpoolMeter
 from queryengine.results.removal import Removal
 from queryengine.settings import Settings, SettingsError, missing_places, reloaded, warnings
@@ -267,6 +267,7 @@ class Service:
             queries=self._queries,
             registry=self._registry,
             streams=self._streams,
+            watching=Watching(self._registry, self._streams, self._open_streams),
             fetching=fetching,
             engines=self._engines,
             refreshes=Refreshes(self.pool, self._tasks),
@@ -310,7 +311,7 @@ class Service:
             )
             for view in self._engines.views()
         }
-        return Reading(engines=engines, spool_bytes=self._meter.total, streams=self._streams.open)
+        return Reading(engines=engines, spool_bytes=self._meter.total, streams=self._open_streams.total)
 
     def reload(self, load: Callable[[], Settings]) -> None:
         """Take over what a running server can of the settings that `load` returns, all of it or, when they are refused,
@@ -351,6 +352,7 @@ class Service:
         if self.address:
             await self._health.drain()
             self._streams.drain()
+            self._registry.changes.wake()
             await asyncio.sleep(min(DRAIN_NOTICE_SECONDS, limit))
             await self._queries.submits_over(limit)
             await self._finish_running(limit)
@@ -376,7 +378,7 @@ class Service:
         await asyncio.gather(*waits)
         left = [live for live in running if live.query.state is QueryState.RUNNING]
         for live in left:
-            live.request_stop(Stop(_server_lost(live), QueryState.QUEUED))
+            live.request_stop(Stop(server_lost(live.query.attempt), QueryState.QUEUED))
         try:
             async with asyncio.timeout(self.settings.limits.cancel_grace_seconds + PUT_BACK_SECONDS):
                 for live in left:
@@ -390,8 +392,3 @@ class Service:
         while True:
             await self._health.ready(await self._store.healthy())
             await asyncio.sleep(READY_SECONDS)
-
-
-def _server_lost(live: LiveQuery) -> Failure:
-    message = "the server stopped while the query ran; submit the query again"
-    return Failure(Reason.SERVER_LOST, message, {"attempt": str(live.query.attempt)})

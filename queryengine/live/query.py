@@ -47,6 +47,12 @@ def cancelled(reason: str) -> Failure:
     return Failure(Reason.QUERY_CANCELLED, message, metadata)
 
 
+def server_lost(attempt: int) -> Failure:
+    """The failure of a query whose server stopped while it ran."""
+    message = "the server stopped while the query ran; submit the query again"
+    return Failure(Reason.SERVER_LOST, message, {"attempt": str(attempt)})
+
+
 @dataclass(frozen=True, slots=True)
 class QueuePlace:
     """Where a query waits. The guesses are None when there is nothing to guess from."""
@@ -62,10 +68,18 @@ class QueuePlace:
 class LiveQuery:
     """A query as its server knows it. Ended queries stay here for a while, because clients ask for them soon after."""
 
-    def __init__(self, query: Query, ended: Callable[[Query], None] = lambda _: None) -> None:
-        """`ended` is called once, when the query reaches its final state, before anybody is woken for it."""
+    def __init__(
+        self,
+        query: Query,
+        ended: Callable[[Query], None] = lambda _: None,
+        note: Callable[[Key, bool], None] = lambda _, __: None,
+    ) -> None:
+        """`ended` is called once, when the query reaches its final state, before anybody is woken for it; `note` for
+        every change but of its place in the queue, and says whether it is to be seen at once: it is not mere progress.
+        """
         self.query = _kept(query)
         self._ended = ended
+        self._note = note
         self.version = query.version
         self.progress = Progress()
         self.place: QueuePlace | None = None
@@ -123,19 +137,26 @@ class LiveQuery:
         that was written before an end that was told already.
         """
         if query.version > self.query.version and (query.is_final or not self.is_final):
+            # A completion that watchers were sent before it was written is no change for them when it is.
+            is_known = self.is_final and _outcome(query) == _outcome(self.query)
             self._adopt(query)
             if query.state is not QueryState.QUEUED:
                 self.place = None
-            self._changed(query.version)
+            self._grown(query.version)
+            if not is_known:
+                self._note(self.key, True)
 
     def amend(self, **facts: Any) -> None:
         """Change facts that are written with the final state only, such as rows so far."""
+        state, result_state = self.query.state, self.query.result_state
         self._adopt(self.query.but(**facts))
-        self._changed()
+        self._grown()
+        self._note(self.key, self.query.state is not state or self.query.result_state is not result_state)
 
     def advance_progress(self, progress: Progress) -> None:
         self.progress = progress
-        self._changed()
+        self._grown()
+        self._note(self.key, False)
 
     def wait_in_queue(self, find_place: Callable[["LiveQuery"], QueuePlace] | None) -> None:
         """How to find its place while it waits; None once it is out of the queue."""
@@ -147,7 +168,7 @@ class LiveQuery:
             place = self._find_place(self)
             if place != self.place:
                 self.place = place
-                self._changed()
+                self._grown()
 
     def forget_parameters(self, *, larger_than: int = 0) -> None:
         """Leave the parameters to the store, until a run needs them."""
@@ -214,9 +235,14 @@ class LiveQuery:
         """What the index of the result takes in memory, which is nearly all that a query takes."""
         return self.index.held_bytes if self.index is not None else 0
 
-    def _changed(self, version: int | None = None) -> None:
+    def _grown(self, version: int | None = None) -> None:
         self.version = max(self.version + 1, version or 0)
         self.pulse.beat()
+
+
+def _outcome(query: Query) -> tuple[object, ...]:
+    """What may still change once a query has ended."""
+    return query.state, query.result_state, query.expire_us, query.cancel_us
 
 
 def _kept(query: Query) -> Query:

@@ -8,6 +8,7 @@ from typing import Final
 
 from queryengine.domain.errors import QueryEngineError, Reason, error
 from queryengine.domain.query import Query
+from queryengine.live.changes import Changes
 from queryengine.live.lifetimes import Lifetimes
 from queryengine.live.query import Key, LiveQuery
 from queryengine.store.store import Store
@@ -27,6 +28,8 @@ class Registry:
     """Finds the one LiveQuery of a query."""
 
     def __init__(self, store: Store, metrics: Metrics, lifetimes: Lifetimes) -> None:
+        self.changes = Changes()
+        """What watchers of all queries of a tenant are to see."""
         self._store = store
         self._lifetimes = lifetimes
         self._metrics = metrics
@@ -54,7 +57,7 @@ class Registry:
 
     def new(self, query: Query) -> LiveQuery:
         """A LiveQuery that nobody finds before `keep`."""
-        return LiveQuery(query, self._metrics.ended)
+        return LiveQuery(query, self._metrics.ended, self.changes.note)
 
     @contextmanager
     def undecided(self, key: Key) -> Iterator[None]:
@@ -70,7 +73,9 @@ class Registry:
     def keep(self, live: LiveQuery) -> None:
         """Put a query where it belongs; to be called when it has ended."""
         if not live.is_final:
-            self._active[live.key] = live
+            if live.key not in self._active:
+                self._active[live.key] = live
+                self.changes.note(live.key, True)
             return
         self._active.pop(live.key, None)
         self._ended[live.key] = live

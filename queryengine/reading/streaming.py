@@ -182,7 +182,7 @@ class Streams:
                     yield told.tell(live)
                 elif live.is_final:
                     return
-                elif (reason := self._rotation(started, 0)) is not None:
+                elif (reason := self.rotation(started)) is not None:
                     yield Rotated(0, live.query.attempt, reason)
                     return
                 elif not await self._changed(live, told, started, heartbeat_seconds):
@@ -218,7 +218,7 @@ class Streams:
                     leaving.callback(reader.close)
                 sent_pages = 0
                 while reader is not None and index is not None and row < index.rows:
-                    if (reason := self._rotation(started, sent_bytes)) is not None:
+                    if (reason := self.rotation(started, sent_bytes)) is not None:
                         yield Rotated(row, attempt, reason)
                         return
                     number = index.find(row)
@@ -234,7 +234,7 @@ class Streams:
                 if live.is_final:
                     yield self._ending(live, index, row)
                     return
-                if (reason := self._rotation(started, sent_bytes)) is not None:
+                if (reason := self.rotation(started, sent_bytes)) is not None:
                     yield Rotated(row, attempt, reason)
                     return
                 if not await self._changed(live, told, started, request.heartbeat_seconds):
@@ -307,7 +307,13 @@ class Streams:
                 if not self._readers[live]:
                     del self._readers[live]
 
-    def _rotation(self, started: float, sent_bytes: int) -> RotateReason | None:
+    @property
+    def rotate_seconds(self) -> float:
+        """How long a stream lasts."""
+        return self._limits.rotate_seconds
+
+    def rotation(self, started: float, sent_bytes: int = 0) -> RotateReason | None:
+        """Why a stream that began at this time of the loop and has sent so much is to end now; None when it is not."""
         if self._draining:
             return RotateReason.DRAIN
         if sent_bytes >= self._limits.rotate_bytes:

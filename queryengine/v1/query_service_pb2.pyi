@@ -201,6 +201,47 @@ class WatchStatusResponse(_message.Message):
     rotate: _result_pb2.StreamRotate
     def __init__(self, status: _Optional[_Union[_query_pb2.QueryStatus, _Mapping]] = ..., heartbeat: _Optional[_Union[_result_pb2.Heartbeat, _Mapping]] = ..., rotate: _Optional[_Union[_result_pb2.StreamRotate, _Mapping]] = ...) -> None: ...
 
+class WatchQueriesRequest(_message.Message):
+    __slots__ = ("position", "states", "labels", "engine", "subject", "heartbeat_interval")
+    class LabelsEntry(_message.Message):
+        __slots__ = ("key", "value")
+        KEY_FIELD_NUMBER: _ClassVar[int]
+        VALUE_FIELD_NUMBER: _ClassVar[int]
+        key: str
+        value: str
+        def __init__(self, key: _Optional[str] = ..., value: _Optional[str] = ...) -> None: ...
+    POSITION_FIELD_NUMBER: _ClassVar[int]
+    STATES_FIELD_NUMBER: _ClassVar[int]
+    LABELS_FIELD_NUMBER: _ClassVar[int]
+    ENGINE_FIELD_NUMBER: _ClassVar[int]
+    SUBJECT_FIELD_NUMBER: _ClassVar[int]
+    HEARTBEAT_INTERVAL_FIELD_NUMBER: _ClassVar[int]
+    position: str
+    states: _containers.RepeatedScalarFieldContainer[_query_pb2.QueryState]
+    labels: _containers.ScalarMap[str, str]
+    engine: str
+    subject: str
+    heartbeat_interval: _duration_pb2.Duration
+    def __init__(self, position: _Optional[str] = ..., states: _Optional[_Iterable[_Union[_query_pb2.QueryState, str]]] = ..., labels: _Optional[_Mapping[str, str]] = ..., engine: _Optional[str] = ..., subject: _Optional[str] = ..., heartbeat_interval: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ...) -> None: ...
+
+class WatchQueriesResponse(_message.Message):
+    __slots__ = ("position", "status", "reset", "heartbeat", "rotate")
+    POSITION_FIELD_NUMBER: _ClassVar[int]
+    STATUS_FIELD_NUMBER: _ClassVar[int]
+    RESET_FIELD_NUMBER: _ClassVar[int]
+    HEARTBEAT_FIELD_NUMBER: _ClassVar[int]
+    ROTATE_FIELD_NUMBER: _ClassVar[int]
+    position: str
+    status: _query_pb2.QueryStatus
+    reset: WatchReset
+    heartbeat: _result_pb2.Heartbeat
+    rotate: _result_pb2.StreamRotate
+    def __init__(self, position: _Optional[str] = ..., status: _Optional[_Union[_query_pb2.QueryStatus, _Mapping]] = ..., reset: _Optional[_Union[WatchReset, _Mapping]] = ..., heartbeat: _Optional[_Union[_result_pb2.Heartbeat, _Mapping]] = ..., rotate: _Optional[_Union[_result_pb2.StreamRotate, _Mapping]] = ...) -> None: ...
+
+class WatchReset(_message.Message):
+    __slots__ = ()
+    def __init__(self) -> None: ...
+
 class FetchPageRequest(_message.Message):
     __slots__ = ("query_id", "page", "offset", "page_token", "page_size", "format")
     QUERY_ID_FIELD_NUMBER: _ClassVar[int]

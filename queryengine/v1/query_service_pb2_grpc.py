@@ -62,6 +62,11 @@ class QueryServiceStub:
                 request_serializer=queryengine_dot_v1_dot_query__service__pb2.WatchStatusRequest.SerializeToString,
                 response_deserializer=queryengine_dot_v1_dot_query__service__pb2.WatchStatusResponse.FromString,
                 _registered_method=True)
+        self.WatchQueries = channel.unary_stream(
+                '/queryengine.v1.QueryService/WatchQueries',
+                request_serializer=queryengine_dot_v1_dot_query__service__pb2.WatchQueriesRequest.SerializeToString,
+                response_deserializer=queryengine_dot_v1_dot_query__service__pb2.WatchQueriesResponse.FromString,
+                _registered_method=True)
         self.FetchPage = channel.unary_unary(
                 '/queryengine.v1.QueryService/FetchPage',
                 request_serializer=queryengine_dot_v1_dot_query__service__pb2.FetchPageRequest.SerializeToString,
@@ -131,6 +136,16 @@ class QueryServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def WatchQueries(self, request, context):
+        """Pushes changes of all queries of the tenant, each as the newest status. Of changes that follow each other closely the last
+        one is sent: within a second, a change of state at once. A place in the queue is that of the moment; it is not sent
+        because it changed. Ends with `rotate`; OK without it means watch again. Counts as a stream of the tenant, but not as
+        reading any query.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def FetchPage(self, request, context):
         """Reads some stored rows by page number, row number or cursor, forwards and backwards.
         """
@@ -195,6 +210,11 @@ def add_QueryServiceServicer_to_server(servicer, server):
                     servicer.WatchStatus,
                     request_deserializer=queryengine_dot_v1_dot_query__service__pb2.WatchStatusRequest.FromString,
                     response_serializer=queryengine_dot_v1_dot_query__service__pb2.WatchStatusResponse.SerializeToString,
+            ),
+            'WatchQueries': grpc.unary_stream_rpc_method_handler(
+                    servicer.WatchQueries,
+                    request_deserializer=queryengine_dot_v1_dot_query__service__pb2.WatchQueriesRequest.FromString,
+                    response_serializer=queryengine_dot_v1_dot_query__service__pb2.WatchQueriesResponse.SerializeToString,
             ),
             'FetchPage': grpc.unary_unary_rpc_method_handler(
                     servicer.FetchPage,
@@ -360,6 +380,33 @@ class QueryService:
             '/queryengine.v1.QueryService/WatchStatus',
             queryengine_dot_v1_dot_query__service__pb2.WatchStatusRequest.SerializeToString,
             queryengine_dot_v1_dot_query__service__pb2.WatchStatusResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def WatchQueries(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_stream(
+            request,
+            target,
+            '/queryengine.v1.QueryService/WatchQueries',
+            queryengine_dot_v1_dot_query__service__pb2.WatchQueriesRequest.SerializeToString,
+            queryengine_dot_v1_dot_query__service__pb2.WatchQueriesResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -151,6 +151,15 @@ FIELDS: dict[str, tuple[Callable[[Api, str], Any], str]] = {
         "heartbeat_interval",
     ),
     "watch heartbeat": (lambda api, q: api.watch(q, heartbeat_interval=timedelta(hours=1)), "heartbeat_interval"),
+    "watch all states": (lambda api, _: api.watch_all(states=[0]), "states"),
+    "watch all labels": (lambda api, _: api.watch_all(labels={"": "x"}), "labels"),
+    "watch all subject": (lambda api, _: api.watch_all(subject="x" * 129), "subject"),
+    "watch all engine": (lambda api, _: api.watch_all(engine="x" * 256), "engine"),
+    "watch all position": (lambda api, _: api.watch_all(position="x" * 65), "position"),
+    "watch all heartbeat": (
+        lambda api, _: api.watch_all(heartbeat_interval=timedelta(milliseconds=1)),
+        "heartbeat_interval",
+    ),
     "fetch page": (lambda api, q: api.fetch(q, page=-1), "page"),
     "fetch offset": (lambda api, q: api.fetch(q, offset=-1), "offset"),
     "fetch size": (lambda api, q: api.fetch(q, page_size=-1), "page_size"),
@@ -191,7 +200,7 @@ BY_ID: dict[str, Callable[[Api, str], Any]] = {
 }
 """Every RPC that takes the id of an existing query."""
 
-UNNAMED = {"Submit", "ListQueries", "ListEngines", "RefreshEngine"}
+UNNAMED = {"Submit", "ListQueries", "WatchQueries", "ListEngines", "RefreshEngine"}
 """Every RPC that takes none."""
 
 

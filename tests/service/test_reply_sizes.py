@@ -149,6 +149,15 @@ async def everything(wide: Service, channel_of_wide: grpc.aio.Channel) -> dict[s
     second = timedelta(seconds=1)
     await stream(api.watch(running.query.query_id, heartbeat_interval=second), "WatchStatus")
     await stream(api.watch(failed.query.query_id), "WatchStatus")
+    for rotates, live in ((False, failed), (True, queued)):
+        watch = api.watch_all(heartbeat_interval=second)
+        await watch.to("reset")
+        wide._registry.changes.note(live.key, True)
+        await watch.to("status")
+        if rotates:
+            await watch.all()
+        watch.leave()
+        replies["WatchQueries"] += watch.events
     await stream(api.stream(running.query.query_id, heartbeat_interval=second), "StreamResults")
     await stream(api.stream(large), "StreamResults")
     long_row = (await api.script("columns s:string; rows 1 size 5000000", wait_timeout=WAIT)).status.query_id

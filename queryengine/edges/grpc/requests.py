@@ -2,7 +2,7 @@
 
 import re
 import uuid
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final, TypeVar
 
@@ -30,6 +30,7 @@ GRACE_MAX_SECONDS: Final = 3600.0
 HEARTBEAT_MAX_SECONDS: Final = 60.0
 REASON_CHARACTERS_MAX: Final = 1_000
 SUBJECT_CHARACTERS_MAX: Final = 128
+POSITION_CHARACTERS_MAX: Final = 64
 TIMES_FROM_SECONDS: Final = -62_135_596_800
 TIMES_TO_SECONDS: Final = 253_402_300_799
 """The range of a google.protobuf.Timestamp."""
@@ -231,7 +232,7 @@ def to_filter(request: query_service_pb2.ListQueriesRequest) -> QueryFilter:
     if submitted_from_us is not None and submitted_before_us is not None and submitted_from_us >= submitted_before_us:
         raise invalid("submitted_before", "must be later than submitted_after")
     return QueryFilter(
-        states=frozenset(_choice(_QUERY_STATES, state, "states") for state in set(request.states)),
+        states=_states(request.states),
         labels=_mapping(request.labels, "labels", 63, 255),
         engine=_short(request.engine, "engine"),
         subject=_subject(request.subject),
@@ -239,6 +240,22 @@ def to_filter(request: query_service_pb2.ListQueriesRequest) -> QueryFilter:
         submitted_from_us=submitted_from_us,
         submitted_before_us=submitted_before_us,
     )
+
+
+def to_watched(request: query_service_pb2.WatchQueriesRequest) -> QueryFilter:
+    """Changes of which queries to send."""
+    return QueryFilter(
+        states=_states(request.states),
+        labels=_mapping(request.labels, "labels", 63, 255),
+        engine=_short(request.engine, "engine"),
+        subject=_subject(request.subject),
+    )
+
+
+def to_position(request: query_service_pb2.WatchQueriesRequest) -> str:
+    if len(request.position) > POSITION_CHARACTERS_MAX:
+        raise invalid("position", "is not that of an earlier message")
+    return request.position
 
 
 def to_list_size(request: query_service_pb2.ListQueriesRequest) -> int:
@@ -254,6 +271,10 @@ def cancel_reason(request: query_service_pb2.CancelRequest) -> str:
 
 def microseconds(value: timestamp_pb2.Timestamp) -> int:
     return value.seconds * 1_000_000 + value.nanos // 1000
+
+
+def _states(states: Iterable[int]) -> frozenset[QueryState]:
+    return frozenset(_choice(_QUERY_STATES, state, "states") for state in set(states))
 
 
 def _rounded_up(message: Any, field: str) -> int | None:

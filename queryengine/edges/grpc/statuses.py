@@ -22,4 +22,8 @@ class Statuses:
         return convert.status(live, self._clock.now_us())
 
     def heartbeat(self, live: LiveQuery) -> result_pb2.Heartbeat:
-        return result_pb2.Heartbeat(server_time=convert.timestamp(self._clock.now_us()), version=live.version)
+        return self.beat(live.version)
+
+    def beat(self, version: int = 0) -> result_pb2.Heartbeat:
+        """A sign of life of a stream that is about no single query, unless a version is given."""
+        return result_pb2.Heartbeat(server_time=convert.timestamp(self._clock.now_us()), version=version)
