@@ -34,6 +34,10 @@ UNIT_BYTES = {"b": 1} | {
     for binary, base in (("", 1000), ("i", 1024))
 }
 UNIT_SECONDS = {None: 1, "s": 1, "m": 60, "h": 3600, "d": 86_400}
+LONGEST_SECONDS = 365_000 * 86_400
+"""About a thousand years, which dates and the contract can hold on both sides of now."""
+LARGEST_BYTES = 9_000_000 * 10**12
+"""A round number below 2**63."""
 
 
 class Format(StrEnum):
@@ -74,6 +78,11 @@ FORMAT_BY_DEFAULT = (
 )
 
 
+def _wrong(option: str, message: str) -> typer.BadParameter:
+    """The error that names the option, as Typer's own do for values that it reads itself."""
+    return typer.BadParameter(message, param_hint=f"'{option}'")
+
+
 def rows_format(given: Format | None, output: Path | None) -> Format:
     """The format asked for, else that of the file's ending. Raises typer.BadParameter for an unknown ending, because a
     table for people would keep only the first rows.
@@ -84,9 +93,10 @@ def rows_format(given: Format | None, output: Path | None) -> Format:
         return Format.TABLE
     found = ENDINGS.get(output.suffix.lower())
     if found is None:
-        raise typer.BadParameter(
+        raise _wrong(
+            "--output",
             f"the ending of {output.name!r} is not that of a format; use one of {' '.join(ENDINGS)}, "
-            f"or give --format {'|'.join(Format)}"
+            f"or give --format {'|'.join(Format)}",
         )
     return found
 
@@ -104,9 +114,9 @@ def parameters(texts: Sequence[str]) -> ParameterValues:
     named: dict[str, Any] = {}
     for text, is_named, (name, _, value) in zip(texts, has_name, parts, strict=True):
         if not is_named:
-            raise typer.BadParameter(f"{text!r} has no name; parameters are all NAME=VALUE or all VALUE")
+            raise _wrong("--parameter", f"{text!r} has no name; parameters are all NAME=VALUE or all VALUE")
         if name in named:
-            raise typer.BadParameter(f"{name!r} is given twice")
+            raise _wrong("--parameter", f"{name!r} is given twice")
         named[name] = _literal(value)
     return named
 
@@ -115,47 +125,53 @@ def expanded(given: bool | None) -> Expanded:
     return Expanded.AUTO if given is None else Expanded.ON if given else Expanded.OFF
 
 
-def pairs(texts: Sequence[str], what: str) -> dict[str, str]:
+def pairs(option: str, texts: Sequence[str]) -> dict[str, str]:
     """KEY=VALUE. Raises typer.BadParameter for another text, and for a key given twice."""
     found: dict[str, str] = {}
     for text in texts:
         key, equals, value = text.partition("=")
         if not equals or not key:
-            raise typer.BadParameter(f"{what} {text!r} is not KEY=VALUE")
+            raise _wrong(option, f"{text!r} is not KEY=VALUE")
         if key in found:
-            raise typer.BadParameter(f"{what} {key!r} is given twice")
+            raise _wrong(option, f"{key!r} is given twice")
         found[key] = value
     return found
 
 
-def size(text: str) -> int:
+def size(option: str, text: str) -> int:
     """Bytes of a size such as 500, 64KiB, 100MiB, 2GiB or 10MB. Raises typer.BadParameter for anything else."""
     match = SIZE.fullmatch(text.strip())
     if match is None:
-        raise typer.BadParameter(f"{text!r} is not a size such as 64KiB, 100MiB or 2GB")
-    return int(float(match[1]) * UNIT_BYTES[(match[2] or "b").lower()])
+        raise _wrong(option, f"{text!r} is not a size such as 64KiB, 100MiB or 2GB")
+    found = float(match[1]) * UNIT_BYTES[(match[2] or "b").lower()]
+    if found > LARGEST_BYTES:
+        raise _wrong(option, f"{text!r} is more than {LARGEST_BYTES // 10**12}TB")
+    return int(found)
 
 
-def seconds(text: str) -> float:
+def seconds(option: str, text: str) -> float:
     """Seconds of a duration such as 90, 45s, 30m, 2h or 1d. Raises typer.BadParameter for anything else."""
     match = DURATION.fullmatch(text.strip())
     if match is None:
-        raise typer.BadParameter(f"{text!r} is not a duration such as 45s, 30m, 2h or 1d")
-    return float(match[1]) * UNIT_SECONDS[match[2]]
+        raise _wrong(option, f"{text!r} is not a duration such as 45s, 30m, 2h or 1d")
+    found = float(match[1]) * UNIT_SECONDS[match[2]]
+    if found > LONGEST_SECONDS:
+        raise _wrong(option, f"{text!r} is more than {LONGEST_SECONDS // 86_400}d")
+    return found
 
 
-def past(text: str, now: dt.datetime) -> dt.datetime:
+def past(option: str, text: str, now: dt.datetime) -> dt.datetime:
     """A time such as 2026-11-28T13:30, local without a zone, or so long ago as a duration such as 90m or 2d says.
 
     Raises typer.BadParameter for anything else.
     """
     try:
         if DURATION.fullmatch(text.strip()):
-            return now - dt.timedelta(seconds=seconds(text))
+            return now - dt.timedelta(seconds=seconds(option, text))
         return dt.datetime.fromisoformat(text.strip()).astimezone(dt.UTC)
     except (ValueError, OverflowError):
         message = f"{text!r} is neither a time such as 2026-11-28T13:30 nor a duration such as 2h"
-        raise typer.BadParameter(message) from None
+        raise _wrong(option, message) from None
 
 
 def _is_name(text: str) -> bool:

@@ -54,10 +54,10 @@ def ps(
         listed = client.list_queries(
             states=states,
             engine=engine,
-            labels=pairs(label or (), "label"),
+            labels=pairs("--label", label or ()),
             subject=by,
-            submitted_after=past(since, now) if since else None,
-            submitted_before=past(until, now) if until else None,
+            submitted_after=past("--since", since, now) if since else None,
+            submitted_before=past("--until", until, now) if until else None,
             page_size=size,
         )
     if as_json:

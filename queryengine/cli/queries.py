@@ -86,7 +86,7 @@ def release(
     from queryengine.cli.failures import reported
     from queryengine.domain.clock import SystemClock
 
-    length = options.seconds(extend) if extend else 0.0
+    length = options.seconds("--extend", extend) if extend else 0.0
     with reported(config), connect(config) as client:
         handle = client.attach(ids.whole(client, query_id))
         if extend:

@@ -111,15 +111,15 @@ def submit_options(
         "row_limit": limit,
         "on_limit": on_limit.value,
         "wide_integers": wide_integers,
-        "labels": options.pairs(label, "label"),
-        "session_settings": options.pairs(setting, "setting"),
+        "labels": options.pairs("--label", label),
+        "session_settings": options.pairs("--setting", setting),
     }
     if timeout:
-        chosen["execution_timeout"] = options.seconds(timeout)
+        chosen["execution_timeout"] = options.seconds("--timeout", timeout)
     if queue_timeout:
-        chosen["queue_timeout"] = options.seconds(queue_timeout)
+        chosen["queue_timeout"] = options.seconds("--queue-timeout", queue_timeout)
     if byte_limit:
-        chosen["byte_limit"] = options.size(byte_limit)
+        chosen["byte_limit"] = options.size("--byte-limit", byte_limit)
     if keep:
-        chosen["ttl"] = options.seconds(keep)
+        chosen["ttl"] = options.seconds("--keep", keep)
     return chosen

@@ -553,7 +553,7 @@ def test_ps_narrows_to_a_user_and_a_range_of_time(run: Run, fake: FakeService) -
     assert not recent.HasField("submitted_before")
 
 
-@pytest.mark.parametrize("text", ["yesterday", "2026-13-01", "-2h", "99999999999d", "2h ago"])
+@pytest.mark.parametrize("text", ["yesterday", "2026-13-01", "-2h", "2h ago"])
 def test_ps_refuses_what_is_no_time(run: Run, text: str) -> None:
     done = run("ps", f"--since={text}")
 

@@ -125,9 +125,16 @@ def test_what_has_no_name_before_the_sign_is_a_value(text: str) -> None:
         options.parameters([text, "b=1"])
 
 
+@pytest.mark.parametrize(
+    ("text", "count"), [("500", 500), ("64KiB", 65_536), ("1.5kb", 1500), ("2 GiB", 2 << 30), ("9000000TB", 9 * 10**18)]
+)
+def test_sizes(text: str, count: int) -> None:
+    assert options.size("--byte-limit", text) == count
+
+
 @pytest.mark.parametrize(("text", "seconds"), [("90", 90), ("45s", 45), ("1.5m", 90), ("2h", 7200), ("1d", 86_400)])
 def test_durations(text: str, seconds: float) -> None:
-    assert options.seconds(text) == seconds
+    assert options.seconds("--timeout", text) == seconds
 
 
 @pytest.mark.parametrize(("count", "text"), [(0, "0 B"), (1536, "1.5 KiB"), (3 << 40, "3.0 TiB")])
