@@ -1,7 +1,7 @@
 """`queryengine ps`: the tenant's queries, newest first."""
 
 import datetime as dt
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
@@ -9,9 +9,6 @@ from queryengine.cli.clientconfig import ClientConfig
 from queryengine.cli.connected import connected
 from queryengine.cli.options import Json, pairs, past
 from queryengine.domain.lifecycle import QueryState
-
-if TYPE_CHECKING:
-    from queryengine.client import QueryStatus
 
 
 @connected
@@ -44,8 +41,10 @@ def ps(
     """
     from queryengine.cli import statuses
     from queryengine.cli.connecting import connect
+    from queryengine.cli.consoles import terminal_width
     from queryengine.cli.failures import reported
     from queryengine.cli.hints import command
+    from queryengine.cli.querytable import query_table
     from queryengine.domain.clock import SystemClock
 
     now = dt.datetime.fromtimestamp(SystemClock().now_us() / 1e6, dt.UTC)
@@ -71,54 +70,10 @@ def ps(
             hint = f"no queries; to run one: {command(config, 'sql', 'SELECT 42 AS answer')}"
         typer.echo(hint, err=True)
         return
-    for line in _table(listed.queries):
+    lines, left_out = query_table(listed.queries, terminal_width())
+    for line in lines:
         typer.echo(line)
+    if left_out:
+        typer.echo(f"(no room for {', '.join(left_out)}; --json has everything)", err=True)
     if listed.next_page_token:
         typer.echo("(there are more; --size shows up to 1000)", err=True)
-
-
-def _table(queries: "tuple[QueryStatus, ...]") -> list[str]:
-    from rich.table import Table
-    from rich.text import Text
-
-    from queryengine.cli.consoles import table_lines, terminal_width
-
-    width = terminal_width()
-    rows = [_cells(each, queries, is_short=width is not None) for each in queries]
-    table = Table(show_edge=False)
-    for name in rows[0]:
-        if name in ALWAYS or any(row[name] for row in rows):
-            justify = "right" if name in NUMBERS else "left"
-            table.add_column(name, justify=justify, no_wrap=name not in WRAPPED, overflow="ellipsis")  # type: ignore[arg-type]
-    for row in rows:
-        table.add_row(*(Text(row[str(column.header)]) for column in table.columns))
-    return table_lines(table, width)
-
-
-ALWAYS = frozenset({"id", "state", "engine", "submitted", "waited", "ran", "rows", "sql"})
-"""Columns that are there also when all their cells are empty."""
-NUMBERS = frozenset({"rows", "waited", "ran", "place"})
-WRAPPED = frozenset({"sql", "reason"})
-
-
-def _cells(query: "QueryStatus", queries: "tuple[QueryStatus, ...]", *, is_short: bool) -> dict[str, str]:
-    from queryengine.cli import ids
-    from queryengine.cli.visible import visible
-
-    every_id = [each.query_id for each in queries]
-    place = "" if query.queue_position is None else f"{query.queue_position + 1} of {query.queue_depth or '?'}"
-    done = "" if query.fraction is None else f" {query.fraction:.0%}"
-    failure = query.error.reason if query.error is not None else ""
-    return {
-        "id": ids.beginning(query.query_id, every_id) if is_short else query.query_id,
-        "state": query.state + done,
-        "user": visible(query.subject),
-        "engine": query.engine,
-        "submitted": f"{query.submit_time.astimezone():%Y-%m-%d %H:%M:%S}" if query.submit_time else "",
-        "waited": f"{query.queue_seconds:.1f} s",
-        "ran": f"{query.execution_seconds:.1f} s" if query.start_time else "",
-        "rows": f"{query.rows:,}",
-        "place": place,
-        "reason": visible(query.waiting_reason or failure),
-        "sql": visible(query.sql_preview),
-    }
