@@ -12,6 +12,7 @@ from queryengine.cli import jsontext
 from queryengine.cli.exits import ExitCode, ended
 from queryengine.cli.options import Format
 from queryengine.cli.tablewriter import Layout, TableWriter
+from queryengine.cli.visible import visible
 from queryengine.cli.writing import Writer
 
 
@@ -58,12 +59,40 @@ class ArrowFileWriter(ArrowStreamWriter):
 
 
 class ParquetWriter(ArrowStreamWriter):
-    """A Parquet file."""
+    """A Parquet file. Errors of Parquet do not name the column; these do."""
 
     def _open(self, schema: pa.Schema) -> Any:
-        import pyarrow.parquet
+        try:
+            return _parquet(self._sink, schema)
+        except pa.ArrowNotImplementedError:
+            for field in schema:
+                with _named(field):
+                    _parquet(pa.BufferOutputStream(), pa.schema([field])).close()
+            raise
 
-        return pyarrow.parquet.ParquetWriter(self._sink, schema)
+    def write(self, batch: pa.RecordBatch) -> None:
+        try:
+            super().write(batch)
+        except pa.ArrowInvalid:
+            for field, column in zip(batch.schema, batch.columns, strict=True):
+                alone = pa.schema([field])
+                with _named(field), _parquet(pa.BufferOutputStream(), alone) as writer:
+                    writer.write_batch(pa.RecordBatch.from_arrays([column], schema=alone))
+            raise
+
+
+def _parquet(sink: Any, schema: pa.Schema) -> Any:
+    from pyarrow.parquet import ParquetWriter
+
+    return ParquetWriter(sink, schema)
+
+
+@contextmanager
+def _named(field: pa.Field) -> Iterator[None]:
+    try:
+        yield
+    except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
+        raise type(error)(f"column {visible(field.name)!r} of type {field.type}: {error}") from error
 
 
 @contextmanager

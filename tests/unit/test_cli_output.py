@@ -15,7 +15,9 @@ from hypothesis import given
 from queryengine.cli import hints, jsontext, options
 from queryengine.cli.clientconfig import resolve
 from queryengine.cli.csvwriter import CsvWriter
+from queryengine.cli.exits import ExitCode
 from queryengine.cli.failures import pointed
+from queryengine.cli.output import ParquetWriter
 from queryengine.cli.statuses import byte_text, count_text
 from queryengine.cli.tablewriter import TableWriter
 from queryengine.cli.visible import visible
@@ -75,6 +77,33 @@ def test_every_batch_can_be_written_as_json_and_csv(batch: pa.RecordBatch) -> No
     assert len(lines) == batch.num_rows
     assert all(len(line) == batch.num_columns for line in lines)
     assert sink.getvalue()
+
+
+INTERVAL = pa.month_day_nano_interval()
+
+
+@pytest.mark.parametrize(
+    "column",
+    [
+        pa.array([pa.MonthDayNano([1, 2, 3])]),
+        pa.array([{"a": pa.MonthDayNano([1, 2, 3])}]),
+        pa.array([[pa.MonthDayNano([1, 2, 3])]]),
+        pa.array([[("k", pa.MonthDayNano([1, 2, 3]))]], pa.map_(pa.string(), INTERVAL)),
+        pa.array([{}], pa.struct([])),
+        pa.array([2**62]).view(pa.timestamp("s")),
+    ],
+    ids=lambda column: str(column.type),
+)
+def test_parquet_names_the_column_that_it_cannot_hold(column: pa.Array, capsys: pytest.CaptureFixture[str]) -> None:
+    table = pa.table({"id": [1], "took": column})
+
+    with pytest.raises(typer.Exit) as caught, ParquetWriter(io.BytesIO()) as writer:
+        write_all(writer, table.schema, table.to_batches())
+
+    assert caught.value.exit_code == ExitCode.USAGE
+    said = capsys.readouterr().err
+    assert said.startswith(f"error: the format cannot hold these rows: column 'took' of type {column.type}: ")
+    assert said.endswith("; try --format arrows or json\n")
 
 
 def test_csv_tells_null_from_an_empty_text_and_loses_no_digit() -> None:
