@@ -13,7 +13,7 @@ import pytest
 
 from queryengine.app.service import Service
 from queryengine.cli.exits import ExitCode
-from tests.support import CANCELLED, COMPLETED, QUEUED, ROOT, RUNNING, Api, Gate, until
+from tests.support import CANCELLED, COMPLETED, HANG_SECONDS, QUEUED, ROOT, RUNNING, Api, Gate, until
 from tests.terminal import on_a_terminal
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
@@ -47,6 +47,19 @@ async def started(service: Service, api: Api, folder: Path, *words: str) -> Asyn
         await process.communicate()
 
 
+async def ended(process: Process) -> tuple[str, str]:
+    """What it printed, on both ways; fails long before the time limit of the suite, with what it has printed."""
+    reading = asyncio.gather(*(stream.read() for stream in (process.stdout, process.stderr) if stream is not None))
+    try:
+        async with asyncio.timeout(HANG_SECONDS):
+            await process.wait()
+    except TimeoutError:
+        process.kill()
+        pytest.fail(f"it did not end within {HANG_SECONDS:g} seconds: {await reading}")
+    output, errors = await reading
+    return output.decode(), errors.decode()
+
+
 async def only_id(api: Api, *states: int) -> str:
     """The id of the tenant's only query, once it is in one of these states."""
 
@@ -65,14 +78,14 @@ async def test_a_signal_cancels_at_once(
     async with started(service, api, tmp_path, f"rows 1; {gate.script}; rows 1", "-f", "csv") as process:
         query_id = await only_id(api, RUNNING)
         process.send_signal(number)
-        _, errors = await process.communicate()
+        _, errors = await ended(process)
 
     status = await api.ended(query_id)
     assert (status.state, status.error.reason) == (CANCELLED, "QUERY_CANCELLED")
     assert AT_ONCE in status.error.message
     assert process.returncode == 128 + number
-    assert f"query {query_id}: CANCELLED" in errors.decode()
-    assert "Traceback" not in errors.decode()
+    assert f"query {query_id}: CANCELLED" in errors
+    assert "Traceback" not in errors
 
 
 async def test_a_signal_cancels_also_while_the_query_waits(
@@ -84,7 +97,7 @@ async def test_a_signal_cancels_also_while_the_query_waits(
     async with started(service, api, tmp_path, "rows 1") as process:
         query_id = await only_id(api, QUEUED)
         process.send_signal(signal.SIGTERM)
-        await process.wait()
+        await ended(process)
 
     assert (await api.ended(query_id)).state == CANCELLED
 
@@ -93,7 +106,7 @@ async def test_a_kill_leaves_it_to_the_server(service: Service, api: Api, gate: 
     async with started(service, api, tmp_path, f"rows 1; {gate.script}; rows 1") as process:
         query_id = await only_id(api, RUNNING)
         process.kill()
-        await process.wait()
+        await ended(process)
 
         status = await api.ended(query_id)
     assert status.state == CANCELLED
@@ -110,14 +123,13 @@ async def test_a_reader_that_leaves_the_pipe_ends_the_query(
         await process.stdout.readline()
         process.stdout._transport.close()
         gate.open()
-        await process.wait()
-        errors = await process.stderr.read() if process.stderr else b""
+        _, errors = await ended(process)
 
     status = await api.ended(query_id)
     assert status.state == CANCELLED
     assert AT_ONCE in status.error.message
     assert process.returncode == 128 + signal.SIGPIPE
-    assert errors == b""
+    assert errors == ""
 
 
 async def test_a_terminal_that_is_closed_cancels_at_once(
@@ -128,7 +140,7 @@ async def test_a_terminal_that_is_closed_cancels_at_once(
         query_id = await only_id(api, RUNNING)
         terminal.hang_up()
         status = await api.ended(query_id)
-        code = await asyncio.to_thread(terminal.process.wait)
+        code = await asyncio.to_thread(terminal.process.wait, HANG_SECONDS)
 
     assert AT_ONCE in status.error.message
     assert code == 128 + signal.SIGHUP
@@ -138,11 +150,11 @@ async def test_detached_it_runs_on_and_says_how_to_follow_it(
     service: Service, api: Api, gate: Gate, tmp_path: Path
 ) -> None:
     async with started(service, api, tmp_path, f"{gate.script}; rows 1", "--detach") as process:
-        output, errors = await process.communicate()
-    query_id = output.decode().strip()
+        output, errors = await ended(process)
+    query_id = output.strip()
 
     assert process.returncode == ExitCode.OK
-    assert errors.decode().splitlines() == [
+    assert errors.splitlines() == [
         "the query runs on without this command",
         f"  follow it: queryengine watch {query_id}",
         f"  its rows: queryengine fetch {query_id}",
@@ -155,8 +167,8 @@ async def test_detached_it_runs_on_and_says_how_to_follow_it(
 
 async def test_a_table_that_is_full_leaves_the_rest_on_the_server(service: Service, api: Api, tmp_path: Path) -> None:
     async with started(service, api, tmp_path, "rows 5000") as process:
-        _, errors = await process.communicate()
+        _, errors = await ended(process)
     query_id = await only_id(api, COMPLETED)
 
     assert process.returncode == ExitCode.OK
-    assert f"40 of 5,000 rows; the rest: queryengine fetch {query_id} --offset 40" in errors.decode()
+    assert f"40 of 5,000 rows; the rest: queryengine fetch {query_id} --offset 40" in errors
