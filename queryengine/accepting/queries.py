@@ -12,7 +12,7 @@ from queryengine.accepting.submit_call import SubmitCall
 from queryengine.domain.clock import Clock
 from queryengine.domain.errors import QueryEngineError, Reason, error
 from queryengine.domain.filters import QueryFilter
-from queryengine.domain.lifecycle import HOLDS_ROWS, QueryState, ResultState
+from queryengine.domain.lifecycle import QueryState, ResultState
 from queryengine.domain.plan import is_same_submission
 from queryengine.domain.query import Query
 from queryengine.executing.dispatcher import Dispatcher, WaitingPlace
@@ -133,15 +133,15 @@ class Queries:
         if not live.is_final:
             raise error(Reason.RESULT_NOT_READY, "the query has not ended; cancel it instead")
         if self._lifetimes.holds_rows(live.query):
-            fired, query = await self._store.update(
-                live.query,
-                changes={"result_state": ResultState.RELEASED, "expire_us": self._clock.now_us()},
-                where_result_state=HOLDS_ROWS,
+            dropped = await self._store.drop_result(
+                live.query, ResultState.RELEASED, changes={"expire_us": self._clock.now_us()}
             )
+            query = dropped.query
             live.take(query)
-            if fired:
+            if dropped.fired:
                 live.index = None
-                await self._removal.remove(query.tenant, query.own_result_id)
+                if dropped.was_last and query.result_id is not None:
+                    await self._removal.remove(query.tenant, query.result_id, recorded_bytes=dropped.payload_bytes)
             elif not query.is_final:
                 raise _not_recorded()
         return live

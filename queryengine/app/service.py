@@ -222,6 +222,8 @@ class Service:
             configs=configs, default=default, traits=traits, pool=self.pool, dispatcher=self._dispatcher
         )
         await asyncio.get_running_loop().run_in_executor(self._disk, self._meter.measure)
+        for tenant, size in (await self._store.payload_bytes()).items():
+            self._meter.add(tenant, size)
         recovery = Recovery(
             store=self._store,
             results=self._results,

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from concurrent.futures import Executor
 from typing import Final, TypeVar
 
-from queryengine.domain.lifecycle import HOLDS_ROWS, ResultState
+from queryengine.domain.lifecycle import ResultState
 from queryengine.domain.query import Query
 from queryengine.executing.quota import RecordQuota
 from queryengine.live.lifetimes import Lifetimes
@@ -45,16 +45,13 @@ class Expiry:
         live = self._registry.in_memory(query.tenant, query.query_id)
         if live is not None and self._lifetimes.holds_rows(live.query):
             return
-        fired, expired = await self._store.update(
-            query,
-            changes={"result_state": ResultState.EXPIRED},
-            where_result_state=HOLDS_ROWS,
-        )
+        dropped = await self._store.drop_result(query, ResultState.EXPIRED)
+        expired = dropped.query
         if live is not None:
             live.take(expired)
             live.index = None
-        if fired:
-            await self._removal.remove(expired.tenant, expired.own_result_id)
+        if dropped.was_last and expired.result_id is not None:
+            await self._removal.remove(expired.tenant, expired.result_id, recorded_bytes=dropped.payload_bytes)
 
 
 class Strays:

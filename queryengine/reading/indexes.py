@@ -24,8 +24,8 @@ END_SECONDS: Final = 5.0
 
 
 class Indexes:
-    """Finds the index of a query's current attempt, and keeps what it had to read from disk with the query. Records
-    that stored rows turn out to be missing or damaged.
+    """Finds the index of a query's current attempt, and keeps what it had to read with the query. Records that stored
+    rows turn out to be missing or damaged.
     """
 
     def __init__(
@@ -40,12 +40,7 @@ class Indexes:
     async def of(self, live: LiveQuery) -> PageIndex | None:
         """None when no attempt has begun, or when its rows cannot be read any more."""
         if live.index is None and self.holds_rows(live):
-            loop = asyncio.get_running_loop()
-            attempt = live.query.attempt
-            name = live.query.own_result_id
-            index = await loop.run_in_executor(self._disk, self._results.index, live.query.tenant, name, attempt)
-            if not _is_of(live.query, index):
-                index = PageIndex(index.source, attempt)
+            index = await self._stored(live.query)
             # Meanwhile another reader may have found it, or a client may have released the rows.
             if live.index is None and self.holds_rows(live):
                 live.index = index
@@ -53,6 +48,17 @@ class Indexes:
         if self._lifetimes.result_state(live.query) in (ResultState.RELEASED, ResultState.EXPIRED):
             return None
         return live.index
+
+    async def _stored(self, query: Query) -> PageIndex:
+        """The index of a result that is not in memory: from the record, where it is small, else from the spool."""
+        name, attempt = query.result_id or query.own_result_id, query.attempt
+        payload = await self._store.result_payload(query.tenant, name)
+        if payload is not None:
+            index = self._results.recorded(query.tenant, name, attempt, payload)
+        else:
+            loop = asyncio.get_running_loop()
+            index = await loop.run_in_executor(self._disk, self._results.index, query.tenant, name, attempt)
+        return index if _is_of(query, index) else PageIndex(index.source, attempt)
 
     def holds_rows(self, live: LiveQuery) -> bool:
         """Whether rows of an ended query can be read now: all of them, or what is left."""

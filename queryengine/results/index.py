@@ -44,7 +44,9 @@ class PageIndex:
 
     @property
     def stored_bytes(self) -> int:
-        """What the result takes on disk, as far as it is known here."""
+        """What the result takes in the spool or in the record, as far as it is known here."""
+        if self.source.payload:
+            return len(self.source.payload)
         records = len(self._pages) + (self.schema is not None) + (self.totals is not None)
         segments = self._pages[-1].segment + 1 if self._pages else 1
         end = len(end_body(self.totals)) if self.totals is not None else 0

@@ -7,7 +7,7 @@ from queryengine.results.stored import StoredResults
 
 
 class SpoolMeter:
-    """What lies in the spool. On the event loop, `measure` excepted."""
+    """What lies in the spool and, of small results, in the record. On the event loop, `measure` excepted."""
 
     def __init__(self, results: StoredResults) -> None:
         self._results = results

@@ -1,4 +1,4 @@
-"""Removes stored results, off the event loop, and has the meter count what that frees.
+"""Removes results that nothing refers to, off the event loop, and has the meter count what that frees.
 
 Whoever removes has marked the record before: a crash between the two leaves bytes without a readable record, which a
 sweep finds.
@@ -19,9 +19,11 @@ class Removal:
         self._meter = meter
         self._disk = disk
 
-    async def remove(self, tenant: str, result_id: str) -> None:
-        """Remove the pages of a result that nothing refers to any more. Open readers keep what they have open."""
-        freed = await self._on_disk(tenant, result_id)
+    async def remove(self, tenant: str, result_id: str, *, recorded_bytes: int = 0) -> None:
+        """Remove the pages of a result that nothing refers to any more. Open readers keep what they have open.
+        `recorded_bytes`: what of it was in the record, and went with the last reference; nothing is in the spool then.
+        """
+        freed = recorded_bytes or await self._on_disk(tenant, result_id)
         self._meter.remove(tenant, freed)
 
     async def discard(self, tenant: str, result_id: str, counted_bytes: int) -> None:

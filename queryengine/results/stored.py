@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from queryengine.domain.errors import QueryEngineError
 from queryengine.results.index import PageIndex
 from queryengine.results.segment import StoredResult, ends, load
-from queryengine.results.source import SpooledPages
+from queryengine.results.source import RecordedPages, SpooledPages
 from queryengine.results.spool.base import Spool
 from queryengine.results.spool.keys import name_of, query_key, result_key, result_of
 
@@ -35,10 +35,6 @@ class StoredResults:
         """Where the results are, for people."""
         return self.spool.location
 
-    def key(self, tenant: str, name: str) -> str:
-        """What a worker writes the result of this id by."""
-        return result_key(tenant, name)
-
     def source(self, tenant: str, name: str) -> SpooledPages:
         """The pages of a result that is being written, or was."""
         return SpooledPages(self.spool, result_key(tenant, name))
@@ -50,6 +46,11 @@ class StoredResults:
     def index(self, tenant: str, name: str, attempt: int) -> PageIndex:
         """The index of a stored result, walked from its segments. Raises STORE_UNAVAILABLE when they cannot be read."""
         source = self.source(tenant, name)
+        return PageIndex.of_stored(source, attempt, load(source))
+
+    def recorded(self, tenant: str, name: str, attempt: int, payload: bytes) -> PageIndex:
+        """The index of a small result, by the bytes of its segment, which the record of its query holds."""
+        source = RecordedPages(result_key(tenant, name), payload)
         return PageIndex.of_stored(source, attempt, load(source))
 
     def may_hold(self, tenant: str, query_id: str) -> bool:
