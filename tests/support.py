@@ -232,6 +232,9 @@ class Api:
     def cancel(self, query_id: str, **fields: Any) -> Any:
         return self.call("Cancel", pb.CancelRequest(query_id=query_id, **fields))
 
+    def cancel_matching(self, **fields: Any) -> Any:
+        return self.call("CancelQueries", pb.CancelQueriesRequest(**fields))
+
     def fetch(self, query_id: str, **fields: Any) -> Any:
         return self.call("FetchPage", pb.FetchPageRequest(query_id=query_id, **fields))
 

@@ -1,8 +1,9 @@
-"""Look at one query of a tenant, at once or when it has changed."""
+"""Look at queries of a tenant, at once or when one has changed."""
 
 from collections.abc import Callable
 from typing import Final
 
+from queryengine.domain.filters import QueryFilter
 from queryengine.live.query import LiveQuery
 from queryengine.live.registry import Registry, not_found
 
@@ -11,7 +12,7 @@ ID_CHARACTERS_MAX: Final = 64
 
 
 class Looking:
-    """Every method raises QUERY_NOT_FOUND for an id that the tenant does not have."""
+    """A method that takes an id raises QUERY_NOT_FOUND for one that the tenant does not have."""
 
     def __init__(self, registry: Registry) -> None:
         self._registry = registry
@@ -21,6 +22,15 @@ class Looking:
         if len(query_id) > ID_CHARACTERS_MAX:
             raise not_found()
         return await self._registry.find(tenant, query_id.lower())
+
+    def active(self, tenant: str, wanted: QueryFilter) -> list[LiveQuery]:
+        """The queries of the tenant that wait or run and match, the first submitted first."""
+        found = [
+            live
+            for live in self._registry.active()
+            if live.query.tenant == tenant and not live.is_final and wanted.matches(live.query)
+        ]
+        return sorted(found, key=lambda live: (live.query.submit_us, live.query.query_id))
 
     async def status(
         self, tenant: str, query_id: str, *, after_version: int, wait_seconds: float, leave_turn: Callable[[], None]

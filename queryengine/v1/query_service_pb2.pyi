@@ -171,6 +171,41 @@ class CancelRequest(_message.Message):
     wait_timeout: _duration_pb2.Duration
     def __init__(self, query_id: _Optional[str] = ..., reason: _Optional[str] = ..., wait_timeout: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ...) -> None: ...
 
+class CancelQueriesRequest(_message.Message):
+    __slots__ = ("labels", "engine", "subject", "reason", "wait_timeout")
+    class LabelsEntry(_message.Message):
+        __slots__ = ("key", "value")
+        KEY_FIELD_NUMBER: _ClassVar[int]
+        VALUE_FIELD_NUMBER: _ClassVar[int]
+        key: str
+        value: str
+        def __init__(self, key: _Optional[str] = ..., value: _Optional[str] = ...) -> None: ...
+    LABELS_FIELD_NUMBER: _ClassVar[int]
+    ENGINE_FIELD_NUMBER: _ClassVar[int]
+    SUBJECT_FIELD_NUMBER: _ClassVar[int]
+    REASON_FIELD_NUMBER: _ClassVar[int]
+    WAIT_TIMEOUT_FIELD_NUMBER: _ClassVar[int]
+    labels: _containers.ScalarMap[str, str]
+    engine: str
+    subject: str
+    reason: str
+    wait_timeout: _duration_pb2.Duration
+    def __init__(self, labels: _Optional[_Mapping[str, str]] = ..., engine: _Optional[str] = ..., subject: _Optional[str] = ..., reason: _Optional[str] = ..., wait_timeout: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ...) -> None: ...
+
+class CancelQueriesResponse(_message.Message):
+    __slots__ = ("cancelled", "cancelling", "already_ended", "left", "query_ids")
+    CANCELLED_FIELD_NUMBER: _ClassVar[int]
+    CANCELLING_FIELD_NUMBER: _ClassVar[int]
+    ALREADY_ENDED_FIELD_NUMBER: _ClassVar[int]
+    LEFT_FIELD_NUMBER: _ClassVar[int]
+    QUERY_IDS_FIELD_NUMBER: _ClassVar[int]
+    cancelled: int
+    cancelling: int
+    already_ended: int
+    left: int
+    query_ids: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, cancelled: _Optional[int] = ..., cancelling: _Optional[int] = ..., already_ended: _Optional[int] = ..., left: _Optional[int] = ..., query_ids: _Optional[_Iterable[str]] = ...) -> None: ...
+
 class CancelResponse(_message.Message):
     __slots__ = ("result", "engine_cancel", "status")
     RESULT_FIELD_NUMBER: _ClassVar[int]

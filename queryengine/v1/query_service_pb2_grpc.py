@@ -57,6 +57,11 @@ class QueryServiceStub:
                 request_serializer=queryengine_dot_v1_dot_query__service__pb2.CancelRequest.SerializeToString,
                 response_deserializer=queryengine_dot_v1_dot_query__service__pb2.CancelResponse.FromString,
                 _registered_method=True)
+        self.CancelQueries = channel.unary_unary(
+                '/queryengine.v1.QueryService/CancelQueries',
+                request_serializer=queryengine_dot_v1_dot_query__service__pb2.CancelQueriesRequest.SerializeToString,
+                response_deserializer=queryengine_dot_v1_dot_query__service__pb2.CancelQueriesResponse.FromString,
+                _registered_method=True)
         self.WatchStatus = channel.unary_stream(
                 '/queryengine.v1.QueryService/WatchStatus',
                 request_serializer=queryengine_dot_v1_dot_query__service__pb2.WatchStatusRequest.SerializeToString,
@@ -124,6 +129,14 @@ class QueryServiceServicer:
 
     def Cancel(self, request, context):
         """Stops a query, also on its engine. Idempotent, in any state.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def CancelQueries(self, request, context):
+        """Stops the queries of the tenant that carry some labels, as Cancel stops one; those that have ended stay as they are. Safe
+        to repeat. A call of its own, because what it did to many queries is a count and not a state.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -205,6 +218,11 @@ def add_QueryServiceServicer_to_server(servicer, server):
                     servicer.Cancel,
                     request_deserializer=queryengine_dot_v1_dot_query__service__pb2.CancelRequest.FromString,
                     response_serializer=queryengine_dot_v1_dot_query__service__pb2.CancelResponse.SerializeToString,
+            ),
+            'CancelQueries': grpc.unary_unary_rpc_method_handler(
+                    servicer.CancelQueries,
+                    request_deserializer=queryengine_dot_v1_dot_query__service__pb2.CancelQueriesRequest.FromString,
+                    response_serializer=queryengine_dot_v1_dot_query__service__pb2.CancelQueriesResponse.SerializeToString,
             ),
             'WatchStatus': grpc.unary_stream_rpc_method_handler(
                     servicer.WatchStatus,
@@ -353,6 +371,33 @@ class QueryService:
             '/queryengine.v1.QueryService/Cancel',
             queryengine_dot_v1_dot_query__service__pb2.CancelRequest.SerializeToString,
             queryengine_dot_v1_dot_query__service__pb2.CancelResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def CancelQueries(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/queryengine.v1.QueryService/CancelQueries',
+            queryengine_dot_v1_dot_query__service__pb2.CancelQueriesRequest.SerializeToString,
+            queryengine_dot_v1_dot_query__service__pb2.CancelQueriesResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -71,6 +71,23 @@ async def waiting(api: Api, gate: Gate) -> str:
     return (await api.script(ROWS)).status.query_id
 
 
+async def test_a_cancel_of_some_that_cannot_be_written_is_refused_and_holds(beside: Beside, gate: Gate) -> None:
+    _, api, outage = beside
+    labels = {"job": "nightly"}
+    running = (await api.script(f"{gate.script}; {ROWS}", labels=labels)).status.query_id
+    await api.reached(running, RUNNING)
+    waiting = (await api.script(ROWS, labels=labels)).status.query_id
+    outage.facts = True
+    refusal = await refused(api.cancel_matching(labels=labels))
+    assert (refusal.code.name, refusal.reason) == ("UNAVAILABLE", "STORE_UNAVAILABLE")
+    assert outage.refused == 2
+    assert (await api.ended(running)).state == CANCELLED
+    outage.facts = False
+    # Safe to repeat, and by then both have ended.
+    await api.cancel_matching(labels=labels, wait_timeout=WAIT)
+    assert (await api.ended(waiting)).state == CANCELLED
+
+
 async def test_a_waiting_query_whose_cancel_cannot_be_written_ends_when_it_can(beside: Beside, gate: Gate) -> None:
     _, api, outage = beside
     query_id = await waiting(api, gate)

@@ -139,6 +139,15 @@ FIELDS: dict[str, tuple[Callable[[Api, str], Any], str]] = {
     "status wait": (lambda api, q: api.status(q, wait_timeout=timedelta(minutes=2)), "wait_timeout"),
     "cancel wait": (lambda api, q: api.cancel(q, wait_timeout=timedelta(minutes=2)), "wait_timeout"),
     "cancel reason": (lambda api, q: api.cancel(q, reason="x" * 1001), "reason"),
+    "cancel some without labels": (lambda api, _: api.cancel_matching(engine="duckdb"), "labels"),
+    "cancel some labels": (lambda api, _: api.cancel_matching(labels={"a": "x" * 256}), "labels"),
+    "cancel some engine": (lambda api, _: api.cancel_matching(labels={"a": ""}, engine="x" * 256), "engine"),
+    "cancel some subject": (lambda api, _: api.cancel_matching(labels={"a": ""}, subject="x" * 129), "subject"),
+    "cancel some reason": (lambda api, _: api.cancel_matching(labels={"a": ""}, reason="x" * 1001), "reason"),
+    "cancel some wait": (
+        lambda api, _: api.cancel_matching(labels={"a": ""}, wait_timeout=timedelta(minutes=2)),
+        "wait_timeout",
+    ),
     "stream row": (lambda api, q: api.stream(q, start_row=-1), "start_row"),
     "stream attempt": (lambda api, q: api.stream(q, attempt=-1), "attempt"),
     "stream format": (lambda api, q: api.stream(q, format=9), "format"),
@@ -200,7 +209,7 @@ BY_ID: dict[str, Callable[[Api, str], Any]] = {
 }
 """Every RPC that takes the id of an existing query."""
 
-UNNAMED = {"Submit", "ListQueries", "WatchQueries", "ListEngines", "RefreshEngine"}
+UNNAMED = {"Submit", "ListQueries", "WatchQueries", "CancelQueries", "ListEngines", "RefreshEngine"}
 """Every RPC that takes none."""
 
 

@@ -17,6 +17,8 @@ import pytest_asyncio
 from google.protobuf.descriptor import Descriptor, FieldDescriptor
 from google.protobuf.message import Message
 
+from queryengine.accepting.cancelling import QUERIES_MAX
+from queryengine.accepting.queries import CancelOutcome
 from queryengine.app.service import Service
 from queryengine.client import AsyncClient
 from queryengine.domain.errors import Failure, Position, Reason
@@ -169,6 +171,12 @@ async def everything(wide: Service, channel_of_wide: grpc.aio.Channel) -> dict[s
         replies["FetchPage"].append(await api.fetch(one.status.query_id, offset=30, page_size=100_000, format=format_))
         replies["FetchPage"].append(await api.fetch(one.status.query_id, offset=30, page_size=3, format=format_))
     replies["Cancel"].append(await api.cancel(failed.query.query_id))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(wide._queries, "cancel", AsyncMock(side_effect=lambda live, _: CancelOutcome(live, True)))
+        active = [largest(wide, real.query, QueryState.RUNNING) for _ in range(QUERIES_MAX + 1)]
+        replies["CancelQueries"].append(await api.cancel_matching(labels=LABELS))
+        for live in active:
+            wide._registry._active.pop(live.key)
     replies["ReleaseResults"].append(await api.release(failed.query.query_id))
     for number in range(100):
         await store(wide, largest(wide, real.query.but(submit_us=number), QueryState.FAILED))

@@ -2,8 +2,9 @@
 
 import base64
 import binascii
+from collections import Counter
 
-from queryengine.accepting.cancelling import Cancelling
+from queryengine.accepting.cancelling import Cancelling, CancelResult
 from queryengine.accepting.engines import Engines
 from queryengine.accepting.looking import Looking
 from queryengine.accepting.queries import Queries
@@ -20,6 +21,7 @@ from queryengine.edges.grpc.requests import (
     invalid,
     microseconds,
     submitted_id,
+    to_cancelled,
     to_filter,
     to_list_size,
     to_plan,
@@ -32,7 +34,7 @@ from queryengine.v1 import query_service_pb2 as pb
 
 
 class QueryRpcs:
-    """Submit, GetStatus, Cancel, ListQueries and ReleaseResults."""
+    """Submit, GetStatus, Cancel, CancelQueries, ListQueries and ReleaseResults."""
 
     def __init__(
         self,
@@ -58,6 +60,7 @@ class QueryRpcs:
             "Submit": self.submit,
             "GetStatus": self.get_status,
             "Cancel": self.cancel,
+            "CancelQueries": self.cancel_queries,
             "ListQueries": self.list_queries,
             "ReleaseResults": self.release_results,
         }
@@ -101,6 +104,23 @@ class QueryRpcs:
             result=convert.CANCEL_RESULTS[done.result],
             engine_cancel=convert.ENGINE_CANCELS[done.live.engine_cancel],
             status=self._statuses.of(done.live),
+        )
+
+    async def cancel_queries(self, request: pb.CancelQueriesRequest, caller: Caller) -> pb.CancelQueriesResponse:
+        done = await self._cancelling.cancel_matching(
+            caller.tenant,
+            to_cancelled(request),
+            reason=cancel_reason(request),
+            wait_seconds=wait_seconds(request, self._limits.now),
+            leave_turn=caller.leave_turn,
+        )
+        counts = Counter(each.result for each in done.queries)
+        return pb.CancelQueriesResponse(
+            cancelled=counts[CancelResult.CANCELLED],
+            cancelling=counts[CancelResult.CANCELLING],
+            already_ended=counts[CancelResult.ALREADY_ENDED],
+            left=done.left,
+            query_ids=[each.live.query.query_id for each in done.queries],
         )
 
     async def list_queries(self, request: pb.ListQueriesRequest, caller: Caller) -> pb.ListQueriesResponse:

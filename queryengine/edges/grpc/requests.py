@@ -252,6 +252,17 @@ def to_watched(request: query_service_pb2.WatchQueriesRequest) -> QueryFilter:
     )
 
 
+def to_cancelled(request: query_service_pb2.CancelQueriesRequest) -> QueryFilter:
+    """Which queries to cancel."""
+    if not request.labels:
+        raise invalid("labels", "must hold at least one label, so that no call stops every query by mistake")
+    return QueryFilter(
+        labels=_mapping(request.labels, "labels", 63, 255),
+        engine=_short(request.engine, "engine"),
+        subject=_subject(request.subject),
+    )
+
+
 def to_position(request: query_service_pb2.WatchQueriesRequest) -> str:
     if len(request.position) > POSITION_CHARACTERS_MAX:
         raise invalid("position", "is not that of an earlier message")
@@ -263,7 +274,7 @@ def to_list_size(request: query_service_pb2.ListQueriesRequest) -> int:
     return min(size or LIST_SIZE_DEFAULT, LIST_SIZE_MAX)
 
 
-def cancel_reason(request: query_service_pb2.CancelRequest) -> str:
+def cancel_reason(request: query_service_pb2.CancelRequest | query_service_pb2.CancelQueriesRequest) -> str:
     if len(request.reason) > REASON_CHARACTERS_MAX:
         raise invalid("reason", f"has more than {REASON_CHARACTERS_MAX} characters")
     return request.reason
