@@ -276,7 +276,7 @@ class Queries:
             durable = asyncio.ensure_future(self._store.submit(query))
             run = self._scheduler.run_reserved(live, slot, durable)
         except BaseException:
-            self._dispatcher.free(query, slot)
+            self._scheduler.free(query, slot)
             raise
         try:
             with self._registry.undecided(live.key):

@@ -30,25 +30,29 @@ from queryengine.app.configured import (
     stream_limits,
     trimming,
 )
+from queryengine.app.draining import finish_running
+from queryengine.app.readings import readings
 from queryengine.domain.clock import Clock, SystemClock
-from queryengine.domain.lifecycle import QueryState
 from queryengine.edges.admin.health import Health
 from queryengine.edges.admin.scraping import MetricsServer
 from queryengine.edges.grpc.requests import LimitsInForce
 from queryengine.edges.grpc.server import SERVICE, bind, make_server
 from queryengine.executing.dispatcher import Dispatcher
 from queryengine.executing.estimates import Estimates
+from queryengine.executing.following import Following
 from queryengine.executing.holders import Holders
+from queryengine.executing.orders import Orders
 from queryengine.executing.places import Places
 from queryengine.executing.queue import EngineQueue
 from queryengine.executing.quota import RecordQuota, SpoolQuota
+from queryengine.executing.recorder import Recorder
 from queryengine.executing.recovery import Recovery
 from queryengine.executing.runner import Runner
 from queryengine.executing.scheduler import Scheduler
+from queryengine.executing.settling import Settling
 from queryengine.executing.sweeper import SWEEP_SECONDS, Sweeper
 from queryengine.executing.sweeps import Expiry, Forgetting, Strays
 from queryengine.live.lifetimes import Lifetimes
-from queryengine.live.query import Stop, server_lost
 from queryengine.live.registry import Registry
 from queryengine.live.tasks import Tasks
 from queryengine.reading.cutting import Cutting
@@ -63,7 +67,7 @@ from queryengine.results.meter import SpoolMeter
 from queryengine.results.removal import Removal
 from queryengine.settings import Settings, SettingsError, missing_places, reloaded, warnings
 from queryengine.store import Store, StoreUnusable
-from queryengine.telemetry.gauges import EngineReading, Gauges, Reading
+from queryengine.telemetry.gauges import Gauges
 from queryengine.telemetry.logs import set_up_logging
 from queryengine.telemetry.metrics import Metrics
 from queryengine.workers.pool import WorkerPool
@@ -75,8 +79,6 @@ DISK_THREADS: Final = 4
 READY_SECONDS: Final = 2.0
 """Between two looks at whether the service can take work."""
 STOP_GRACE_SECONDS: Final = 2.0
-PUT_BACK_SECONDS: Final = 5.0
-"""For the record of queries that are put back, once their runs have ended."""
 DRAIN_NOTICE_SECONDS: Final = 0.2
 """Time for streams to say where to resume before calls are cut."""
 
@@ -135,20 +137,34 @@ class Service:
             queues, slots=self.pool, shares=held, clock=clock, tenant_queued=settings.limits.tenant_queued
         )
         self._make_sandboxes(configs)
-        self._runner = Runner(
-            owner=self.owner,
-            store=store,
+        recorder = Recorder(store, self._results, self._disk)
+        following = Following(
+            orders=Orders(
+                lambda query: result_limits(self.settings, query),
+                first_page_flush_seconds=settings.results.first_page_flush_ms / 1000,
+            ),
             results=self._results,
             meter=self._meter,
-            removal=self._removal,
-            registry=self._registry,
             estimates=estimates,
             clock=clock,
-            disk=self._disk,
-            page_limits=lambda query: result_limits(self.settings, query),
-            tasks=self._tasks,
-            first_page_flush_seconds=settings.results.first_page_flush_ms / 1000,
             cancel_grace_seconds=settings.limits.cancel_grace_seconds,
+        )
+        settling = Settling(
+            recorder=recorder,
+            registry=self._registry,
+            meter=self._meter,
+            removal=self._removal,
+            estimates=estimates,
+            tasks=self._tasks,
+            clock=clock,
+        )
+        self._runner = Runner(
+            owner=self.owner,
+            recorder=recorder,
+            registry=self._registry,
+            following=following,
+            settling=settling,
+            clock=clock,
         )
         self._scheduler = Scheduler(
             self._dispatcher,
@@ -296,24 +312,12 @@ class Service:
         self._tasks.spawn(trimming(turns, self._disk).keep_trimming(), "trimming")
 
     def _listen_for_scrapes(self, address: str) -> None:
-        self._metrics.registry.register(Gauges(asyncio.get_running_loop(), self._read))
+        read = readings(self._engines, self._meter, self._open_streams)
+        self._metrics.registry.register(Gauges(asyncio.get_running_loop(), read))
         if address:
             self._metrics_server = MetricsServer(address, self._metrics.registry, lambda: self._health.is_ready)
             self._metrics_server.start()
             self.metrics_address = self._metrics_server.address
-
-    def _read(self) -> Reading:
-        engines = {
-            view.config.name: EngineReading(
-                is_up=view.load.available,
-                slots=view.load.slots,
-                running=view.load.running,
-                queued=view.queued,
-                workers=len(view.load.worker_pids),
-            )
-            for view in self._engines.views()
-        }
-        return Reading(engines=engines, spool_bytes=self._meter.total, streams=self._open_streams.total)
 
     def reload(self, load: Callable[[], Settings]) -> None:
         """Take over what a running server can of the settings that `load` returns, all of it or, when they are refused,
@@ -357,7 +361,11 @@ class Service:
             self._registry.changes.wake()
             await asyncio.sleep(min(DRAIN_NOTICE_SECONDS, limit))
             await self._queries.submits_over(limit)
-            await self._finish_running(limit)
+            await finish_running(
+                self._registry,
+                limit_seconds=limit,
+                cancel_grace_seconds=self.settings.limits.cancel_grace_seconds,
+            )
             await self._server.stop(min(STOP_GRACE_SECONDS, limit))
             await self._health.server.stop(0)
             self.address = ""
@@ -370,24 +378,6 @@ class Service:
             if hasattr(self, part):
                 await getattr(self, part).close()
         self._disk.shutdown(wait=True)
-
-    async def _finish_running(self, limit_seconds: float) -> None:
-        """Let running queries end; ask those that do not in time to be put back."""
-        running = [live for live in self._registry.active() if live.query.state is QueryState.RUNNING]
-        if running:
-            logger.info("draining: %d queries run, they get %g seconds", len(running), limit_seconds)
-        waits = [asyncio.create_task(live.wait_until_final(limit_seconds)) for live in running]
-        await asyncio.gather(*waits)
-        left = [live for live in running if live.query.state is QueryState.RUNNING]
-        for live in left:
-            live.request_stop(Stop(server_lost(live.query.attempt), QueryState.QUEUED))
-        try:
-            async with asyncio.timeout(self.settings.limits.cancel_grace_seconds + PUT_BACK_SECONDS):
-                for live in left:
-                    while live.query.state is QueryState.RUNNING:
-                        await live.pulse.wait(None)
-        except TimeoutError:
-            logger.warning("some queries could not be put back; the next start decides what becomes of them")
 
     async def _keep_readiness(self) -> None:
         """Tell health checks whether Submit can work: the store takes writes."""

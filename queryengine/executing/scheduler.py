@@ -6,7 +6,6 @@ its own methods when a run ended, a query began to wait or a limit changed; or u
 """
 
 import asyncio
-from collections.abc import Awaitable
 from typing import Final
 
 from queryengine.domain.clock import Clock
@@ -91,7 +90,15 @@ class Scheduler:
         self, live: LiveQuery, slot: Slot, durable: asyncio.Future[tuple[Query, bool]]
     ) -> asyncio.Task[None]:
         """Run a query whose record, RUNNING already, is still being written, in a slot that was reserved for it."""
-        return self._begin(live, slot, self._runner.run_if_durable(live, slot, durable))
+        return self._tasks.spawn(self._run_reserved(live, slot, durable), f"run-{live.query.query_id}")
+
+    def free(self, query: Query, slot: Slot) -> None:
+        """A run is over, or never began: its slot is for the next."""
+        try:
+            self._dispatcher.free(query, slot)
+        finally:
+            if self._dispatcher.is_awaited:
+                self._has_changed()
 
     def enqueue(self, live: LiveQuery, place: WaitingPlace) -> None:
         """Let a query wait for a slot, in a place reserved for it."""
@@ -116,7 +123,7 @@ class Scheduler:
         while (decision := self._dispatcher.decide()) is not None:
             match decision:
                 case Start(live, slot):
-                    self._begin(live, slot, self._runner.claim_and_run(live, slot))
+                    self._tasks.spawn(self._run(live, slot), f"run-{live.query.query_id}")
                 case GiveUp(live, failure):
                     ending = self._runner.end_waiting(live, Event.FAIL, failure)
                     self._tasks.spawn(ending, f"queue-timeout-{live.query.query_id}")
@@ -134,16 +141,25 @@ class Scheduler:
             return None
         return max(0.0, min(deadline, self._pacing.due_at()) - self._clock.monotonic())
 
-    def _begin(self, live: LiveQuery, slot: Slot, run: Awaitable[None]) -> asyncio.Task[None]:
-        return self._tasks.spawn(self._follow(live, slot, run), f"run-{live.query.query_id}")
-
-    async def _follow(self, live: LiveQuery, slot: Slot, run: Awaitable[None]) -> None:
+    async def _run(self, live: LiveQuery, slot: Slot) -> None:
         try:
-            await run
+            ran = await self._runner.claim_and_follow(live, slot)
         finally:
-            self._dispatcher.free(live.query, slot)
-            if self._dispatcher.is_awaited:
-                self._has_changed()
+            self.free(live.query, slot)
+        if ran is not None:
+            await self._runner.settle(live, ran)
+        await self._wait_again(live)
+
+    async def _run_reserved(self, live: LiveQuery, slot: Slot, durable: asyncio.Future[tuple[Query, bool]]) -> None:
+        try:
+            ran = await self._runner.follow(live, slot)
+        finally:
+            self.free(live.query, slot)
+        await self._runner.settle_if_durable(live, ran, durable)
+        await self._wait_again(live)
+
+    async def _wait_again(self, live: LiveQuery) -> None:
+        """Back to the queue with a query whose run ended it for nobody: it is QUEUED again, or still."""
         if live.query.state is not QueryState.QUEUED:
             return
         if live.cancel_wish is not None:

@@ -31,6 +31,10 @@ class FrameChannel(asyncio.Protocol):
         self._arrived: asyncio.Future[None] | None = None
         self._closed: asyncio.Future[None] = loop.create_future()
         self._cause: Exception | None = None
+        self.left_unread = False
+        """Once it is closed: whether the other side went with something unread, by what the kernel says: it resets such
+        a connection, and refuses what is written after the end.
+        """
 
     @property
     def is_closed(self) -> bool:
@@ -93,7 +97,8 @@ class FrameChannel(asyncio.Protocol):
             self._partial += data[end:]
             self._needed = frame_bytes(self._partial)
 
-    def connection_lost(self, _: Exception | None) -> None:
+    def connection_lost(self, cause: Exception | None) -> None:
+        self.left_unread = isinstance(cause, ConnectionError)
         if not self._closed.done():
             self._closed.set_result(None)
         self._wake()

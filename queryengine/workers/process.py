@@ -80,6 +80,11 @@ class WorkerProcess:
     def is_gone(self) -> bool:
         return self._process.returncode is not None or self._channel.is_closed
 
+    @property
+    def left_unread(self) -> bool:
+        """Of a process that is gone: whether something that was sent to it was never read."""
+        return self._channel.left_unread
+
     def cpu_seconds(self) -> float | None:
         """Processor time that the process has used; None when it is gone."""
         try:

@@ -71,6 +71,8 @@ class Run:
         self._seat = seat
         self._process = process
         self.execution = order.execution
+        self.has_reported = False
+        """Whether its worker is known to have read the order."""
         self._events: asyncio.Queue[RunEvent] = asyncio.Queue()
 
     async def event(self) -> RunEvent:
@@ -88,35 +90,36 @@ class Run:
         self._seat.abandon(self, description)
 
     def deliver(self, event: RunEvent) -> None:
+        self.has_reported = True
         self._events.put_nowait(event)
 
 
 class Slot:
-    """A place to run one execution in. Give it back by `release`, or use it up by `run`."""
+    """A place to run one execution in, held until `release`, whatever becomes of the execution and of its process."""
 
     def __init__(self, seat: "Seat", process: WorkerProcess) -> None:
         self._seat = seat
         self._process = process
-        self._is_given = True
+        self.execution: Run | None = None
+        """What was begun in it."""
 
     @property
     def worker_pid(self) -> int:
         return self._process.pid
 
     def run(self, order: RunOrder) -> Run:
-        """Start an execution. When the process has ended meanwhile, its one event is Failed with ENGINE_UNAVAILABLE."""
+        """Start an execution, once. When the process has ended meanwhile, its one event is Failed with
+        ENGINE_UNAVAILABLE.
+        """
         frame = order.encode()
-        run = Run(self._seat, self._process, order)
-        self._is_given = False
-        self._seat.begin(run, self._process)
+        run = self.execution = Run(self._seat, self._process, order)
+        self._seat.begin(run, self)
         self._process.send(frame)
         return run
 
     def release(self) -> None:
-        """Give the slot back unless it was used. Idempotent."""
-        if self._is_given:
-            self._is_given = False
-            self._seat.release(self._process)
+        """Give the slot back. An execution in it that has not ended is given up, as nobody follows it. Idempotent."""
+        self._seat.release(self)
 
 
 class Seat:
@@ -141,9 +144,8 @@ class Seat:
         """Of an engine that is elsewhere; one inside the worker process lives as long as that does."""
         self._refreshing: Refreshing | None = None
         self._runs: dict[str, Run] = {}
-        self._taken = 0
-        self._unbegun = 0
-        """Slots given out to which no statement was sent yet."""
+        self._slots: set[Slot] = set()
+        """Slots of the process that are given out."""
         self._retiring = False
         self._was_used = False
         """Whether the last process was given an execution."""
@@ -157,11 +159,11 @@ class Seat:
     def free(self) -> int:
         if self._process is None or self._retiring or self.failure is not None:
             return 0
-        return self._config.slots_per_worker - self._taken
+        return self._config.slots_per_worker - len(self._slots)
 
     @property
     def running(self) -> int:
-        return self._taken
+        return len(self._slots)
 
     @property
     def is_up(self) -> bool:
@@ -202,25 +204,24 @@ class Seat:
     def take(self) -> Slot | None:
         if self.free <= 0 or self._process is None:
             return None
-        self._taken += 1
-        self._unbegun += 1
-        return Slot(self, self._process)
+        slot = Slot(self, self._process)
+        self._slots.add(slot)
+        return slot
 
-    def begin(self, run: Run, process: WorkerProcess) -> None:
-        if process is self._process:
+    def begin(self, run: Run, slot: Slot) -> None:
+        if slot in self._slots:
             self._was_used = True
-            self._unbegun -= 1
             self._runs[run.execution] = run
         else:
-            message = "the worker process ended before the statement reached it, so the query was not begun"
-            run.deliver(Failed(Failure(Reason.ENGINE_UNAVAILABLE, message), confirmed=True))
+            run.deliver(_not_begun())
 
-    def release(self, process: WorkerProcess) -> None:
-        if process is self._process:
-            self._taken -= 1
-            self._unbegun -= 1
+    def release(self, slot: Slot) -> None:
+        """Whoever released it knows that there is a free slot."""
+        if slot in self._slots:
+            self._slots.remove(slot)
+            if slot.execution is not None:
+                self.abandon(slot.execution, "nothing follows the run any more")
             self._kill_if_idle()
-            self._changed.set()
 
     async def refresh(self) -> Answer | None:
         """What the process found when it looked at its files again; None when there is no process."""
@@ -348,23 +349,31 @@ class Seat:
 
     def _finish(self, run: Run, event: RunEvent) -> None:
         del self._runs[run.execution]
-        self._taken -= 1
         run.deliver(event)
         self._kill_if_idle()
-        self._changed.set()
 
     def _kill_if_idle(self) -> None:
-        if self._retiring and not self._runs and not self._unbegun and self._process is not None:
+        is_awaited = any(slot.execution is None for slot in self._slots)
+        if self._retiring and not self._runs and not is_awaited and self._process is not None:
             self._process.kill()
 
     def _lose_all(self, process: WorkerProcess) -> None:
+        """The process is gone. A run that it has not reported on, where it left something unread, was not begun."""
         if self._process is not process:
             return
         if self._refreshing is not None:
             self._refreshing.gone()
         self._process = self._refreshing = None
         runs, self._runs = self._runs, {}
-        self._taken = self._unbegun = 0
+        self._slots = set()
         self._retiring = False
         for run in runs.values():
-            run.deliver(Lost("the worker process died", by_itself=len(runs) == 1))
+            if process.left_unread and not run.has_reported:
+                run.deliver(_not_begun())
+            else:
+                run.deliver(Lost("the worker process died", by_itself=len(runs) == 1))
+
+
+def _not_begun() -> Failed:
+    message = "the worker process ended before the statement reached it, so the query was not begun"
+    return Failed(Failure(Reason.ENGINE_UNAVAILABLE, message), confirmed=True)

@@ -1,6 +1,7 @@
 """Exceptions that nothing expects: they end one query by name, and leave its slot and its worker to the next one."""
 
 from collections.abc import Callable
+from operator import attrgetter
 from pathlib import Path
 from typing import Any
 
@@ -40,7 +41,7 @@ async def gone(*_: Any, **__: Any) -> Any:
 
 def advance_breaks(runner: Runner, event: Event) -> Callable[..., Any]:
     """Store.advance that raises when it is asked for this event, the first time."""
-    advance, left = runner._store.advance, [event]
+    advance, left = runner._recorder._store.advance, [event]
 
     async def call(query: Any, asked: Event, **more: Any) -> Any:
         if asked in left:
@@ -72,15 +73,17 @@ def reported(status: Any, caplog: pytest.LogCaptureFixture) -> None:
 @pytest.mark.parametrize(
     ("script", "part", "name", "raises"),
     [
-        (ROWS, "", "_order", broken),
-        (ROWS, "_estimates", "execution_us", broken),
-        (ROWS, "_results", "source", broken),
-        (ROWS, "_meter", "add", broken),
-        (ROWS, "", "_outcome", broken),
-        (ROWS, "_estimates", "learn", broken),
-        (ROWS, "", "_follow", broken_call),
-        (FAILS, "", "_outcome", broken),
-        (FAILS, "_crashes", "failure", broken),
+        (ROWS, "_following._orders", "order", broken),
+        (ROWS, "_following._estimates", "execution_us", broken),
+        (ROWS, "_following._results", "source", broken),
+        (ROWS, "_following._meter", "add", broken),
+        (ROWS, "_following", "_last_word", broken_call),
+        (ROWS, "_settling._estimates", "learn", broken),
+        (ROWS, "_settling", "_settle", broken_call),
+        (FAILS, "_settling", "_settle", broken_call),
+        ("crash", "_settling._crashes", "failure", broken),
+        # Where the statement has been sent already.
+        ("endless", "_following", "_last_word", broken_call),
     ],
 )
 async def test_a_defect_in_a_run_fails_its_query_alone(
@@ -94,10 +97,9 @@ async def test_a_defect_in_a_run_fails_its_query_alone(
     name: str,
     raises: Callable[..., Any],
 ) -> None:
-    script = "crash" if part == "_crashes" else script
     async with served(tmp_path, engines=ONE) as (service, api):
         with monkeypatch.context() as patch:
-            patch.setattr(getattr(service._runner, part) if part else service._runner, name, raises)
+            patch.setattr(attrgetter(part)(service._runner), name, raises)
             query_id = (await api.script(script)).status.query_id
             reported(await api.ended(query_id), caplog)
         await works_on(service, api, gate)
@@ -130,7 +132,7 @@ async def test_a_waiting_query_whose_parameters_are_gone_fails(
         held = (await api.script(f"{gate.script}; rows 1")).status.query_id
         await api.reached(held, RUNNING)
         query_id = (await api.script(ROWS)).status.query_id
-        monkeypatch.setattr(service._runner, "_parameters", gone)
+        monkeypatch.setattr(service._runner._recorder, "parameters", gone)
         gate.open()
         reported(await api.ended(query_id), caplog)
         monkeypatch.undo()

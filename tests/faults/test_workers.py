@@ -153,7 +153,7 @@ async def test_a_cancel_that_meets_a_dying_worker_ends_the_query(doomed: Service
 @contextmanager
 def claiming(service: Service, claimed: asyncio.Event, go_on: asyncio.Event) -> Iterator[None]:
     """Runs that have waited are held up between their slot and their statement, as by a store that is slow."""
-    parameters = service._runner._parameters
+    parameters = service._runner._recorder.parameters
 
     async def slow(query: Query) -> bytes:
         claimed.set()
@@ -161,7 +161,7 @@ def claiming(service: Service, claimed: asyncio.Event, go_on: asyncio.Event) -> 
         return await parameters(query)
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(service._runner, "_parameters", slow)
+        patch.setattr(service._runner._recorder, "parameters", slow)
         yield
 
 
@@ -205,3 +205,17 @@ async def test_a_worker_that_ends_before_a_statement_reaches_it_costs_a_new_atte
             go_on.set()
             status = await api.ended(waiting)
         assert (status.state, status.attempt) == (COMPLETED, 2)
+
+
+async def test_a_statement_that_a_dying_worker_never_read_runs_again_and_is_not_blamed(tmp_path: Path) -> None:
+    async with served(tmp_path, engines={"scripted": {"type": "scripted", "workers": 1}}) as (service, api):
+        for _ in range(2):
+            [pid] = service.pool.load("scripted").worker_pids
+            # Nothing of it runs any more, and the server does not know that yet.
+            psutil.Process(pid).suspend()
+            query_id = (await api.script("rows 1")).status.query_id
+            await api.reached(query_id, RUNNING)
+            psutil.Process(pid).kill()
+            status = await api.ended(query_id)
+            assert (status.state, status.attempt) == (COMPLETED, 2)
+            await until(lambda gone=pid: service.pool.load("scripted").worker_pids not in ((), (gone,)))

@@ -34,12 +34,15 @@ class HandRunner:
         self.ended: asyncio.Queue[tuple[str, Event]] = asyncio.Queue()
         self.outcomes: dict[str, asyncio.Future[QueryState]] = {}
 
-    async def claim_and_run(self, live: LiveQuery, _: Any) -> None:
+    async def claim_and_follow(self, live: LiveQuery, _: Any) -> QueryState:
         name = live.query.query_id
         outcome = self.outcomes[name] = asyncio.get_running_loop().create_future()
         live.query = live.query.but(state=QueryState.RUNNING, attempt=live.query.attempt + 1)
         self.begun.put_nowait(name)
-        live.query = live.query.but(state=await outcome)
+        return await outcome
+
+    async def settle(self, live: LiveQuery, state: QueryState) -> None:
+        live.query = live.query.but(state=state)
 
     async def end_waiting(self, live: LiveQuery, event: Event, failure: Failure) -> None:
         state = QueryState.CANCELLED if event is Event.CANCEL else QueryState.FAILED

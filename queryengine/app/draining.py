@@ -1,0 +1,32 @@
+"""What running queries get when a server stops: time to end, and a state that holds without it."""
+
+import asyncio
+import logging
+from typing import Final
+
+from queryengine.domain.lifecycle import QueryState
+from queryengine.live.query import Stop, server_lost
+from queryengine.live.registry import Registry
+
+PUT_BACK_SECONDS: Final = 5.0
+"""For the record of queries that are put back, once their runs have ended."""
+
+logger = logging.getLogger(__name__)
+
+
+async def finish_running(registry: Registry, *, limit_seconds: float, cancel_grace_seconds: float) -> None:
+    """Let running queries end; those that do not in time are put back, or fail as retryable where rows were shown."""
+    running = [live for live in registry.active() if live.query.state is QueryState.RUNNING]
+    if running:
+        logger.info("draining: %d queries run, they get %g seconds", len(running), limit_seconds)
+    await asyncio.gather(*(live.wait_until_final(limit_seconds) for live in running))
+    left = [live for live in running if live.query.state is QueryState.RUNNING]
+    for live in left:
+        live.request_stop(Stop(server_lost(live.query.attempt), QueryState.QUEUED))
+    try:
+        async with asyncio.timeout(cancel_grace_seconds + PUT_BACK_SECONDS):
+            for live in left:
+                while live.query.state is QueryState.RUNNING:
+                    await live.pulse.wait(None)
+    except TimeoutError:
+        logger.warning("some queries could not be put back; the next start decides what becomes of them")

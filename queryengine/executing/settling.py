@@ -1,0 +1,130 @@
+"""How a query leaves a run, or the queue: the outcome is proposed by compare-and-set, and whatever record comes back is
+adopted, so that a cancel and a completion that race leave exactly one final state.
+"""
+
+from typing import Any
+
+from queryengine.domain.clock import Clock
+from queryengine.domain.errors import Failure
+from queryengine.domain.incidents import incident
+from queryengine.domain.lifecycle import Event, QueryState, ResultState
+from queryengine.domain.query import Query
+from queryengine.executing.crashes import Crashes
+from queryengine.executing.estimates import Estimates
+from queryengine.executing.following import count_stored
+from queryengine.executing.outcomes import LastWord, outcome
+from queryengine.executing.recorder import Recorder
+from queryengine.live.query import LiveQuery
+from queryengine.live.registry import Registry
+from queryengine.live.tasks import Tasks
+from queryengine.results.meter import SpoolMeter
+from queryengine.results.removal import Removal
+from queryengine.workers.events import Ended
+
+
+class Settling:
+    """No method raises, but when it is cancelled: a defect ends the query it meets as INTERNAL_ERROR."""
+
+    def __init__(
+        self,
+        *,
+        recorder: Recorder,
+        registry: Registry,
+        meter: SpoolMeter,
+        removal: Removal,
+        estimates: Estimates,
+        tasks: Tasks,
+        clock: Clock,
+    ) -> None:
+        self._recorder = recorder
+        self._registry = registry
+        self._meter = meter
+        self._removal = removal
+        self._estimates = estimates
+        self._tasks = tasks
+        self._clock = clock
+        self._crashes = Crashes()
+
+    async def settle(self, live: LiveQuery, last: LastWord) -> None:
+        """Report and write the outcome of a run; the query has ended then, or is to wait again.
+
+        A completion is reported before it is written, and nobody waits for that: the END marker is on disk, so that a
+        server which finds the record still RUNNING completes it. The store keeps its order, so nothing that follows
+        overtakes it, unless the store fails.
+        """
+        try:
+            await self._settle(live, last)
+        except Exception as cause:
+            await self.fail(live, cause)
+
+    async def end_waiting(self, live: LiveQuery, event: Event, failure: Failure) -> None:
+        """End a query that has left its queue without a slot."""
+        changes = {"end_us": self._clock.now_us(), "failure": failure}
+        try:
+            _, query = await self._recorder.advance(live.query, event, changes)
+        except Exception as cause:
+            await self.fail(live, cause)
+            return
+        live.take(query)
+        self._registry.keep(live)
+
+    async def fail(self, live: LiveQuery, cause: Exception) -> None:
+        """End a query that met a defect of ours, as far as that is possible in the store, else in memory."""
+        failure = incident(f"query {live.query.query_id}", cause)
+        changes = {"end_us": self._clock.now_us(), "failure": failure, "result_state": ResultState.NONE}
+        try:
+            await self._record(live, live.query, Event.FAIL, changes)
+        except Exception as second:
+            incident(f"query {live.query.query_id}, whose failure is not written", second)
+        if not live.is_final:
+            live.amend(state=QueryState.FAILED, **changes)
+        self._registry.keep(live)
+
+    async def discard(self, live: LiveQuery) -> None:
+        """Remove the pages of a run that did not complete."""
+        live.index = None
+        await self._removal.discard(live.query.tenant, live.query.own_result_id, live.metered_bytes)
+        live.metered_bytes = 0
+
+    async def _settle(self, live: LiveQuery, last: LastWord) -> None:
+        seen = live.query
+        found = outcome(
+            seen,
+            last,
+            stop=live.stop,
+            cancel_wish=live.cancel_wish,
+            crashes=self._crashes,
+            now_us=self._clock.now_us(),
+        )
+        if isinstance(last, Ended) and live.index is not None:
+            live.index.totals = last.totals
+            count_stored(self._meter, live, live.index)
+        progress = live.progress
+        engine_query = {"engine_query_id": progress.engine_query_id, "engine_query_url": progress.engine_query_url}
+        changes = {**found.changes, **engine_query}
+        if found.event is not Event.COMPLETE:
+            await self._record(live, seen, found.event, changes)
+            return
+        # First: who hears of the end may ask for the same again at once.
+        if seen.start_us is not None:
+            self._estimates.learn(seen.plan.engine, seen.query_hash, changes["end_us"] - seen.start_us)
+        live.amend(state=QueryState.COMPLETED, **changes)
+        self._tasks.spawn(self._record_completion(live, seen, changes), f"record-{seen.query_id}")
+
+    async def _record(self, live: LiveQuery, seen: Query, event: Event, changes: dict[str, Any]) -> None:
+        """Write the outcome, adopt the record that results, and drop the rows nobody may read."""
+        _, query = await self._recorder.advance(seen, event, changes)
+        if query.state is QueryState.QUEUED:
+            live.begin_again()
+        if query.state is not QueryState.COMPLETED:
+            await self.discard(live)
+        live.take(query)
+        self._registry.keep(live)
+
+    async def _record_completion(self, live: LiveQuery, seen: Query, changes: dict[str, Any]) -> None:
+        try:
+            await self._record(live, seen, Event.COMPLETE, changes)
+        except Exception as cause:
+            # It holds for whoever heard of it; the next start finds the END marker of the rows.
+            incident(f"query {seen.query_id}, whose completion is not written", cause)
+            self._registry.keep(live)

@@ -1,0 +1,47 @@
+"""Ends a run that is to stop: the engine is asked, asked again, and in the end its worker process is given up."""
+
+import asyncio
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Final
+
+from queryengine.domain.incidents import incident
+from queryengine.domain.lifecycle import QueryState
+from queryengine.executing.outcomes import timed_out
+from queryengine.live.query import EngineCancel, LiveQuery, Stop
+from queryengine.workers.seat import Run
+
+REPEAT_CANCEL_SECONDS: Final = 0.5
+
+
+@contextmanager
+def stoppable(live: LiveQuery, run: Run, *, grace_seconds: float) -> Iterator[None]:
+    """While it is open, the run ends when its query is asked to stop, and after its execution timeout."""
+    timeout_ms = live.query.plan.execution_timeout_ms
+    out_of_time = Stop(timed_out(timeout_ms), QueryState.FAILED)
+    timer = asyncio.get_running_loop().call_later(timeout_ms / 1000, live.request_stop, out_of_time)
+    stopping: list[asyncio.Task[None]] = []
+    name = f"stop-{live.query.query_id}"
+    live.on_stop(lambda: stopping.append(asyncio.create_task(_stop(live, run, grace_seconds), name=name)))
+    try:
+        yield
+    finally:
+        timer.cancel()
+        live.on_stop(None)
+        for each in stopping:
+            each.cancel()
+
+
+async def _stop(live: LiveQuery, run: Run, grace_seconds: float) -> None:
+    live.engine_cancel = EngineCancel.SENT
+    loop = asyncio.get_running_loop()
+    deadline = loop.time() + grace_seconds
+    try:
+        while loop.time() < deadline:
+            run.cancel()
+            await asyncio.sleep(min(REPEAT_CANCEL_SECONDS, max(0.0, deadline - loop.time())))
+    except Exception as cause:
+        # A run that cannot be asked to stop is given up at once.
+        incident(f"query {live.query.query_id}, whose engine is to stop", cause)
+    live.engine_cancel = EngineCancel.KILLED
+    run.abandon(f"the engine did not stop within {grace_seconds:g} seconds")
