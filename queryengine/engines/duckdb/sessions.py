@@ -9,7 +9,7 @@ import logging
 import threading
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 import duckdb
@@ -24,6 +24,7 @@ _EACH_CURSOR: Final = (
     "SET SESSION enable_progress_bar = true; SET SESSION enable_progress_bar_print = false; "
     "SET SESSION progress_bar_time = 0; PRAGMA enable_profiling = 'no_output'"
 )
+_END_TRANSACTION: Final = "ROLLBACK"
 _DEADLINE: Final = "SET SESSION max_execution_time = {milliseconds}"
 
 _SHARED: Final = (
@@ -47,6 +48,8 @@ class Session:
     cursor: duckdb.DuckDBPyConnection
     milliseconds: int
     tenant: str | None
+    in_transaction: bool = False
+    """The transaction of the last execution is still open; it only read, and all of it was read."""
 
 
 class Sessions:
@@ -73,24 +76,24 @@ class Sessions:
                 self._hand_over()
             self._tenant = tenant
             self._is_suspect = False
+            if self._spare is not None and self._spare.tenant not in (None, tenant):
+                self._drop_spare()
+            self._end_transaction()
             spare, self._spare = self._spare, None
             self._usual_milliseconds = milliseconds
-            if spare is None or spare.tenant not in (None, tenant):
-                if spare is not None:
-                    spare.cursor.close()
+            if spare is None:
                 return self._set_up(milliseconds)
         if spare.milliseconds != milliseconds:
             spare.cursor.execute(_DEADLINE.format(milliseconds=milliseconds))
         return spare.cursor
 
     def give_back(self, cursor: duckdb.DuckDBPyConnection, tenant: str, milliseconds: int) -> None:
-        """Keep a cursor on which an execution has left nothing but its transaction, for the same tenant."""
-        try:
-            cursor.execute("ROLLBACK")
-        except duckdb.Error:
-            cursor.close()
-        else:
-            self._keep(Session(cursor, milliseconds, tenant))
+        """Keep a cursor on which an execution has left nothing but its transaction, for the same tenant. `prepare` ends
+        the transaction, so that whoever waits for the execution does not wait for that.
+        """
+        with self._lock:
+            self._drop_spare()
+            self._spare = Session(cursor, milliseconds, tenant, in_transaction=True)
 
     def suspect(self) -> None:
         """Look at the instance before the next session, and replace it when it cannot be used. After an error that is
@@ -103,11 +106,11 @@ class Sessions:
     def prepare(self) -> None:
         """Set a session up ahead. Never raises."""
         with self._lock:
-            if self._spare is not None:
-                return
-            milliseconds = self._usual_milliseconds
-            with suppress(duckdb.Error):
-                self._spare = Session(self._set_up(milliseconds), milliseconds, None)
+            self._end_transaction()
+            if self._spare is None:
+                milliseconds = self._usual_milliseconds
+                with suppress(duckdb.Error):
+                    self._spare = Session(self._set_up(milliseconds), milliseconds, None)
 
     def close(self) -> None:
         """Release everything. Idempotent."""
@@ -116,10 +119,17 @@ class Sessions:
             self._witness.close()
             self.instance.close()
 
-    def _keep(self, session: Session) -> None:
-        with self._lock:
+    def _end_transaction(self) -> None:
+        """Of the spare session, if it is in one; it is dropped when that fails."""
+        spare = self._spare
+        if spare is None or not spare.in_transaction:
+            return
+        try:
+            spare.cursor.execute(_END_TRANSACTION)
+        except duckdb.Error:
             self._drop_spare()
-            self._spare = session
+        else:
+            self._spare = replace(spare, in_transaction=False)
 
     def _drop_spare(self) -> None:
         spare, self._spare = self._spare, None
