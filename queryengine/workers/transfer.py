@@ -21,6 +21,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import Executor
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from typing import Any, Final, TypeAlias
 
@@ -81,14 +82,17 @@ class Transfer:
         self._host = host
         self._order = order
         self._attend_at = time.monotonic() + ATTEND_SECONDS
-        self._sharing = threading.Lock()
-        """Taken, for good, by whoever decides how the execution goes on: alone to its end, or shared."""
-        self._is_shared = False
-        self._items: queue.Queue[Item] = queue.Queue(maxsize=BATCHES_AHEAD)
+        self._lock = threading.Lock()
+        """Held by whoever decides how the execution goes on, alone to its end or shared, and by whoever yields while it
+        is alone.
+        """
+        self._first_items: list[Item] = []
+        """What the engine yielded while the execution is alone."""
+        self._is_over = False
+        """It has come to its end alone."""
+        self._shared: _Shared | None = None
         self._execution: Execution | None = None
-        self._cancelled = threading.Event()
-        self._stopped = threading.Event()
-        self._pulled = threading.Event()
+        self._is_cancelled = False
         self._ended_by_engine = False
         self._last_progress = Progress()
         self._show_seconds = order.first_page_flush_seconds
@@ -102,16 +106,17 @@ class Transfer:
     def pull(self) -> None:
         """Drive the engine to its end, and conclude unless `_store` does."""
         last = self._drive()
-        if self._sharing.acquire(blocking=False):
-            self._pulled.set()
+        with self._lock:
+            self._is_over = self._shared is None
+        if self._shared is None:
             self._conclude(self._waiting(last))
         else:
-            self._put(last)
-            self._pulled.set()
+            self._shared.put(last)
+            self._shared.pulled.set()
 
     def attend(self, now: float) -> float | None:
         """Share the execution if it has lasted for long; returns when to ask again, None when that is not needed."""
-        if self._is_shared:
+        if self._shared is not None:
             return None
         if now < self._attend_at:
             return self._attend_at
@@ -120,7 +125,7 @@ class Transfer:
 
     def cancel(self) -> None:
         """Stop the engine; returns when it has. Before the engine was asked to start, keeps it from starting."""
-        self._cancelled.set()
+        self._is_cancelled = True
         if self._execution is not None:
             self._execution.cancel()
 
@@ -129,7 +134,7 @@ class Transfer:
         try:
             with self._host.engine.open(self._order.statement()) as execution:
                 self._execution = execution
-                if self._cancelled.is_set() or self._stopped.is_set():
+                if self._is_cancelled or self._is_stopped:
                     execution.cancel()
                 schema, batches = carried(execution.start(), execution.batches(), self._order.wide_integers)
                 self._put(schema)
@@ -139,7 +144,7 @@ class Transfer:
                     if number == 1 or batch.nbytes > ALONE_BYTES_MAX:
                         self._share()
                     self._put(batch)
-                    if self._stopped.is_set():
+                    if self._is_stopped:
                         break
                 else:
                     self._ended_by_engine = True
@@ -149,22 +154,27 @@ class Transfer:
             logger.warning("query %s: its engine cannot be released: %s", self._order.query_id, cause)
         return _End()
 
+    @property
+    def _is_stopped(self) -> bool:
+        """Whether nobody wants what the engine may still yield."""
+        return self._shared is not None and self._shared.stopped.is_set()
+
     def _share(self) -> None:
         """Have a second thread store what the engine yields, unless one does or all of it is there already."""
-        if self._sharing.acquire(blocking=False):
-            self._is_shared = True
-            self._host.threads.submit(self._store)
+        with self._lock:
+            if self._shared is None and not self._is_over:
+                self._shared = _Shared(self._first_items)
+                self._host.threads.submit(self._store, self._shared)
 
-    def _store(self) -> None:
-        self._conclude(self._arriving())
+    def _store(self, shared: "_Shared") -> None:
+        self._conclude(self._arriving(shared))
 
     def _put(self, item: Item) -> None:
-        while not self._stopped.is_set():
-            try:
-                self._items.put(item, timeout=0.1)
+        with self._lock:
+            if self._shared is None:
+                self._first_items.append(item)
                 return
-            except queue.Full:
-                continue
+        self._shared.put(item)
 
     def _conclude(self, items: Iterator[Item | None]) -> None:
         """Store to the end and report exactly one `end` or `failed`, when nothing of it is left on the engine."""
@@ -196,14 +206,12 @@ class Transfer:
         return self._host.confirms_cancel and confirmed and not is_away
 
     def _stop_pulling(self) -> None:
-        if self._pulled.is_set():
+        if self._shared is None or self._shared.pulled.is_set():
             return
-        self._stopped.set()
+        self._shared.stopped.set()
         if self._execution is not None:
             self._execution.cancel()
-        while not self._pulled.is_set():
-            _drain(self._items)
-            self._pulled.wait(0.01)
+        self._shared.drain()
 
     def _result(self, items: Iterator[Item | None]) -> tuple[dict[str, Any], bytes]:
         """The report of a result that is whole, and its bytes when it is not in the spool."""
@@ -256,13 +264,12 @@ class Transfer:
             self._unseen_since = time.monotonic()
 
     def _waiting(self, last: Exception | _End) -> Iterator[Item]:
-        """What waits in the queue of an execution that is at its end. Raises what the engine raised."""
-        while not self._items.empty():
-            yield self._items.get_nowait()
+        """What an execution that is over has yielded. Raises what the engine raised."""
+        yield from self._first_items
         if isinstance(last, Exception):
             raise last
 
-    def _arriving(self) -> Iterator[Item | None]:
+    def _arriving(self, shared: "_Shared") -> Iterator[Item | None]:
         """What the engine yields, in order, up to its end; None when rows that wait must be shown. Raises what the
         engine raised. Reports progress on the way.
         """
@@ -272,7 +279,7 @@ class Transfer:
             if show_at is not None:
                 timeout = min(timeout, max(0.0, show_at - time.monotonic()))
             try:
-                item = self._items.get(timeout=timeout) if timeout else self._items.get_nowait()
+                item = shared.items.get(timeout=timeout) if timeout else shared.items.get_nowait()
             except queue.Empty:
                 if show_at is not None and time.monotonic() >= show_at:
                     yield None
@@ -314,9 +321,29 @@ class Transfer:
         self._host.send(frames)
 
 
-def _drain(items: "queue.Queue[Item]") -> None:
-    while True:
-        try:
-            items.get_nowait()
-        except queue.Empty:
-            return
+class _Shared:
+    """Between the two threads of an execution."""
+
+    def __init__(self, first: list[Item]) -> None:
+        self.items: queue.Queue[Item] = queue.Queue(maxsize=BATCHES_AHEAD)
+        self.stopped = threading.Event()
+        self.pulled = threading.Event()
+        for item in first:
+            self.items.put_nowait(item)
+
+    def put(self, item: Item) -> None:
+        """Hand an item over, as soon as there is room; drops it once nobody wants any more."""
+        while not self.stopped.is_set():
+            try:
+                self.items.put(item, timeout=0.1)
+                return
+            except queue.Full:
+                continue
+
+    def drain(self) -> None:
+        """Take and drop what comes until the engine is left."""
+        while not self.pulled.is_set():
+            with suppress(queue.Empty):
+                while True:
+                    self.items.get_nowait()
+            self.pulled.wait(0.01)
