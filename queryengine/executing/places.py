@@ -76,10 +76,12 @@ class Places:
         free_after = [self._left_us(engine, run, each_us, now_us) for run in runs]
         wait = wait_us([*free_after, *[0] * (slots - len(free_after))], queue.position(live), each_us)
         if not self._shares.may_run(live.query, slots):
-            mine = [left for left, run in zip(free_after, runs, strict=True) if run.tenant == live.query.tenant]
-            if not mine:
+            _, awaited = self._shares.kept_waiting_by(live.query, slots)
+            keys = {run.key for run in awaited}
+            left = [left for left, run in zip(free_after, runs, strict=True) if run.key in keys]
+            if not left:
                 return None
-            wait = max(wait, wait_us(mine, queue.ahead_in_tenant(live), each_us))
+            wait = max(wait, wait_us(left, queue.ahead_in_tenant(live), each_us))
         return now_us + wait
 
     def _left_us(self, engine: str, run: HeldSlot, average_us: int, now_us: int) -> int:

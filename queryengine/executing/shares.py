@@ -32,7 +32,7 @@ class ShareLimits:
     tenant_slots_percent: int
     """Part of an engine's slots that one tenant may use; it has one at least."""
     shared_us: int
-    """For so long after a tenant asked something of an engine, every other one leaves it a slot there."""
+    """For so long after a tenant asked something of an engine, those who have a slot there leave it one."""
     short_run_ms: int
     """A query that may not run for longer may have that slot, too."""
     long_run_ms: int
@@ -118,14 +118,12 @@ class Shares:
         return self._limit(query, slots) is Rule.SLOTS
 
     def kept_waiting_by(self, query: Query, slots: int) -> tuple[Rule, list[HeldSlot]]:
-        """The limit that a query waits for, and the runs that have to end for it to start, the oldest first."""
+        """The limit that a query waits for, and the runs of which one has to end for it to start, the oldest first."""
         rule = self._limit(query, slots)
-        if rule is Rule.LEFT_TO_OTHERS and not self._has_free(query.plan.engine, slots):
-            rule = Rule.SLOTS
         runs: Iterable[HeldSlot] = self._runs[query.plan.engine].values()
         if rule is Rule.TENANT_RUNNING:
             runs = (run for each in self._runs.values() for run in each.values())
-        if rule in (Rule.TENANT_RUNNING, Rule.TENANT_SLOTS, Rule.LEFT_TO_OTHERS):
+        if rule in (Rule.TENANT_RUNNING, Rule.TENANT_SLOTS):
             runs = (run for run in runs if run.tenant == query.tenant)
         if rule is Rule.LONG_RUNS:
             runs = (run for run in runs if run.is_long)
@@ -139,8 +137,7 @@ class Shares:
         mine = sum(run.key[0] == tenant for run in runs)
         if mine >= limits.tenant_slots(slots):
             return Rule.TENANT_SLOTS
-        # Whatever the number of runs is: one whose slot is free again is among them until its end is written.
-        if length is not Length.SHORT and self._leaves_one(query, mine, slots):
+        if length is not Length.SHORT and mine and self._leaves_one(query, slots):
             return Rule.LEFT_TO_OTHERS
         if length is not Length.LONG:
             return Rule.SLOTS
@@ -149,16 +146,19 @@ class Shares:
             return Rule.LONG_RUNS
         return Rule.SLOTS
 
-    def _leaves_one(self, query: Query, mine: int, slots: int) -> bool:
-        """Whether the slot that the tenant would have next is left to others, one of whom used the engine of late."""
-        if not 0 < slots - 1 <= mine:
+    def _leaves_one(self, query: Query, slots: int) -> bool:
+        """Whether the last free slot is left to a tenant who used the engine of late and has none."""
+        engine = query.plan.engine
+        if len(self._runs[engine]) != slots - 1:
             return False
-        asked = reversed(self._asked[query.plan.engine].items())
-        latest = next((at for tenant, at in asked if tenant != query.tenant), None)
-        return latest is not None and latest >= self._now_us() - self._limits.shared_us
-
-    def _has_free(self, engine: str, slots: int) -> bool:
-        return len(self._runs[engine]) < slots
+        since = self._now_us() - self._limits.shared_us
+        having = {run.tenant for run in self._runs[engine].values()}
+        for tenant, at in reversed(self._asked[engine].items()):
+            if at < since:
+                return False
+            if tenant not in having:
+                return True
+        return False
 
     def begin(self, query: Query, now_us: int) -> None:
         key = (query.tenant, query.query_id)
@@ -180,11 +180,11 @@ class Shares:
 
     def why_left(self, query: Query, slots: int) -> str:
         """Why a query waits beside a free slot; empty when that is not because it is left to other tenants."""
-        if self._limit(query, slots) is not Rule.LEFT_TO_OTHERS or not self._has_free(query.plan.engine, slots):
+        if self._limit(query, slots) is not Rule.LEFT_TO_OTHERS:
             return ""
         seconds = self._limits.short_run_ms / 1000
         return (
-            "the last free slot is left to other tenants, who used this engine of late; "
+            "the last free slot is left to other tenants, who used this engine of late and have none; "
             f"a query with an execution_timeout of at most {seconds:g} seconds may have it"
         )
 

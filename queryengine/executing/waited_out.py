@@ -55,7 +55,7 @@ def _why(query: Query, rule: Rule, count: int, slots: int) -> str:
         case Rule.TENANT_SLOTS:
             return f"{of_engine} by this tenant, as many as {rule} allows"
         case Rule.LEFT_TO_OTHERS:
-            return f"{of_engine} by this tenant, and {rule} leaves the last one to other tenants"
+            return f"{of_engine}, and {rule} leaves the last one to tenants who have none"
         case Rule.LONG_RUNS:
             return f"{of_engine} by queries that may run for long, as many as {rule} allows"
 

@@ -21,8 +21,8 @@ class LimitSettings(Group):
     shared_seconds: float = Field(
         default=600,
         ge=0,
-        description="While a tenant has submitted to an engine within this time, every other tenant leaves it a slot "
-        "there, where the engine has two; 0 leaves none.",
+        description="While a tenant that has no slot of an engine has submitted to it within this time, tenants that "
+        "have one leave the last free slot; 0 leaves none.",
     )
     short_run_seconds: float = Field(
         default=30,

@@ -127,16 +127,47 @@ def test_a_slot_is_left_to_tenants_who_asked_of_late(
     assert [run.key[1] for run in runs] == running.split()
 
 
-def test_a_run_whose_end_is_not_written_yet_frees_no_slot_that_is_left_to_others() -> None:
+def test_a_slot_that_comes_free_is_left_to_the_tenant_that_had_it() -> None:
     found = shares()
     found.asked(query("b"))
     for name in ("a1", "b1"):
         found.begin(query(name), NOW_US)
-    # The worker may have its slot back before the run is over here.
-    assert not found.may_run(query("a2"), 2)
-    assert found.may_run(query("b2"), 2)
+    # What is in use is what keeps it waiting.
     assert found.kept_waiting_by(query("a2"), 2)[0] is Rule.SLOTS
     assert not found.why_left(query("a2"), 2)
+    found.end(query("b1"))
+    assert not found.may_run(query("a2"), 2)
+    assert found.why_left(query("a2"), 2)
+    assert found.may_run(query("b2"), 2)
+
+
+@pytest.mark.parametrize(
+    ("slots", "running", "asked", "asks", "may"),
+    [
+        # Two tenants together leave a slot to a third who came of late, ...
+        (8, "a1 a2 a3 a4 b1 b2 b3", "abc", "a5", False),
+        (8, "a1 a2 a3 a4 b1 b2 b3", "abc", "b4", False),
+        (8, "a1 a2 a3 a4 b1 b2 b3", "abc", "c1", True),
+        (3, "a1 b1", "abc", "a2", False),
+        # ... or to a newcomer, who finds it whoever is waited for, ...
+        (3, "a1 b1", "abc", "d1", True),
+        (2, "a1", "abc", "b1", True),
+        # ... but not once everyone who came of late has one.
+        (3, "a1 b1", "ab", "a2", True),
+        (8, "a1 a2 a3 a4 b1 b2 c1", "abc", "a5", True),
+        # More than one slot is free.
+        (8, "a1 a2 a3 b1 b2 b3", "abc", "a4", True),
+    ],
+)
+def test_the_last_free_slot_is_for_those_who_have_none(
+    *, slots: int, running: str, asked: str, asks: str, may: bool
+) -> None:
+    found = shares()
+    for tenant in asked:
+        found.asked(query(tenant))
+    for name in running.split():
+        found.begin(query(name), NOW_US)
+    assert found.may_run(query(asks), slots) is may
 
 
 class SetClock:

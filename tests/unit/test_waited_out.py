@@ -94,7 +94,7 @@ def test_many_runs_are_as_short_as_three() -> None:
             query(99, "a"),
             {"shared_us": 1},
             Rule.LEFT_TO_OTHERS,
-            "3 of 4 slots of engine 'main' are in use by this tenant, and limits.shared_seconds leaves the last one to",
+            "3 of 4 slots of engine 'main' are in use, and limits.shared_seconds leaves the last one to tenants who",
         ),
         (
             [query(1, "b", long=True), query(2, "a", long=True), query(3, "b", long=True), query(4, "b")],
