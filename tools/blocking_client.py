@@ -50,7 +50,9 @@ def blocking_modules() -> dict[Path, str]:
     sources = {name: (CLIENT / "aio" / f"{name}.py").read_text(encoding="utf-8") for name in SOURCES}
     unused = [words for words in WORDS if not any(_pattern(words).search(text) for text in sources.values())]
     if unused:
-        raise ValueError(f"{CLIENT / 'aio'} does not hold these words any more; mend them in {__file__}: {unused}")
+        raise ValueError(
+            f"{CLIENT / 'aio'} does not contain these words any more; correct them in {__file__}: {unused}"
+        )
     return {
         CLIENT / "sync" / f"{name}.py": _formatted(NOTE.format(name) + _blocking(text))
         for name, text in sources.items()

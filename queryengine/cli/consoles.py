@@ -6,7 +6,7 @@ from rich.console import Console
 from rich.table import Table
 
 WIDE = 1_000_000
-"""Columns of a terminal that is none: nothing is cut for a reader who can scroll."""
+"""Columns where there is no terminal: nothing is cut for a reader who can scroll."""
 
 
 def error_console() -> Console:

@@ -33,7 +33,7 @@ class Layout:
     """Rows to show."""
     expanded: Expanded = Expanded.AUTO
     width: int | None = None
-    """Columns of the terminal; None is no terminal, where nothing is cut."""
+    """Columns of the terminal; None without a terminal: nothing is cut."""
     first_row: int = 0
     """Number of the first row in its result."""
 

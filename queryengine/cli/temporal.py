@@ -57,7 +57,7 @@ def _texts(array: pa.Array) -> list[str | None]:
 
 
 def _odd_offsets(array: pa.Array) -> list[int]:
-    """Places of moments whose offset from UTC is no whole number of minutes, as before zones had a standard time."""
+    """Places of moments whose offset from UTC is not a whole number of minutes, as before zones had a standard time."""
     counts = array.view(pa.int64())
     minute = 60 * PER_SECOND[array.type.unit]
     offsets = pc.subtract(pc.local_timestamp(array).view(pa.int64()), counts)

@@ -16,7 +16,7 @@ SECONDS_MAX: Final = 10_000 * 365.25 * 86_400
 
 
 def seconds(name: str, value: Any) -> float:
-    """Raises TypeError for what is no duration, ValueError for one that is negative, endless or not a number."""
+    """Raises TypeError for what is not a duration, ValueError for one that is negative, endless or not a number."""
     if isinstance(value, dt.timedelta):
         value = value.total_seconds()
     if isinstance(value, bool) or not isinstance(value, int | float):

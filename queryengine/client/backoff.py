@@ -1,5 +1,5 @@
 """When to open the next stream after one ended early, when to say so, and when to give up.
-The caller tells the time.
+The caller passes the time.
 """
 
 import random
@@ -17,7 +17,7 @@ FACTOR: Final = 2.0
 
 class Backoff:
     """Delays of 50 ms, doubled up to 2 s, each cut by up to a half at random; from the start again after
-    progress. `on_retry` is told of the first attempt to go on that failed, once until the next progress.
+    progress. `on_retry` is called for the first attempt to go on that failed, once until the next progress.
     """
 
     def __init__(
@@ -32,7 +32,7 @@ class Backoff:
         self._uniform = uniform
         self._failures = 0
         self._since: float | None = None
-        self._is_told = False
+        self._is_reported = False
 
     def progressed(self) -> None:
         """Something new arrived."""
@@ -45,11 +45,11 @@ class Backoff:
         `give_up_after`.
         """
         if self._since is None:
-            self._since, self._failures, self._is_told = now, 0, False
+            self._since, self._failures, self._is_reported = now, 0, False
         elif now - self._since >= self._give_up_after:
             raise self._given_up(failure)
-        elif failure is not None and not self._is_told and self._on_retry is not None:
-            self._is_told = True
+        elif failure is not None and not self._is_reported and self._on_retry is not None:
+            self._is_reported = True
             self._on_retry(failure.to_error())
         if is_planned and self._failures == 0:
             self._failures = 1

@@ -1,4 +1,4 @@
-"""What both clients are made of: how one is opened, and what it and its handles say of themselves."""
+"""What both clients share: how one is opened, and how it and its handles describe themselves."""
 
 from collections.abc import Sequence
 from typing import Any

@@ -57,7 +57,7 @@ class QueryEngineClientError(Exception):
 
 
 class QueryFailed(QueryEngineClientError):
-    """The SQL is wrong, or its run ended by an error: mend the SQL, or submit again when `retryable`."""
+    """The SQL is wrong, or its run ended in an error: correct the SQL, or submit again when `retryable`."""
 
 
 class QueryCancelled(QueryFailed):
@@ -129,7 +129,7 @@ TRANSPORT_CODES: Final = frozenset(
         grpc.StatusCode.DEADLINE_EXCEEDED,
     }
 )
-"""Codes that, without a reason of ours, tell of the connection and not of the query."""
+"""Codes that, without a reason of ours, are about the connection and not about the query."""
 
 PASSING_REASONS: Final = frozenset(
     {
@@ -141,7 +141,7 @@ PASSING_REASONS: Final = frozenset(
         Reason.TENANT_BUSY,
     }
 )
-"""Reasons that tell of this call at this moment, and not of the query."""
+"""Reasons that are about this call at this moment, and not about the query."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -189,7 +189,7 @@ class RpcFailure:
             case grpc.StatusCode.DEADLINE_EXCEEDED:
                 return f"nothing answers at {target} in the time that the call may take; {START_HINT} ({said})"
             case grpc.StatusCode.UNIMPLEMENTED:
-                return f"what answers at {target} is no queryengine server; {START_HINT} ({said})"
+                return f"what answers at {target} is not a queryengine server; {START_HINT} ({said})"
             case code if code in TRANSPORT_CODES:
                 return f"the connection to {target} failed ({said})"
             case _:
@@ -248,7 +248,7 @@ def query_failed(
     sql_state: str,
     query_id: str,
 ) -> QueryFailed:
-    """The exception for an error that a query's status tells."""
+    """The exception for the error in a query's status."""
     kind = QueryCancelled if code == Code.CANCELLED else QueryFailed
     return kind(
         message,

@@ -1,4 +1,4 @@
-"""What the service tells, as plain values: enums with names, times with a zone, None for what is not said."""
+"""What the service reports, as plain values: enums with names, times with a zone, None for what is not known."""
 
 import datetime as dt
 from collections.abc import Mapping
@@ -23,7 +23,7 @@ class CancelResult(StrEnum):
 
     CANCELLED = "CANCELLED"
     CANCELLING = "CANCELLING"
-    """The engine has been told; the query ends within 5 seconds."""
+    """The engine was asked to stop; the query ends within 5 seconds."""
     ALREADY_ENDED = "ALREADY_ENDED"
     """The query had completed or failed; its state and result stand."""
 
@@ -36,7 +36,7 @@ class EngineCancel(StrEnum):
     """The engine was asked to stop and has not confirmed that it did. Once the query has ended this is final: the
     engine cannot confirm a cancel (its trait `cancel_confirmed` is false) or could not be reached."""
     CONFIRMED = "CONFIRMED"
-    """The engine itself said that nothing of the query runs."""
+    """The engine itself confirmed that nothing of the query runs."""
     KILLED = "KILLED"
     """The worker process was killed because the engine did not answer in time, or it died."""
 

@@ -1,6 +1,6 @@
 """How to run a statement: the keyword arguments of `submit` and `query`, with their types and what they mean.
 
-What is said here is what a type checker, `help()` and `inspect.signature()` say of the functions that take them.
+Type checkers, `help()` and `inspect.signature()` show what stands here for the functions that take them.
 """
 
 import inspect
@@ -118,8 +118,8 @@ CHECKS: Final[Mapping[str, Callable[[str, Any], Any]]] = {
 
 
 def checked(options: Mapping[str, Any], kind: Any) -> dict[str, Any]:
-    """The options that were given and are not None. Raises TypeError for one that is none: a misspelt limit would be
-    no limit.
+    """The options that were given and are not None. Raises TypeError for an unknown one: a misspelt limit would not
+    limit anything.
     """
     known = kind.__optional_keys__
     unknown = [name for name in options if name not in known]

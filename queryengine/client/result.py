@@ -18,7 +18,7 @@ from queryengine.v1.query_service_pb2 import SubmitResponse
 OnStatus = Callable[[QueryStatus], None]
 
 
-class ResultState:
+class ResultBase:
     """Rows that arrived and were not asked for yet, and everything else known of a result."""
 
     def __init__(

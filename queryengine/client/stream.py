@@ -1,6 +1,6 @@
 """Reading a result from streams that may break: the rules, without any I/O.
 
-A driver opens a stream for `request()`, hands each raw message to `receive`, and tells `closed` how the
+A driver opens a stream for `request()`, hands each raw message to `receive`, and passes to `closed` how the
 stream ended; the answer is how long to wait before the next one. Rows are delivered once, in order and
 without gaps, all of one attempt, and the end is believed only when the server said so and its totals agree: a
 short result never looks like a whole one.

@@ -1,4 +1,4 @@
-"""The other commands, as a user types them, against a server that answers as told."""
+"""The other commands, as a user types them, against a server that answers as scripted."""
 
 import json
 import os
@@ -132,7 +132,7 @@ def test_watch_prints_states_and_ends_as_the_query_does(
     assert done.stdout.splitlines()[0] == "QUEUED, 2 before it, 3 waiting for duckdb"
 
 
-def test_watch_tells_why_the_engine_takes_no_query(run: Run, fake: FakeService) -> None:
+def test_watch_says_why_the_engine_takes_no_query(run: Run, fake: FakeService) -> None:
     place = {"queue_position": 0, "queue_depth": 1, "waiting_reason": "connection refused"}
     messages = [status("QUEUED", 1, progress=place), status("COMPLETED", 2)]
     fake.streams["WatchStatus"].append([query_service_pb2.WatchStatusResponse(status=each) for each in messages])
@@ -140,7 +140,7 @@ def test_watch_tells_why_the_engine_takes_no_query(run: Run, fake: FakeService) 
     assert run("watch", ID).stdout.splitlines()[0] == "QUEUED, 0 before it, 1 waiting for duckdb: connection refused"
 
 
-def test_watch_tells_that_the_server_is_gone_and_goes_on(run: Run, fake: FakeService, fake_target: str) -> None:
+def test_watch_says_that_the_server_is_gone_and_goes_on(run: Run, fake: FakeService, fake_target: str) -> None:
     gone = Refuse(grpc.StatusCode.UNAVAILABLE)
     said = query_service_pb2.WatchStatusResponse(status=status("COMPLETED", 1))
     fake.streams["WatchStatus"].extend([[gone], [gone], [gone], [said]])
@@ -151,7 +151,7 @@ def test_watch_tells_that_the_server_is_gone_and_goes_on(run: Run, fake: FakeSer
     assert done.stderr == f"no answer from {fake_target}, trying again\n"
 
 
-def test_cancel_tells_both_answers(run: Run, fake: FakeService) -> None:
+def test_cancel_shows_both_answers(run: Run, fake: FakeService) -> None:
     fake.replies["Cancel"].append(
         query_service_pb2.CancelResponse(
             result=query_service_pb2.CANCEL_RESULT_CANCELLED,
@@ -502,7 +502,7 @@ def test_a_beginning_of_no_id(run: Run, fake: FakeService, text: str, code: Exit
 
 
 @pytest.mark.parametrize(("others", "shown"), [([], "11111111"), ([OTHER], "11111111-1"), ([ID], "11111111")])
-def test_an_id_is_cut_to_what_tells_it_apart(others: list[str], shown: str) -> None:
+def test_an_id_is_cut_to_what_identifies_it(others: list[str], shown: str) -> None:
     assert beginning(ID, others) == shown
 
 
@@ -576,13 +576,13 @@ def test_fetch_goes_on_where_a_page_could_hold_no_more(run: Run, fake: FakeServi
 
 
 @pytest.mark.parametrize(
-    ("count", "total", "told"),
+    ("count", "total", "said"),
     [(3, 8, "rows 5 to 7 of 8"), (1, 6, "row 5 of 6"), (0, 5, "no rows of 5"), (3, None, "rows 5 to 7 so far")],
 )
-def test_fetch_says_which_rows_it_wrote(run: Run, fake: FakeService, count: int, total: int | None, told: str) -> None:
+def test_fetch_says_which_rows_it_wrote(run: Run, fake: FakeService, count: int, total: int | None, said: str) -> None:
     page = page_message(numbers(count, start=5), 5)
     fake.replies["FetchPage"].append(query_service_pb2.FetchPageResponse(page=page, total_rows=total))
-    assert run("fetch", ID, "--offset", "5", "--size", "3").stderr == f"({told})\n"
+    assert run("fetch", ID, "--offset", "5", "--size", "3").stderr == f"({said})\n"
 
 
 def test_fetch_of_a_query_that_still_runs_ends_with_the_rows_that_are_there(run: Run, fake: FakeService) -> None:

@@ -106,7 +106,7 @@ def test_parquet_names_the_column_that_it_cannot_hold(column: pa.Array, capsys: 
     assert said.endswith("; try --format arrows or json\n")
 
 
-def test_csv_tells_null_from_an_empty_text_and_loses_no_digit() -> None:
+def test_csv_distinguishes_null_from_an_empty_text_and_loses_no_digit() -> None:
     batch = pa.record_batch(
         {"t": ["", None], "d": pa.array([Decimal("1.50"), None]), "l": [[1, None], None], "b": [b"x", None]}
     )
@@ -117,7 +117,7 @@ def test_csv_tells_null_from_an_empty_text_and_loses_no_digit() -> None:
     assert sink.getvalue().decode() == '"t","d","l","b"\n"",1.50,"[1, null]","eA=="\n,,,\n'
 
 
-def test_columns_with_one_name_are_told_apart() -> None:
+def test_columns_with_one_name_stay_apart() -> None:
     assert jsontext.unique_names(["a", "b", "a", "a_2", "a"]) == ["a", "b", "a_3", "a_2", "a_4"]
 
 

@@ -1,4 +1,4 @@
-"""`queryengine sql`, as a user types it, against a server that answers as told."""
+"""`queryengine sql`, as a user types it, against a server that answers as scripted."""
 
 import csv
 import io
@@ -210,7 +210,7 @@ def test_half_a_result_changes_no_file(run: Run, fake: FakeService, tmp_path: Pa
     assert older.read_text() == "older"
 
 
-def test_a_file_that_cannot_be_written_is_told(run: Run, fake: FakeService, tmp_path: Path) -> None:
+def test_a_file_that_cannot_be_written_is_reported(run: Run, fake: FakeService, tmp_path: Path) -> None:
     done = run("sql", "SELECT n", "-o", str(tmp_path / "none" / "out.csv"))
 
     assert done.exit_code == ExitCode.USAGE
@@ -233,7 +233,7 @@ def test_parameters_and_choices_reach_the_server(run: Run, result: FakeService) 
     assert request.limits.execution_timeout.seconds == 120
 
 
-def test_a_cut_result_is_told(run: Run, fake: FakeService) -> None:
+def test_a_cut_result_is_reported(run: Run, fake: FakeService) -> None:
     fake.replies["Submit"].append(ACCEPTED)
     cut = end(18, truncated=True, truncation_reason="TRUNCATION_REASON_ROW_LIMIT")
     fake.streams["StreamResults"].append([*whole(PAGES)[:-1], cut])
@@ -324,7 +324,7 @@ def test_a_query_that_waits_says_so_without_a_terminal(run: Run, fake: FakeServi
     assert len(done.stdout.splitlines()) == 19
 
 
-def test_a_server_that_does_not_answer_is_told(run: Run, fake: FakeService, patience: Patience) -> None:
+def test_a_server_that_does_not_answer_is_reported(run: Run, fake: FakeService, patience: Patience) -> None:
     fake.replies["Submit"].append(hold := Hold())
     fake.replies["Submit"].append(ACCEPTED)
     fake.streams["StreamResults"].append(whole(PAGES))
@@ -424,7 +424,7 @@ def test_failures_have_exit_codes_and_no_traceback(
 
 
 @pytest.mark.parametrize("options", [[], ["--progress"]])
-def test_a_server_that_is_gone_for_a_while_is_told_and_waited_for(
+def test_a_server_that_is_gone_for_a_while_is_reported_and_waited_for(
     run: Run, fake: FakeService, fake_target: str, options: list[str]
 ) -> None:
     gone = Refuse(grpc.StatusCode.UNAVAILABLE)
@@ -468,7 +468,7 @@ def test_tls_to_a_server_of_plain_text_says_so(run: Run, fake: FakeService, fake
     assert f"the server at {fake_target} does not speak TLS; give --no-tls" in done.stderr
 
 
-def test_an_address_that_serves_something_else_is_told(run: Run, fake: FakeService, fake_target: str) -> None:
+def test_an_address_that_serves_something_else_is_reported(run: Run, fake: FakeService, fake_target: str) -> None:
     fake.replies["Submit"].append(Refuse(grpc.StatusCode.UNIMPLEMENTED, message="Method not found!"))
 
     done = run("sql", "SELECT 1")
@@ -508,7 +508,7 @@ def test_an_address_that_serves_something_else_is_told(run: Run, fake: FakeServi
         (["nonsense"], "No such command"),
     ],
 )
-def test_a_wrong_command_is_told_without_asking_the_server(
+def test_a_wrong_command_is_refused_without_asking_the_server(
     run: Run, fake: FakeService, arguments: list[str], complaint: str
 ) -> None:
     done = run(*arguments)
@@ -519,14 +519,14 @@ def test_a_wrong_command_is_told_without_asking_the_server(
 
 
 @pytest.mark.parametrize(
-    ("answer", "told"),
+    ("answer", "reported"),
     [
         (CANCELLED, "query {id}: CANCELLED, engine KILLED"),
         (Refuse(grpc.StatusCode.NOT_FOUND, "QUERY_NOT_FOUND"), "had not reached the server"),
         (Refuse(grpc.StatusCode.INTERNAL, "INTERNAL"), "try again: queryengine cancel {id} --tenant blue\n"),
     ],
 )
-def test_ctrl_c_cancels_on_the_server(fake: FakeService, fake_target: str, answer: Any, told: str) -> None:
+def test_ctrl_c_cancels_on_the_server(fake: FakeService, fake_target: str, answer: Any, reported: str) -> None:
     hold = Hold()
     fake.replies["Submit"].append(ACCEPTED)
     fake.streams["StreamResults"].append([start(), hold])
@@ -544,7 +544,7 @@ def test_ctrl_c_cancels_on_the_server(fake: FakeService, fake_target: str, answe
     assert output == ""
     assert "cancelling on the server" in errors
     query_id = fake.requests["Submit"][0].query_id
-    assert told.format(id=query_id) in errors
+    assert reported.format(id=query_id) in errors
     assert "Traceback" not in errors
     assert fake.requests["Cancel"][0].query_id == query_id
 
@@ -589,10 +589,10 @@ def test_a_query_that_is_waited_for_does_not_outlive_its_reader(run: Run, fake: 
 
 def test_a_file_is_reported_with_its_rows_bytes_and_seconds(run: Run, result: FakeService, tmp_path: Path) -> None:
     path = tmp_path / "out.csv"
-    told = run("sql", "SELECT n", "-o", str(path)).stderr
+    reported = run("sql", "SELECT n", "-o", str(path)).stderr
 
     size = path.stat().st_size
-    assert re.fullmatch(rf"\(wrote 18 rows, {size} B to {re.escape(str(path))} in \d+\.\d s\)\n", told)
+    assert re.fullmatch(rf"\(wrote 18 rows, {size} B to {re.escape(str(path))} in \d+\.\d s\)\n", reported)
 
 
 def test_wide_rows_as_records_when_asked_for(run: Run, result: FakeService) -> None:

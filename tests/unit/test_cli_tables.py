@@ -167,7 +167,7 @@ VALUES = {
 def test_json_and_csv_read_back(array: pa.Array, read: Any) -> None:
     batch = pa.record_batch({"x": array, "end": ["."] * len(array)})
     from_json = [json.loads(line)["x"] for line in jsontext.lines(batch)]
-    # The csv module does not tell an empty field, which is NULL, from an empty text.
+    # The csv module does not distinguish an empty field, which is NULL, from an empty text.
     from_csv = [row["x"] for row in csv.DictReader(io.StringIO(as_csv(batch)))]
 
     stored = array.storage.to_pylist() if isinstance(array, pa.ExtensionArray) else array.to_pylist()

@@ -1,4 +1,4 @@
-"""The asyncio client against a real gRPC server that misbehaves as told; what it shares with the other is
+"""The asyncio client against a real gRPC server that misbehaves as scripted; what it shares with the other is
 tested there.
 """
 
@@ -157,17 +157,17 @@ async def test_a_watch_survives_cuts_and_can_be_left(client: AsyncClient, fake: 
     assert await left(fake)
 
 
-async def test_a_watch_tells_when_going_on_fails(fake: FakeService, fake_target: str) -> None:
+async def test_a_watch_reports_when_going_on_fails(fake: FakeService, fake_target: str) -> None:
     gone = Refuse(grpc.StatusCode.UNAVAILABLE)
     said = query_service_pb2.WatchStatusResponse(status=status("COMPLETED", 1))
     fake.streams["WatchStatus"].extend([[gone], [gone], [gone], [said]])
-    told: list[QueryEngineClientError] = []
+    reported: list[QueryEngineClientError] = []
 
-    async with AsyncClient(fake_target, on_retry=told.append) as client:
+    async with AsyncClient(fake_target, on_retry=reported.append) as client:
         states = [each.state async for each in client.attach(ID).watch()]
 
     assert states == ["COMPLETED"]
-    assert [error.code for error in told] == [grpc.StatusCode.UNAVAILABLE]
+    assert [error.code for error in reported] == [grpc.StatusCode.UNAVAILABLE]
 
 
 async def test_unary_calls(client: AsyncClient, fake: FakeService) -> None:

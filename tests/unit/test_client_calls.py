@@ -1,4 +1,4 @@
-"""Calls and watches of the blocking client, against a real gRPC server that misbehaves as told."""
+"""Calls and watches of the blocking client, against a real gRPC server that misbehaves as scripted."""
 
 import datetime as dt
 from collections.abc import Iterator
@@ -140,7 +140,7 @@ def test_a_reply_without_rows_and_columns_is_damaged(
         client.attach(ID).fetch_page()
 
 
-def test_a_damaged_stored_page_is_told(client: Client, fake: FakeService) -> None:
+def test_a_damaged_stored_page_is_reported(client: Client, fake: FakeService) -> None:
     damaged = page_message(numbers(5), 0)
     damaged.crc32c += 1
     fake.replies["FetchPage"].append(query_service_pb2.FetchPageResponse(page=damaged))

@@ -75,7 +75,7 @@ def test_a_reply_with_the_first_rows_is_continued_by_a_stream() -> None:
     assert rows(batches) == list(range(TOTAL))
 
 
-def test_a_reply_that_tells_of_failure_is_the_failure() -> None:
+def test_a_reply_that_reports_a_failure_is_the_failure() -> None:
     target = reader()
     failed = query_pb2.QueryError(code=13, reason="ENGINE_ERROR", message="boom")
     events = list(target.receive_reply(reply(status=status("FAILED", 5, error=failed))))
@@ -91,7 +91,7 @@ def watched(version: int, state: str) -> query_service_pb2.WatchStatusResponse:
     return query_service_pb2.WatchStatusResponse(status=status(state, version))
 
 
-def test_a_watch_tells_each_state_once_and_ends_after_the_last() -> None:
+def test_a_watch_reports_each_state_once_and_ends_after_the_last() -> None:
     target = WatchReader(ID, backoff=Backoff(give_up_after=10))
     first = target.receive(watched(1, "QUEUED"))
     assert first is not None

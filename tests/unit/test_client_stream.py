@@ -317,7 +317,7 @@ def test_what_the_query_says_ends_the_reading(code: grpc.StatusCode, reason: str
         target.request()
 
 
-def test_a_failure_tells_where_in_the_sql() -> None:
+def test_a_failure_says_where_in_the_sql() -> None:
     failed = query_pb2.QueryError(
         code=3, reason="SYNTAX_ERROR", message="near FORM", sql_state="42601", position={"line": 2, "column": 8}
     )
@@ -341,22 +341,22 @@ def test_waits_double_up_to_two_seconds_and_progress_begins_again() -> None:
     assert target.closed(CUT, now=9) == 0.05
 
 
-def test_the_first_attempt_to_go_on_that_fails_is_told_once_until_there_is_progress() -> None:
-    told: list[str] = []
-    backoff = Backoff(give_up_after=120, on_retry=lambda error: told.append(error.message))
+def test_the_first_attempt_to_go_on_that_fails_is_reported_once_until_there_is_progress() -> None:
+    reported: list[str] = []
+    backoff = Backoff(give_up_after=120, on_retry=lambda error: reported.append(error.message))
 
     counts = []
     for failure in (CUT, None, CUT, CUT):
         backoff.delay(0.0, failure=failure)
-        counts.append(len(told))
+        counts.append(len(reported))
     backoff.progressed()
     for is_planned in (True, False, False):
         backoff.delay(1.0, failure=None if is_planned else CUT, is_planned=is_planned)
-        counts.append(len(told))
+        counts.append(len(reported))
 
     assert counts == [0, 0, 1, 1, 1, 2, 2]
-    assert len(told) == 2
-    assert all("(UNAVAILABLE: connection reset)" in message for message in told)
+    assert len(reported) == 2
+    assert all("(UNAVAILABLE: connection reset)" in message for message in reported)
 
 
 def test_without_progress_the_reader_gives_up() -> None:

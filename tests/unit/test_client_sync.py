@@ -1,4 +1,4 @@
-"""The blocking client against a real gRPC server that misbehaves as told."""
+"""The blocking client against a real gRPC server that misbehaves as scripted."""
 
 import datetime as dt
 import subprocess
@@ -288,7 +288,7 @@ def test_a_refused_submit_says_why(client: Client, fake: FakeService) -> None:
     assert full.value.retryable
 
 
-def test_a_damaged_page_is_told(client: Client, fake: FakeService) -> None:
+def test_a_damaged_page_is_reported(client: Client, fake: FakeService) -> None:
     fake.streams["StreamResults"].append([start(), schema(), *page(numbers(5), 0, crc32c=1), Hold()])
 
     with pytest.raises(ResultCorrupt, match="checksum"):
@@ -344,16 +344,16 @@ def test_a_state_event_reaches_the_callback_while_the_query_waits(client: Client
     hold = Hold()
     queued = status("QUEUED", 2, progress={"queue_position": 3, "queue_depth": 4})
     fake.streams["StreamResults"].append([start(), event(status=queued), hold, *whole(PAGES)[2:]])
-    told = threading.Event()
+    reported = threading.Event()
     positions: list[int | None] = []
 
     def on_status(each: QueryStatus) -> None:
         positions.append(each.queue_position)
-        told.set()
+        reported.set()
 
     with ThreadPoolExecutor(1) as pool:
         reading = pool.submit(client.attach(ID).result(on_status=on_status).to_arrow)
-        assert told.wait(WAIT)
+        assert reported.wait(WAIT)
         hold.open.set()
         assert reading.result(WAIT).num_rows == TOTAL
     assert positions[0] == 3

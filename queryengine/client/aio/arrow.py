@@ -2,10 +2,10 @@
 
 import pyarrow as pa
 
-from queryengine.client.result import ResultState
+from queryengine.client.result import ResultBase
 
 
-class AsyncArrowStream(ResultState):
+class AsyncArrowStream(ResultBase):
     """The columns, awaited."""
 
     async def schema(self) -> pa.Schema:

@@ -132,8 +132,8 @@ class AsyncQueryResult(AsyncArrowStream):
 
     @asynccontextmanager
     async def _reading(self) -> AsyncIterator[None]:
-        """What ends the reading early but is no failure of the query or the service, such as a cancelled task, is a
-        reader who leaves.
+        """When anything but a failure of the query or the service ends the reading, such as
+        a cancelled task, the reader has left.
         """
         try:
             yield

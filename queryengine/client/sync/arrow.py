@@ -4,10 +4,10 @@ from collections.abc import Iterator
 
 import pyarrow as pa
 
-from queryengine.client.result import ResultState
+from queryengine.client.result import ResultBase
 
 
-class ArrowStream(ResultState):
+class ArrowStream(ResultBase):
     """The columns as a property, and the rows by the Arrow C data interface."""
 
     @property

@@ -132,8 +132,8 @@ class QueryResult(ArrowStream):
 
     @contextmanager
     def _reading(self) -> Iterator[None]:
-        """What ends the reading early but is no failure of the query or the service, such as Ctrl-C, is a
-        reader who leaves.
+        """When anything but a failure of the query or the service ends the reading, such as
+        Ctrl-C, the reader has left.
         """
         try:
             yield
