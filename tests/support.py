@@ -220,6 +220,12 @@ class Api:
     async def status(self, query_id: str, **fields: Any) -> query_pb2.QueryStatus:
         return (await self.call("GetStatus", pb.GetStatusRequest(query_id=query_id, **fields))).status
 
+    async def details(self, query_id: str, **fields: Any) -> query_pb2.QueryDetails:
+        request = pb.GetStatusRequest(query_id=query_id, view=pb.QUERY_VIEW_FULL, **fields)
+        reply = await self.call("GetStatus", request)
+        assert reply.status.query_id == query_id
+        return reply.details
+
     def stream(self, query_id: str, **fields: Any) -> Reading:
         return Reading(self.call("StreamResults", pb.StreamResultsRequest(query_id=query_id, **fields)))
 

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from typing import Final
 
 from queryengine.domain.filters import QueryFilter
+from queryengine.domain.query import Query
 from queryengine.live.query import LiveQuery
 from queryengine.live.registry import Registry, not_found
 
@@ -22,6 +23,10 @@ class Looking:
         if len(query_id) > ID_CHARACTERS_MAX:
             raise not_found()
         return await self._registry.find(tenant, query_id.lower())
+
+    async def recorded(self, live: LiveQuery) -> Query:
+        """The query with all that was submitted."""
+        return await self._registry.recorded(live)
 
     def active(self, tenant: str, wanted: QueryFilter) -> list[LiveQuery]:
         """The queries of the tenant that wait or run and match, the first submitted first."""

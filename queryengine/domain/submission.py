@@ -55,6 +55,9 @@ class Submission:
     parameters: bytes | None = b""
     """An encoded ParameterList of the contract; opaque to the server, read inside the worker. None when they are not in
     memory: the store has them until the query ends."""
+    parameter_types: bytes = b""
+    """Their names and types, as an encoded QueryDetails of the contract; kept by the store also once the query has
+    ended."""
     catalog: str = ""
     schema: str = ""
     session_settings: Mapping[str, str] = field(default_factory=dict)
@@ -90,16 +93,17 @@ class Submission:
         texts = [self.sql, self.catalog, self.schema]
         for pairs in (self.labels, self.session_settings):
             texts += [*pairs, *pairs.values()]
-        return RECORD_BYTES + len(self.parameters or b"") + sum(len(text.encode("utf-8", "replace")) for text in texts)
+        parameters = len(self.parameters or b"") + len(self.parameter_types)
+        return RECORD_BYTES + parameters + sum(len(text.encode("utf-8", "replace")) for text in texts)
 
     def without_parameters(self) -> "Submission":
         """The same submission without its parameters in memory."""
         return replace(self, parameters=None) if self.parameters else self
 
     def for_reference(self) -> "Submission":
-        """What of it is asked for once its query has ended: no parameters, and of the SQL the beginning."""
-        if self.parameters or len(self.sql) > SQL_CHARACTERS_KEPT:
-            return replace(self, parameters=None, sql=self.sql[:SQL_CHARACTERS_KEPT])
+        """What of it is kept in memory once its query has ended: no parameters, and of the SQL the beginning."""
+        if self.parameters or self.parameter_types or len(self.sql) > SQL_CHARACTERS_KEPT:
+            return replace(self, parameters=None, parameter_types=b"", sql=self.sql[:SQL_CHARACTERS_KEPT])
         return self
 
     def query_hash(self) -> str:
@@ -113,7 +117,16 @@ class Submission:
 
 
 _NOT_FINGERPRINTED: Final = frozenset(
-    {"tenant", "subject", "parameters", "labels", "priority", "cancel_on_disconnect", "disconnect_grace_ms"}
+    {
+        "tenant",
+        "subject",
+        "parameters",
+        "parameter_types",
+        "labels",
+        "priority",
+        "cancel_on_disconnect",
+        "disconnect_grace_ms",
+    }
 )
 """The tenant is part of a query's key, and the parameters are hashed as they are."""
 _FINGERPRINTED: Final = tuple(

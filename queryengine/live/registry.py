@@ -108,6 +108,17 @@ class Registry:
             return None
         return live
 
+    async def recorded(self, live: LiveQuery) -> Query:
+        """The query with its whole submission, of which memory holds the beginning once it has ended. Raises
+        QUERY_NOT_FOUND when it is forgotten meanwhile.
+        """
+        if not live.is_final:
+            return live.query
+        stored = await self._store.get(*live.key)
+        if stored is None:
+            raise not_found()
+        return stored
+
     async def find(self, tenant: str, query_id: str) -> LiveQuery:
         """The query, from memory or from the store. Raises QUERY_NOT_FOUND."""
         key = (tenant, query_id)

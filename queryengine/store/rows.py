@@ -1,6 +1,7 @@
 """Query values to rows and back. Nothing else knows how a query is laid out in columns."""
 
 import json
+from base64 import b64decode, b64encode
 from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 from typing import Any, Final
@@ -90,6 +91,8 @@ def to_row(query: Query) -> tuple[Any, ...]:
     spec = {name: getattr(submission, name) for name in _OF_SUBMISSION}
     spec["session_settings"] = dict(submission.session_settings)
     spec |= {name: getattr(plan, name) for name in _OF_PLAN}
+    if submission.parameter_types:
+        spec["parameter_types"] = b64encode(submission.parameter_types).decode()
     spec["asked"] = {name: limit for name, none in _LIMITS.items() if (limit := getattr(submission, name)) != none}
     return (
         query.tenant,
@@ -149,6 +152,7 @@ def to_query(row: Sequence[Any], sql_characters: int | None = None) -> Query:
         engine_hint=asked["engine_hint"],
         labels=json.loads(asked["labels"]),
         parameters=asked["parameters"],
+        parameter_types=b64decode(spec.pop("parameter_types", "")),
         on_limit=LimitAction(spec.pop("on_limit")),
         compression=Compression(spec.pop("compression")),
         # A record of an older server has none.

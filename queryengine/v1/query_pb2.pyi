@@ -2,11 +2,12 @@ import datetime
 
 from google.protobuf import duration_pb2 as _duration_pb2
 from google.protobuf import timestamp_pb2 as _timestamp_pb2
+from queryengine.v1 import value_pb2 as _value_pb2
 from google.protobuf.internal import containers as _containers
 from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
-from collections.abc import Mapping as _Mapping
+from collections.abc import Iterable as _Iterable, Mapping as _Mapping
 from typing import ClassVar as _ClassVar, Optional as _Optional, Union as _Union
 
 DESCRIPTOR: _descriptor.FileDescriptor
@@ -133,6 +134,28 @@ class QueryStatus(_message.Message):
     engine_query_url: str
     subject: str
     def __init__(self, query_id: _Optional[str] = ..., version: _Optional[int] = ..., state: _Optional[_Union[QueryState, str]] = ..., result_state: _Optional[_Union[ResultState, str]] = ..., engine: _Optional[str] = ..., engine_type: _Optional[str] = ..., routing_reason: _Optional[str] = ..., attempt: _Optional[int] = ..., progress: _Optional[_Union[Progress, _Mapping]] = ..., stats: _Optional[_Union[QueryStats, _Mapping]] = ..., error: _Optional[_Union[QueryError, _Mapping]] = ..., submit_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., start_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., first_page_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., end_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., expire_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., cancel_request_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., labels: _Optional[_Mapping[str, str]] = ..., sql_preview: _Optional[str] = ..., query_hash: _Optional[str] = ..., priority: _Optional[int] = ..., engine_query_id: _Optional[str] = ..., engine_query_url: _Optional[str] = ..., subject: _Optional[str] = ...) -> None: ...
+
+class QueryDetails(_message.Message):
+    __slots__ = ("sql", "executed_sql", "parameters", "parameters_left_out", "limits")
+    SQL_FIELD_NUMBER: _ClassVar[int]
+    EXECUTED_SQL_FIELD_NUMBER: _ClassVar[int]
+    PARAMETERS_FIELD_NUMBER: _ClassVar[int]
+    PARAMETERS_LEFT_OUT_FIELD_NUMBER: _ClassVar[int]
+    LIMITS_FIELD_NUMBER: _ClassVar[int]
+    sql: str
+    executed_sql: str
+    parameters: _containers.RepeatedCompositeFieldContainer[ParameterInfo]
+    parameters_left_out: int
+    limits: Limits
+    def __init__(self, sql: _Optional[str] = ..., executed_sql: _Optional[str] = ..., parameters: _Optional[_Iterable[_Union[ParameterInfo, _Mapping]]] = ..., parameters_left_out: _Optional[int] = ..., limits: _Optional[_Union[Limits, _Mapping]] = ...) -> None: ...
+
+class ParameterInfo(_message.Message):
+    __slots__ = ("name", "type")
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    TYPE_FIELD_NUMBER: _ClassVar[int]
+    name: str
+    type: _value_pb2.DataType
+    def __init__(self, name: _Optional[str] = ..., type: _Optional[_Union[_value_pb2.DataType, _Mapping]] = ...) -> None: ...
 
 class Progress(_message.Message):
     __slots__ = ("fraction", "queue_position", "queue_depth", "estimated_start_time", "estimated_completion_time", "splits_done", "splits_total", "engine_state", "waiting_reason")

@@ -14,6 +14,12 @@ from typing import ClassVar as _ClassVar, Optional as _Optional, Union as _Union
 
 DESCRIPTOR: _descriptor.FileDescriptor
 
+class QueryView(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+    __slots__ = ()
+    QUERY_VIEW_UNSPECIFIED: _ClassVar[QueryView]
+    QUERY_VIEW_BASIC: _ClassVar[QueryView]
+    QUERY_VIEW_FULL: _ClassVar[QueryView]
+
 class CancelResult(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     __slots__ = ()
     CANCEL_RESULT_UNSPECIFIED: _ClassVar[CancelResult]
@@ -36,6 +42,9 @@ class ViewChangeKind(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     VIEW_CHANGE_KIND_CHANGED: _ClassVar[ViewChangeKind]
     VIEW_CHANGE_KIND_REMOVED: _ClassVar[ViewChangeKind]
     VIEW_CHANGE_KIND_UNREADABLE: _ClassVar[ViewChangeKind]
+QUERY_VIEW_UNSPECIFIED: QueryView
+QUERY_VIEW_BASIC: QueryView
+QUERY_VIEW_FULL: QueryView
 CANCEL_RESULT_UNSPECIFIED: CancelResult
 CANCEL_RESULT_CANCELLED: CancelResult
 CANCEL_RESULT_CANCELLING: CancelResult
@@ -114,20 +123,24 @@ class SubmitResponse(_message.Message):
     def __init__(self, status: _Optional[_Union[_query_pb2.QueryStatus, _Mapping]] = ..., existing: _Optional[bool] = ..., schema: _Optional[_Union[_result_pb2.ResultSchema, _Mapping]] = ..., pages: _Optional[_Iterable[_Union[_result_pb2.Page, _Mapping]]] = ..., end: _Optional[_Union[_result_pb2.ResultEnd, _Mapping]] = ..., next_row: _Optional[int] = ...) -> None: ...
 
 class GetStatusRequest(_message.Message):
-    __slots__ = ("query_id", "after_version", "wait_timeout")
+    __slots__ = ("query_id", "after_version", "wait_timeout", "view")
     QUERY_ID_FIELD_NUMBER: _ClassVar[int]
     AFTER_VERSION_FIELD_NUMBER: _ClassVar[int]
     WAIT_TIMEOUT_FIELD_NUMBER: _ClassVar[int]
+    VIEW_FIELD_NUMBER: _ClassVar[int]
     query_id: str
     after_version: int
     wait_timeout: _duration_pb2.Duration
-    def __init__(self, query_id: _Optional[str] = ..., after_version: _Optional[int] = ..., wait_timeout: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ...) -> None: ...
+    view: QueryView
+    def __init__(self, query_id: _Optional[str] = ..., after_version: _Optional[int] = ..., wait_timeout: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., view: _Optional[_Union[QueryView, str]] = ...) -> None: ...
 
 class GetStatusResponse(_message.Message):
-    __slots__ = ("status",)
+    __slots__ = ("status", "details")
     STATUS_FIELD_NUMBER: _ClassVar[int]
+    DETAILS_FIELD_NUMBER: _ClassVar[int]
     status: _query_pb2.QueryStatus
-    def __init__(self, status: _Optional[_Union[_query_pb2.QueryStatus, _Mapping]] = ...) -> None: ...
+    details: _query_pb2.QueryDetails
+    def __init__(self, status: _Optional[_Union[_query_pb2.QueryStatus, _Mapping]] = ..., details: _Optional[_Union[_query_pb2.QueryDetails, _Mapping]] = ...) -> None: ...
 
 class StreamResultsRequest(_message.Message):
     __slots__ = ("query_id", "start_row", "attempt", "format", "heartbeat_interval")

@@ -27,6 +27,7 @@ def everything() -> Query:
         sql="SELECT '\u0000', 'naïve', \"x\" -- ?:name",
         engine_hint="warehouse",
         parameters=b"\x00\xff\x80",
+        parameter_types=b"\x00\xfe\x80",
         catalog="c",
         schema="s",
         session_settings={"threads": "2", "it's": '"quoted"'},

@@ -137,6 +137,7 @@ RUNS: dict[str, tuple[dict[str, Any], str]] = {
 
 FIELDS: dict[str, tuple[Callable[[Api, str], Any], str]] = {
     "status wait": (lambda api, q: api.status(q, wait_timeout=timedelta(minutes=2)), "wait_timeout"),
+    "status view": (lambda api, q: api.status(q, view=9), "view"),
     "cancel wait": (lambda api, q: api.cancel(q, wait_timeout=timedelta(minutes=2)), "wait_timeout"),
     "cancel reason": (lambda api, q: api.cancel(q, reason="x" * 1001), "reason"),
     "cancel some without labels": (lambda api, _: api.cancel_matching(engine="duckdb"), "labels"),

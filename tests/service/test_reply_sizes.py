@@ -33,6 +33,15 @@ from queryengine.live.query import LiveQuery, QueuePlace
 from queryengine.reading.fetching import STATUSES_BYTES
 from queryengine.v1 import query_service_pb2 as pb
 from queryengine.v1 import result_pb2
+from queryengine.v1.value_pb2 import (
+    TYPE_KIND_LIST,
+    TYPE_KIND_TIMESTAMP,
+    Column,
+    DataType,
+    ListValue,
+    Parameter,
+    Value,
+)
 from tests.support import COMPLETED, FAILED, ROWS, SERVICE, WAIT, Api, Reading, new_id, refused, serving
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
@@ -148,6 +157,15 @@ async def everything(wide: Service, channel_of_wide: grpc.aio.Channel) -> dict[s
         replies["GetStatus"].append(
             await api.call("GetStatus", pb.GetStatusRequest(query_id=live.query.query_id, after_version=live.version))
         )
+    zoned = DataType(kind=TYPE_KIND_TIMESTAMP, time_zone="x" * 1_000)
+    listed = DataType(kind=TYPE_KIND_LIST, fields=[Column(name="item", type=zoned)])
+    parameters = [
+        Parameter(name=f"{number:04}{WIDE * 250}", type=data_type, value=Value(list_value=ListValue()))
+        for number, data_type in enumerate([zoned, listed] * 250)
+    ]
+    asked = await api.script("rows 1; " + " " * (128 << 10), parameters=parameters, labels=LABELS)
+    full = pb.GetStatusRequest(query_id=asked.status.query_id, view=pb.QUERY_VIEW_FULL)
+    replies["GetStatus"].append(await api.call("GetStatus", full))
     second = timedelta(seconds=1)
     await stream(api.watch(running.query.query_id, heartbeat_interval=second), "WatchStatus")
     await stream(api.watch(failed.query.query_id), "WatchStatus")

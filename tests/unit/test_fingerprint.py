@@ -33,6 +33,7 @@ OTHER: dict[str, Any] = {
 SAME: dict[str, Any] = {
     "tenant": "another",
     "subject": "another",
+    "parameter_types": b"they follow from the parameters",
     "priority": 7,
     "cancel_on_disconnect": True,
     "disconnect_grace_ms": 5,

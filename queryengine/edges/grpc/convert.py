@@ -11,6 +11,7 @@ from queryengine.accepting.refreshing import EngineRefreshed
 from queryengine.domain.errors import Failure
 from queryengine.domain.lifecycle import QueryState, ResultState
 from queryengine.domain.query import Query, Truncation
+from queryengine.domain.submission import LimitAction
 from queryengine.domain.views import ViewChangeKind
 from queryengine.edges.grpc.fitting import fitting
 from queryengine.live.query import EngineCancel, LiveQuery
@@ -38,6 +39,10 @@ CANCEL_RESULTS: Final = {
     CancelResult.CANCELLED: query_service_pb2.CANCEL_RESULT_CANCELLED,
     CancelResult.CANCELLING: query_service_pb2.CANCEL_RESULT_CANCELLING,
     CancelResult.ALREADY_ENDED: query_service_pb2.CANCEL_RESULT_ALREADY_ENDED,
+}
+LIMIT_ACTIONS: Final = {
+    LimitAction.TRUNCATE: query_pb2.LIMIT_ACTION_TRUNCATE,
+    LimitAction.FAIL: query_pb2.LIMIT_ACTION_FAIL,
 }
 ENGINE_CANCELS: Final = {
     EngineCancel.NOT_RUNNING: query_service_pb2.ENGINE_CANCEL_STATE_NOT_RUNNING,
@@ -94,6 +99,24 @@ def status(live: LiveQuery, now_us: int) -> query_pb2.QueryStatus:
         engine_query_id=live.engine_query_id,
         engine_query_url=live.engine_query_url,
     )
+
+
+def details(query: Query) -> query_pb2.QueryDetails:
+    """What was submitted and what runs for it."""
+    found = query_pb2.QueryDetails.FromString(query.submission.parameter_types)
+    found.sql = query.submission.sql
+    found.executed_sql = query.executed_sql
+    plan = query.plan
+    found.limits.CopyFrom(
+        query_pb2.Limits(
+            queue_timeout=duration(plan.queue_timeout_ms * 1000),
+            execution_timeout=duration(plan.execution_timeout_ms * 1000),
+            row_limit=plan.row_limit,
+            byte_limit=plan.byte_limit,
+            on_limit=LIMIT_ACTIONS[query.submission.on_limit],
+        )
+    )
+    return found
 
 
 def engine(view: EngineView) -> query_service_pb2.EngineInfo:

@@ -19,6 +19,7 @@ from queryengine.edges.grpc.requests import (
     as_rows,
     cancel_reason,
     invalid,
+    is_full,
     microseconds,
     submitted_id,
     to_cancelled,
@@ -83,6 +84,7 @@ class QueryRpcs:
         return self._submit_response(await self._submitting.submit(call))
 
     async def get_status(self, request: pb.GetStatusRequest, caller: Caller) -> pb.GetStatusResponse:
+        full = is_full(request)
         live = await self._looking.status(
             caller.tenant,
             request.query_id,
@@ -90,7 +92,8 @@ class QueryRpcs:
             wait_seconds=wait_seconds(request, self._limits.now),
             leave_turn=caller.leave_turn,
         )
-        return pb.GetStatusResponse(status=self._statuses.of(live))
+        details = convert.details(await self._looking.recorded(live)) if full else None
+        return pb.GetStatusResponse(status=self._statuses.of(live), details=details)
 
     async def cancel(self, request: pb.CancelRequest, caller: Caller) -> pb.CancelResponse:
         done = await self._cancelling.cancel(

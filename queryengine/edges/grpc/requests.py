@@ -8,6 +8,7 @@ from typing import Any, Final, TypeVar
 
 from google.protobuf import duration_pb2, timestamp_pb2
 
+from queryengine.codec.described import described
 from queryengine.domain.errors import QueryEngineError, Reason, error
 from queryengine.domain.filters import QueryFilter
 from queryengine.domain.lifecycle import QueryState
@@ -62,6 +63,11 @@ _AS_ROWS: Final = {
     result_pb2.PAGE_FORMAT_UNSPECIFIED: False,
     result_pb2.PAGE_FORMAT_ARROW: False,
     result_pb2.PAGE_FORMAT_ROWS: True,
+}
+_FULL: Final = {
+    query_service_pb2.QUERY_VIEW_UNSPECIFIED: False,
+    query_service_pb2.QUERY_VIEW_BASIC: False,
+    query_service_pb2.QUERY_VIEW_FULL: True,
 }
 _CANCELS: Final = {
     query_pb2.DISCONNECT_POLICY_UNSPECIFIED: False,
@@ -164,6 +170,7 @@ def to_submission(
         sql=request.sql,
         engine_hint=request.engine,
         parameters=_parameters(request, limits.parameters),
+        parameter_types=described(request.parameters) if request.parameters else b"",
         catalog=_short(request.catalog, "catalog"),
         schema=_short(request.schema, "schema"),
         session_settings=_mapping(request.session_settings, "session_settings", 63, 255),
@@ -194,6 +201,11 @@ def to_plan(submission: Submission, engine: EngineChoice, limits: RequestLimits)
         byte_limit=submission.byte_limit,
         ttl_ms=_or(submission.ttl_ms, limits.ttl_seconds),
     )
+
+
+def is_full(request: query_service_pb2.GetStatusRequest) -> bool:
+    """Whether the reply is to hold the details, too."""
+    return _choice(_FULL, request.view, "view")
 
 
 def as_rows(page_format: int, field: str) -> bool:
