@@ -11,11 +11,12 @@ from typing import Final
 from queryengine.codec.values import BoundParameter
 from queryengine.domain.errors import Reason, error
 from queryengine.engines.clickhouse.guard import check_names_in
-from queryengine.engines.clickhouse.parameters import Encoded, encode, type_of
+from queryengine.engines.clickhouse.parameters import Encoded, encode
+from queryengine.engines.clickhouse.positional import type_of
 from queryengine.engines.clickhouse.times import Calendar
 from queryengine.engines.kit.lexicons import CLICKHOUSE
 from queryengine.engines.kit.lexing import Kind, Token
-from queryengine.engines.kit.parameters import check_names, name_of
+from queryengine.engines.kit.parameters import bound, check_names
 from queryengine.engines.kit.placeholders import of_one_kind
 from queryengine.engines.kit.reading import READING, Placeholder, Query, not_allowed
 from queryengine.engines.kit.sqltemplate import Template, Text
@@ -57,13 +58,16 @@ def prepared(sql: str, parameters: Sequence[BoundParameter], calendar: Calendar)
     check_names(parameters, set(checked.template.names))
     identifiers = {each.name: each.value for each in parameters if checked.types.get(each.name) == "Identifier"}
     check_names_in(checked.query, identifiers)
+
+    def bind(parameter: BoundParameter) -> tuple[str, Encoded]:
+        kind = checked.types[parameter.name] if parameter.name else type_of(parameter)
+        return kind, encode(parameter, kind, calendar)
+
     placeholders, values = {}, {}
-    for number, each in enumerate(parameters, 1):
-        name = name_of(each, number)
-        kind = checked.types[name] if each.name else type_of(name, each)
-        sent = each.name or f"p{number}"
+    for each, (name, (kind, value)) in zip(parameters, bound(parameters, bind).items(), strict=True):
+        sent = each.name or f"p{name}"
         placeholders[name] = f"{{{sent}:{kind}}}"
-        values[sent] = encode(name, each, kind, calendar)
+        values[sent] = value
     return checked.template.filled(placeholders), values
 
 

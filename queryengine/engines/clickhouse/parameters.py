@@ -1,6 +1,6 @@
 """Parameters as ClickHouse binds them: by value, as text that the server reads as the type that a placeholder names.
 
-A named placeholder tells its type itself, as in {day:Date}. A question mark does not, so it gets the type of its
+A named placeholder names its type itself, as in {day:Date}. A question mark does not, so it gets the type of its
 parameter. The server wraps, clamps or cuts what does not fit a type, so every value is compared with its type here.
 """
 
@@ -11,8 +11,7 @@ from typing import Any, Final
 import pyarrow as pa
 
 from queryengine.codec.values import BoundParameter
-from queryengine.domain.errors import Reason, error
-from queryengine.engines.clickhouse import numbers, positional, times, words
+from queryengine.engines.clickhouse import numbers, times, words
 from queryengine.engines.clickhouse.times import Calendar
 from queryengine.engines.clickhouse.types import Type, parse
 
@@ -98,30 +97,14 @@ class Encoded:
         return self._text
 
 
-def encode(name: str, parameter: BoundParameter, declared: str, calendar: Calendar) -> Encoded:
-    """The value of a parameter for a placeholder of this type.
-
-    Raises PARAMETER_MISMATCH with metadata `parameter` when the type cannot hold the value exactly. No message repeats
-    a value.
+def encode(parameter: BoundParameter, declared: str, calendar: Calendar) -> Encoded:
+    """The value of a parameter for a placeholder of this type. Raises ValueError when the type cannot hold the value
+    exactly; no message repeats a value.
     """
     try:
         return Encoded(_Writer(calendar).written(parameter.value, parse(declared), nested=False))
     except IndexError:
-        raise _mismatch(name, ValueError(f"the type {declared} lacks an argument")) from None
-    except ValueError as cause:
-        raise _mismatch(name, cause) from cause
-
-
-def type_of(name: str, parameter: BoundParameter) -> str:
-    """ClickHouse's type for a positional parameter. Raises PARAMETER_MISMATCH when there is none."""
-    try:
-        return positional.type_of(parameter)
-    except ValueError as cause:
-        raise _mismatch(name, cause) from cause
-
-
-def _mismatch(name: str, cause: ValueError) -> Exception:
-    return error(Reason.PARAMETER_MISMATCH, f"parameter {name}: {cause}", parameter=name)
+        raise ValueError(f"the type {declared} lacks an argument") from None
 
 
 class _Writer:

@@ -2,7 +2,7 @@
 
 import datetime as dt
 import uuid
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from decimal import Decimal
 from types import MappingProxyType
 from typing import Any, Final
@@ -10,6 +10,7 @@ from typing import Any, Final
 import pyarrow as pa
 
 from queryengine.codec.values import BoundParameter
+from queryengine.engines.kit.arrow_types import TypeTable
 from queryengine.engines.kit.parameters import word_of
 
 _NAMES: Final[Mapping[pa.DataType, str]] = MappingProxyType(
@@ -46,8 +47,8 @@ _NEVER_NULL: Final = ("Array", "Tuple", "Map")
 def type_of(parameter: BoundParameter) -> str:
     """Raises ValueError when there is none."""
     # A text cannot hold every octet, so octets get a type of their length with a type and without.
-    is_told = parameter.type is not None and not isinstance(parameter.value, bytes)
-    found = _type_of_arrow(parameter.type) if is_told else _type_of_value(parameter.value)
+    is_typed = parameter.type is not None and not isinstance(parameter.value, bytes)
+    found = _TYPES.of(parameter.type) if is_typed else _type_of_value(parameter.value)
     is_null = parameter.value is None or (isinstance(parameter.value, pa.Scalar) and not parameter.value.is_valid)
     return f"Nullable({found})" if is_null and not found.startswith(_NEVER_NULL) else found
 
@@ -55,7 +56,7 @@ def type_of(parameter: BoundParameter) -> str:
 def _type_of_value(value: Any) -> str:
     match value:
         case pa.Scalar():
-            return _type_of_arrow(value.type)
+            return _TYPES.of(value.type)
         case None:
             return "Nothing"
         case bool():
@@ -105,15 +106,6 @@ def _common(values: list[Any]) -> str:
     return f"Nullable({kind})" if is_nullable else kind
 
 
-def _type_of_arrow(arrow: pa.DataType) -> str:
-    if arrow in _NAMES:
-        return _NAMES[arrow]
-    for matches, name in _NESTED:
-        if matches(arrow):
-            return name(arrow)
-    raise ValueError(f"ClickHouse has no type for a parameter of the type {arrow}")
-
-
 def _decimal(precision: int, scale: int) -> str:
     if scale < 0 or precision > _DECIMAL_DIGITS:
         raise ValueError(f"ClickHouse's decimals have at most {_DECIMAL_DIGITS} digits and no negative scale")
@@ -126,7 +118,7 @@ def _decimal_of_arrow(arrow: pa.DataType) -> str:
 
 
 def _element(field: pa.Field) -> str:
-    found = _type_of_arrow(field.type)
+    found = _TYPES.of(field.type)
     is_plain = not found.startswith(_NEVER_NULL)
     return f"Nullable({found})" if field.nullable and is_plain else found
 
@@ -139,10 +131,14 @@ def _quoted_name(name: str) -> str:
     return "`" + name.replace("\\", "\\\\").replace("`", "\\`") + "`"
 
 
-_NESTED: Final[tuple[tuple[Callable[[pa.DataType], bool], Callable[[pa.DataType], str]], ...]] = (
-    (pa.types.is_decimal, _decimal_of_arrow),
-    (pa.types.is_timestamp, lambda arrow: f"DateTime64({_DIGITS[arrow.unit]}, 'UTC')"),
-    (pa.types.is_list, lambda arrow: f"Array({_element(arrow.value_field)})"),
-    (pa.types.is_struct, _members),
-    (pa.types.is_map, lambda arrow: f"Map({_type_of_arrow(arrow.key_type)}, {_element(arrow.item_field)})"),
+_TYPES: Final[TypeTable[str]] = TypeTable(
+    "ClickHouse",
+    _NAMES,
+    {
+        pa.types.is_decimal: _decimal_of_arrow,
+        pa.types.is_timestamp: lambda arrow: f"DateTime64({_DIGITS[arrow.unit]}, 'UTC')",
+        pa.types.is_list: lambda arrow: f"Array({_element(arrow.value_field)})",
+        pa.types.is_struct: _members,
+        pa.types.is_map: lambda arrow: f"Map({_TYPES.of(arrow.key_type)}, {_element(arrow.item_field)})",
+    },
 )

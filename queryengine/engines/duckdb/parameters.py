@@ -10,10 +10,10 @@ import pyarrow as pa
 from duckdb.value.constant import Value
 
 from queryengine.codec.values import BoundParameter
-from queryengine.domain.errors import Reason, error
 from queryengine.engines.duckdb.text import identifier
 from queryengine.engines.duckdb.values import DIGITS_MAX, HUGEINT_MAX, WIDE_INTEGER, digits_of, plain
-from queryengine.engines.kit.parameters import check_names, name_of
+from queryengine.engines.kit.arrow_types import TypeTable
+from queryengine.engines.kit.parameters import bound, check_names
 
 _REMEMBERED_MAX: Final = 256
 _NAMES: Final[Mapping[pa.DataType, str]] = {
@@ -59,22 +59,18 @@ def bind(parameters: Sequence[BoundParameter], expected: Collection[str]) -> lis
     check_names(parameters, expected)
     if not parameters:
         return None
-    numbered = ((name_of(each, number), each) for number, each in enumerate(parameters, 1))
-    bound = {name: _bound(name, each) for name, each in numbered}
-    return bound if parameters[0].name else list(bound.values())
+    values = bound(parameters, _bound)
+    return values if parameters[0].name else list(values.values())
 
 
-def _bound(name: str, parameter: BoundParameter) -> Any:
+def _bound(parameter: BoundParameter) -> Any:
     value, arrow_type = parameter.value, parameter.type
-    try:
-        if arrow_type == WIDE_INTEGER and isinstance(value, int) and value > HUGEINT_MAX:
-            return Value(value, _duckdb_type("UHUGEINT"))
-        if arrow_type is None:
-            arrow_type = _type_of_value(value)
-        bound = plain(value, arrow_type)
-        return bound if arrow_type is None or bound is None else Value(bound, _duckdb_type(type_of(arrow_type)))
-    except ValueError as cause:
-        raise error(Reason.PARAMETER_MISMATCH, f"parameter {name}: {cause}", parameter=name) from cause
+    if arrow_type == WIDE_INTEGER and isinstance(value, int) and value > HUGEINT_MAX:
+        return Value(value, _duckdb_type("UHUGEINT"))
+    if arrow_type is None:
+        arrow_type = _type_of_value(value)
+    held = plain(value, arrow_type)
+    return held if arrow_type is None or held is None else Value(held, _duckdb_type(type_of(arrow_type)))
 
 
 def _type_of_value(value: Any) -> pa.DataType | None:
@@ -104,16 +100,6 @@ def _duckdb_type(name: str) -> Any:
     return duckdb.type(name)
 
 
-def type_of(arrow_type: pa.DataType) -> str:
-    """DuckDB's type for an Arrow type. Raises ValueError when there is none."""
-    if arrow_type in _NAMES:
-        return _NAMES[arrow_type]
-    for matches, name in _NESTED:
-        if matches(arrow_type):
-            return name(arrow_type)
-    raise ValueError(f"DuckDB has no type for {arrow_type}")
-
-
 def _decimal(arrow_type: pa.DataType) -> str:
     if arrow_type.precision == DIGITS_MAX + 1 and arrow_type.scale == 0:
         return "HUGEINT"
@@ -131,12 +117,18 @@ def _members(arrow_type: pa.DataType) -> str:
     return f"STRUCT({', '.join(members)})"
 
 
-_NESTED: Final[tuple[tuple[Callable[[pa.DataType], bool], Callable[[pa.DataType], str]], ...]] = (
-    (pa.types.is_decimal, _decimal),
-    (pa.types.is_timestamp, lambda _: "TIMESTAMPTZ"),
-    (pa.types.is_duration, lambda _: "INTERVAL"),
-    (pa.types.is_fixed_size_list, lambda each: f"{type_of(each.value_type)}[{each.list_size}]"),
-    (pa.types.is_list, lambda each: f"{type_of(each.value_type)}[]"),
-    (pa.types.is_struct, _members),
-    (pa.types.is_map, lambda each: f"MAP({type_of(each.key_type)}, {type_of(each.item_type)})"),
+_TYPES: Final[TypeTable[str]] = TypeTable(
+    "DuckDB",
+    _NAMES,
+    {
+        pa.types.is_decimal: _decimal,
+        pa.types.is_timestamp: lambda _: "TIMESTAMPTZ",
+        pa.types.is_duration: lambda _: "INTERVAL",
+        pa.types.is_fixed_size_list: lambda each: f"{type_of(each.value_type)}[{each.list_size}]",
+        pa.types.is_list: lambda each: f"{type_of(each.value_type)}[]",
+        pa.types.is_struct: _members,
+        pa.types.is_map: lambda each: f"MAP({type_of(each.key_type)}, {type_of(each.item_type)})",
+    },
 )
+type_of: Final[Callable[[pa.DataType], str]] = _TYPES.of
+"""DuckDB's type for an Arrow type. Raises ValueError when there is none."""

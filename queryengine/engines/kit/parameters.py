@@ -1,16 +1,18 @@
 """What the adapters share about the parameters of a statement."""
 
 import datetime as dt
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
 from decimal import Decimal
 from types import MappingProxyType
-from typing import Final
+from typing import Final, TypeVar
 
 import pyarrow as pa
 
 from queryengine.codec.values import BoundParameter
-from queryengine.domain.errors import Failure, QueryEngineError, Reason
+from queryengine.domain.errors import Failure, QueryEngineError, Reason, error
+
+T = TypeVar("T")
 
 
 def check_names(parameters: Sequence[BoundParameter], expected: Collection[str]) -> None:
@@ -27,6 +29,23 @@ def check_names(parameters: Sequence[BoundParameter], expected: Collection[str])
     if differences:
         message = "; ".join(f"{label} parameters: {names}" for label, names in differences.items())
         raise QueryEngineError(Failure(Reason.PARAMETER_MISMATCH, message, differences))
+
+
+def bound(parameters: Sequence[BoundParameter], bind: Callable[[BoundParameter], T]) -> dict[str, T]:
+    """What `bind` makes of each parameter, by its name, or by its number as check_names has it; in their order.
+
+    Raises PARAMETER_MISMATCH with metadata `parameter` for a value of which `bind` makes nothing. A plain ValueError
+    says why, and must not repeat the value; the words of any other exception may, and stay its cause.
+    """
+    found = {}
+    for number, each in enumerate(parameters, 1):
+        try:
+            found[name_of(each, number)] = bind(each)
+        except (ValueError, TypeError, OverflowError, pa.ArrowException) as cause:
+            why = str(cause) if type(cause) is ValueError else "the engine has no type that holds this value exactly"
+            name = name_of(each, number)
+            raise error(Reason.PARAMETER_MISMATCH, f"parameter {name}: {why}", parameter=name) from cause
+    return found
 
 
 def with_short_integers(parameters: Sequence[BoundParameter]) -> tuple[BoundParameter, ...] | None:

@@ -21,7 +21,7 @@ from queryengine.domain.errors import QueryEngineError, Reason, error
 from queryengine.engines.base import Engine, EngineTraits, Execution, Progress, Statement
 from queryengine.engines.kit.executions import OpenExecutions
 from queryengine.engines.kit.interrupting import Interruptible, cancelled
-from queryengine.engines.kit.parameters import check_names, name_of, with_short_integers
+from queryengine.engines.kit.parameters import bound, check_names, with_short_integers
 from queryengine.engines.kit.session_settings import check_settings
 from queryengine.engines.kit.sqlstates import QUERY_CANCELED
 from queryengine.engines.kit.sqltemplate import Template, Text
@@ -169,7 +169,7 @@ class PostgreSQLExecution(Execution):
             query, template = check(statement.sql)
             self._engine.guard.check(query)
             check_names(statement.parameters, set(template.names))
-            parameters = _rendered(statement.parameters)
+            parameters = bound(statement.parameters, render)
             self._session = session = self._engine.connect()
             self._begin(session)
             try:
@@ -328,7 +328,7 @@ class PostgreSQLExecution(Execution):
         session.query("ROLLBACK")
         self._begin(session)
         try:
-            return self._bind(session, template, _rendered(shorter))
+            return self._bind(session, template, bound(shorter, render))
         except adbc.Error:
             self._sent = sent
             raise cause from None
@@ -360,10 +360,6 @@ class PostgreSQLExecution(Execution):
         [row] = session.query(sql, [APPLICATION])
         found: list[str] = row["types"]
         return found
-
-
-def _rendered(parameters: Sequence[BoundParameter]) -> dict[str, Rendered]:
-    return {name_of(each, number): render(each, name_of(each, number)) for number, each in enumerate(parameters, 1)}
 
 
 def _name_of_type(session: Session, oid: int) -> str:

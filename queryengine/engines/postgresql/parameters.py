@@ -7,7 +7,7 @@ COPY, the fast way out, takes no parameters. Nothing of a value ever becomes par
 import datetime as dt
 import math
 import uuid
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 from types import MappingProxyType
@@ -16,11 +16,11 @@ from typing import Any, Final
 import pyarrow as pa
 
 from queryengine.codec.values import BoundParameter
-from queryengine.domain.errors import QueryEngineError, Reason, error
+from queryengine.engines.kit.arrow_types import TypeTable
 from queryengine.engines.kit.parameters import word_of
 
 UNKNOWN: Final = "unknown"
-"""The server takes the type from where the parameter stands; text where that does not tell."""
+"""The server takes the type from where the parameter stands; text where that does not say."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,25 +30,22 @@ class Rendered:
     type: str
     text: str | None
     is_list: bool = False
-    """A list whose elements tell no type. Where the server finds no array in its place either, it is one of text."""
+    """A list whose elements have no type. Where the server finds no array in its place either, it is one of text."""
 
 
-def render(parameter: BoundParameter, name: str) -> Rendered:
-    """Raises PARAMETER_MISMATCH for a value that PostgreSQL has no type for."""
+def render(parameter: BoundParameter) -> Rendered:
+    """Raises ValueError for a value that PostgreSQL has no type for."""
     value = parameter.value
-    try:
-        kind = UNKNOWN if value is None and parameter.type is None else _type_of(value, parameter.type)
-        text = None if value is None else _text(value)
-        if kind.startswith(f"{UNKNOWN}["):
-            return Rendered(UNKNOWN, text, is_list=True)
-        return Rendered(kind, text)
-    except ValueError as cause:
-        raise _mismatch(name, str(cause)) from cause
+    kind = UNKNOWN if value is None and parameter.type is None else _type_of(value, parameter.type)
+    text = None if value is None else _text(value)
+    if kind.startswith(f"{UNKNOWN}["):
+        return Rendered(UNKNOWN, text, is_list=True)
+    return Rendered(kind, text)
 
 
 def _type_of(value: Any, declared: pa.DataType | None) -> str:
     if declared is not None:
-        return _declared(declared)
+        return _TYPES.of(declared)
     if isinstance(value, bool):
         return "boolean"
     if isinstance(value, int):
@@ -67,15 +64,6 @@ def _type_of(value: Any, declared: pa.DataType | None) -> str:
         if isinstance(value, python):
             return kind
     raise ValueError(f"PostgreSQL has no type for a {word_of(value)}")
-
-
-def _declared(kind: pa.DataType) -> str:
-    if pa.types.is_list(kind):
-        return f"{_declared(kind.value_type)}[]"
-    for test, name in _BY_ARROW:
-        if test(kind):
-            return name
-    raise ValueError(f"PostgreSQL has no type for {kind}")
 
 
 def _text(value: Any) -> str:
@@ -118,10 +106,6 @@ def _element(value: Any) -> str:
     return f'"{quoted}"'
 
 
-def _mismatch(name: str, why: str) -> QueryEngineError:
-    return error(Reason.PARAMETER_MISMATCH, f"parameter {name}: {why}", parameter=name)
-
-
 _BY_PYTHON: Final[tuple[tuple[type, str], ...]] = (
     (str, UNKNOWN),
     (float, "double precision"),
@@ -158,11 +142,14 @@ _WORDS: Final[Mapping[pa.DataType, str]] = MappingProxyType(
     }
 )
 
-_BY_ARROW: Final[tuple[tuple[Callable[[pa.DataType], bool], str], ...]] = (
-    *((lambda kind, wanted=wanted: kind.equals(wanted), word) for wanted, word in _WORDS.items()),
-    (pa.types.is_decimal, "numeric"),
-    (pa.types.is_time, "time"),
-    (lambda kind: pa.types.is_timestamp(kind) and kind.tz is None, "timestamp"),
-    (pa.types.is_timestamp, "timestamptz"),
-    (pa.types.is_duration, "interval"),
+_TYPES: Final[TypeTable[str]] = TypeTable(
+    "PostgreSQL",
+    _WORDS,
+    {
+        pa.types.is_list: lambda each: f"{_TYPES.of(each.value_type)}[]",
+        pa.types.is_decimal: lambda _: "numeric",
+        pa.types.is_time: lambda _: "time",
+        pa.types.is_timestamp: lambda each: "timestamp" if each.tz is None else "timestamptz",
+        pa.types.is_duration: lambda _: "interval",
+    },
 )

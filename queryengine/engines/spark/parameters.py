@@ -9,9 +9,9 @@ from typing import Any, Final
 import pyarrow as pa
 
 from queryengine.codec.values import BoundParameter
-from queryengine.domain.errors import Reason, error
+from queryengine.engines.kit.arrow_types import is_any_list
 from queryengine.engines.kit.moments import DAY_NANOS, check_years, days_of, nanos_of
-from queryengine.engines.kit.parameters import check_names, name_of
+from queryengine.engines.kit.parameters import bound, check_names
 from queryengine.engines.spark.client import Proto, proto
 from queryengine.engines.spark.types import proto_type
 
@@ -27,25 +27,13 @@ def bind(parameters: Sequence[BoundParameter], expected: Collection[str]) -> dic
     that Spark cannot hold exactly.
     """
     check_names(parameters, expected)
-    bound = [_bound(name_of(each, number), each) for number, each in enumerate(parameters, 1)]
-    if not bound:
+    literals = bound(parameters, lambda each: _literal(_scalar(each.value, each.type)))
+    if not literals:
         return {}
     if parameters[0].name:
-        expressions = (proto.Expression(literal=each) for each in bound)
-        return {"named_arguments": {each.name: value for each, value in zip(parameters, expressions, strict=True)}}
+        return {"named_arguments": {name: proto.Expression(literal=each) for name, each in literals.items()}}
     # Not pos_arguments, of which Spark 4.1 and 4.2 mix up the order when there are more than four.
-    return {"pos_args": bound}
-
-
-def _bound(name: str, parameter: BoundParameter) -> Proto:
-    try:
-        scalar = _scalar(parameter.value, parameter.type)
-        return _literal(scalar)
-    except (ValueError, TypeError, OverflowError, pa.ArrowException) as cause:
-        # Arrow's own words may repeat the value.
-        words = str(cause) if isinstance(cause, ValueError) and not isinstance(cause, pa.ArrowException) else ""
-        message = f"parameter {name}: {words or 'Spark has no type that holds this value exactly'}"
-        raise error(Reason.PARAMETER_MISMATCH, message, parameter=name) from cause
+    return {"pos_args": list(literals.values())}
 
 
 def _scalar(value: Any, arrow: pa.DataType | None) -> pa.Scalar:
@@ -77,7 +65,7 @@ def _text_types(arrow: pa.DataType) -> pa.DataType:
         return pa.map_(_text_types(arrow.key_type), _text_types(arrow.item_type))
     if pa.types.is_struct(arrow):
         return pa.struct([(member.name, _text_types(member.type)) for member in arrow])
-    if pa.types.is_list(arrow) or pa.types.is_large_list(arrow) or pa.types.is_fixed_size_list(arrow):
+    if is_any_list(arrow):
         return pa.list_(_text_types(arrow.value_type))
     return arrow
 

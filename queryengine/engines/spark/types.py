@@ -7,6 +7,7 @@ from typing import Final
 import pyarrow as pa
 
 from queryengine.domain.errors import Reason, error
+from queryengine.engines.kit.arrow_types import is_any_list
 from queryengine.engines.spark.client import Proto, proto
 
 _PLAIN: Final[Mapping[str, tuple[str, pa.DataType]]] = MappingProxyType(
@@ -165,10 +166,6 @@ def _is_text(arrow: pa.DataType) -> bool:
     return bool(types.is_string(arrow) or types.is_large_string(arrow) or isinstance(arrow, pa.UuidType | pa.JsonType))
 
 
-def _is_list(arrow: pa.DataType) -> bool:
-    return bool(pa.types.is_list(arrow) or pa.types.is_large_list(arrow) or pa.types.is_fixed_size_list(arrow))
-
-
 def _fill(name: str) -> Callable[[Proto, pa.DataType], None]:
     return lambda kind, _: getattr(kind, name).SetInParent()
 
@@ -191,7 +188,7 @@ _FILLS: Final[tuple[tuple[Callable[[pa.DataType], bool], Callable[[Proto, pa.Dat
     (pa.types.is_timestamp, _fill("timestamp")),
     (pa.types.is_duration, _fill("day_time_interval")),
     (pa.types.is_time, _time),
-    (_is_list, _array),
+    (is_any_list, _array),
     (pa.types.is_map, _map),
     (pa.types.is_struct, _struct),
 )

@@ -21,7 +21,7 @@ from queryengine.codec.values import BoundParameter
 from queryengine.codec.wide_numbers import UNBOUNDED
 from queryengine.domain.errors import Reason, error
 from queryengine.engines.base import EngineTraits
-from queryengine.engines.kit.parameters import name_of, word_of
+from queryengine.engines.kit.parameters import bound, word_of
 from queryengine.engines.kit.sqlstates import QUERY_CANCELED, reason_of_state
 from queryengine.engines.sqlalchemy.columns import Column
 from queryengine.engines.sqlalchemy.dialect import CheckedText, Dialect, Rows
@@ -112,7 +112,7 @@ class GenericDialect(Dialect):
     def execute(
         self, connection: sa.Connection, query: CheckedText, parameters: Sequence[BoundParameter]
     ) -> sa.CursorResult[Any]:
-        values = {each.name: _bind(each, name_of(each, number)) for number, each in enumerate(parameters, 1)}
+        values = bound(parameters, _bind)
         template = query.template
         # To SQLAlchemy a colon begins a parameter also inside of literals, unless a backslash stands before it.
         text = "".join(
@@ -123,7 +123,7 @@ class GenericDialect(Dialect):
         return streaming.execute(sa.text(text), values)
 
     def fetch(self, result: sa.CursorResult[Any]) -> Callable[[int], Rows]:
-        # Some drivers tell the columns only with the first row, which SQLAlchemy then holds.
+        # Some drivers report the columns only with the first row, which SQLAlchemy then holds.
         return result.fetchmany
 
     def columns(self, result: sa.CursorResult[Any], declared: tuple[str, ...], first: Rows) -> tuple[Column, ...]:  # noqa: ARG002
@@ -142,7 +142,7 @@ class GenericDialect(Dialect):
     def reason(self, cause: BaseException) -> Reason:
         state = str(getattr(cause, "sqlstate", None) or getattr(cause, "pgcode", None) or "")
         if state == QUERY_CANCELED:
-            # Nobody else stops it: who cancels is told so, whatever comes out.
+            # Nobody else stops it: whoever cancels gets QUERY_CANCELLED, whatever comes out.
             return Reason.QUERY_TIMEOUT
         if state:
             return reason_of_state(state)
@@ -168,7 +168,7 @@ def _column(name: str, values: Sequence[Any]) -> Column:
     return Column(name, *_TYPES[kinds])
 
 
-def _bind(parameter: BoundParameter, name: str) -> Any:
+def _bind(parameter: BoundParameter) -> Any:
     value = parameter.value
     match value:
         case None | bool() | int() | float() | Decimal() | bytes() | uuid.UUID():
@@ -178,5 +178,4 @@ def _bind(parameter: BoundParameter, name: str) -> Any:
         case str() if "\0" not in value:
             return value
         case _:
-            message = f"parameter {name}: this kind of database takes no {word_of(value)}"
-            raise error(Reason.PARAMETER_MISMATCH, message, parameter=name)
+            raise ValueError(f"this kind of database takes no {word_of(value)}")

@@ -22,7 +22,7 @@ from sqlalchemy.pool import NullPool
 from queryengine.codec.values import BoundParameter
 from queryengine.domain.errors import QueryEngineError, Reason, error
 from queryengine.engines.base import EngineTraits
-from queryengine.engines.kit.parameters import name_of, word_of
+from queryengine.engines.kit.parameters import bound, word_of
 from queryengine.engines.sqlalchemy.authorizer import Authorizer
 from queryengine.engines.sqlalchemy.columns import Column
 from queryengine.engines.sqlalchemy.dialect import CheckedText, Dialect, Rows
@@ -144,9 +144,7 @@ class SQLiteDialect(Dialect):
     def execute(
         self, connection: sa.Connection, query: CheckedText, parameters: Sequence[BoundParameter]
     ) -> sa.CursorResult[Any]:
-        values = {
-            name_of(each, number): _bind(each, name_of(each, number)) for number, each in enumerate(parameters, 1)
-        }
+        values = bound(parameters, _bind)
         # Each by its name, also where it is a number: the driver takes a mapping for all of them alike.
         text = query.template.filled({name: f":{name}" if parameters[0].name else f"?{name}" for name in values})
         return connection.exec_driver_sql(text.sql, values)
@@ -202,20 +200,20 @@ def _driver(connection: sa.Connection) -> PatientConnection:
 
 
 def _declared(driver: sqlite3.Connection, query: CheckedText) -> tuple[str, ...]:
-    """Declared types of the result's columns. SQLite tells those of a view without running it."""
+    """Declared types of the result's columns. SQLite lists those of a view without running it."""
     bare = query.template.filled(dict.fromkeys(query.placeholders, "NULL")).sql
     try:
         driver.execute("PRAGMA temp_store = MEMORY")
         driver.execute(f"CREATE TEMP VIEW queryengine_columns AS {bare}")
         try:
-            told = driver.execute("PRAGMA temp.table_info(queryengine_columns)").fetchall()
+            listed = driver.execute("PRAGMA temp.table_info(queryengine_columns)").fetchall()
         finally:
             driver.execute("DROP VIEW temp.queryengine_columns")
     except sqlite3.Error:
         # What is wrong with the query shows when it runs, in SQLite's words.
         return ()
-    casts = query.casts if len(query.casts) == len(told) else ("",) * len(told)
-    return tuple(row[2] or cast for row, cast in zip(told, casts, strict=True))
+    casts = query.casts if len(query.casts) == len(listed) else ("",) * len(listed)
+    return tuple(row[2] or cast for row, cast in zip(listed, casts, strict=True))
 
 
 def _column(name: str, declared: str, values: Sequence[Any]) -> Column:
@@ -236,7 +234,7 @@ def _column(name: str, declared: str, values: Sequence[Any]) -> Column:
             raise error(Reason.STATEMENT_REJECTED, message, column=name)
 
 
-def _bind(parameter: BoundParameter, name: str) -> Any:
+def _bind(parameter: BoundParameter) -> Any:
     """A value as SQLite stores it; dates and times as the ISO text that its functions take."""
     value = parameter.value
     match value:
@@ -257,4 +255,4 @@ def _bind(parameter: BoundParameter, name: str) -> Any:
             why = "whole numbers of 64 bits, and the value has more"
         case _:
             why = f"no {word_of(value)}"
-    raise error(Reason.PARAMETER_MISMATCH, f"parameter {name}: SQLite holds {why}", parameter=name)
+    raise ValueError(f"SQLite holds {why}")

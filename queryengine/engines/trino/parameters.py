@@ -12,9 +12,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from queryengine.codec.values import BoundParameter
-from queryengine.domain.errors import Reason, error
+from queryengine.engines.kit.arrow_types import TypeTable, is_any_list
 from queryengine.engines.kit.moments import DAY_NANOS, check_years, days_of, nanos_of
-from queryengine.engines.kit.parameters import check_names, name_of
+from queryengine.engines.kit.parameters import bound, check_names
 from queryengine.engines.trino.text import quoted
 
 DIGITS_MAX: Final = 38
@@ -61,18 +61,14 @@ def literals(parameters: Sequence[BoundParameter], expected: Collection[str]) ->
     that Trino cannot hold exactly.
     """
     check_names(parameters, expected)
-    numbered = ((name_of(each, number), each) for number, each in enumerate(parameters, 1))
-    return {name: _literal(name, each) for name, each in numbered}
+    return bound(parameters, _literal)
 
 
-def _literal(name: str, parameter: BoundParameter) -> str:
+def _literal(parameter: BoundParameter) -> str:
     value, arrow = parameter.value, parameter.type
     if isinstance(value, pa.Scalar) and arrow is None:
         arrow = value.type
-    try:
-        return typed(value, arrow) if arrow is not None else plain(value)
-    except ValueError as cause:
-        raise error(Reason.PARAMETER_MISMATCH, f"parameter {name}: {cause}", parameter=name) from cause
+    return typed(value, arrow) if arrow is not None else plain(value)
 
 
 def typed(value: Any, arrow: pa.DataType) -> str:
@@ -87,16 +83,6 @@ def typed(value: Any, arrow: pa.DataType) -> str:
         return f"JSON {_text(value.as_py() if isinstance(value, pa.Scalar) else value)}"
     text = _nested(value, arrow) or plain(value)
     return f"CAST({text} AS {type_name})" if type_name else text
-
-
-def type_of(arrow: pa.DataType) -> str:
-    """Trino's type for an Arrow type. Raises ValueError when there is none."""
-    if arrow in _NAMES:
-        return _NAMES[arrow]
-    for matches, name in _FAMILIES:
-        if matches(arrow):
-            return name(arrow)
-    raise ValueError(f"Trino has no type for {arrow}")
 
 
 def plain(value: Any) -> str:
@@ -240,7 +226,7 @@ def _nested(value: Any, arrow: pa.DataType) -> str:
         return f"MAP(ARRAY[{keys}], ARRAY[{items}])"
     if pa.types.is_struct(arrow):
         return f"ROW({', '.join(typed(value[field.name], field.type) for field in arrow)})"
-    if pa.types.is_list(arrow) or pa.types.is_large_list(arrow) or pa.types.is_fixed_size_list(arrow):
+    if is_any_list(arrow):
         return f"ARRAY[{', '.join(typed(each, arrow.value_type) for each in value)}]"
     return ""
 
@@ -276,14 +262,18 @@ def _member(arrow: pa.DataType) -> str:
     return name
 
 
-_FAMILIES: Final[tuple[tuple[Callable[[pa.DataType], bool], Callable[[pa.DataType], str]], ...]] = (
-    (pa.types.is_decimal, _decimal_type),
-    (pa.types.is_timestamp, _timestamp_type),
-    (pa.types.is_time, lambda each: f"time({_UNITS[each.unit][0]})"),
-    (pa.types.is_duration, lambda _: "interval day to second"),
-    (pa.types.is_map, lambda each: f"map({_member(each.key_type)}, {_member(each.item_type)})"),
-    (pa.types.is_struct, _row_type),
-    (pa.types.is_list, lambda each: f"array({_member(each.value_type)})"),
-    (pa.types.is_large_list, lambda each: f"array({_member(each.value_type)})"),
-    (pa.types.is_fixed_size_list, lambda each: f"array({_member(each.value_type)})"),
+_TYPES: Final[TypeTable[str]] = TypeTable(
+    "Trino",
+    _NAMES,
+    {
+        pa.types.is_decimal: _decimal_type,
+        pa.types.is_timestamp: _timestamp_type,
+        pa.types.is_time: lambda each: f"time({_UNITS[each.unit][0]})",
+        pa.types.is_duration: lambda _: "interval day to second",
+        pa.types.is_map: lambda each: f"map({_member(each.key_type)}, {_member(each.item_type)})",
+        pa.types.is_struct: _row_type,
+        is_any_list: lambda each: f"array({_member(each.value_type)})",
+    },
 )
+type_of: Final[Callable[[pa.DataType], str]] = _TYPES.of
+"""Trino's type for an Arrow type. Raises ValueError when there is none."""
