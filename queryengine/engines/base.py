@@ -5,6 +5,7 @@ two calls because some engines block before a schema exists, and cancel needs a 
 here is a test in tests/contract/test_engine_contract.py, which runs over every adapter.
 """
 
+import logging
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -14,9 +15,11 @@ from typing import Any, ClassVar, Final, Self
 import pyarrow as pa
 
 from queryengine.codec.values import BoundParameter
-from queryengine.domain.errors import Reason, error
+from queryengine.domain.errors import QueryEngineError, Reason, error
 from queryengine.domain.refreshed import Refreshed
 from queryengine.domain.texts import NAME_BYTES_MAX, URL_BYTES_MAX, shortened, whole_or_none
+
+logger = logging.getLogger(__name__)
 
 
 class OptionError(ValueError):
@@ -40,8 +43,8 @@ class EngineTraits:
     cancel_confirmed: bool = False
     """`cancel` returns after the engine itself has said that nothing of the execution runs."""
     sandbox: bool = False
-    """The engine was told to refuse whatever writes, or reaches files and networks of its own; the check of the text is
-    not the only guard."""
+    """The engine itself refuses whatever writes, or reaches files and networks of its own; the check of the text is not
+    the only guard."""
     writes: bool = False
     """Statements that write may run."""
     progress: bool = False
@@ -123,8 +126,9 @@ class Execution(ABC):
         `engine_type`.
 
         Raises QueryEngineError: SYNTAX_ERROR or STATEMENT_REJECTED in the engine's words, with position and SQLSTATE
-        where it tells; PARAMETER_MISMATCH; UNSUPPORTED; OUT_OF_MEMORY; QUERY_TIMEOUT; ENGINE_UNAVAILABLE when it cannot
-        be reached; QUERY_CANCELLED after `cancel`; ENGINE_ERROR for everything else. No foreign exception gets out.
+        where it reports them; STATEMENT_REJECTED for a statement that returns no columns; PARAMETER_MISMATCH;
+        UNSUPPORTED; OUT_OF_MEMORY; QUERY_TIMEOUT; ENGINE_UNAVAILABLE when it cannot be reached; QUERY_CANCELLED after
+        `cancel`; ENGINE_ERROR for everything else. No foreign exception gets out.
         """
 
     @abstractmethod
@@ -143,24 +147,27 @@ class Execution(ABC):
 
     @abstractmethod
     def cancel(self) -> None:
-        """Stop, and return when nothing of this execution runs on the engine any more.
+        """Stop, and return when nothing of this execution runs on the engine any more, and everything is released.
 
         From any thread, at any time, any number of times, also before `start` and after the end (then it does nothing).
         Whoever is inside `start` or `batches` gets QUERY_CANCELLED. An engine may drop an interrupt that comes early,
         so an adapter repeats it. It may block for long when the engine does not listen; the caller then kills the
-        worker.
+        worker. Raises QueryEngineError when something could not be stopped or released; all the rest is released
+        nevertheless, and `cancel_confirmed` is False from then on.
         """
 
     @property
     def cancel_confirmed(self) -> bool:
-        """Whether `cancel` returned because the engine itself said that nothing of the execution runs. False when it
+        """Whether the engine itself has said that nothing of the execution runs, once `cancel` has ended. False when it
         could not be asked. Means nothing where the traits deny `cancel_confirmed`.
         """
         return True
 
     @abstractmethod
     def close(self) -> None:
-        """Cancel, then release everything. Idempotent; releases even when it raises. Leaving early is close."""
+        """Cancel, and leave the engine's open executions. Idempotent; releases even when it raises, as `cancel` does.
+        Leaving early is close.
+        """
 
     def __enter__(self) -> Self:
         return self
@@ -168,7 +175,13 @@ class Execution(ABC):
     def __exit__(
         self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self.close()
+        """A close that fails does not hide the exception that led here; it is logged then."""
+        try:
+            self.close()
+        except QueryEngineError as cause:
+            if value is None:
+                raise
+            logger.warning("an execution that has failed could not be released: %s", cause)
 
 
 class Engine(ABC):

@@ -28,7 +28,7 @@ from typing import Any, Final, TypeAlias
 import pyarrow as pa
 
 from queryengine.codec.wide_numbers import carried
-from queryengine.domain.errors import Reason, error
+from queryengine.domain.errors import QueryEngineError, Reason, error
 from queryengine.engines.base import Engine, Execution, Progress
 from queryengine.results.segment import PageEntry
 from queryengine.results.spool.base import Spool
@@ -124,10 +124,11 @@ class Transfer:
         return None
 
     def cancel(self) -> None:
-        """Stop the engine; returns when it has. Before the engine was asked to start, keeps it from starting."""
+        """Stop the engine; returns when it has stopped, or cannot be stopped. Keeps one from starting that has not been
+        asked to.
+        """
         self._is_cancelled = True
-        if self._execution is not None:
-            self._execution.cancel()
+        self._cancel_execution()
 
     def _drive(self) -> Exception | _End:
         """Have the engine run; all it yields goes through the queue. Returns how it ended."""
@@ -209,9 +210,16 @@ class Transfer:
         if self._shared is None or self._shared.pulled.is_set():
             return
         self._shared.stopped.set()
-        if self._execution is not None:
-            self._execution.cancel()
+        self._cancel_execution()
         self._shared.drain()
+
+    def _cancel_execution(self) -> None:
+        """Never raises: the report follows in any case, and says whether the engine has confirmed its end."""
+        if self._execution is not None:
+            try:
+                self._execution.cancel()
+            except QueryEngineError as cause:
+                logger.warning("query %s: its engine cannot be released: %s", self._order.query_id, cause)
 
     def _result(self, items: Iterator[Item | None]) -> tuple[dict[str, Any], bytes]:
         """The report of a result that is whole, and its bytes when it is not in the spool."""
@@ -241,8 +249,6 @@ class Transfer:
                 writer.close()
 
     def _writer(self, schema: pa.Schema) -> ResultWriter:
-        if not schema.names:
-            raise error(Reason.STATEMENT_NOT_ALLOWED, "the statement returns no columns")
         writer = ResultWriter(self._host.spool, self._order.result, schema, self._order.limits, self._published)
         self._schema = writer.encoded_schema
         if len(self._schema) > SCHEMA_BYTES_MAX:

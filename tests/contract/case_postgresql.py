@@ -52,6 +52,7 @@ POSTGRESQL = EngineCase(
     values=(None, True, 0, -(2**63), 2**63 - 1, 1.5, Decimal("1.50"), b"", b"\x00\xff", [1, 2]),
     refused_value=BoundParameter("a", "no \0 in text"),
     repeats_names='SELECT 1 AS a, 2 AS a, 3 AS "ü ""x"',
+    no_columns=("SELECT", "SELECT FROM generate_series(1, 3)"),
     unusable=lambda _: {"url": "postgresql+psycopg://nobody@127.0.0.1:1/none"},
     unusable_words="refused",
     running=lambda: shared(PostgreSQLServer).running(),

@@ -17,9 +17,9 @@ from tests.servers.spark import SparkServer
 def running_tasks(web_port: int) -> int:
     """How many tasks Spark's own list says are being computed."""
     root = f"http://127.0.0.1:{web_port}/api/v1/applications"
-    with urlopen(root, timeout=10) as response:
+    with urlopen(root, timeout=60) as response:
         application = json.load(response)[0]["id"]
-    with urlopen(f"{root}/{application}/executors", timeout=10) as response:
+    with urlopen(f"{root}/{application}/executors", timeout=60) as response:
         return sum(executor["activeTasks"] for executor in json.load(response))
 
 
@@ -102,6 +102,7 @@ SPARK = EngineCase(
     values=(None, True, 0, -(2**63), 2**63 - 1, 1.5, Decimal("1.50"), b"", b"\x00\xff", [1, 2], {"a": 1}),
     refused_value=BoundParameter("a", Decimal(10**50), pa.decimal256(60, 0)),
     repeats_names='SELECT 1 AS a, 2 AS a, 3 AS `ü "x`',
+    no_columns=("SELECT * EXCEPT (a) FROM VALUES (1) AS t (a)",),
     unusable=lambda _: {"url": "sc://127.0.0.1:1", "connect_timeout_seconds": 1.0},
     unusable_words="127.0.0.1:1",
     running=lambda: running_tasks(shared(SparkServer).web_port),

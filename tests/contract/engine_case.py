@@ -64,6 +64,8 @@ class EngineCase:
     """A parameter that the engine cannot hold exactly."""
     repeats_names: str
     """Columns named `a`, `a` and `ü "x`."""
+    no_columns: Sequence[str] = ()
+    """Texts that `check` accepts, and whose result has no columns."""
     unusable: Callable[[Path], dict[str, Any]]
     """Options that name what is not there; the path is empty, and stays so."""
     unusable_words: str

@@ -103,6 +103,7 @@ def test_cancel_on_a_silent_server_is_bounded_and_does_not_claim_success(
     server.processes[0].send_signal(signal.SIGSTOP)
     before = time.monotonic()
     assert failure_of(execution.cancel).reason is Reason.ENGINE_UNAVAILABLE
+    assert not execution.cancel_confirmed
     assert time.monotonic() - before < BOUND_SECONDS
     server.processes[0].send_signal(signal.SIGCONT)
     execution.close()

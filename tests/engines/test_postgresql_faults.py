@@ -15,6 +15,7 @@ from postgresql_support import ENDLESS, ENDLESS_ROWS, shared_server
 
 from queryengine.domain.errors import QueryEngineError, Reason
 from queryengine.engines.base import Statement
+from queryengine.engines.postgresql.monitor import Monitor
 from queryengine.engines.sqlalchemy.engine import SQLAlchemyEngine
 from tests.servers.postgresql import PostgreSQLServer
 
@@ -130,6 +131,7 @@ def test_cancel_returns_also_when_the_server_is_paused(own: PostgreSQLServer) ->
     reading.execution.cancel()
     assert time.monotonic() - before < BOUND_SECONDS
     assert reading.reason() is Reason.QUERY_CANCELLED
+    assert not reading.execution.cancel_confirmed
     send(own, signal.SIGCONT)
     assert becomes(own, 0)
     engine.close()
@@ -143,4 +145,19 @@ def test_one_connection_that_the_server_ends(own: PostgreSQLServer) -> None:
     with own.connect() as connection:
         connection.execute("SELECT pg_terminate_backend(%s)", [int(pid)])
     assert reading.reason() is Reason.ENGINE_UNAVAILABLE
+    engine.close()
+
+
+def test_a_fault_while_a_backend_is_ended_keeps_no_connection(monkeypatch: pytest.MonkeyPatch) -> None:
+    server = shared_server()
+    engine = SQLAlchemyEngine("pg", options(server))
+    execution = engine.open(Statement(sql=ENDLESS_ROWS, query_id="q"))
+    execution.start()
+    next(execution.batches())
+    with monkeypatch.context() as patch:
+        patch.setattr(Monitor, "end", lambda *_: divmod(1, 0))
+        with pytest.raises(QueryEngineError) as caught:
+            execution.close()
+    assert isinstance(caught.value.__cause__, ZeroDivisionError)
+    assert becomes(server, 0)
     engine.close()

@@ -20,7 +20,7 @@ from queryengine.domain.errors import QueryEngineError, Reason
 from queryengine.engines.base import Execution, Statement
 from queryengine.engines.spark import statement as statement_module
 from queryengine.engines.spark.check import CheckedText
-from queryengine.engines.spark.client import Session, proto
+from queryengine.engines.spark.client import Operation, Session, proto
 from queryengine.engines.spark.engine import SparkEngine
 from queryengine.engines.spark.staging import Staging
 from queryengine.engines.spark.sweeping import Sweeper
@@ -143,6 +143,25 @@ def test_a_kept_session_is_used_again_by_executions_of_its_kind(opened: Callable
         assert session_of(engine, **fields) is not session
         assert session_of(engine, **fields) is session_of(engine, **fields)
     assert session_of(engine) is session
+
+
+def test_a_fault_while_an_operation_is_stopped_ends_its_session_and_removes_its_files(
+    opened: Callable[..., SparkEngine], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    engine = opened(staging=str(tmp_path))
+    execution = engine.open(Statement(sql=SLOW_ROWS, query_id="q"))
+    execution.start()
+    session = execution._session
+    assert session is not None
+    with monkeypatch.context() as patch:
+        patch.setattr(Operation, "stop", lambda _: divmod(1, 0))
+        with pytest.raises(QueryEngineError) as caught:
+            execution.close()
+    assert isinstance(caught.value.__cause__, ZeroDivisionError)
+    with pytest.raises(grpc.RpcError, match="INVALID_HANDLE"):
+        session.version()
+    # A task that ends late makes the folder anew, and it is removed again.
+    assert becomes(lambda: not list(tmp_path.iterdir()), IDLE_SECONDS)
 
 
 def test_executions_at_the_same_time_have_sessions_apart(opened: Callable[..., SparkEngine]) -> None:

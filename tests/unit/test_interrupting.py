@@ -24,9 +24,7 @@ def test_an_interrupt_is_repeated_until_the_call_returns() -> None:
 
     def work() -> None:
         try:
-            with calls.call():
-                inside.set()
-                assert heard.wait(10)
+            calls.run(lambda: (inside.set(), heard.wait(10)))
         except QueryEngineError as error:
             errors.append(error)
 
@@ -41,8 +39,7 @@ def test_an_interrupt_is_repeated_until_the_call_returns() -> None:
 
 def test_without_a_call_nothing_is_interrupted() -> None:
     calls = Interruptible(lambda: pytest.fail("interrupted"))
-    with calls.call():
-        pass
+    assert calls.run(max, 1, 2) == 2
     calls.stop()
     calls.stop()
 
@@ -50,17 +47,16 @@ def test_without_a_call_nothing_is_interrupted() -> None:
 def test_no_call_starts_after_a_stop() -> None:
     calls = Interruptible(lambda: None)
     calls.stop()
-    with pytest.raises(QueryEngineError) as caught, calls.call():
-        pytest.fail("the call began")
+    with pytest.raises(QueryEngineError) as caught:
+        calls.run(pytest.fail, "the call began")
     assert caught.value.failure.reason is Reason.QUERY_CANCELLED
 
 
 def test_a_failure_of_its_own_passes() -> None:
     calls = Interruptible(lambda: None)
-    with pytest.raises(ZeroDivisionError), calls.call():
-        _ = 1 / 0
-    with calls.call():
-        pass
+    with pytest.raises(ZeroDivisionError):
+        calls.run(divmod, 1, 0)
+    assert calls.run(max, 1, 2) == 2
 
 
 def test_a_failure_by_the_interrupt_keeps_its_cause() -> None:
@@ -70,12 +66,42 @@ def test_a_failure_by_the_interrupt_keeps_its_cause() -> None:
     thread.start()
 
     def interrupted() -> None:
-        with calls.call():
-            inside.set()
-            assert stopping.wait(10)
-            raise OSError("interrupted")
+        inside.set()
+        assert stopping.wait(10)
+        raise OSError("interrupted")
 
     with pytest.raises(QueryEngineError) as caught:
-        interrupted()
+        calls.run(interrupted)
     thread.join(10)
     assert isinstance(caught.value.__cause__, OSError)
+
+
+def test_an_interrupt_that_fails_is_repeated(caplog: pytest.LogCaptureFixture) -> None:
+    inside, heard = threading.Event(), threading.Event()
+    interrupts = 0
+
+    def interrupt() -> None:
+        nonlocal interrupts
+        interrupts += 1
+        if interrupts < 3:
+            raise OSError("not heard")
+        heard.set()
+
+    calls = Interruptible(interrupt)
+    errors: list[QueryEngineError] = []
+
+    def work() -> None:
+        try:
+            calls.run(lambda: (inside.set(), heard.wait(10)))
+        except QueryEngineError as error:
+            errors.append(error)
+
+    thread = threading.Thread(target=work)
+    thread.start()
+    assert inside.wait(10)
+    calls.stop()
+    thread.join(10)
+    assert [error.failure.reason for error in errors] == [Reason.QUERY_CANCELLED]
+    assert [record.message for record in caplog.records] == [
+        "an interrupt of a running query failed; it is repeated"
+    ], "logged once"

@@ -5,10 +5,8 @@ columns are asked for first, because Arrow does not carry every type of ClickHou
 """
 
 import json
-import threading
 import uuid
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import pyarrow as pa
@@ -17,7 +15,7 @@ from clickhouse_connect.driver.httpclient import HttpClient
 
 from queryengine.codec.nesting import Convert
 from queryengine.domain.errors import Failure, QueryEngineError, Reason, error
-from queryengine.engines.base import Engine, EngineTraits, Execution, Progress, Statement
+from queryengine.engines.base import Engine, EngineTraits, Progress, Statement
 from queryengine.engines.clickhouse.check import check, prepared
 from queryengine.engines.clickhouse.columns import plan
 from queryengine.engines.clickhouse.control import Control, Counted, Monitor
@@ -35,7 +33,8 @@ from queryengine.engines.clickhouse.stream import ArrowStream, parts
 from queryengine.engines.clickhouse.times import Calendar, holds_all_years
 from queryengine.engines.clickhouse.types import parse
 from queryengine.engines.kit.executions import OpenExecutions
-from queryengine.engines.kit.interrupting import Interruptible
+from queryengine.engines.kit.guarded import GuardedExecution
+from queryengine.engines.kit.interrupting import cancelled
 from queryengine.engines.kit.sqltemplate import Text
 
 
@@ -101,12 +100,11 @@ class ClickHouseEngine(Engine):
         self._control_client.close()
 
 
-class ClickHouseExecution(Execution):
+class ClickHouseExecution(GuardedExecution):
     def __init__(self, engine: ClickHouseEngine, statement: Statement) -> None:
+        super().__init__(engine.executions)
         self._engine = engine
         self._statement = statement
-        self._calls = Interruptible(self._interrupt)
-        self._releasing = threading.Lock()
         self._query_id = f"{statement.query_id}-{uuid.uuid4().hex[:12]}"
         self._query_ids = [self._query_id, f"{self._query_id}-columns"]
         self._stream: ArrowStream | None = None
@@ -119,49 +117,37 @@ class ClickHouseExecution(Execution):
         self._is_sent = False
         """Something of it may run on the server."""
 
-    def start(self) -> pa.Schema:
-        with self._translated(), self._calls.call():
-            text, parameters, settings = self._prepare()
-            self._is_sent = True
-            names, types = self._ask_columns(text, parameters, settings)
-        with self._translated(), self._calls.call():
-            self._progress = Progress(fraction=0.0, engine_query_id=self._query_id)
-            self._engine.monitor.watch(self._query_id, self._count, self._lose)
-            self._sent = Sent(text, self._statement.sql)
-            response = self._engine.client.raw_stream(
-                text.sql,
-                parameters=parameters,
-                settings={**settings, **block_settings([parse(kind) for kind in types]), "query_id": self._query_id},
-                fmt="ArrowStream",
-            )
-            self._stream = ArrowStream(response, self._statement.parameters)
-            self._schema = self._planned(names, types, self._stream)
+    def _begin(self) -> pa.Schema:
+        text, parameters, settings = self._prepare()
+        self._is_sent = True
+        self._hold(self._confirm_end)
+        self._hold(self._close_stream)
+        names, types = self._ask_columns(text, parameters, settings)
+        if self._calls.stopped:
+            raise cancelled()
+        self._progress = Progress(fraction=0.0, engine_query_id=self._query_id)
+        self._engine.monitor.watch(self._query_id, self._count, self._lose)
+        self._hold(self._engine.monitor.forget, self._query_id)
+        self._sent = Sent(text, self._statement.sql)
+        response = self._engine.client.raw_stream(
+            text.sql,
+            parameters=parameters,
+            settings={**settings, **block_settings([parse(kind) for kind in types]), "query_id": self._query_id},
+            fmt="ArrowStream",
+        )
+        self._stream = stream = ArrowStream(response, self._statement.parameters)
+        self._hold(self._kill)
+        self._schema = self._planned(names, types, stream)
         return self._schema
 
-    def batches(self) -> Iterator[pa.RecordBatch]:
-        stream = self._stream
-        batches = stream.batches() if stream is not None else iter(())
-        while True:
-            with self._translated(), self._calls.call():
-                batch = next(batches, None)
-                converted = self._converted(batch) if batch is not None else None
-            if converted is None:
-                break
-            yield from parts(converted)
+    def _batches(self) -> Iterator[pa.RecordBatch]:
+        assert self._stream is not None
+        for batch in self._stream.batches():
+            yield from parts(self._converted(batch))
         self._finish()
 
-    def progress(self) -> Progress:
+    def _snapshot(self) -> Progress:
         return self._progress
-
-    def cancel(self) -> None:
-        self._calls.stop()
-        self._release()
-
-    def close(self) -> None:
-        try:
-            self.cancel()
-        finally:
-            self._engine.executions.remove(self)
 
     def _interrupt(self) -> None:
         try:
@@ -171,47 +157,47 @@ class ClickHouseExecution(Execution):
             if stream is not None:
                 stream.abandon()
 
-    def _release(self) -> None:
-        """End it on the server, and give the connection back. Only after the calls have stopped."""
-        with self._releasing:
-            self._engine.monitor.forget(self._query_id)
-            stream, self._stream = self._stream, None
-            try:
-                if self._is_sent:
-                    self._end(stream)
-            finally:
-                if stream is not None:
-                    stream.close()
+    def _kill(self) -> None:
+        """Before the connection ends, so that the server knows why; one that waits for its reader sees a kill only when
+        the connection ends.
+        """
+        if self._is_sent:
+            self._ask(self._engine.control.kill)
 
-    def _end(self, stream: ArrowStream | None) -> None:
-        self._is_sent = False
+    def _close_stream(self) -> None:
+        stream, self._stream = self._stream, None
+        if stream is not None:
+            stream.close()
+
+    def _confirm_end(self) -> None:
+        """Return when the server runs nothing of it any more."""
+        if self._is_sent:
+            self._ask(self._engine.control.end)
+            self._is_sent = False
+
+    def _ask(self, question: Callable[[Sequence[str]], None]) -> None:
         try:
-            self._engine.control.kill(self._query_ids)
-            if stream is not None:
-                # A server that waits for its reader sees a kill only when the connection ends.
-                stream.close()
-            self._engine.control.end(self._query_ids)
+            question(self._query_ids)
         except QueryEngineError as cause:
-            # Whoever reads has been told already that the server is gone.
+            # A server that does not answer is not asked again.
+            self._is_sent = self._is_confirmed = False
+            # Whoever reads knows already that the server is gone.
             if self._lost is None and not isinstance(cause.__cause__, ConnectionRefusedError):
                 raise
 
-    @contextmanager
-    def _translated(self) -> Iterator[None]:
-        try:
-            yield
-        except Exception as cause:
-            found = translated(cause, self._engine.options.address, self._statement.parameters, self._sent)
-            if found.failure.reason is Reason.ENGINE_UNAVAILABLE:
-                self._lost = self._lost or found
-            elif isinstance(cause, Error) and cause.code is not None:
-                # The server answers with an error when nothing runs any more.
-                self._is_sent = False
-            if self._lost is not None and found.failure.reason is not Reason.QUERY_CANCELLED:
-                found = self._lost
-            if found is cause:
-                raise
-            raise found from cause
+    def _named(self, cause: Exception) -> QueryEngineError:
+        found = super()._named(cause)
+        if found.failure.reason is Reason.ENGINE_UNAVAILABLE:
+            self._lost = self._lost or found
+        elif isinstance(cause, Error) and cause.code is not None:
+            # The server answers with an error when nothing runs any more.
+            self._is_sent = False
+        if self._lost is not None and found.failure.reason is not Reason.QUERY_CANCELLED:
+            return self._lost
+        return found
+
+    def _failure(self, cause: Exception) -> QueryEngineError:
+        return translated(cause, self._engine.options.address, self._statement.parameters, self._sent)
 
     def _prepare(self) -> tuple[Text, dict[str, Encoded], dict[str, str]]:
         """Text, parameters and settings as they are sent."""
@@ -282,7 +268,7 @@ class ClickHouseExecution(Execution):
         if former.fraction == 1.0:
             return
         rows, size = max(counted.rows, former.rows_scanned or 0), max(counted.bytes, former.bytes_scanned or 0)
-        # The server's guess at all rows grows while it reads, and never tells that it is done.
+        # The server's guess at all rows grows while it reads, and never says that it is done.
         fraction = min(counted.rows / counted.rows_expected, 0.99) if counted.rows_expected else 0.0
         fraction = max(fraction, former.fraction or 0.0)
         self._progress = Progress(fraction, rows, size, engine_query_id=self._query_id)

@@ -7,6 +7,7 @@ end of a stream counts only when the stream says so itself and nothing comes beh
 import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from http.client import IncompleteRead
 from typing import Any, Final
 
@@ -116,8 +117,10 @@ class ArrowStream:
         return found if isinstance(found, dict) else {}
 
     def abandon(self) -> None:
-        """Wake the thread that waits for the server, with an error. From any thread."""
-        self._response.shutdown()
+        """Wake the thread that waits for the server, with an error. From any thread, also while it is being closed."""
+        with suppress(ValueError):
+            # What urllib3 raises for a response that has been closed.
+            self._response.shutdown()
 
     def close(self) -> None:
         """Closes the connection unless the body has been read to its end. Idempotent."""

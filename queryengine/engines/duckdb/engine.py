@@ -5,9 +5,8 @@ Every execution has a cursor to itself, in a read-only transaction, on one locke
 """
 
 import re
-import threading
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from functools import lru_cache
 from typing import Any, Final
 
@@ -15,9 +14,9 @@ import duckdb
 import pyarrow as pa
 
 from queryengine.codec.nesting import Convert
-from queryengine.domain.errors import QueryEngineError, Reason, error
+from queryengine.domain.errors import QueryEngineError
 from queryengine.domain.refreshed import Refreshed
-from queryengine.engines.base import Engine, EngineTraits, Execution, OptionError, Progress, Statement
+from queryengine.engines.base import Engine, EngineTraits, OptionError, Progress, Statement
 from queryengine.engines.duckdb.check import StatementCheck, default_check
 from queryengine.engines.duckdb.errors import INTERNAL, facts_of, translated
 from queryengine.engines.duckdb.parameters import bind
@@ -35,7 +34,7 @@ from queryengine.engines.duckdb.types import canonical, plan, type_name
 from queryengine.engines.duckdb.views import FolderViews
 from queryengine.engines.kit import alike
 from queryengine.engines.kit.executions import OpenExecutions
-from queryengine.engines.kit.interrupting import Interruptible
+from queryengine.engines.kit.guarded import GuardedExecution, check_columns
 from queryengine.engines.kit.parameters import with_short_integers
 from queryengine.engines.kit.session_settings import check_settings
 from queryengine.engines.kit.spill import remove_spill
@@ -120,12 +119,11 @@ class DuckDBEngine(Engine):
         return frozenset(self._check.check(sql).named_parameters)
 
 
-class DuckDBExecution(Execution):
+class DuckDBExecution(GuardedExecution):
     def __init__(self, engine: DuckDBEngine, statement: Statement) -> None:
+        super().__init__(engine.executions)
         self._engine = engine
         self._statement = statement
-        self._calls = Interruptible(self._interrupt)
-        self._releasing = threading.Lock()
         self._cursor: duckdb.DuckDBPyConnection | None = None
         self._reader: pa.RecordBatchReader | None = None
         self._schema = pa.schema([])
@@ -136,21 +134,21 @@ class DuckDBExecution(Execution):
         """Nothing of this execution would show to another one on the same cursor."""
         self._has_ended = False
 
-    def start(self) -> pa.Schema:
-        with self._translated(), self._calls.call():
-            parameters = bind(self._statement.parameters, self._engine.placeholders(self._statement.sql))
-            self._cursor = cursor = self._engine.sessions.take(self._statement.tenant, self._milliseconds)
-            if self._engine.views is not None:
-                self._engine.views.refresh()
-                self._engine.views.check_names(self._statement.sql)
-            self._prepare(cursor)
-            try:
-                relation = self._bound(cursor, parameters)
-            except duckdb.Error as cause:
-                relation = self._with_short_integers(cursor, cause)
-                if relation is None:
-                    raise self._located(cursor, parameters, cause) from cause
-            self._reader = self._read(cursor, relation)
+    def _begin(self) -> pa.Schema:
+        parameters = bind(self._statement.parameters, self._engine.placeholders(self._statement.sql))
+        self._cursor = cursor = self._engine.sessions.take(self._statement.tenant, self._milliseconds)
+        self._hold(self._give_back, cursor)
+        if self._engine.views is not None:
+            self._engine.views.refresh()
+            self._engine.views.check_names(self._statement.sql)
+        self._prepare(cursor)
+        try:
+            relation = self._bound(cursor, parameters)
+        except duckdb.Error as cause:
+            relation = self._with_short_integers(cursor, cause)
+            if relation is None:
+                raise self._located(cursor, parameters, cause) from cause
+        self._reader = self._read(cursor, relation)
         return self._schema
 
     def _bound(self, cursor: duckdb.DuckDBPyConnection, parameters: Any) -> duckdb.DuckDBPyRelation:
@@ -177,33 +175,25 @@ class DuckDBExecution(Execution):
             return cursor.sql(sql, params=bind(shorter, self._engine.placeholders(sql)))
         return None
 
-    def batches(self) -> Iterator[pa.RecordBatch]:
-        while True:
-            with self._translated(), self._calls.call():
-                batch = self._next_batch()
-            if batch is None:
-                break
-            if batch.num_rows:
-                yield batch
+    def _batches(self) -> Iterator[pa.RecordBatch]:
+        assert self._reader is not None
+        for batch in self._reader:
+            columns = [
+                convert(column) if convert is not None else column
+                for convert, column in zip(self._converts, batch.columns, strict=True)
+            ]
+            yield pa.RecordBatch.from_arrays(columns, schema=self._schema)
         self._finish()
 
-    def progress(self) -> Progress:
+    def _snapshot(self) -> Progress:
         cursor = self._cursor
         if cursor is not None and self._progress.fraction != 1.0:
             with suppress(duckdb.Error):
-                # Minus one until DuckDB can tell.
+                # Minus one until DuckDB can say.
                 fraction = cursor.query_progress() / 100
                 if fraction > (self._progress.fraction or 0.0):
                     self._progress = Progress(fraction=min(fraction, 1.0))
         return self._progress
-
-    def cancel(self) -> None:
-        self._calls.stop()
-        self._release()
-
-    def close(self) -> None:
-        self.cancel()
-        self._engine.executions.remove(self)
 
     def _interrupt(self) -> None:
         cursor = self._cursor
@@ -211,31 +201,14 @@ class DuckDBExecution(Execution):
             with suppress(duckdb.Error):
                 cursor.interrupt()
 
-    def _release(self) -> None:
-        """Give the reader and the cursor back. Only after the calls have stopped."""
-        with self._releasing:
-            reader, cursor = self._reader, self._cursor
-            self._reader = self._cursor = None
-            # A reader owns its connection, so it goes first.
-            if reader is not None:
-                reader.close()
-            if cursor is None:
-                return
-            # An execution that was interrupted has not ended, so that no interrupt can reach the next one.
-            if self._has_ended and self._is_clean:
-                self._engine.sessions.give_back(cursor, self._statement.tenant, self._milliseconds)
-            else:
-                with suppress(duckdb.Error):
-                    cursor.close()
-
-    @contextmanager
-    def _translated(self) -> Iterator[None]:
-        try:
-            yield
-        except QueryEngineError:
-            raise
-        except Exception as cause:
-            raise self._failure(cause) from cause
+    def _give_back(self, cursor: duckdb.DuckDBPyConnection) -> None:
+        self._cursor = None
+        # An execution that was interrupted has not ended, so that no interrupt can reach the next one.
+        if self._has_ended and self._is_clean:
+            self._engine.sessions.give_back(cursor, self._statement.tenant, self._milliseconds)
+        else:
+            with suppress(duckdb.Error):
+                cursor.close()
 
     def _failure(self, cause: Exception, *, skipped: int = 0) -> QueryEngineError:
         views = self._engine.views
@@ -261,8 +234,7 @@ class DuckDBExecution(Execution):
     def _read(self, cursor: duckdb.DuckDBPyConnection, relation: duckdb.DuckDBPyRelation) -> pa.RecordBatchReader:
         """Start the execution, and settle the schema and what each column needs."""
         names, types = relation.columns, relation.types
-        if not names:
-            raise error(Reason.STATEMENT_REJECTED, "the statement returns no columns")
+        check_columns(names)
         how = plan(types)
         if how.lossless:
             self._is_clean = False
@@ -270,6 +242,8 @@ class DuckDBExecution(Execution):
         if how.projection is not None:
             relation = relation.project(how.projection)
         reader = relation.to_arrow_reader(how.batch_rows)
+        # A reader owns its connection, so it is closed before that is given back.
+        self._hold(reader.close)
         fields = []
         for name, duckdb_type, exported in zip(names, types, reader.schema, strict=True):
             target, convert = canonical(exported.type)
@@ -278,19 +252,6 @@ class DuckDBExecution(Execution):
             self._converts.append(convert)
         self._schema = pa.schema(fields)
         return reader
-
-    def _next_batch(self) -> pa.RecordBatch | None:
-        if self._reader is None:
-            return None
-        try:
-            batch = self._reader.read_next_batch()
-        except StopIteration:
-            return None
-        columns = [
-            convert(column) if convert is not None else column
-            for convert, column in zip(self._converts, batch.columns, strict=True)
-        ]
-        return pa.RecordBatch.from_arrays(columns, schema=self._schema)
 
     def _finish(self) -> None:
         counts: dict[str, int] = {}

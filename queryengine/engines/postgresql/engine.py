@@ -4,10 +4,8 @@ Every execution has a connection and a read-only transaction to itself. It is st
 also proves that it has stopped.
 """
 
-import threading
 import time
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
 import adbc_driver_manager as adbc
@@ -16,11 +14,11 @@ import psycopg
 import pyarrow as pa
 import sqlalchemy as sa
 
-from queryengine.codec.values import BoundParameter
 from queryengine.domain.errors import QueryEngineError, Reason, error
-from queryengine.engines.base import Engine, EngineTraits, Execution, Progress, Statement
+from queryengine.engines.base import Engine, EngineTraits, Progress, Statement
 from queryengine.engines.kit.executions import OpenExecutions
-from queryengine.engines.kit.interrupting import Interruptible, cancelled
+from queryengine.engines.kit.guarded import GuardedExecution, check_columns
+from queryengine.engines.kit.interrupting import cancelled
 from queryengine.engines.kit.parameters import bound, check_names, with_short_integers
 from queryengine.engines.kit.session_settings import check_settings
 from queryengine.engines.kit.sqlstates import QUERY_CANCELED
@@ -146,69 +144,56 @@ class PostgreSQLEngine(Engine):
         return error(Reason.ENGINE_UNAVAILABLE, message, engine=self._name)
 
 
-class PostgreSQLExecution(Execution):
+class PostgreSQLExecution(GuardedExecution):
     def __init__(self, engine: PostgreSQLEngine, statement: Statement) -> None:
+        super().__init__(engine.executions)
         self._engine = engine
         self._statement = statement
-        self._calls = Interruptible(self._interrupt)
-        self._releasing = threading.Lock()
         self._session: Session | None = None
         self._backend: Backend | None = None
         self._sent: Text | None = None
-        """What the server has now, for the places that it tells."""
+        """What the server has now, for the places that it reports."""
         self._plan = Plan(())
         self._schema = pa.schema([])
         self._lost: Exception | None = None
         self._deadline = float("inf")
         self._has_ended = False
 
-    def start(self) -> pa.Schema:
-        with self._translated(), self._calls.call():
-            statement = self._statement
-            _refuse_what_traits_deny(statement)
-            query, template = check(statement.sql)
-            self._engine.guard.check(query)
-            check_names(statement.parameters, set(template.names))
-            parameters = bound(statement.parameters, render)
-            self._session = session = self._engine.connect()
-            self._begin(session)
-            try:
-                text, described = self._bind(session, template, parameters)
-            except adbc.Error as cause:
-                text, described = self._with_short_integers(session, template, cause)
-            self._plan = plan(described, lambda oid: _name_of_type(session, oid))
-            self._schema = self._plan.schema
-            if not self._schema.names:
-                raise error(Reason.STATEMENT_REJECTED, "the statement returns no columns")
-            if self._plan.projection is not None:
-                text = text.within(*self._plan.projection)
-            # The driver puts it between these two.
-            self._sent = text.within("COPY (", ") TO STDOUT (FORMAT binary)")
-            session.stream(text.sql)
+    def _begin(self) -> pa.Schema:
+        statement = self._statement
+        _refuse_what_traits_deny(statement)
+        query, template = check(statement.sql)
+        self._engine.guard.check(query)
+        check_names(statement.parameters, set(template.names))
+        parameters = bound(statement.parameters, render)
+        self._session = session = self._engine.connect()
+        self._hold(session.close)
+        self._hold(self._end_backend, session)
+        self._begin_transaction(session)
+        try:
+            text, described = self._bind(session, template, parameters)
+        except adbc.Error as cause:
+            text, described = self._with_short_integers(session, template, cause)
+        self._plan = plan(described, lambda oid: _name_of_type(session, oid))
+        self._schema = self._plan.schema
+        check_columns(self._schema.names)
+        if self._plan.projection is not None:
+            text = text.within(*self._plan.projection)
+        # The driver puts it between these two.
+        self._sent = text.within("COPY (", ") TO STDOUT (FORMAT binary)")
+        session.stream(text.sql)
         return self._schema
 
-    def batches(self) -> Iterator[pa.RecordBatch]:
-        while True:
-            with self._translated(), self._calls.call():
-                batch = self._session.next_batch() if self._session is not None else None
-                if batch is None:
-                    self._has_ended = self._session is not None
-                    return
-                batch = self._plan.apply(batch, self._schema)
-            if batch.num_rows:
-                yield batch
+    def _batches(self) -> Iterator[pa.RecordBatch]:
+        session = self._session
+        assert session is not None
+        while (batch := session.next_batch()) is not None:
+            yield self._plan.apply(batch, self._schema)
+        self._has_ended = True
 
-    def progress(self) -> Progress:
+    def _snapshot(self) -> Progress:
         backend = self._backend
         return Progress(engine_query_id=str(backend.pid) if backend is not None else "")
-
-    def cancel(self) -> None:
-        self._calls.stop()
-        self._release()
-
-    def close(self) -> None:
-        self.cancel()
-        self._engine.executions.remove(self)
 
     def lose(self, cause: Exception) -> None:
         """Whoever waits for the server waits no longer."""
@@ -226,37 +211,33 @@ class PostgreSQLExecution(Execution):
         except (psycopg.Error, SilentError) as cause:
             self.lose(cause)
 
-    def _release(self) -> None:
-        """Give the connection back. Only after the calls have stopped. Of an execution that did not come to its end
-        the server may still work, or wait for a reader; its process is ended, and gone when this returns.
+    def _end_backend(self, session: Session) -> None:
+        """Of an execution that did not come to its end the server may still work, or wait for a reader; its process is
+        ended, and gone when this returns. A server that does not answer sees that we are gone when it looks.
         """
-        with self._releasing:
-            session, self._session = self._session, None
-            if session is None:
-                return
-            if self._backend is not None and not self._has_ended:
-                # A server that does not answer sees that we are gone when it looks.
-                if self._lost is None:
-                    with suppress(psycopg.Error, SilentError):
-                        self._engine.monitor.end(self._backend)
-                session.shut()
-            session.close()
-
-    @contextmanager
-    def _translated(self) -> Iterator[None]:
+        if self._has_ended or self._backend is None:
+            return
         try:
-            yield
-        except QueryEngineError:
-            raise
-        except Exception as cause:
-            if self._lost is not None:
-                message = f"the connection to the server is lost: {words(self._lost)}"
-                raise error(Reason.ENGINE_UNAVAILABLE, message) from cause
-            if getattr(cause, "sqlstate", None) == QUERY_CANCELED and time.monotonic() >= self._deadline:
-                raise error(Reason.QUERY_TIMEOUT, words(cause), sql_state=QUERY_CANCELED) from cause
-            raise translated(cause, self._sent, self._statement.sql) from cause
+            self._is_confirmed = self._lost is None and self._is_gone(self._backend)
+        finally:
+            session.shut()
 
-    def _begin(self, session: Session) -> None:
+    def _is_gone(self, backend: Backend) -> bool:
+        """End a backend; False when the server did not answer."""
+        try:
+            self._engine.monitor.end(backend)
+        except (psycopg.Error, SilentError):
+            return False
+        return True
+
+    def _failure(self, cause: Exception) -> QueryEngineError:
+        if self._lost is not None:
+            return error(Reason.ENGINE_UNAVAILABLE, f"the connection to the server is lost: {words(self._lost)}")
+        if getattr(cause, "sqlstate", None) == QUERY_CANCELED and time.monotonic() >= self._deadline:
+            return error(Reason.QUERY_TIMEOUT, words(cause), sql_state=QUERY_CANCELED)
+        return translated(cause, self._sent, self._statement.sql)
+
+    def _begin_transaction(self, session: Session) -> None:
         """A transaction that cannot write, with everything that a user or we may set; it ends with the connection."""
         statement = self._statement
         milliseconds = max(1, int(statement.execution_timeout_seconds * 1000))
@@ -296,7 +277,7 @@ class PostgreSQLExecution(Execution):
 
     def _bind(self, session: Session, template: Template, parameters: Mapping[str, Rendered]) -> tuple[Text, pa.Schema]:
         """The statement with each placeholder replaced by an expression of its type that reads the bound value, and the
-        columns that the server tells.
+        columns that the server reports.
         """
         if not parameters:
             self._sent = text = template.filled({})
@@ -326,7 +307,7 @@ class PostgreSQLExecution(Execution):
             raise cause
         sent = self._sent
         session.query("ROLLBACK")
-        self._begin(session)
+        self._begin_transaction(session)
         try:
             return self._bind(session, template, bound(shorter, render))
         except adbc.Error:

@@ -4,10 +4,9 @@ Every execution has a session of the server to itself, and what it left running 
 result ahead of its reader, so results are bounded, or staged.
 """
 
-import threading
 import time
 from collections.abc import Hashable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from dataclasses import replace
 from typing import Any, Final
 
@@ -15,9 +14,9 @@ import grpc
 import pyarrow as pa
 
 from queryengine.domain.errors import QueryEngineError
-from queryengine.engines.base import Engine, EngineTraits, Execution, Progress, Statement
+from queryengine.engines.base import Engine, EngineTraits, Progress, Statement
 from queryengine.engines.kit.executions import OpenExecutions
-from queryengine.engines.kit.interrupting import Interruptible
+from queryengine.engines.kit.guarded import GuardedExecution
 from queryengine.engines.kit.parameters import with_short_integers
 from queryengine.engines.spark.check import check as check_text
 from queryengine.engines.spark.client import Connection, Operation, Proto, Session, proto
@@ -104,12 +103,11 @@ class SparkEngine(Engine):
         return version
 
 
-class SparkExecution(Execution):
+class SparkExecution(GuardedExecution):
     def __init__(self, engine: SparkEngine, statement: Statement) -> None:
+        super().__init__(engine.executions)
         self._engine = engine
         self._statement = statement
-        self._calls = Interruptible(self._interrupt)
-        self._releasing = threading.Lock()
         self._session: Session | None = None
         self._session_kind: Hashable = None
         self._is_complete = False
@@ -121,30 +119,32 @@ class SparkExecution(Execution):
         self._operations: list[Operation] = []
         self._limits = Limits(engine.options.result_rows_max, engine.options.result_bytes_max)
 
-    def start(self) -> pa.Schema:
-        with self._translated(), self._calls.call():
-            prepared = PreparedStatement(self._statement)
-            deadline = time.monotonic() + self._statement.execution_timeout_seconds
-            self._session_kind = prepared.session_kind
-            self._session = session = self._engine.sessions.take(prepared.session_kind, prepared.settings)
-            for command in prepared.commands:
-                for _ in self._operation(session, command, prepared.tags, deadline).responses():
-                    pass
-            try:
-                columns = self._columns(session, prepared, deadline)
-            except grpc.RpcError as cause:
-                prepared, columns = self._with_short_integers(session, deadline, cause)
-            self._schema = prepared.schema(columns)
-            if self._engine.options.staging:
-                self._staging = Staging(self._engine.options.staging)
-                plan = self._staging.writing(readable(prepared.query, columns, NOT_AS_PARQUET), len(self._schema))
-            else:
-                plan = proto.Plan(root=readable(prepared.query, columns, NOT_AS_ARROW))
-            operation = self._operation(session, plan, prepared.tags, deadline)
-            self._tracker.begin(operation.id, self._page(session))
-            staging = self._staging
-            self._source = Staged(operation, self._tracker, staging) if staging else Direct(operation, self._tracker)
-            self._source.begin()
+    def _begin(self) -> pa.Schema:
+        prepared = PreparedStatement(self._statement)
+        deadline = time.monotonic() + self._statement.execution_timeout_seconds
+        self._session_kind = prepared.session_kind
+        # Files are removed when nothing writes them any more.
+        self._hold(self._remove_staging)
+        self._session = session = self._engine.sessions.take(prepared.session_kind, prepared.settings)
+        self._hold(self._end_session, session)
+        for command in prepared.commands:
+            for _ in self._operation(session, command, prepared.tags, deadline).responses():
+                pass
+        try:
+            columns = self._columns(session, prepared, deadline)
+        except grpc.RpcError as cause:
+            prepared, columns = self._with_short_integers(session, deadline, cause)
+        self._schema = prepared.schema(columns)
+        if self._engine.options.staging:
+            self._staging = Staging(self._engine.options.staging)
+            plan = self._staging.writing(readable(prepared.query, columns, NOT_AS_PARQUET), len(self._schema))
+        else:
+            plan = proto.Plan(root=readable(prepared.query, columns, NOT_AS_ARROW))
+        operation = self._operation(session, plan, prepared.tags, deadline)
+        self._tracker.begin(operation.id, self._page(session))
+        staging = self._staging
+        self._source = Staged(operation, self._tracker, staging) if staging else Direct(operation, self._tracker)
+        self._source.begin()
         return self._schema
 
     def _columns(self, session: Session, prepared: PreparedStatement, deadline: float) -> Any:
@@ -166,77 +166,54 @@ class SparkExecution(Execution):
         except grpc.RpcError:
             raise cause from None
 
-    def batches(self) -> Iterator[pa.RecordBatch]:
-        while True:
-            with self._translated(), self._calls.call():
-                batch = self._next_batch()
-            if batch is None:
-                break
-            if batch.num_rows:
-                yield batch
+    def _batches(self) -> Iterator[pa.RecordBatch]:
+        assert self._source is not None
+        while (columns := self._source.next_columns()) is not None:
+            batch = batch_of(columns, self._schema)
+            self._limits.count(batch)
+            yield batch
+        self._is_complete = True
+        self._tracker.end()
 
-    def progress(self) -> Progress:
+    def _snapshot(self) -> Progress:
         return self._tracker.snapshot()
 
-    def cancel(self) -> None:
-        self._calls.stop()
-        self._release()
-
-    def close(self) -> None:
-        self.cancel()
-        self._engine.executions.remove(self)
-
-    def _next_batch(self) -> pa.RecordBatch | None:
-        if self._source is None:
-            return None
-        columns = self._source.next_columns()
-        if columns is None:
-            self._is_complete = True
-            self._tracker.end()
-            return None
-        batch = batch_of(columns, self._schema)
-        self._limits.count(batch)
-        return batch
-
     def _interrupt(self) -> None:
-        """Wake whoever waits for Spark; Spark itself is stopped by `_release`."""
+        """Wake whoever waits for Spark; Spark itself is stopped by `_end_session`."""
         if self._pending is not None:
             self._pending.cancel()
         for operation in tuple(self._operations):
             operation.stop_reading()
 
-    def _release(self) -> None:
-        """Return when Spark says that nothing of it runs. Only after the calls have stopped."""
-        with self._releasing:
-            session, staging = self._session, self._staging
-            self._session = self._staging = self._source = None
-            if session is not None and self._is_complete:
-                self._engine.sessions.give_back(self._session_kind, session, self._operations)
-            elif session is not None:
-                # A server that does not answer runs nothing that could be stopped from here.
-                with suppress(grpc.RpcError):
-                    for operation in self._operations:
-                        operation.stop()
-                with suppress(grpc.RpcError):
-                    session.release()
-            if staging is not None and staging.is_written:
-                staging.remove()
-            elif staging is not None:
-                self._engine.sweeper.sweep(staging)
+    def _end_session(self, session: Session) -> None:
+        """Return when Spark says that nothing of it runs."""
+        self._session = None
+        if self._is_complete:
+            self._engine.sessions.give_back(self._session_kind, session, self._operations)
+            return
+        # A server that does not answer runs nothing that could be stopped from here.
+        try:
+            with suppress(grpc.RpcError):
+                for operation in self._operations:
+                    operation.stop()
+        finally:
+            with suppress(grpc.RpcError):
+                session.release()
+
+    def _remove_staging(self) -> None:
+        staging = self._staging
+        if staging is not None and staging.is_written:
+            staging.remove()
+        elif staging is not None:
+            self._engine.sweeper.sweep(staging)
 
     def _operation(self, session: Session, plan: Proto, tags: list[str], deadline: float) -> Operation:
         operation = session.operation(plan, tags, deadline)
         self._operations.append(operation)
         return operation
 
-    @contextmanager
-    def _translated(self) -> Iterator[None]:
-        try:
-            yield
-        except QueryEngineError:
-            raise
-        except Exception as cause:
-            raise translated(cause, self._statement.sql, self._session, skipped=len(GUARD)) from cause
+    def _failure(self, cause: Exception) -> QueryEngineError:
+        return translated(cause, self._statement.sql, self._session, skipped=len(GUARD))
 
     def _page(self, session: Session) -> str:
         root = self._engine.options.web_url.rstrip("/")

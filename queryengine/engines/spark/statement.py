@@ -1,11 +1,11 @@
-"""A statement as Spark is told it: settings of its session, commands ahead, the query with its parameters, tags."""
+"""A statement as Spark receives it: settings of its session, commands ahead, the query with its parameters, tags."""
 
 from typing import Any, Final
 
 import pyarrow as pa
 
-from queryengine.domain.errors import Reason, error
 from queryengine.engines.base import Statement
+from queryengine.engines.kit.guarded import check_columns
 from queryengine.engines.kit.session_settings import check_settings
 from queryengine.engines.spark.check import check
 from queryengine.engines.spark.client import Proto, proto
@@ -48,8 +48,7 @@ class PreparedStatement:
 
     def schema(self, columns: Any) -> pa.Schema:
         """`columns` are the fields of Spark's schema."""
-        if not columns:
-            raise error(Reason.STATEMENT_REJECTED, "the statement returns no columns")
+        check_columns(columns)
         return pa.schema([field_of(column, self.settings[_ZONE]) for column in columns])
 
 
@@ -72,6 +71,6 @@ def _command(sql: str) -> Proto:
 
 
 def _tags(statement: Statement) -> list[str]:
-    told = {"query": statement.query_id, "tenant": statement.tenant, "subject": statement.subject}
+    labels = {"query": statement.query_id, "tenant": statement.tenant, "subject": statement.subject}
     # A comma stands between tags.
-    return [f"{key}:{value}".replace(",", "_")[:_TAG_LENGTH_MAX] for key, value in told.items() if value]
+    return [f"{key}:{value}".replace(",", "_")[:_TAG_LENGTH_MAX] for key, value in labels.items() if value]

@@ -4,18 +4,17 @@ Every execution has a connection of its own, with a cursor that streams. Only th
 may touch the connection while a call on it is in flight.
 """
 
-import threading
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from typing import Any, Final
 
 import pyarrow as pa
 import sqlalchemy as sa
 
 from queryengine.domain.errors import QueryEngineError, Reason, error
-from queryengine.engines.base import Engine, EngineTraits, Execution, Progress, Statement
+from queryengine.engines.base import Engine, EngineTraits, Progress, Statement
 from queryengine.engines.kit.executions import OpenExecutions
-from queryengine.engines.kit.interrupting import Interruptible
+from queryengine.engines.kit.guarded import GuardedExecution
 from queryengine.engines.kit.parameters import check_names
 from queryengine.engines.sqlalchemy.columns import BatchReader, Column
 from queryengine.engines.sqlalchemy.dialect import Dialect, Rows
@@ -72,90 +71,67 @@ class RowsEngine(Engine):
         self._database.dispose()
 
 
-class RowsExecution(Execution):
+class RowsExecution(GuardedExecution):
     def __init__(self, engine: RowsEngine, statement: Statement) -> None:
+        super().__init__(engine.executions)
         self._engine = engine
         self._dialect = engine.dialect
         self._statement = statement
-        self._calls = Interruptible(self._interrupt)
-        self._releasing = threading.Lock()
         self._connection: sa.Connection | None = None
-        self._result: sa.CursorResult[Any] | None = None
         self._rows: BatchReader | None = None
         self._first: Rows = ()
         self._columns: tuple[Column, ...] = ()
         self._schema = pa.schema([])
 
-    def start(self) -> pa.Schema:
-        with self._translated(), self._calls.call():
-            statement = self._statement
-            _refuse_what_traits_deny(statement, self._dialect.traits)
-            query = self._dialect.check(statement.sql)
-            self._engine.guard(statement.sql)
-            check_names(statement.parameters, query.placeholders)
-            self._connection = connection = self._engine.connect()
-            declared = self._dialect.prepare(connection, query, statement.execution_timeout_seconds)
-            self._result = result = self._dialect.execute(connection, query, statement.parameters)
-            self._rows = BatchReader(self._dialect.fetch(result))
-            self._first = self._rows.fetch()
-            self._columns = self._dialect.columns(result, declared, self._first)
-            self._schema = pa.schema([column.field() for column in self._columns])
+    def _begin(self) -> pa.Schema:
+        statement = self._statement
+        _refuse_what_traits_deny(statement, self._dialect.traits)
+        query = self._dialect.check(statement.sql)
+        self._engine.guard(statement.sql)
+        check_names(statement.parameters, query.placeholders)
+        self._connection = connection = self._engine.connect()
+        self._hold(self._give_back, connection)
+        declared = self._dialect.prepare(connection, query, statement.execution_timeout_seconds)
+        result = self._dialect.execute(connection, query, statement.parameters)
+        self._hold(_close_quietly, result)
+        self._rows = BatchReader(self._dialect.fetch(result))
+        self._first = self._rows.fetch()
+        self._columns = self._dialect.columns(result, declared, self._first)
+        self._schema = pa.schema([column.field() for column in self._columns])
         return self._schema
 
-    def batches(self) -> Iterator[pa.RecordBatch]:
+    def _batches(self) -> Iterator[pa.RecordBatch]:
         rows, self._first = self._first, ()
         while rows and self._rows is not None:
-            with self._translated(), self._calls.call():
-                batch = self._rows.batch(rows, self._columns, self._schema)
-            yield batch
-            with self._translated(), self._calls.call():
-                rows = self._rows.fetch()
+            yield self._rows.batch(rows, self._columns, self._schema)
+            rows = self._rows.fetch()
 
-    def progress(self) -> Progress:
+    def _snapshot(self) -> Progress:
         return Progress()
-
-    def cancel(self) -> None:
-        self._calls.stop()
-        self._release()
-
-    def close(self) -> None:
-        self.cancel()
-        self._engine.executions.remove(self)
 
     def _interrupt(self) -> None:
         connection = self._connection
         if connection is not None:
             self._dialect.interrupt(connection)
 
-    def _release(self) -> None:
-        """Give result and connection back. Only after the calls have stopped."""
-        with self._releasing:
-            result, connection = self._result, self._connection
-            self._result = self._connection = None
-            with suppress(sa.exc.SQLAlchemyError):
-                if result is not None:
-                    result.close()
-            with suppress(sa.exc.SQLAlchemyError):
-                if connection is not None:
-                    connection.close()
+    def _give_back(self, connection: sa.Connection) -> None:
+        self._connection = None
+        _close_quietly(connection)
 
-    @contextmanager
-    def _translated(self) -> Iterator[None]:
-        try:
-            yield
-        except QueryEngineError:
-            raise
-        except MemoryError as cause:
-            message = "the query needs more memory than its worker may use"
-            raise error(Reason.OUT_OF_MEMORY, message) from cause
-        except Exception as cause:
-            # SQLAlchemy's own text repeats statement and parameters; the driver's says what is wrong.
-            original = getattr(cause, "orig", None) or cause
-            raise self._dialect.failure(self._connection, self._statement.sql, original) from cause
+    def _failure(self, cause: Exception) -> QueryEngineError:
+        # SQLAlchemy's own text repeats statement and parameters; the driver's says what is wrong.
+        original = getattr(cause, "orig", None) or cause
+        return self._dialect.failure(self._connection, self._statement.sql, original)
+
+
+def _close_quietly(held: sa.CursorResult[Any] | sa.Connection) -> None:
+    """What breaks while it is closed is closed too, and its rows have been read or are not wanted."""
+    with suppress(sa.exc.SQLAlchemyError):
+        held.close()
 
 
 def _target(options: Mapping[str, Any]) -> tuple[sa.URL, Dialect]:
-    """Raises ValueError that names the key of a wrong option, and never tells the URL's password."""
+    """Raises ValueError that names the key of a wrong option, without the password of the URL."""
     for key in options:
         if key not in _OPTIONS:
             raise ValueError(f"unknown option {key!r} for a sqlalchemy engine; known: {', '.join(_OPTIONS)}")

@@ -6,16 +6,16 @@ kept alive, and Trino's buffers, which are bounded, hold it back.
 
 import threading
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
 from typing import Any, Final
 from urllib.parse import quote
 
 import pyarrow as pa
 
 from queryengine.domain.errors import QueryEngineError, Reason, error
-from queryengine.engines.base import Engine, EngineTraits, Execution, Progress, Statement
+from queryengine.engines.base import Engine, EngineTraits, Progress, Statement
 from queryengine.engines.kit.executions import OpenExecutions
-from queryengine.engines.kit.interrupting import Interruptible, cancelled
+from queryengine.engines.kit.guarded import GuardedExecution, check_columns
+from queryengine.engines.kit.interrupting import cancelled
 from queryengine.engines.kit.placeholders import names
 from queryengine.engines.kit.session_settings import check_settings
 from queryengine.engines.trino.errors import failed, unanswered
@@ -141,92 +141,71 @@ class TrinoEngine(Engine):
         return error(Reason.ENGINE_UNAVAILABLE, f"engine {self.name!r} {what}", engine=self.name)
 
 
-class TrinoExecution(Execution):
+class TrinoExecution(GuardedExecution):
     def __init__(self, engine: TrinoEngine, statement: Statement) -> None:
+        super().__init__(engine.executions)
         self._engine = engine
         self._statement = statement
-        self._calls = Interruptible(self._interrupt)
         self._query: TrinoQuery | None = None
-        self._columns: Columns | None = None
+        self._columns = Columns(())
         self._page = Page(None, None)
         self._skipped = 0
 
-    def start(self) -> pa.Schema:
-        with self._translated(), self._calls.call():
-            statement = self._statement
-            check_home(statement.catalog, statement.schema)
-            query, placeholders = check(statement.sql)
-            values = literals(statement.parameters, names(placeholders))
-            text = text_to_send(query, placeholders, values)
-            self._skipped = text.skipped
-            self._query = running = TrinoQuery(self._engine.http, self._engine.headers(statement))
-            self._page = running.submit(text.sql)
-            self._engine.heart.watch(running)
-            while self._page.columns is None and running.has_next:
-                if self._calls.stopped:
-                    raise cancelled()
-                self._page = running.advance()
-            if self._page.columns is None:
-                raise error(Reason.STATEMENT_REJECTED, "the statement returns no columns")
-            self._columns = Columns(self._page.columns)
+    def _begin(self) -> pa.Schema:
+        statement = self._statement
+        check_home(statement.catalog, statement.schema)
+        query, placeholders = check(statement.sql)
+        values = literals(statement.parameters, names(placeholders))
+        text = text_to_send(query, placeholders, values)
+        self._skipped = text.skipped
+        self._query = running = TrinoQuery(self._engine.http, self._engine.headers(statement))
+        self._hold(self._end_query, running)
+        self._page = running.submit(text.sql)
+        self._engine.heart.watch(running)
+        self._hold(self._engine.heart.forget, running)
+        while self._page.columns is None and running.has_next:
+            self._advance(running)
+        check_columns(self._page.columns or ())
+        self._columns = Columns(self._page.columns or ())
         return self._columns.schema
 
-    def batches(self) -> Iterator[pa.RecordBatch]:
-        query, columns = self._query, self._columns
-        while query is not None and columns is not None:
-            made = batches_of(self._page, columns, query)
-            while True:
-                with self._translated(), self._calls.call():
-                    batch = next(made, None)
-                if batch is None:
-                    break
-                yield batch
-            if not query.has_next:
-                break
-            with self._translated(), self._calls.call():
-                self._page = query.advance()
+    def _batches(self) -> Iterator[pa.RecordBatch]:
+        query = self._query
+        assert query is not None
+        yield from batches_of(self._page, self._columns, query)
+        while query.has_next:
+            self._advance(query)
+            yield from batches_of(self._page, self._columns, query)
 
-    def progress(self) -> Progress:
+    def _advance(self, query: TrinoQuery) -> None:
+        """The next page, which may hold no rows: a cancel between two of them is heard here."""
+        if self._calls.stopped:
+            raise cancelled()
+        self._page = query.advance()
+
+    def _snapshot(self) -> Progress:
         query = self._query
         return query.progress if query is not None else Progress()
 
-    def cancel(self) -> None:
+    def _end_query(self, query: TrinoQuery) -> None:
         """Returns also when Trino has been out of reach for some seconds: then the query ends by its deadline, or when
         Trino finds that nobody asks for its rows.
         """
-        self._calls.stop()
-        query = self._query
-        if query is not None:
-            self._engine.heart.forget(query)
-            query.end()
-
-    @property
-    def cancel_confirmed(self) -> bool:
-        return self._query is None or self._query.end_confirmed
-
-    def close(self) -> None:
-        self.cancel()
         self._page = Page(None, None)
-        self._engine.executions.remove(self)
+        query.end()
+        self._is_confirmed = query.end_confirmed
 
     def _interrupt(self) -> None:
         query = self._query
         if query is not None:
             query.interrupt()
 
-    @contextmanager
-    def _translated(self) -> Iterator[None]:
-        try:
-            yield
-        except QueryEngineError:
-            raise
-        except QueryFailed as cause:
-            raise failed(cause, skipped=self._skipped) from cause
-        except (Unreachable, Refused) as cause:
-            raise unanswered(cause, self._engine.name) from cause
-        except MemoryError as cause:
-            message = "the query needs more memory than its worker may use"
-            raise error(Reason.OUT_OF_MEMORY, message) from cause
-        except Exception as cause:
-            message = f"Trino's answer makes no sense: {type(cause).__name__}: {cause}"
-            raise error(Reason.ENGINE_ERROR, message) from cause
+    def _failure(self, cause: Exception) -> QueryEngineError:
+        match cause:
+            case QueryFailed():
+                return failed(cause, skipped=self._skipped)
+            case Unreachable() | Refused():
+                return unanswered(cause, self._engine.name)
+            case _:
+                message = f"Trino's answer makes no sense: {type(cause).__name__}: {cause}"
+                return error(Reason.ENGINE_ERROR, message)
