@@ -92,6 +92,7 @@ VALID: dict[str, list[tuple[Any, ...]]] = {
     "SELECT 1 FROM nation n CROSS JOIN UNNEST(ARRAY[n.nationkey]) u (k) WHERE u.k = 1": [(1,)],
     "SELECT a FROM (VALUES 1) t (a) JOIN (VALUES 1) u (a) USING (a) LEFT JOIN LATERAL (SELECT 1 AS b) v ON true": [],
     "SELECT count(*) > 0 FROM system.metadata.catalogs, system.jdbc.catalogs, information_schema.tables": [(True,)],
+    'SELECT t.system.x, t . "system".x FROM (SELECT CAST(ROW(1) AS ROW(x integer)) AS system) AS t': [(1, 1)],
     "SELECT 'system.runtime.queries', 'CALL kill_query()' -- system.runtime.queries": [
         ("system.runtime.queries", "CALL kill_query()")
     ],
@@ -130,6 +131,8 @@ HOSTILE = {
     "SELECT query FROM SYSTEM . /* x */ Runtime.queries": "SELECT",
     "TABLE system.runtime.tasks": "SELECT",
     "SELECT (SELECT max(query) FROM system.runtime.queries)": "SELECT",
+    "SELECT t.system.x FROM (SELECT 1 AS system) AS t, system.runtime.queries": "SELECT",
+    "SELECT * FROM TABLE(postgresql . system . /* x */ query (query => 'DROP TABLE x'))": "SELECT",
     "SELECT * FROM TABLE(postgresql.system.query(query => 'DROP TABLE x'))": "SELECT",
     "SELECT * FROM TABLE(\"elastic\".\"system\".raw_query(schema => 'a', index => 'b', query => 'c'))": "SELECT",
 }

@@ -23,7 +23,7 @@ _HARMLESS: Final = frozenset({
     "projection_parts", "projection_parts_columns", "projections", "settings", "table_engines", "table_functions",
     "tables", "time_zones", "tokenizers", "unicode", "zeros", "zeros_mt",
 })
-"""Tables of `system` that tell of schemas, data and functions, and not of who runs what."""
+"""Tables of `system` that describe schemas, data and functions, and not who runs what."""
 _BY_TEXT: Final = frozenset({
     "catboostevaluate", "cluster", "clusterallreplicas", "eval", "executable", "file", "fuzzquery", "input", "loop",
     "mergetreeanalyzeindexes", "mergetreeanalyzeindexesuuid", "mergetreecodecblockcounts", "mergetreeindex",
@@ -49,7 +49,9 @@ def check_names_in(query: Query, identifiers: Mapping[str, Any]) -> None:
     for number, (name, token) in enumerate(names):
         following = names[number + 1][0] if number + 1 < len(names) else ""
         called = name.lower() if following == "(" and token.kind is not Kind.SIGN else ""
-        if name.lower() == SYSTEM and following == "." and number + 2 < len(names):
+        # Behind a point it is the name of a table or of a column: no table has a name of three parts.
+        is_inside = number > 0 and names[number - 1][1].is_sign(".")
+        if name.lower() == SYSTEM and not is_inside and following == "." and number + 2 < len(names):
             table = names[number + 2][0].lower()
             if table not in _HARMLESS:
                 raise _refused(query.sql, token, f"the table {SYSTEM}.{table}")

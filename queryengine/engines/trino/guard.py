@@ -12,6 +12,7 @@ from queryengine.engines.kit.reading import Query
 from queryengine.engines.kit.sqltext import position_of_character
 
 _SYSTEM: Final = "system"
+_NOTHING: Final = Token(Kind.SIGN, "", 0, 0)
 _HARMLESS: Final = frozenset({"builtin", "information_schema", "jdbc", "metadata"})
 """What of the catalog `system` describes tables and functions. `runtime` lists what runs; and where `system` is a
 schema of another catalog, its functions `query` and `raw_query` hand a text to the source, where it may write.
@@ -28,16 +29,22 @@ def check_home(catalog: str, schema: str) -> None:
 
 def check_names_in(query: Query) -> None:
     """Raises STATEMENT_NOT_ALLOWED, with its place, for a name that is refused."""
-    for first, second, token in _pairs(query.tokens):
-        if first == _SYSTEM and second not in _HARMLESS:
+    for first, second, token, is_column in _pairs(query.tokens):
+        if first == _SYSTEM and second not in _HARMLESS and not is_column:
             raise _refused(query.sql, token, second)
 
 
-def _pairs(tokens: Sequence[Token]) -> Iterator[tuple[str, str, Token]]:
-    """Names with a point between them, as Trino reads them."""
-    for name, point, following in zip(tokens, tokens[1:], tokens[2:], strict=False):
+def _pairs(tokens: Sequence[Token]) -> Iterator[tuple[str, str, Token, bool]]:
+    """Names with a point between them, as Trino reads them, and whether they are a table's columns, or a table of
+    another catalog: behind a point, and not called.
+    """
+    around = [_NOTHING, *tokens, _NOTHING]
+    for former, name, point, following, behind in zip(
+        around, around[1:], around[2:], around[3:], around[4:], strict=False
+    ):
         if point.is_sign(".") and _is_name(name) and _is_name(following):
-            yield TRINO.name(name).lower(), TRINO.name(following).lower(), name
+            is_column = former.is_sign(".") and not behind.is_sign("(")
+            yield TRINO.name(name).lower(), TRINO.name(following).lower(), name, is_column
 
 
 def _is_name(token: Token) -> bool:
