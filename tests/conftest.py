@@ -32,6 +32,13 @@ from tests.support import COMPLETED, ENGINES, RUNNING, STEP_SECONDS, Api, Gate, 
 # PySpark takes a main module without a file, which is what a process of pytest-xdist has, for a run of its doctests.
 vars(sys.modules["__main__"]).setdefault("__file__", pytest.__file__)
 
+PLUGINS = str(Path(__file__).parent / "plugins")
+"""A package that brings the engine type `scripted`, as if it were installed: here, and in every process that a test
+starts. No user has it.
+"""
+sys.path.insert(0, PLUGINS)
+os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, (PLUGINS, os.environ.get("PYTHONPATH"))))
+
 PATIENCE_SECONDS = 20.0
 
 SHARED_THREADS = ("disk_", "queryengine-store", "asyncio-waitpid", "waitpid")

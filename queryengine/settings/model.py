@@ -19,7 +19,7 @@ from pydantic import (
 )
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
-from queryengine.engines.registry import ENGINE_TYPES
+from queryengine.engines.registry import ENGINE_TYPES, check_type
 from queryengine.settings.group import GIB, KIB, MIB, Group
 from queryengine.settings.limits import LimitSettings, SandboxSettings
 from queryengine.telemetry.logs import LogStyle
@@ -171,8 +171,7 @@ class EngineSettings(Group):
     @field_validator("type")
     @classmethod
     def _known_type(cls, value: str) -> str:
-        if value not in ENGINE_TYPES:
-            raise ValueError(f"expected one of {', '.join(ENGINE_TYPES)}")
+        check_type(value)
         return value
 
 

@@ -14,11 +14,11 @@ from case_postgresql import POSTGRESQL
 from case_spark import SPARK
 from case_trino import TRINO
 from engine_case import COMMON_ACCEPTED, COMMON_REFUSED, EngineCase
+from queryengine_scripted import ScriptedEngine
 
 from queryengine.codec.values import BoundParameter
 from queryengine.domain.errors import Reason
 from queryengine.engines.duckdb.engine import DuckDBEngine
-from queryengine.engines.scripted import ScriptedEngine
 from queryengine.engines.sqlalchemy.engine import SQLAlchemyEngine
 
 

@@ -146,6 +146,21 @@ async def test_a_cancel_is_not_confirmed_by_an_engine_that_is_gone(tmp_path: Pat
         assert (reply.result, reply.engine_cancel) == (pb.CANCEL_RESULT_CANCELLED, pb.ENGINE_CANCEL_STATE_SENT)
 
 
+async def test_a_release_that_fails_ends_the_query_all_the_same(tmp_path: Path) -> None:
+    engines = {"scripted": {"type": "scripted", "workers": 1}}
+    async with served(tmp_path / "state", engines=engines) as (service, api):
+        [worker] = service.pool.load("scripted").worker_pids
+        whole = await api.script("release_fails; rows 3", wait_timeout=WAIT)
+        assert (whole.status.state, whole.status.stats.rows) == (COMPLETED, 3)
+        failed = await api.script("release_fails; rows 1; fail STATEMENT_REJECTED no", wait_timeout=WAIT)
+        assert (failed.status.state, failed.status.error.reason) == (FAILED, "STATEMENT_REJECTED")
+        query_id = (await api.script("release_fails; rows 1; endless")).status.query_id
+        await api.has_rows(query_id)
+        reply = await api.cancel(query_id, wait_timeout=WAIT)
+        assert (reply.result, reply.engine_cancel) == (pb.CANCEL_RESULT_CANCELLED, pb.ENGINE_CANCEL_STATE_SENT)
+        assert service.pool.load("scripted").worker_pids == (worker,)
+
+
 async def test_an_engine_that_does_not_listen_loses_its_worker(tmp_path: Path) -> None:
     engines = {"scripted": {"type": "scripted", "workers": 1}}
     async with served(tmp_path, engines=engines, limits={"cancel_grace_seconds": 0.5}) as (service, api):

@@ -8,11 +8,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from queryengine_scripted import ScriptedEngine
 
 from queryengine.codec.values import BoundParameter
 from queryengine.domain.errors import Position, QueryEngineError, Reason
 from queryengine.engines.base import Progress, Statement
-from queryengine.engines.scripted import ScriptedEngine
 
 
 @pytest.fixture
@@ -101,7 +101,7 @@ def test_memory_is_held_until_the_end(engine: ScriptedEngine) -> None:
 
 def test_a_crash_ends_the_process() -> None:
     code = (
-        "from queryengine.engines.scripted import ScriptedEngine\n"
+        "from queryengine_scripted import ScriptedEngine\n"
         "from queryengine.engines.base import Statement\n"
         "e = ScriptedEngine('x', {}).open(Statement(sql='rows 1; crash 7', query_id='q'))\n"
         "e.start(); print(sum(b.num_rows for b in e.batches()))"

@@ -1,8 +1,11 @@
-"""An engine that does what a test says: the SQL text is a script, so a test reaches across process
+"""The engine type of the tests, `scripted`: the SQL text is a script of what happens, so a test reaches across process
 boundaries.
 
-A script is a list of commands, parted by `;` or new lines. Commands up to a `start` run inside `start`, the
-others as batches are asked for; without a `start` all are of the second kind.
+A package beside this module, as pip would install it, brings the type by an entry point; tests/conftest.py puts both on
+the path of every process of a test.
+
+A script is a list of commands, parted by `;` or new lines. Commands up to a `start` run inside `start`, the others as
+batches are asked for; without a `start` all are of the second kind.
 
 | command | does |
 |---|---|
@@ -18,11 +21,12 @@ others as batches are asked for; without a `start` all are of the second kind.
 | `scanned 1000 64000` | reports that many rows and bytes scanned |
 | `fail ENGINE_ERROR any words` | fails with the reason and the words |
 | `crash [3]` | ends the process at once, with that exit code |
+| `release_fails` | the release of the execution fails, once everything is released |
 | `ignore_cancel` | from here on a cancel is not heard; only a kill ends what follows |
 | `write` | is refused, as any engine refuses a statement that writes |
 
-Content depends on the number of the row alone: int64 is the number, double its half, string `row-<number>`
-and binary the same in UTF-8, both padded with dots to the size, bool whether the number is odd.
+Content depends on the number of the row alone: int64 is the number, double its half, string `row-<number>` and binary
+the same in UTF-8, both padded with dots to the size, bool whether the number is odd.
 """
 
 import os
@@ -148,7 +152,7 @@ class ScriptedEngine(Engine):
         )
 
     @classmethod
-    def check(cls, sql: str, options: Mapping[str, Any]) -> None:  # noqa: ARG003 - no option changes it
+    def check(cls, sql: str, options: Mapping[str, Any]) -> None:
         parse(sql)
 
     def __init__(self, name: str, options: Mapping[str, Any]) -> None:
@@ -182,6 +186,8 @@ class ScriptedExecution(Execution):
         self._forget = forget
         self._cancelled = threading.Event()
         self._listens = True
+        self._release_fails = False
+        self._is_confirmed = True
         self._idle = threading.Event()
         self._idle.set()
         self._script = Script((), (), ())
@@ -219,11 +225,20 @@ class ScriptedExecution(Execution):
     def cancel(self) -> None:
         self._cancelled.set()
         self._idle.wait()
+        if self._release_fails:
+            self._release_fails = self._is_confirmed = False
+            raise error(Reason.ENGINE_ERROR, "the release has failed, as scripted")
+
+    @property
+    def cancel_confirmed(self) -> bool:
+        return self._is_confirmed
 
     def close(self) -> None:
-        self.cancel()
-        self._memory.clear()
-        self._forget(self)
+        try:
+            self.cancel()
+        finally:
+            self._memory.clear()
+            self._forget(self)
 
     @contextmanager
     def _running(self) -> Iterator[None]:
@@ -289,6 +304,8 @@ class ScriptedExecution(Execution):
                 raise error(Reason(words[0]), " ".join(words[1:]) or "failed as the script says")
             case "crash":
                 os._exit(int(words[0]) if words else 1)
+            case "release_fails":
+                self._release_fails = True
             case "ignore_cancel":
                 self._listens = False
             case _:
@@ -317,7 +334,7 @@ class ScriptedExecution(Execution):
 
 
 def refuse_what_traits_deny(statement: Statement) -> None:
-    """Raises UNSUPPORTED for what a scripted engine has not."""
+    """Raises UNSUPPORTED for what a scripted engine does not have."""
     asked = {
         "catalog": statement.catalog,
         "schema": statement.schema,
@@ -350,6 +367,7 @@ _ARGUMENTS: Final[Mapping[str, Callable[[tuple[str, ...]], object]]] = MappingPr
         "ignore_cancel": lambda _: None,
         "memory": lambda words: int(words[0]),
         "progress": lambda words: float(words[0]),
+        "release_fails": lambda _: None,
         "rows": lambda words: (int(words[0]), _size(words[1:])),
         "scanned": lambda words: (int(words[0]), int(words[1])),
         "spin": lambda _: None,
