@@ -56,7 +56,7 @@ def another_service() -> Iterator[str]:
 PLACES = {
     "nobody": (nobody, ServiceUnavailable, "nothing answers at {target}; " + WHAT_TO_DO),
     "silence": (silence, ServiceUnavailable, "nothing answers at {target}( in the time that .*)?; " + WHAT_TO_DO),
-    "another": (another_service, QueryEngineClientError, "what answers at {target} is no queryengine .*" + WHAT_TO_DO),
+    "another": (another_service, QueryEngineClientError, "what answers at {target} is not .*" + WHAT_TO_DO),
 }
 SETTINGS: dict[str, Any] = {
     "timeout": 0.3,
