@@ -6,18 +6,19 @@ from concurrent.futures import Executor
 from dataclasses import dataclass
 from typing import Final
 
-from queryengine.codec.page import page_of_event
 from queryengine.domain.errors import QueryEngineError, Reason, error
 from queryengine.live.query import LiveQuery
 from queryengine.reading.cutting import Cutting
 from queryengine.reading.indexes import Indexes
+from queryengine.reading.place import past_end, restarted
 from queryengine.reading.schemas import Schemas
-from queryengine.reading.streaming import past_end, restarted
 from queryengine.results.index import PageIndex
-from queryengine.results.reader import PageReader
+from queryengine.results.reader import PageReader, StoredPage
 from queryengine.results.segment import ResultTotals
 from queryengine.results.slicing import CutOrder, CutPage
 
+FRAME_BYTES: Final = 64
+"""More than an edge adds to the payload of a page."""
 STATUSES_BYTES: Final = 128 << 10
 """Room in the reply to a Submit for its two statuses."""
 
@@ -72,12 +73,12 @@ class FetchedPage:
 
 @dataclass(frozen=True, slots=True)
 class InlineRows:
-    """The first rows of a completed result: encoded Page messages."""
+    """The first rows of a completed result."""
 
     schema: bytes
     """An encoded ResultSchema."""
     attempt: int
-    pages: list[bytes]
+    pages: list[StoredPage | CutPage]
     next_row: int
     totals: ResultTotals
 
@@ -167,7 +168,7 @@ class Fetching:
         index = await self._readable_index(live)
         if index.schema is None or index.totals is None:
             raise error(Reason.RESULT_LOST, "stored rows are missing; submit the query again")
-        pages: list[bytes] = []
+        pages: list[StoredPage | CutPage] = []
         row = 0
         schema = await self._schemas.describe(index.schema, index.attempt)
         room = self._message_bytes_max - len(schema) - STATUSES_BYTES
@@ -180,8 +181,7 @@ class Fetching:
                 entry = index[index.find(row)]
                 whole = not as_rows and row == entry.start_row and entry.end_row <= self._inline_rows
                 if whole and entry.length <= left:
-                    message = await reader.message(index.find(row))
-                    pages.append(page_of_event(message))
+                    pages.append(await reader.page(index.find(row)))
                     row = entry.end_row
                     left -= entry.length
                     continue
@@ -189,17 +189,18 @@ class Fetching:
                     break
                 limit = min(entry.end_row, self._inline_rows) - row
                 try:
-                    page = await self._one_page(live.query.tenant, index, row, limit, max(left, 1), as_rows=as_rows)
+                    page = await self._one_page(
+                        live.query.tenant, index, row, limit, max(left - FRAME_BYTES, 1), as_rows=as_rows
+                    )
                 except QueryEngineError as cause:
                     if cause.failure.reason is Reason.ROW_TOO_LARGE:
                         break
                     raise
-                message = page.message()
-                if len(message) > left:
+                if len(page.payload) + FRAME_BYTES > left:
                     break
-                pages.append(message)
+                pages.append(page)
                 row += page.row_count
-                left -= len(message)
+                left -= len(page.payload) + FRAME_BYTES
         finally:
             reader.close()
         return InlineRows(schema, index.attempt, pages, row, index.totals)

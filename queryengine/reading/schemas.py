@@ -1,8 +1,8 @@
 """The columns of a result as the encoded ResultSchema that clients get."""
 
 import asyncio
+from collections import OrderedDict
 from concurrent.futures import Executor
-from functools import lru_cache
 from typing import Final
 
 from queryengine.codec.types import encoded_attempt, encoded_result_schema
@@ -13,18 +13,28 @@ KEPT_BYTES_MAX: Final = 32 << 10
 
 
 class Schemas:
-    """Describes columns. Those of usual results are kept: to describe them takes longer than to send a short result."""
+    """Describes columns. Those of usual results are kept, the ones used last: to describe them takes longer than to
+    send a short result.
+    """
 
     def __init__(self, threads: Executor) -> None:
         self._threads = threads
+        self._kept: OrderedDict[bytes, bytes] = OrderedDict()
 
     async def describe(self, schema: bytes, attempt: int) -> bytes:
         """The encoded ResultSchema of an Arrow IPC schema message. A wide one is described in a thread."""
         if len(schema) <= KEPT_BYTES_MAX:
-            described = _kept(schema)
+            described = self._described(schema)
         else:
             described = await asyncio.get_running_loop().run_in_executor(self._threads, encoded_result_schema, schema)
         return described + encoded_attempt(attempt)
 
-
-_kept = lru_cache(maxsize=KEPT)(encoded_result_schema)
+    def _described(self, schema: bytes) -> bytes:
+        described = self._kept.get(schema)
+        if described is None:
+            described = self._kept[schema] = encoded_result_schema(schema)
+            if len(self._kept) > KEPT:
+                self._kept.popitem(last=False)
+        else:
+            self._kept.move_to_end(schema)
+        return described

@@ -9,8 +9,9 @@ from queryengine.domain.errors import QueryEngineError, Reason
 from queryengine.domain.filters import QueryFilter
 from queryengine.live.query import LiveQuery
 from queryengine.live.registry import Registry
+from queryengine.reading.items import Beat, RotateReason
 from queryengine.reading.open_streams import OpenStreams
-from queryengine.reading.streaming import Beat, RotateReason, Streams
+from queryengine.reading.streaming import Streams
 
 LOOK: Final = 64
 """Changes that are looked up at a time."""

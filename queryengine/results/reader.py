@@ -6,6 +6,7 @@ What a segment can be read from without a wait is read at once; the rest in a th
 import asyncio
 from collections.abc import AsyncIterator
 from concurrent.futures import Executor
+from dataclasses import dataclass
 from typing import Final
 
 import google_crc32c
@@ -20,6 +21,20 @@ from queryengine.results.spool.base import SegmentReader
 VERIFY_BYTES: Final = 1 << 20
 
 
+@dataclass(frozen=True, slots=True)
+class StoredPage:
+    """A page as it is stored, compared with its checksum."""
+
+    entry: PageEntry
+    stored: bytes
+    """The body of its record: `entry.prefix_length` bytes that the gRPC edge needs around the payload, then that."""
+
+    @property
+    def payload(self) -> memoryview:
+        """A self-contained Arrow IPC stream; shares memory with `stored`."""
+        return memoryview(self.stored)[self.entry.prefix_length :]
+
+
 class PageReader:
     """Reads pages of one index, and compares each with its checksum: whatever happened to the file since it was
     written, a page that was changed does not arrive whole. Close it; a read after `close` opens again.
@@ -31,14 +46,14 @@ class PageReader:
         self._number = -1
         self._segment: SegmentReader | None = None
 
-    async def message(self, number: int) -> bytes:
-        """The encoded StreamResultsResponse of a page. Raises RESULT_LOST when it is missing or damaged."""
+    async def page(self, number: int) -> StoredPage:
+        """A page, whole. Raises RESULT_LOST when it is missing or damaged."""
         entry = self._index[number]
-        message = await self._read(entry.segment, entry.offset, entry.length)
-        payload = pa.py_buffer(message).slice(entry.prefix_length)
-        if message[: entry.prefix_length] != entry.prefix() or checksum(payload) != entry.crc32c:
+        stored = await self._read(entry.segment, entry.offset, entry.length)
+        payload = pa.py_buffer(stored).slice(entry.prefix_length)
+        if stored[: entry.prefix_length] != entry.prefix() or checksum(payload) != entry.crc32c:
             raise _damaged(number)
-        return message
+        return StoredPage(entry, stored)
 
     async def parts(self, number: int, part_bytes: int) -> AsyncIterator[bytes]:
         """The payload of a page that is too large for one message, in parts of so many bytes. Raises RESULT_LOST when

@@ -13,7 +13,7 @@ from typing import Any, Final
 
 import pyarrow as pa
 
-from queryengine.codec.page import checksum, page_prefix
+from queryengine.codec.page import checksum
 from queryengine.codec.rows import encode_rows
 from queryengine.domain.errors import Reason, error
 from queryengine.results.segment import PageEntry
@@ -30,7 +30,7 @@ TYPED_GROWTH: Final = 4
 
 @dataclass(frozen=True, slots=True)
 class CutPage:
-    """A page made on request: the bytes of its Page message around the payload, and the payload."""
+    """A page made on request."""
 
     start_row: int
     row_count: int
@@ -39,20 +39,6 @@ class CutPage:
     is_arrow: bool
     in_file_bytes: int = 0
     """Size of a payload that is in the file of the order; `payload` is empty then."""
-
-    def message(self) -> bytes:
-        """The encoded Page."""
-        return self.prefix() + self.payload
-
-    def prefix(self) -> bytes:
-        """The bytes of the Page before its payload."""
-        return page_prefix(
-            start_row=self.start_row,
-            row_count=self.row_count,
-            crc32c=self.crc32c,
-            payload_length=len(self.payload),
-            is_arrow=self.is_arrow,
-        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -88,9 +88,10 @@ def forget_the_end(database: Path, query_id: str, *, attempt: int = 1) -> None:
     with closing(sqlite3.connect(database)) as connection, connection:
         changed = connection.execute(
             "UPDATE queries SET state = 'RUNNING', result_state = 'NONE', end_us = NULL, expire_us = NULL, "
-            "first_page_us = NULL, rows = 0, pages = 0, bytes = 0, attempt = ? WHERE query_id = ?",
+            "first_page_us = NULL, rows = 0, pages = 0, bytes = 0, result_id = NULL, attempt = ? WHERE query_id = ?",
             (attempt, query_id),
         )
+        connection.execute("DELETE FROM results WHERE result_id = ?", (f"{query_id}.1",))
         assert changed.rowcount == 1
 
 

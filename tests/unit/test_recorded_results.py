@@ -47,7 +47,7 @@ def segment_of(root: Path, name: str = NAME, tenant: str = "tenant") -> bytes:
     writer = ResultWriter(spool, key, SCHEMA, limits(), lambda _: None)
     for start in range(0, ROWS, 100):
         writer.write(batch(start, 100))
-        writer.flush()
+        writer.show()
     writer.finish(rows_scanned=7, bytes_scanned=None)
     writer.close()
     return (root / key / "00000.seg").read_bytes()
@@ -58,8 +58,8 @@ async def rows_of(results: StoredResults, payload: bytes, executor: ThreadPoolEx
     reader = PageReader(index, executor)
     found: list[int] = []
     for number in range(len(index)):
-        entry, message = index[number], await reader.message(number)
-        with pa.ipc.open_stream(message[entry.prefix_length :]) as stream:
+        page = await reader.page(number)
+        with pa.ipc.open_stream(page.payload) as stream:
             found += stream.read_all()["n"].to_pylist()
     reader.close()
     return found

@@ -7,8 +7,10 @@ import pytest
 
 from queryengine.domain.lifecycle import QueryState
 from queryengine.live.query import LiveQuery
-from queryengine.reading import streaming
-from queryengine.reading.streaming import Changed, StreamLimits, Streams
+from queryengine.reading import pace
+from queryengine.reading.items import Changed
+from queryengine.reading.open_streams import OpenStreams
+from queryengine.reading.streaming import StreamLimits, Streams
 from tests.store_values import query
 from tests.support import until
 
@@ -24,7 +26,14 @@ def streams() -> Streams:
         rotate_seconds=60, rotate_bytes=1 << 30, message_bytes_max=1 << 20, whole_page_streams=8, chunk_bytes=1 << 17
     )
     nothing: Any = None  # States need no pages.
-    return Streams(cutting=nothing, indexes=nothing, schemas=nothing, disk=nothing, limits=limits)
+    return Streams(
+        cutting=nothing,
+        indexes=nothing,
+        schemas=nothing,
+        disk=nothing,
+        limits=limits,
+        open_streams=OpenStreams(tenant_max=8),
+    )
 
 
 async def watch(live: LiveQuery, told: list[tuple[int, QueryState]]) -> None:
@@ -42,14 +51,14 @@ async def test_progress_is_told_now_and_then_and_the_last_version_always() -> No
         await asyncio.sleep(0)
     await until(lambda: told[-1][0] == live.version)
     elapsed = asyncio.get_running_loop().time() - begin
-    assert len(told) <= 2 + elapsed / streaming.STATUS_SECONDS
+    assert len(told) <= 2 + elapsed / pace.STATUS_SECONDS
     live.amend(state=QueryState.COMPLETED)
     async with asyncio.timeout(10):
         await watcher
 
 
 async def test_another_state_is_told_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(streaming, "STATUS_SECONDS", 3600.0)
+    monkeypatch.setattr(pace, "STATUS_SECONDS", 3600.0)
     live, told = running(), []
     watcher = asyncio.create_task(watch(live, told))
     await until(lambda: told)

@@ -15,7 +15,7 @@ from queryengine.domain.submission import LimitAction
 from queryengine.domain.views import ViewChangeKind
 from queryengine.edges.grpc.fitting import fitting
 from queryengine.live.query import EngineCancel, LiveQuery
-from queryengine.reading.streaming import RotateReason
+from queryengine.reading.items import RotateReason
 from queryengine.results.segment import ResultTotals
 from queryengine.v1 import query_pb2, query_service_pb2, result_pb2
 

@@ -13,6 +13,7 @@ from queryengine.accepting.submitting import Submitted, Submitting
 from queryengine.edges.grpc import convert
 from queryengine.edges.grpc.call import Caller, Unary
 from queryengine.edges.grpc.fitting import embedded, fitting
+from queryengine.edges.grpc.framing import page_message
 from queryengine.edges.grpc.requests import (
     EngineChoice,
     LimitsInForce,
@@ -153,7 +154,7 @@ class QueryRpcs:
         if inline.is_all:
             response.end.CopyFrom(convert.result_end(response.status, inline.totals, inline.attempt))
         parts = [response.SerializeToString(), embedded(pb.SubmitResponse, "schema", inline.schema)]
-        return b"".join([*parts, *(embedded(pb.SubmitResponse, "pages", page) for page in inline.pages)])
+        return b"".join([*parts, *(embedded(pb.SubmitResponse, "pages", page_message(page)) for page in inline.pages)])
 
 
 def _list_token(live: LiveQuery) -> str:

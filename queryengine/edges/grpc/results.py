@@ -6,21 +6,15 @@ from queryengine.accepting.looking import Looking
 from queryengine.edges.grpc import convert
 from queryengine.edges.grpc.call import Caller, Streaming, Unary
 from queryengine.edges.grpc.fitting import embedded, schema_messages
+from queryengine.edges.grpc.framing import page_message, stream_message
 from queryengine.edges.grpc.requests import LimitsInForce, as_rows, heartbeat_seconds, to_cursor, to_read
 from queryengine.edges.grpc.statuses import Statuses
 from queryengine.live.query import LiveQuery
 from queryengine.reading.fetching import Fetching
-from queryengine.reading.streaming import (
-    Beat,
-    Changed,
-    Columns,
-    Finished,
-    Item,
-    PageMessage,
-    Rotated,
-    Started,
-    Streams,
-)
+from queryengine.reading.items import Beat, Changed, Columns, Finished, PagePart, Rotated, Started
+from queryengine.reading.streaming import Streams
+from queryengine.results.reader import StoredPage
+from queryengine.results.slicing import CutPage
 from queryengine.v1 import query_service_pb2 as pb
 from queryengine.v1 import result_pb2
 
@@ -52,8 +46,8 @@ class ResultRpcs:
         format_value = result_pb2.PAGE_FORMAT_ROWS if read.as_rows else result_pb2.PAGE_FORMAT_ARROW
         caller.leave_turn()
         async for item in self._streams.read(live, read):
-            if isinstance(item, PageMessage):
-                yield item.message
+            if isinstance(item, StoredPage | CutPage | PagePart):
+                yield stream_message(item)
             elif isinstance(item, Columns):
                 for message in schema_messages(item.described, item.attempt):
                     yield message
@@ -87,11 +81,14 @@ class ResultRpcs:
         )
         encoded: bytes = response.SerializeToString() + embedded(pb.FetchPageResponse, "schema", fetched.schema)
         if fetched.page is not None:
-            encoded += embedded(pb.FetchPageResponse, "page", fetched.page.message())
+            encoded += embedded(pb.FetchPageResponse, "page", page_message(fetched.page))
         return encoded
 
     def _stream_message(
-        self, live: LiveQuery, item: Item, format_value: result_pb2.PageFormat
+        self,
+        live: LiveQuery,
+        item: Started | Changed | Rotated | Finished | Beat,
+        format_value: result_pb2.PageFormat,
     ) -> pb.StreamResultsResponse:
         match item:
             case Started(attempt, next_row):
@@ -103,10 +100,10 @@ class ResultRpcs:
                 return pb.StreamResultsResponse(status=self._statuses.last(live))
             case Rotated():
                 return pb.StreamResultsResponse(rotate=_rotate(item))
-            case Finished(totals, attempt):
+            case Finished(totals, attempt, _):
                 end = convert.result_end(self._statuses.last(live), totals, attempt)
                 return pb.StreamResultsResponse(end=end)
-            case Beat() | PageMessage() | Columns():
+            case Beat():
                 return pb.StreamResultsResponse(heartbeat=self._statuses.heartbeat(live))
 
 

@@ -7,7 +7,7 @@ from queryengine.edges.grpc.call import Caller, Streaming
 from queryengine.edges.grpc.requests import LimitsInForce, heartbeat_seconds, to_position, to_watched
 from queryengine.edges.grpc.statuses import Statuses
 from queryengine.live.query import LiveQuery
-from queryengine.reading.streaming import Beat
+from queryengine.reading.items import Beat
 from queryengine.reading.watching import Reset, Watching, WatchItem, WatchRotated
 from queryengine.v1 import query_service_pb2 as pb
 from queryengine.v1 import result_pb2
