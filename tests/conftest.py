@@ -241,7 +241,7 @@ async def nothing_left_on_session_loop(
         await channel.channel_ready()
     for service in shared_services:
         # A process that the test before made die would look like a leak of this one when it is back.
-        await service.sandboxes.start_all()
+        await service.parts.sandboxes.start_all()
         loads = [partial(service.pool.load, name) for name in ENGINES]
         await until(lambda loads=loads: all(len(load().worker_pids) == load().slots for load in loads), seconds=30)
     async for _ in _watched(look):

@@ -77,14 +77,14 @@ async def write(folder: Path) -> None:
         await api.script("rows 5; gate /nowhere", query_id=IDS["running"])
         await api.has_rows(IDS["running"])
         await api.script("echo", query_id=IDS["queued"], parameters=parameter(20_000), labels={"team": "growth"})
-        assert await service._store.healthy()
+        assert await service.parts.state.store.healthy()
         shutil.copytree(state, folder / "copy", ignore=shutil.ignore_patterns(*NOT_COPIED))
         await api.cancel(IDS["running"])
 
 
 async def _is_expired(service: object) -> bool:
-    await service._sweeper.sweep()
-    found = await service._store.get("tenant", IDS["expired"])
+    await service.parts.execution.sweeper.sweep()
+    found = await service.parts.state.store.get("tenant", IDS["expired"])
     return found.result_state == "EXPIRED"
 
 

@@ -1,20 +1,37 @@
-"""What running queries get when a server stops: time to end, and a state that holds without it."""
+"""The end of a running server: no new work, streams rotate, running queries get their time and a state that holds."""
 
 import asyncio
 import logging
 from typing import Final
 
+from queryengine.app.wiring import Parts
 from queryengine.domain.lifecycle import QueryState
 from queryengine.live.query import Stop, server_lost
 from queryengine.live.registry import Registry
 
+NOTICE_SECONDS: Final = 0.2
+"""Time for streams to say where to resume before calls are cut."""
+STOP_GRACE_SECONDS: Final = 2.0
+"""For calls that are open when all queries have ended."""
 PUT_BACK_SECONDS: Final = 5.0
 """For the record of queries that are put back, once their runs have ended."""
 
 logger = logging.getLogger(__name__)
 
 
-async def finish_running(registry: Registry, *, limit_seconds: float, cancel_grace_seconds: float) -> None:
+async def drain(parts: Parts, *, limit_seconds: float, cancel_grace_seconds: float) -> None:
+    """Bring a server to the point at which it may be closed; running queries get the limit at most."""
+    parts.queries.drain()
+    await parts.edges.health.drain()
+    parts.reading.streams.drain()
+    parts.shared.registry.changes.wake()
+    await asyncio.sleep(min(NOTICE_SECONDS, limit_seconds))
+    await parts.queries.submits_over(limit_seconds)
+    await _finish_running(parts.shared.registry, limit_seconds, cancel_grace_seconds)
+    await parts.edges.server.stop(min(STOP_GRACE_SECONDS, limit_seconds))
+
+
+async def _finish_running(registry: Registry, limit_seconds: float, cancel_grace_seconds: float) -> None:
     """Let running queries end; those that do not in time are put back, or fail as retryable where rows were shown."""
     running = [live for live in registry.active() if live.query.state is QueryState.RUNNING]
     if running:

@@ -56,7 +56,7 @@ async def works_on(service: Service, api: Api, gate: Gate) -> None:
     """The only slot is free, and its worker runs what comes."""
     gate.open()
     await until(lambda: service.pool.load("scripted").running == 0)
-    await until(lambda: not service._dispatcher._shares.runs("scripted"))
+    await until(lambda: not service.parts.execution.dispatcher._shares.runs("scripted"))
     assert (await api.script("rows 1", wait_timeout=WAIT)).status.state == COMPLETED
 
 
@@ -99,12 +99,12 @@ async def test_a_defect_in_a_run_fails_its_query_alone(
 ) -> None:
     async with served(tmp_path, engines=ONE) as (service, api):
         with monkeypatch.context() as patch:
-            patch.setattr(attrgetter(part)(service._runner), name, raises)
+            patch.setattr(attrgetter(part)(service.parts.execution.runner), name, raises)
             query_id = (await api.script(script)).status.query_id
             reported(await api.ended(query_id), caplog)
         await works_on(service, api, gate)
         # It is the record that says so.
-        service._registry._ended.clear()
+        service.parts.shared.registry._ended.clear()
         assert (await api.status(query_id)).error.reason == "INTERNAL_ERROR"
 
 
@@ -116,7 +116,7 @@ async def test_a_defect_in_the_store_at_a_step_of_a_run_fails_its_query_alone(
         held = (await api.script(f"{gate.script}; rows 1")).status.query_id
         await api.reached(held, RUNNING)
         query_id = (await api.script(FAILS if event is Event.FAIL else "endless")).status.query_id
-        monkeypatch.setattr(service._store, "advance", advance_breaks(service._runner, event))
+        monkeypatch.setattr(service.parts.state.store, "advance", advance_breaks(service.parts.execution.runner, event))
         gate.open()
         if event is Event.CANCEL:
             await api.reached(query_id, RUNNING)
@@ -132,7 +132,7 @@ async def test_a_waiting_query_whose_parameters_are_gone_fails(
         held = (await api.script(f"{gate.script}; rows 1")).status.query_id
         await api.reached(held, RUNNING)
         query_id = (await api.script(ROWS)).status.query_id
-        monkeypatch.setattr(service._runner._recorder, "parameters", gone)
+        monkeypatch.setattr(service.parts.execution.runner._recorder, "parameters", gone)
         gate.open()
         reported(await api.ended(query_id), caplog)
         monkeypatch.undo()
@@ -144,7 +144,7 @@ async def test_a_failure_that_cannot_be_written_holds_in_memory(
 ) -> None:
     async with served(tmp_path, engines=ONE) as (service, api):
         with monkeypatch.context() as patch:
-            patch.setattr(service._store, "advance", broken_call)
+            patch.setattr(service.parts.state.store, "advance", broken_call)
             query_id = (await api.script(FAILS)).status.query_id
             reported(await api.ended(query_id), caplog)
         await works_on(service, api, gate)
@@ -155,7 +155,7 @@ async def test_a_completion_that_cannot_be_written_is_logged_and_found_at_the_ne
 ) -> None:
     async with served(tmp_path, engines=ONE) as (service, api):
         with monkeypatch.context() as patch:
-            patch.setattr(service._store, "advance", broken_call)
+            patch.setattr(service.parts.state.store, "advance", broken_call)
             query_id = (await api.script(ROWS, wait_timeout=WAIT)).status.query_id
             await until(lambda: "whose completion is not written" in caplog.text)
         assert (await api.stream(query_id).all())[-1].end.total_rows == 3
@@ -202,7 +202,7 @@ async def test_a_defect_in_what_a_free_slot_sets_going_costs_no_worker(
     async with served(tmp_path, engines=ONE) as (service, api):
         before = service.pool.load("scripted").worker_pids
         with monkeypatch.context() as patch:
-            patch.setattr(service._dispatcher, "decide", broken)
+            patch.setattr(service.parts.execution.dispatcher, "decide", broken)
             held = (await api.script(f"{gate.script}; rows 1")).status.query_id
             await api.reached(held, RUNNING)
             waiting = (await api.script("rows 1")).status.query_id

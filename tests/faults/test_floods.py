@@ -58,7 +58,7 @@ async def test_a_submit_whose_caller_left_before_it_was_recorded_leaves_nothing(
     flooded: tuple[Service, Api, Api],
 ) -> None:
     service, api, other = flooded
-    checks = service.sandboxes.quick_checks
+    checks = service.parts.sandboxes.quick_checks
     with suspended(checks.pids):
         calls = [asyncio.ensure_future(api.submit(unseen())) for _ in range(10)]
         await until(lambda: checks.waiting == 9)
@@ -70,25 +70,25 @@ async def test_a_submit_whose_caller_left_before_it_was_recorded_leaves_nothing(
     # One check was in a process already; no other one of those that left was made before this one.
     assert (await theirs).status.state == COMPLETED
     assert not (await api.listed()).queries
-    assert not service._queries._submitting
+    assert not service.parts.queries._submitting
 
 
 async def test_the_same_id_can_be_submitted_when_its_first_caller_left(flooded: tuple[Service, Api, Api]) -> None:
     service, api, _ = flooded
     query_id, sql = new_id(), unseen()
-    with suspended(service.sandboxes.quick_checks.pids):
+    with suspended(service.parts.sandboxes.quick_checks.pids):
         first = asyncio.ensure_future(api.submit(sql, query_id=query_id))
-        await until(lambda: service._queries._submitting)
+        await until(lambda: service.parts.queries._submitting)
         second = asyncio.ensure_future(api.submit(sql, query_id=query_id, wait_timeout=WAIT))
         first.cancel()
-        await until(lambda: service.sandboxes.quick_checks.waiting == 1)
+        await until(lambda: service.parts.sandboxes.quick_checks.waiting == 1)
     reply = await second
     assert (reply.existing, reply.status.state) == (False, COMPLETED)
 
 
 async def test_what_waits_for_a_check_is_bounded_and_others_are_not_refused(flooded: tuple[Service, Api, Api]) -> None:
     service, api, other = flooded
-    checks = service.sandboxes.quick_checks
+    checks = service.parts.sandboxes.quick_checks
     with suspended(checks.pids):
         calls = [asyncio.ensure_future(api.submit(unseen())) for _ in range(21)]
         await until(lambda: checks.waiting == 20)
@@ -107,12 +107,12 @@ async def test_what_waits_for_a_check_is_bounded_and_others_are_not_refused(floo
 async def test_what_waits_for_a_check_is_bounded_in_bytes(tmp_path: Path) -> None:
     large = " " * 5_000
     async with served(tmp_path, limits={"tenant_waiting_bytes": 15_000}) as (service, api):
-        checks = service.sandboxes.quick_checks
+        checks = service.parts.sandboxes.quick_checks
         with suspended(checks.pids):
             calls = []
             for waiting in (0, 1, 2):
                 calls.append(asyncio.ensure_future(api.submit(unseen() + large)))
-                await until(lambda waiting=waiting: service._queries._submitting and checks.waiting == waiting)
+                await until(lambda waiting=waiting: service.parts.queries._submitting and checks.waiting == waiting)
             refusal = await refused(api.submit(unseen() + large))
             assert (refusal.reason, refusal.metadata) == ("TENANT_BUSY", {"limit": "15000"})
         await asyncio.gather(*calls)
@@ -172,7 +172,7 @@ async def test_when_sql_cannot_be_checked_nothing_is_accepted_and_it_may_be_sent
     sql = unseen()
     with monkeypatch.context() as patch:
         patch.setattr("sys.executable", "/bin/false")
-        await service.sandboxes.close()
+        await service.parts.sandboxes.close()
         for call in (
             api.submit(sql),
             api.fetch(

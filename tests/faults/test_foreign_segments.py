@@ -131,6 +131,6 @@ async def test_a_page_that_changed_after_it_was_read_is_not_sent_again(tmp_path:
 async def test_the_meter_counts_what_lies_on_the_disk(tmp_path: Path) -> None:
     async with served(tmp_path, engines=ENGINES, results=RESULTS) as (service, api):
         query_id = (await api.submit(sql("mine"), wait_timeout=WAIT)).status.query_id
-        assert service._meter.total == sum(path.stat().st_size for path in files(tmp_path, query_id))
+        assert service.parts.state.meter.total == sum(path.stat().st_size for path in files(tmp_path, query_id))
         await api.release(query_id)
-        assert service._meter.total == 0
+        assert service.parts.state.meter.total == 0

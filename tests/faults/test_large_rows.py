@@ -93,7 +93,7 @@ async def test_a_reader_that_takes_nothing_is_ended_and_may_resume(tmp_path: Pat
         async with own_connection(service.address) as connection:
             reading = Api(connection, "tenant").stream(query_id, format=page_format)
             await reading.to("page")
-            await until(lambda: service._streams.open == 0, seconds=30)
+            await until(lambda: service.parts.reading.streams.open == 0, seconds=30)
             refusal = await refused(reading)
         assert (refusal.code.name, refusal.reason) == ("UNAVAILABLE", "READER_STALLED")
         pages = [event.page for event in reading.events if event.HasField("page") and event.page.chunk_count <= 1]

@@ -65,7 +65,7 @@ async def test_a_spool_that_is_nearly_full_refuses_new_queries_until_there_is_ro
 ) -> None:
     service, api = small
     stored = []
-    while service._quota.fullness() < 0.9:
+    while service.parts.state.quota.fullness() < 0.9:
         reply = await api.script("columns s:string; rows 2000 size 1000", wait_timeout=WAIT)
         assert reply.status.state == COMPLETED
         stored.append(reply.status.query_id)
@@ -136,5 +136,5 @@ async def test_a_tenant_has_room_of_its_own(tmp_path: Path) -> None:
         assert "ReleaseResults" in refusal.message
         assert (await theirs.script("rows 1", wait_timeout=WAIT)).status.state == COMPLETED
         await mine.release(full.status.query_id)
-        await until(lambda: asyncio.sleep(0, service._meter.total < MIB))
+        await until(lambda: asyncio.sleep(0, service.parts.state.meter.total < MIB))
         assert (await mine.script("rows 1", wait_timeout=WAIT)).status.state == COMPLETED

@@ -38,7 +38,7 @@ def counted(state: Path) -> tuple[int, int]:
 
 
 def held(service: Service, query_id: str) -> bytes | None:
-    live = service._registry.in_memory("tenant", query_id)
+    live = service.parts.shared.registry.in_memory("tenant", query_id)
     assert live is not None
     return live.query.submission.parameters
 
@@ -61,14 +61,14 @@ async def test_parameters_are_freed_when_the_query_has_ended(tmp_path: Path, gat
         assert sizes[waiting] > 700 * KIB
         await until(lambda: stored(tmp_path)[done.status.query_id] == 0)
         assert sizes[gone] == 0
-        assert service._store.usage.of("tenant") > 1500 * KIB
+        assert service.parts.state.store.usage.of("tenant") > 1500 * KIB
         gate.open()
         assert (await api.ended(waiting)).state == COMPLETED
         assert (await api.read(waiting)).table().to_pydict() == {"text": ["w" * 700 * KIB]}
         await api.ended(small)
         await until(lambda: not any(stored(tmp_path).values()))
         # Counted in memory once the server knows of the commit that the file shows.
-        await until(lambda: service._store.usage.of("tenant") == counted(tmp_path)[0])
+        await until(lambda: service.parts.state.store.usage.of("tenant") == counted(tmp_path)[0])
         assert counted(tmp_path)[0] == counted(tmp_path)[1] < 10 * KIB
 
 
@@ -107,9 +107,9 @@ async def test_a_tenant_over_its_share_is_refused_and_others_are_not(tmp_path: P
         assert (await other.script("echo", parameters=parameter(size))).status.state == QUEUED
         gate.open()
         await asyncio.gather(*(api.ended(each) for each in accepted))
-        await until(lambda: service._store.usage.of("tenant") < 100 * KIB)
+        await until(lambda: service.parts.state.store.usage.of("tenant") < 100 * KIB)
         assert (await api.script("echo", parameters=parameter(size), wait_timeout=WAIT)).status.state == COMPLETED
-        assert service._records.pending_bytes == 0
+        assert service.parts.state.records.pending_bytes == 0
 
 
 async def test_all_tenants_together_have_a_bound(tmp_path: Path, gate: Gate) -> None:
@@ -136,23 +136,23 @@ async def test_the_oldest_ended_queries_make_room_and_the_file_shrinks(
         await api.release(ids[0])
         for each in ids[2:]:
             await api.release(each)
-        await service._sweeper.sweep()
+        await service.parts.execution.sweeper.sweep()
         # All of them ended within the last hour.
         assert len((await api.listed()).queries) == 15
         monkeypatch.setattr("queryengine.executing.sweeps.REMEMBERED_US", -1)
         monkeypatch.setattr("queryengine.executing.sweeps.BATCH", 1)
         monkeypatch.setattr("queryengine.store.steps.UNUSED_PAGES_KEPT", 4)
-        before = service._store.file_bytes()
-        await service._sweeper.sweep()
+        before = service.parts.state.store.file_bytes()
+        await service.parts.execution.sweeper.sweep()
         left = [query.query_id for query in (await api.listed()).queries]
         # The oldest went first, but for the one that has rows, and no more than had to.
         assert left == [*reversed(ids[-len(left) + 1 :]), ids[1]]
-        assert 0.7 * MIB < service._store.usage.of("tenant") < 0.8 * MIB
-        assert service._store.usage.of("tenant") == counted(tmp_path)[0] == counted(tmp_path)[1]
+        assert 0.7 * MIB < service.parts.state.store.usage.of("tenant") < 0.8 * MIB
+        assert service.parts.state.store.usage.of("tenant") == counted(tmp_path)[0] == counted(tmp_path)[1]
         with closing(sqlite3.connect(tmp_path / "queries.db")) as database:
             assert database.execute("PRAGMA freelist_count").fetchone()[0] <= 4
             database.execute("PRAGMA wal_checkpoint(TRUNCATE)")
-        assert service._store.file_bytes() < before
+        assert service.parts.state.store.file_bytes() < before
 
 
 async def test_hundreds_of_large_submits_leave_the_memory_and_the_file_small(tmp_path: Path) -> None:

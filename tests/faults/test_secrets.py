@@ -61,7 +61,7 @@ async def test_a_password_is_in_the_memory_of_its_own_workers_only(
         "trino": {"type": "trino", "workers": 1, "options": trino},
     }
     async with started(tmp_path / "state", engines) as (service, api):
-        sandboxes: Sandboxes = service.sandboxes
+        sandboxes: Sandboxes = service.parts.sandboxes
         await sandboxes.quick_checks.start(sandboxes.quick_checks.size)
         await sandboxes.thorough_checks.start(1)
         assert (await api.submit("SELECT 1 AS a", wait_timeout=WAIT)).status.state == COMPLETED

@@ -138,9 +138,9 @@ async def test_empty_folders_of_tenants_go(tmp_path: Path, monkeypatch: pytest.M
         other = Api(api.channel, "other")
         kept = (await api.script("rows 5", wait_timeout=WAIT)).status.query_id
         gone = (await other.script("rows 5", wait_timeout=WAIT)).status.query_id
-        await service._store.healthy()
+        await service.parts.state.store.healthy()
         await other.release(gone)
-        await service._sweeper.sweep()
+        await service.parts.execution.sweeper.sweep()
         assert [each.name for each in (tmp_path / "spool").iterdir()] == [tenant_hash("tenant")]
         assert (await api.read(kept)).next_row == 5
         assert (await other.script("rows 5", wait_timeout=WAIT)).status.state == COMPLETED

@@ -28,7 +28,7 @@ class Outage:
         self.events: frozenset[Event] = frozenset()
         self.facts = False
         self.refused = 0
-        advance, update = service._store.advance, service._store.update
+        advance, update = service.parts.state.store.advance, service.parts.state.store.update
 
         async def may_advance(query: Query, event: Event, **more: Any) -> Any:
             self._pass(event not in self.events)
@@ -38,8 +38,8 @@ class Outage:
             self._pass(not self.facts)
             return await update(query, **more)
 
-        monkeypatch.setattr(service._store, "advance", may_advance)
-        monkeypatch.setattr(service._store, "update", may_update)
+        monkeypatch.setattr(service.parts.state.store, "advance", may_advance)
+        monkeypatch.setattr(service.parts.state.store, "update", may_update)
 
     def _pass(self, may: bool) -> None:
         if not may:
@@ -151,7 +151,7 @@ async def test_a_full_spool_ends_a_query_that_runs(beside: Beside, gate: Gate) -
     large = (await api.script("columns s:string; rows 3000 size 1000", wait_timeout=WAIT)).status.query_id
     small = (await api.script(f"{ROWS}; {gate.script}")).status.query_id
     await api.reached(small, RUNNING)
-    service._sweeper.fail_largest()
+    service.parts.execution.sweeper.fail_largest()
     assert (await api.ended(small)).error.reason == "SPOOL_FULL"
     assert (await api.status(large)).state == COMPLETED
     gate.open()
@@ -166,11 +166,11 @@ async def test_the_sweeper_outlives_a_disk_that_does_not_answer(
     spool = service.settings.state.spool
     swept = asyncio.Event()
 
-    async def sweep(real: Any = service._sweeper.sweep) -> None:
+    async def sweep(real: Any = service.parts.execution.sweeper.sweep) -> None:
         await real()
         swept.set()
 
-    monkeypatch.setattr(service._sweeper, "sweep", sweep)
+    monkeypatch.setattr(service.parts.execution.sweeper, "sweep", sweep)
     with caplog.at_level("WARNING", sweeper.__name__):
         spool.rename(tmp_path / "elsewhere")
         refusal = await refused(api.script(ROWS))

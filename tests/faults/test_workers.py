@@ -153,7 +153,7 @@ async def test_a_cancel_that_meets_a_dying_worker_ends_the_query(doomed: Service
 @contextmanager
 def claiming(service: Service, claimed: asyncio.Event, go_on: asyncio.Event) -> Iterator[None]:
     """Runs that have waited are held up between their slot and their statement, as by a store that is slow."""
-    parameters = service._runner._recorder.parameters
+    parameters = service.parts.execution.runner._recorder.parameters
 
     async def slow(query: Query) -> bytes:
         claimed.set()
@@ -161,7 +161,7 @@ def claiming(service: Service, claimed: asyncio.Event, go_on: asyncio.Event) -> 
         return await parameters(query)
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(service._runner._recorder, "parameters", slow)
+        patch.setattr(service.parts.execution.runner._recorder, "parameters", slow)
         yield
 
 

@@ -46,7 +46,7 @@ async def is_running(api: Api, query_id: str) -> bool:
 
 
 def readers_of(service: Service, api: Api, query_id: str) -> Readers:
-    live = service._registry.in_memory(api.tenant, query_id)
+    live = service.parts.shared.registry.in_memory(api.tenant, query_id)
     assert live is not None
     return live.readers
 

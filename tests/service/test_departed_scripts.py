@@ -316,7 +316,7 @@ async def test_a_query_that_is_detached_runs_on(service: Service, api: Api, gate
     async with running(text, service, api, query_id, f"rows 10; {gate.script}; rows 5") as process:
         assert await process.wait() == 0
     await until(lambda: readers(service, api, query_id) == 0)
-    live = service._registry.in_memory(api.tenant, query_id)
+    live = service.parts.shared.registry.in_memory(api.tenant, query_id)
     assert not live.query.submission.cancel_on_disconnect
     assert live.cancel_wish is None
     gate.open()
@@ -325,7 +325,7 @@ async def test_a_query_that_is_detached_runs_on(service: Service, api: Api, gate
 
 
 def readers(service: Service, api: Api, query_id: str) -> int:
-    live = service._registry.in_memory(api.tenant, query_id)
+    live = service.parts.shared.registry.in_memory(api.tenant, query_id)
     assert live is not None
     return live.readers.count
 

@@ -78,7 +78,7 @@ async def test_rows_are_readable_to_the_last_moment_and_not_after(tmp_path: Path
         assert (await api.release(query_id)).status.result_state == query_pb2.RESULT_STATE_EXPIRED
         # The rows themselves wait for a sweep.
         assert list(service.settings.state.spool.glob(f"*/{query_id}"))
-        await service._sweeper.sweep()
+        await service.parts.execution.sweeper.sweep()
         assert not list(service.settings.state.spool.glob(f"*/{query_id}"))
         assert (await refused(api.stream(query_id))).reason == "RESULT_EXPIRED"
 
@@ -108,12 +108,12 @@ async def test_a_stream_that_is_open_ends_when_the_rows_expire(tmp_path: Path) -
 async def test_what_was_extended_does_not_expire(tmp_path: Path) -> None:
     async with clocked(tmp_path) as (service, api, clock):
         query_id = await completed(api)
-        expiring = await service._store.expiring(clock.now_us() + (1 << 50), 10)
+        expiring = await service.parts.state.store.expiring(clock.now_us() + (1 << 50), 10)
         await api.release(query_id, extend_to=clock.later(3 * TTL))
         clock.ahead = 2 * TTL
-        await service._sweeper.sweep()
+        await service.parts.execution.sweeper.sweep()
         # As when the extension came between the look of the sweep and its act.
-        await service._sweeper._sweeps[0].expire(expiring[0])
+        await service.parts.execution.expiry.expire(expiring[0])
         assert (await api.read(query_id)).next_row == 300
         clock.ahead = 3 * TTL + timedelta(seconds=1)
         assert (await refused(api.fetch(query_id))).reason == "RESULT_EXPIRED"
@@ -128,7 +128,7 @@ async def test_a_record_is_forgotten_in_time_however_often_it_is_asked_for(tmp_p
             assert (await api.status(each)).state in (COMPLETED, FAILED)
         assert len((await api.listed()).queries) == 2
         clock.ahead = KEEP + timedelta(minutes=1)
-        await service._sweeper.sweep()
+        await service.parts.execution.sweeper.sweep()
         for each in (query_id, failed, new_id()):
             for call in (
                 api.call("GetStatus", pb.GetStatusRequest(query_id=each)),
@@ -164,6 +164,6 @@ async def test_rows_that_are_kept_keep_their_record(tmp_path: Path) -> None:
         query_id = await completed(api)
         await api.release(query_id, extend_to=clock.later(2 * KEEP))
         clock.ahead = KEEP + timedelta(minutes=1)
-        await service._sweeper.sweep()
+        await service.parts.execution.sweeper.sweep()
         assert (await api.read(query_id)).next_row == 300
         assert [query.query_id for query in (await api.listed()).queries] == [query_id]

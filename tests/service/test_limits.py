@@ -206,7 +206,7 @@ async def test_a_result_expires(api: Api, service: Service) -> None:
     query_id = reply.status.query_id
 
     async def expired() -> bool:
-        await service._sweeper.sweep()
+        await service.parts.execution.sweeper.sweep()
         return (await api.status(query_id)).result_state == query_pb2.RESULT_STATE_EXPIRED
 
     await until(expired)

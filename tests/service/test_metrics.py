@@ -167,7 +167,7 @@ async def test_a_query_that_is_asked_for_again_after_a_restart_has_not_ended_aga
         query_id = (await api.script("rows 1", wait_timeout=WAIT)).status.query_id
 
         async def is_written() -> bool:
-            return not service._registry.active()
+            return not service.parts.shared.registry.active()
 
         await until(is_written)
     async with watched(tmp_path) as (service, api):

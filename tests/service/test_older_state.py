@@ -154,7 +154,7 @@ async def test_a_state_of_schema_4_keeps_its_results_and_queries(state_4: Path) 
         assert refusal.reason == "QUERY_ID_REUSED"
         await api.release(IDS["large"])
         assert (await refused(api.stream(IDS["large"]))).reason == "RESULT_RELEASED"
-        assert await service._store.healthy()
+        assert await service.parts.state.store.healthy()
     held = [("tenant", IDS[name]) for name in ("pages", "echo", "none", "duckdb", "lost", "queued")]
     assert results(state_4) == {(tenant, f"{query_id}.1") for tenant, query_id in [*held, ("other", IDS["other"])]}
     assert spooled(state_4) >= {query_id for _, query_id in held[:4]}

@@ -105,7 +105,7 @@ async def test_those_who_ask_at_once_share_looks(tmp_path: Path, folder: Path, m
             # These come while a look is under way: it may have passed what they wrote.
             (folder / "new.csv").write_text("v\n2\n")
             late = [asyncio.ensure_future(Api(api.channel, f"t{number}").refresh("lake")) for number in range(50)]
-            await until(lambda: service._server and len(looks) == 1)
+            await until(lambda: service.parts.edges.server and len(looks) == 1)
             left = late.pop()
             left.cancel()
         replies = await asyncio.gather(*first, *late)

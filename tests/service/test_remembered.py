@@ -14,7 +14,7 @@ COLUMNS = ",".join(f"a_column_of_a_wide_result_{number}:int64" for number in ran
 
 async def test_indexes_of_wide_results_are_bounded_in_bytes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     async with served(tmp_path, engines=ENGINES) as (service, api):
-        registry = service._registry
+        registry = service.parts.shared.registry
         query_ids = []
         for _ in range(4):
             reply = await api.script(f"columns {COLUMNS}; rows 20", wait_timeout=WAIT)

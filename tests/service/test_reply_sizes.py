@@ -126,13 +126,13 @@ def largest(service: Service, template: Query, state: QueryState) -> LiveQuery:
     if state is QueryState.QUEUED:
         times = {"start_us": template.end_us, "end_us": template.end_us}
         live.place = QueuePlace(1 << 30, 1 << 30, failure.message, **times)
-    service._registry.keep(live)
+    service.parts.shared.registry.keep(live)
     return live
 
 
 async def store(service: Service, live: LiveQuery) -> None:
     # Of a query that has ended, no parameters are in memory.
-    await service._store.submit(live.query.but(submission=replace(live.query.submission, parameters=b"")))
+    await service.parts.state.store.submit(live.query.but(submission=replace(live.query.submission, parameters=b"")))
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="session")
@@ -146,7 +146,7 @@ async def everything(wide: Service, channel_of_wide: grpc.aio.Channel) -> dict[s
 
     one = await api.script(columns(10, 50_000), labels=LABELS, wait_timeout=WAIT)
     replies["Submit"].append(one)
-    real = wide._registry.in_memory(api.tenant, one.status.query_id)
+    real = wide.parts.shared.registry.in_memory(api.tenant, one.status.query_id)
     assert real is not None
     large = (await api.script(columns(45, 100_000), wait_timeout=WAIT)).status.query_id
     queued, running, failed, completed = (
@@ -172,7 +172,7 @@ async def everything(wide: Service, channel_of_wide: grpc.aio.Channel) -> dict[s
     for rotates, live in ((False, failed), (True, queued)):
         watch = api.watch_all(heartbeat_interval=second)
         await watch.to("reset")
-        wide._registry.changes.note(live.key, True)
+        wide.parts.shared.registry.changes.note(live.key, True)
         await watch.to("status")
         if rotates:
             await watch.all()
@@ -190,11 +190,11 @@ async def everything(wide: Service, channel_of_wide: grpc.aio.Channel) -> dict[s
         replies["FetchPage"].append(await api.fetch(one.status.query_id, offset=30, page_size=3, format=format_))
     replies["Cancel"].append(await api.cancel(failed.query.query_id))
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(wide._queries, "cancel", AsyncMock(side_effect=lambda live, _: CancelOutcome(live, True)))
+        patch.setattr(wide.parts.queries, "cancel", AsyncMock(side_effect=lambda live, _: CancelOutcome(live, True)))
         active = [largest(wide, real.query, QueryState.RUNNING) for _ in range(QUERIES_MAX + 1)]
         replies["CancelQueries"].append(await api.cancel_matching(labels=LABELS))
         for live in active:
-            wide._registry._active.pop(live.key)
+            wide.parts.shared.registry._active.pop(live.key)
     replies["ReleaseResults"].append(await api.release(failed.query.query_id))
     for number in range(100):
         await store(wide, largest(wide, real.query.but(submit_us=number), QueryState.FAILED))
@@ -260,7 +260,7 @@ async def test_two_statuses_fit_beside_rows(everything: dict[str, list[Message]]
 
 async def test_a_list_is_cut_and_goes_on(wide: Service, wide_api: Api) -> None:
     reply = await wide_api.script("rows 1", wait_timeout=WAIT)
-    real = wide._registry.in_memory(wide_api.tenant, reply.status.query_id)
+    real = wide.parts.shared.registry.in_memory(wide_api.tenant, reply.status.query_id)
     assert real is not None
     ids = [reply.status.query_id]
     for number in range(200):
@@ -328,8 +328,8 @@ async def test_a_reply_that_nothing_cuts_is_refused_by_name(tmp_path: Path) -> N
     allowed = [f"setting_{number}".ljust(4000, "x") for number in range(1000)]
     engines = {"scripted": {"type": "scripted", "workers": 1}}
     async with serving(tmp_path, engines=engines) as service:
-        traits = service._engines._traits["scripted"]
-        service._engines._traits["scripted"] = replace(traits, session_settings=tuple(allowed))
+        traits = service.parts.engines._traits["scripted"]
+        service.parts.engines._traits["scripted"] = replace(traits, session_settings=tuple(allowed))
         async with grpc.aio.insecure_channel(service.address) as channel:
             refusal = await refused(Api(channel, "tenant").call("ListEngines", pb.ListEnginesRequest()))
     assert (refusal.code.name, refusal.reason) == ("RESOURCE_EXHAUSTED", "REPLY_TOO_LARGE")

@@ -35,7 +35,7 @@ FAILING = "SELECT error('out of cheese')"
 @contextmanager
 def slow_disk(service: Service, monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[asyncio.Event, asyncio.Event]]:
     """Events: a Submit waits before its commit; it may go on."""
-    submit, waits, goes_on = service._store.submit, asyncio.Event(), asyncio.Event()
+    submit, waits, goes_on = service.parts.state.store.submit, asyncio.Event(), asyncio.Event()
 
     async def slowly(query: Any) -> Any:
         waits.set()
@@ -43,7 +43,7 @@ def slow_disk(service: Service, monkeypatch: pytest.MonkeyPatch) -> Iterator[tup
         return await submit(query)
 
     with monkeypatch.context() as patch:
-        patch.setattr(service._store, "submit", slowly)
+        patch.setattr(service.parts.state.store, "submit", slowly)
         yield waits, goes_on
 
 
@@ -92,7 +92,12 @@ async def test_who_asks_for_an_old_id_gets_the_old_query(
             assert (await cancel).status.state == FAILED
             assert (await submit).existing
         await idle(service)
-        assert service._metrics.registry.get_sample_value("queryengine_queue_seconds_count", {"engine": "duckdb"}) == 0
+        assert (
+            service.parts.shared.metrics.registry.get_sample_value(
+                "queryengine_queue_seconds_count", {"engine": "duckdb"}
+            )
+            == 0
+        )
 
 
 async def test_an_id_that_is_refused_shows_nothing_of_the_refused_request(
@@ -118,7 +123,7 @@ async def test_a_submit_that_could_not_be_written_can_be_sent_again(
             raise error(Reason.STORE_UNAVAILABLE, "no disk", retry_after_seconds=0.0)
 
         with monkeypatch.context() as patch:
-            patch.setattr(service._store, "submit", fail)
+            patch.setattr(service.parts.state.store, "submit", fail)
             assert (await refused(api.script(f"rows 3; {gate.script}", query_id=chosen))).reason == "STORE_UNAVAILABLE"
         assert (await refused(api.status(chosen))).reason == "QUERY_NOT_FOUND"
         assert not list((tmp_path / "spool").glob("*/*"))
@@ -142,7 +147,7 @@ async def test_a_cancel_holds_when_the_run_is_put_back(grpc_awake: None, tmp_pat
     async with served(tmp_path) as (service, api):
         query_id = (await api.script(gate.script)).status.query_id
         await api.reached(query_id, RUNNING)
-        [live] = service._registry.active()
+        [live] = service.parts.shared.registry.active()
         live.request_stop(Stop(Failure(Reason.SERVER_LOST, "drain"), QueryState.QUEUED))
         await api.cancel(query_id, reason="enough")
         status = await api.ended(query_id)
@@ -157,9 +162,9 @@ async def test_a_cancel_holds_over_a_restart(grpc_awake: None, tmp_path: Path) -
         await api.reached(running.status.query_id, RUNNING)
         waiting = (await api.submit("SELECT 1")).status.query_id
         await api.reached(waiting, QUEUED)
-        [live] = [each for each in service._registry.active() if each.query.query_id == waiting]
+        [live] = [each for each in service.parts.shared.registry.active() if each.query.query_id == waiting]
         facts = {"cancel_us": 1, "cancel_reason": "enough"}
-        await service._store.update(live.query, changes=facts)
+        await service.parts.state.store.update(live.query, changes=facts)
     async with served(tmp_path) as (_, api):
         status = await api.status(waiting)
         assert (status.state, status.error.reason) == (CANCELLED, cancelled("").reason)
@@ -172,5 +177,5 @@ async def test_the_meter_counts_what_lies_on_disk(grpc_awake: None, tmp_path: Pa
             if number % 2:
                 await api.release(query.status.query_id)
         with pytest.raises(QueryEngineError):
-            await service._registry.find("tenant", new_id())
-        assert service._meter.total == sum(found.bytes for found in service._results.list()) > 0
+            await service.parts.shared.registry.find("tenant", new_id())
+        assert service.parts.state.meter.total == sum(found.bytes for found in service.parts.state.results.list()) > 0

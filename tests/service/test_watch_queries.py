@@ -63,7 +63,7 @@ async def watches(service: Service) -> AsyncIterator[Watches]:
     watches = Watches()
     yield watches
     watches.leave()
-    await until(lambda: service._registry.changes.watchers == 0)
+    await until(lambda: service.parts.shared.registry.changes.watchers == 0)
 
 
 async def ended(watch: Reading, *query_ids: str) -> list[query_pb2.QueryStatus]:
@@ -189,11 +189,11 @@ async def test_a_watch_rotates_and_a_drain_ends_it(tmp_path: Path, watches: Watc
         query_id = (await api.submit("SELECT 1", wait_timeout=WAIT)).status.query_id
         watch = watches.resumed(api, position)
         await ended(watch, query_id)
-        service._streams.drain()
-        service._registry.changes.wake()
+        service.parts.reading.streams.drain()
+        service.parts.shared.registry.changes.wake()
         assert (await watch.all())[-1].rotate.reason == result_pb2.ROTATE_REASON_DRAIN
         assert (await watch.call.code()).name == "OK"
-        await until(lambda: service._registry.changes.watchers == 0)
+        await until(lambda: service.parts.shared.registry.changes.watchers == 0)
 
 
 async def test_a_server_that_was_restarted_says_so(tmp_path: Path, watches: Watches) -> None:
@@ -227,7 +227,7 @@ async def test_it_counts_as_a_stream_of_the_tenant(tmp_path: Path, watches: Watc
         await until(has_room)
         second.leave()
         watches.leave()
-        await until(lambda: service._registry.changes.watchers == 0)
+        await until(lambda: service.parts.shared.registry.changes.watchers == 0)
 
 
 async def test_a_watcher_does_not_count_as_a_reader(api: Api, gate: Gate, watches: Watches) -> None:
@@ -245,14 +245,14 @@ async def test_a_slow_watcher_gets_a_reset_and_costs_no_memory(
     api: Api, service: Service, monkeypatch: pytest.MonkeyPatch, watches: Watches
 ) -> None:
     monkeypatch.setattr(changes, "CHANGED_MAX", 3)
-    watch = Watching(service._registry, service._streams, service._open_streams).watch(
-        api.tenant, EVERYTHING, position="", heartbeat_seconds=60
-    )
+    watch = Watching(
+        service.parts.shared.registry, service.parts.reading.streams, service.parts.reading.open_streams
+    ).watch(api.tenant, EVERYTHING, position="", heartbeat_seconds=60)
     first = await anext(watch)
     assert first.event == Reset()
     for number in range(10):
         await api.submit(f"SELECT {number}", wait_timeout=WAIT)
-    log = service._registry.changes._logs[api.tenant]
+    log = service.parts.shared.registry.changes._logs[api.tenant]
     assert len(log._last) == 3
     assert (await anext(watch)).event == Reset()
     later = (await api.submit("SELECT 'later'", wait_timeout=WAIT)).status.query_id
@@ -282,7 +282,7 @@ async def test_a_query_that_is_forgotten_is_passed_over(tmp_path: Path, watches:
     async with serving(tmp_path) as service, grpc.aio.insecure_channel(service.address) as channel:
         api = Api(channel, "tenant")
         watch = await watches.begun(api)
-        service._registry.changes.note(("tenant", new_id()), True)
+        service.parts.shared.registry.changes.note(("tenant", new_id()), True)
         query_id = (await api.submit("SELECT 1", wait_timeout=WAIT)).status.query_id
         assert {each.query_id for each in await ended(watch, query_id)} == {query_id}
 

@@ -1,0 +1,126 @@
+"""What runs queries, built: workers, the dispatcher and the loop that acts on it, the runner, recovery and sweeps."""
+
+import asyncio
+from collections.abc import Callable, Mapping
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
+
+from queryengine.app.configured import result_limits, shares
+from queryengine.app.shared import Shared
+from queryengine.app.state import State
+from queryengine.executing.dispatcher import Dispatcher
+from queryengine.executing.estimates import Estimates
+from queryengine.executing.following import Following
+from queryengine.executing.holders import Holders
+from queryengine.executing.orders import Orders
+from queryengine.executing.places import Places
+from queryengine.executing.queue import EngineQueue
+from queryengine.executing.recorder import Recorder
+from queryengine.executing.recovery import Recovery
+from queryengine.executing.runner import Runner
+from queryengine.executing.scheduler import Scheduler
+from queryengine.executing.settling import Settling
+from queryengine.executing.sweeper import Sweeper
+from queryengine.executing.sweeps import Expiry, Forgetting, Strays
+from queryengine.settings import Settings
+from queryengine.workers.pool import WorkerPool
+from queryengine.workers.seat import EngineConfig
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Execution:
+    """The room `executing`, with the workers below it."""
+
+    pool: WorkerPool
+    dispatcher: Dispatcher
+    runner: Runner
+    scheduler: Scheduler
+    recovery: Recovery
+    sweeper: Sweeper
+    expiry: Expiry
+
+
+async def make_execution(
+    settings: Callable[[], Settings],
+    configs: Mapping[str, EngineConfig],
+    state: State,
+    shared: Shared,
+    closing: AsyncExitStack,
+) -> Execution:
+    """`settings` are those of the moment, since bounds on a result may be changed by a reload. Nothing runs yet."""
+    now, clock = settings(), shared.clock
+    estimates = Estimates(await state.store.execution_times())
+    wake = asyncio.Event()
+    pool = WorkerPool(list(configs.values()), wake, shared.metrics.worker_restarted, now.log.style)
+    closing.push_async_callback(pool.close)
+    queues = {name: EngineQueue() for name in configs}
+    held = shares(now, clock)
+    dispatcher = Dispatcher(queues, slots=pool, shares=held, clock=clock, tenant_queued=now.limits.tenant_queued)
+    runner = _runner(settings, estimates, state, shared)
+    scheduler = Scheduler(
+        dispatcher,
+        runner,
+        places=Places(queues, slots=pool, shares=held, estimates=estimates, clock=clock),
+        holders=Holders(queues, slots=pool, shares=held, clock=clock),
+        tasks=shared.tasks,
+        wake=wake,
+        clock=clock,
+    )
+    recovery = Recovery(
+        store=state.store,
+        results=state.results,
+        removal=state.removal,
+        disk=state.disk,
+        clock=clock,
+        metrics=shared.metrics,
+    )
+    expiry = Expiry(store=state.store, registry=shared.registry, lifetimes=shared.lifetimes, removal=state.removal)
+    return Execution(
+        pool=pool,
+        dispatcher=dispatcher,
+        runner=runner,
+        scheduler=scheduler,
+        recovery=recovery,
+        sweeper=_sweeper(expiry, state, shared),
+        expiry=expiry,
+    )
+
+
+def _runner(settings: Callable[[], Settings], estimates: Estimates, state: State, shared: Shared) -> Runner:
+    now, clock = settings(), shared.clock
+    recorder = Recorder(state.store, state.results, state.disk)
+    following = Following(
+        orders=Orders(
+            lambda query: result_limits(settings(), query),
+            first_page_flush_seconds=now.results.first_page_flush_ms / 1000,
+        ),
+        results=state.results,
+        meter=state.meter,
+        estimates=estimates,
+        clock=clock,
+        cancel_grace_seconds=now.limits.cancel_grace_seconds,
+    )
+    settling = Settling(
+        recorder=recorder,
+        registry=shared.registry,
+        meter=state.meter,
+        removal=state.removal,
+        estimates=estimates,
+        tasks=shared.tasks,
+        clock=clock,
+    )
+    return Runner(
+        owner=state.owner,
+        recorder=recorder,
+        registry=shared.registry,
+        following=following,
+        settling=settling,
+        clock=clock,
+    )
+
+
+def _sweeper(expiry: Expiry, state: State, shared: Shared) -> Sweeper:
+    store, lifetimes = state.store, shared.lifetimes
+    strays = Strays(store=store, results=state.results, removal=state.removal, lifetimes=lifetimes, disk=state.disk)
+    forgetting = Forgetting(store=store, records=state.records, lifetimes=lifetimes)
+    return Sweeper((expiry, strays, forgetting), quota=state.quota, registry=shared.registry)

@@ -1,0 +1,84 @@
+"""The ports of a server, open: the service, health, and metrics."""
+
+import asyncio
+from collections.abc import Callable, Mapping
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
+
+from grpc.aio import Server
+
+from queryengine.domain.turns import Turns
+from queryengine.edges.admin.health import Health
+from queryengine.edges.admin.scraping import MetricsServer
+from queryengine.edges.grpc.call import Streaming, Unary
+from queryengine.edges.grpc.server import SERVICE, bind, make_server
+from queryengine.reading.flight import Flight
+from queryengine.settings import Settings
+from queryengine.telemetry.gauges import Gauges, Reading
+from queryengine.telemetry.metrics import Metrics
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Edges:
+    """What answers calls, and where."""
+
+    server: Server
+    health: Health
+    address: str
+    admin_address: str
+    metrics_address: str
+    """Empty when metrics are not served."""
+
+
+async def listen(
+    settings: Settings,
+    rpcs: Mapping[str, Unary | Streaming],
+    *,
+    turns: Turns,
+    flight: Flight,
+    metrics: Metrics,
+    read: Callable[[], Reading],
+    closing: AsyncExitStack,
+) -> Edges:
+    """Answer calls from here on. `read` is what a scrape asks the event loop. Raises PortTaken."""
+    health = Health(SERVICE)
+    # First: an address that is taken is refused before gRPC holds any. Closed late, so that a drain can be watched.
+    metrics_address = _serve_metrics(settings.server.metrics_listen, metrics, read, health, closing)
+    closing.push_async_callback(health.server.stop, 0)
+    server = make_server(
+        rpcs,
+        metrics,
+        turns,
+        health,
+        in_flight=flight.add,
+        request_bytes_max=settings.limits.request_bytes,
+        stalled_seconds=settings.streams.stalled_seconds,
+        with_reflection=settings.server.reflection,
+    )
+    closing.push_async_callback(server.stop, 0)
+    address = bind(server, settings.server.listen, "server.listen")
+    admin_address = bind(health.server, settings.server.admin_listen, "server.admin_listen")
+    await health.alive()
+    await health.server.start()
+    await server.start()
+    await health.ready(True)
+    return Edges(
+        server=server,
+        health=health,
+        address=address,
+        admin_address=admin_address,
+        metrics_address=metrics_address,
+    )
+
+
+def _serve_metrics(
+    address: str, metrics: Metrics, read: Callable[[], Reading], health: Health, closing: AsyncExitStack
+) -> str:
+    """The address with the port that it got; empty when metrics are not served."""
+    metrics.registry.register(Gauges(asyncio.get_running_loop(), read))
+    if not address:
+        return ""
+    server = MetricsServer(address, metrics.registry, lambda: health.is_ready)
+    closing.callback(server.close)
+    server.start()
+    return server.address

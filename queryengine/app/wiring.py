@@ -1,0 +1,182 @@
+"""A whole server, built and started in the one order in which that works; what is opened is closed the other way round.
+
+state → sandbox workers → workers → tasks → recovery → the scheduler's loop → ports → sweeps
+
+Whatever is opened puts how it is closed on a stack, before the next part is opened: a start that fails half-way closes
+what it had opened, and a stop is the same stack.
+"""
+
+import asyncio
+import logging
+from collections.abc import Callable, Mapping
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
+from typing import Final
+
+from queryengine import __version__
+from queryengine.accepting.checks import Checks
+from queryengine.accepting.engines import Engines
+from queryengine.accepting.queries import Queries
+from queryengine.accepting.refreshing import Refreshes
+from queryengine.app.behaviours import behaviours
+from queryengine.app.configured import (
+    call_turns,
+    checks,
+    engine_config,
+    engine_traits,
+    request_limits,
+    sandboxes,
+    trimming,
+)
+from queryengine.app.execution import Execution, make_execution
+from queryengine.app.listening import Edges, listen
+from queryengine.app.reading import Reading, make_cutting, make_reading
+from queryengine.app.readings import readings
+from queryengine.app.shared import Shared
+from queryengine.app.state import State, open_state
+from queryengine.domain.clock import Clock
+from queryengine.edges.admin.health import Health
+from queryengine.edges.grpc.requests import LimitsInForce
+from queryengine.live.lifetimes import Lifetimes
+from queryengine.live.registry import Registry
+from queryengine.live.tasks import Tasks
+from queryengine.settings import Settings, missing_places, warnings
+from queryengine.store import Store
+from queryengine.telemetry.metrics import Metrics
+from queryengine.workers.sandboxes import Sandboxes
+from queryengine.workers.seat import EngineConfig
+
+READY_SECONDS: Final = 2.0
+"""Between two looks at whether the service can take work."""
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Parts:
+    """A running server, by its rooms."""
+
+    state: State
+    shared: Shared
+    sandboxes: Sandboxes
+    checks: Checks
+    execution: Execution
+    queries: Queries
+    engines: Engines
+    reading: Reading
+    limits: LimitsInForce
+    edges: Edges
+
+
+async def start(settings: Callable[[], Settings], clock: Clock, closing: AsyncExitStack) -> Parts:
+    """Start a server; it answers calls on return. `settings` are those of the moment: a reload changes them later.
+
+    Raises StoreLocked and StoreUnusable for the state, PortTaken for an address, SettingsError for an option.
+    """
+    now = settings()
+    state = await open_state(now, closing)
+    for line in (*warnings(now), *missing_places(now)):
+        logger.warning("%s", line)
+    shared = _shared(now, clock, state.store)
+    configs = {name: engine_config(now, name) for name in now.engines}
+    workers = sandboxes(
+        now, {name: {"type": each.type, "options": dict(each.options)} for name, each in configs.items()}
+    )
+    closing.push_async_callback(workers.close)
+    checking, cutting = checks(now, workers), make_cutting(now, workers.cuts, state)
+    execution = await make_execution(settings, configs, state, shared, closing)
+    closing.push_async_callback(shared.tasks.close)
+    closing.callback(execution.scheduler.close)
+    queries = _queries(checking, execution, state, shared)
+    await workers.start()
+    # First: a wrong option ends the start in one line, before any worker stumbles over it.
+    traits = await engine_traits(now, checking)
+    await workers.inspections.close()
+    execution.pool.start()
+    engines = Engines(
+        configs=configs,
+        default=now.default_engine,
+        traits=traits,
+        pool=execution.pool,
+        dispatcher=execution.dispatcher,
+    )
+    await _recover(configs, execution, queries, state)
+    shared.tasks.spawn(execution.scheduler.run(), "scheduler")
+    reading = make_reading(now, cutting, state, shared)
+    limits, turns = LimitsInForce(request_limits(now)), call_turns(now)
+    rpcs = behaviours(
+        queries=queries,
+        registry=shared.registry,
+        streams=reading.streams,
+        watching=reading.watching,
+        fetching=reading.fetching,
+        engines=engines,
+        refreshes=Refreshes(execution.pool, shared.tasks),
+        clock=clock,
+        limits=limits,
+    )
+    read = readings(engines, state.meter, reading.open_streams)
+    edges = await listen(
+        now, rpcs, turns=turns, flight=reading.flight, metrics=shared.metrics, read=read, closing=closing
+    )
+    shared.tasks.spawn(_keep_readiness(edges.health, state.store), "readiness")
+    shared.tasks.spawn(trimming(turns, state.disk).keep_trimming(), "trimming")
+    shared.tasks.spawn(execution.sweeper.run(), "sweeper")
+    return Parts(
+        state=state,
+        shared=shared,
+        sandboxes=workers,
+        checks=checking,
+        execution=execution,
+        queries=queries,
+        engines=engines,
+        reading=reading,
+        limits=limits,
+        edges=edges,
+    )
+
+
+def _shared(settings: Settings, clock: Clock, store: Store) -> Shared:
+    metrics = Metrics(settings.engines, __version__)
+    lifetimes = Lifetimes(clock, keep_records_us=int(settings.records.keep_seconds * 1e6))
+    return Shared(
+        clock=clock,
+        metrics=metrics,
+        tasks=Tasks(),
+        lifetimes=lifetimes,
+        registry=Registry(store, metrics, lifetimes),
+    )
+
+
+def _queries(checking: Checks, execution: Execution, state: State, shared: Shared) -> Queries:
+    return Queries(
+        store=state.store,
+        registry=shared.registry,
+        dispatcher=execution.dispatcher,
+        scheduler=execution.scheduler,
+        checks=checking,
+        quota=state.quota,
+        records=state.records,
+        clock=shared.clock,
+        lifetimes=shared.lifetimes,
+        metrics=shared.metrics,
+        tasks=shared.tasks,
+        removal=state.removal,
+        has_rows=state.results.may_hold,
+    )
+
+
+async def _recover(configs: Mapping[str, EngineConfig], execution: Execution, queries: Queries, state: State) -> None:
+    """Count what is stored, and take up what a former process left unfinished."""
+    await asyncio.get_running_loop().run_in_executor(state.disk, state.meter.measure)
+    for tenant, size in (await state.store.payload_bytes()).items():
+        state.meter.add(tenant, size)
+    for query in await execution.recovery.recover(configs):
+        queries.adopt(query)
+
+
+async def _keep_readiness(health: Health, store: Store) -> None:
+    """Have health checks answer whether Submit can work: whether the store takes writes."""
+    while True:
+        await health.ready(await store.healthy())
+        await asyncio.sleep(READY_SECONDS)
