@@ -197,13 +197,7 @@ def _records(source: PageSource) -> Iterator[tuple[RecordKind, PageEntry, bytes]
     """Every record but those of the places, which are compared."""
     number = 0
     magic = b""
-    while True:
-        try:
-            segment = source.open(number)
-        except QueryEngineError as cause:
-            if cause.failure.reason is Reason.RESULT_LOST:
-                return
-            raise
+    while (segment := _opened(source, number)) is not None:
         try:
             size = segment.size()
             magic = magic or segment.read(0, len(MAGIC))
@@ -230,3 +224,18 @@ def _records(source: PageSource) -> Iterator[tuple[RecordKind, PageEntry, bytes]
         finally:
             segment.close()
         number += 1
+
+
+def _opened(source: PageSource, number: int) -> SegmentReader | None:
+    """A segment that is there; None behind the last one."""
+    segment = None
+    try:
+        segment = source.open(number)
+        segment.size()
+    except QueryEngineError as cause:
+        if segment is not None:
+            segment.close()
+        if cause.failure.reason is Reason.RESULT_LOST:
+            return None
+        raise
+    return segment

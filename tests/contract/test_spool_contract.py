@@ -15,13 +15,21 @@ import pytest
 
 from queryengine.domain.errors import QueryEngineError, Reason
 from queryengine.results.spool.base import SegmentReader, Spool
+from queryengine.results.spool.keys import result_key, tenant_hash
 from queryengine.results.spool.local import PARTS_MAX, LocalSpool
 from queryengine.results.spool.locations import spool_at
+from queryengine.results.stored import StoredResults
+from queryengine.results.writer import ResultWriter
+from tests.contract.put_spool import PutSpool
+from tests.unit.test_result_writer import SCHEMA, batch, limits
 
 RESULT = "tenant/query/1"
 KEY = f"{RESULT}/00000.seg"
 
-SPOOLS: Mapping[str, Callable[[Path], Spool]] = {"local": lambda folder: LocalSpool.made(folder / "spool")}
+SPOOLS: Mapping[str, Callable[[Path], Spool]] = {
+    "local": lambda folder: LocalSpool.made(folder / "spool"),
+    "put": lambda _: PutSpool(),
+}
 
 
 @pytest.fixture(params=SPOOLS)
@@ -240,17 +248,74 @@ def test_tidying_leaves_every_segment(spool: Spool) -> None:
     assert keys(spool) == before
 
 
-def test_another_process_finds_it_by_its_location(spool: Spool) -> None:
-    other = spool_at(spool.location)
-    other.begin(RESULT)
-    put(other, KEY, b"from a worker")
-    assert content(spool, KEY) == b"from a worker"
-    assert other.folder == spool.folder
-
-
 def test_room_is_a_number_where_it_is_bounded(spool: Spool) -> None:
     room = spool.free_bytes()
     assert room is None or room > 0
+
+
+# Results over every kind of spool.
+
+
+def write(spool: Spool, tenant: str, name: str, rows: int, *, whole: bool = True) -> None:
+    """A result of some segments, with or without its END record."""
+    writer = ResultWriter(spool, result_key(tenant, name), SCHEMA, limits(), lambda _: None)
+    writer.write(batch(0, rows))
+    writer.show()
+    if whole:
+        writer.finish(rows_scanned=None, bytes_scanned=None)
+    writer.close()
+
+
+def test_a_result_is_found_by_its_name(spool: Spool) -> None:
+    results = StoredResults(spool)
+    write(spool, "tenant", "query.1", 80_000)
+    stored = results.load("tenant", "query.1")
+    assert stored.totals is not None
+    assert (stored.totals.rows, stored.pages[-1].end_row) == (80_000, 80_000)
+    assert stored.pages[-1].segment > 0
+    for tenant, name in (("other", "query.1"), ("tenant", "query.2"), ("tenant", "query2.1")):
+        assert results.load(tenant, name).pages == ()
+
+
+def test_a_result_without_its_end_is_not_whole(spool: Spool) -> None:
+    write(spool, "tenant", "query.1", 80_000, whole=False)
+    assert StoredResults(spool).load("tenant", "query.1").totals is None
+
+
+def test_results_are_listed_with_their_sizes_and_removed_one_by_one(spool: Spool) -> None:
+    results = StoredResults(spool)
+    names = [("a", "query.1"), ("a", "query.2"), ("a", "query-2.1"), ("b", "query.1")]
+    for tenant, name in names:
+        write(spool, tenant, name, 50_000)
+    listed = {(found.tenant_hash, found.result_id): found for found in results.list()}
+    assert listed.keys() == {(tenant_hash(tenant), name) for tenant, name in names}
+    for found in listed.values():
+        assert found.bytes == sum(segment.bytes for segment in spool.list(found.key))
+    assert results.holds_any()
+    assert results.remove("a", "query.1") == listed[tenant_hash("a"), "query.1"].bytes
+    assert results.load("a", "query.2").totals is not None
+    for found in results.list():
+        results.remove_listed(found)
+    assert not results.holds_any()
+    assert results.remove("a", "query.1") == 0
+
+
+def test_an_unfinished_result_shrinks_to_what_says_that_rows_were_published(spool: Spool) -> None:
+    results = StoredResults(spool)
+    write(spool, "a", "query.1", 200_000, whole=False)
+    write(spool, "a", "query.2", 200_000)
+    before = {found.result_id: found.bytes for found in results.list()}
+    results.shrink_unfinished()
+    after = {found.result_id: found.bytes for found in results.list()}
+    assert after["query.2"] == before["query.2"]
+    assert after["query.1"] < before["query.1"] / 2
+    assert results.load("a", "query.1").pages
+
+
+@pytest.mark.parametrize("name", ["", ".", "..", "a/b", "../x.1", "a.b.c", "query.", ".1", "x" * 65, "a\x00.1"])
+def test_what_could_name_another_place_is_no_result_id(name: str) -> None:
+    with pytest.raises(ValueError, match="not the id of a result"):
+        result_key("tenant", name)
 
 
 # What only a folder can meet.
@@ -303,3 +368,11 @@ def test_nobody_else_reads_it(local: LocalSpool, tmp_path: Path) -> None:
     put(local, KEY, b"x")
     for path in (tmp_path / "spool", tmp_path / "spool" / KEY):
         assert path.stat().st_mode & 0o077 == 0
+
+
+def test_another_process_finds_it_by_its_location(local: LocalSpool) -> None:
+    other = spool_at(local.location)
+    other.begin(RESULT)
+    put(other, KEY, b"from a worker")
+    assert content(local, KEY) == b"from a worker"
+    assert other.folder == local.folder

@@ -91,7 +91,9 @@ class Spool(ABC):
 
     @abstractmethod
     def open(self, key: str) -> SegmentReader:
-        """Open a segment. Quick enough for an event loop."""
+        """Open a segment. Quick enough for an event loop, so that a store elsewhere says only at the first use of the
+        reader that there is none.
+        """
 
     @abstractmethod
     def remove(self, prefix: str) -> int:
