@@ -16,8 +16,8 @@ from queryengine.telemetry.metrics import Metrics
 
 ENDED_MAX: Final = 2_000
 ENDED_BYTES_MAX: Final = 64 << 20
-"""What ended queries may hold in memory together, by `LiveQuery.held_bytes`: columns, entries of pages, and small results,
-which the record holds, too."""
+"""What ended queries may hold in memory together, by `LiveQuery.held_bytes`: columns, entries of pages, and small
+results, which the record holds, too."""
 
 
 def not_found() -> QueryEngineError:
