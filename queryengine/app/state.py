@@ -44,7 +44,7 @@ async def open_state(settings: Settings, closing: AsyncExitStack) -> State:
     closing.callback(disk.shutdown)
     owner = str(uuid.uuid4())
     results = stored_results(settings)
-    store = await Store.open(settings.state.database, owner=owner, results=results)
+    store = await Store.open(settings.state.record, owner=owner, results=results, folder=settings.state.directory)
     closing.push_async_callback(store.close)
     meter = SpoolMeter(results)
     records = RecordQuota(store.usage, record_limits(settings))

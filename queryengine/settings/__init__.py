@@ -10,11 +10,11 @@ from queryengine.settings.model import (
     ResultSettings,
     ServerSettings,
     Settings,
-    StateSettings,
     StreamSettings,
 )
 from queryengine.settings.reference import to_markdown
 from queryengine.settings.reload import Reload, reloaded
+from queryengine.settings.state import StateSettings
 
 __all__ = [
     "EngineSettings",

@@ -149,7 +149,9 @@ def _describe(mistake: ErrorDetails, path: str | None, lines: _Lines) -> str:
     else:
         expected = mistake["msg"].removeprefix("Value error, ").replace("Input should be", "expected")
         expected = expected.partition(" or instance of ")[0]
-        # Only plain values are repeated: a mapping may hold an engine's password.
+        # Only plain values are repeated: a mapping may hold an engine's password, and so may a URL.
+        if key == ("state", "database"):
+            return f"{_origin(key, path, lines)}: {'.'.join(key)}: {expected}"
         if isinstance(mistake["input"], str):
             expected += f", not {_shown(mistake['input'])}"
         elif isinstance(mistake["input"], int | float):

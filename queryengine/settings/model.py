@@ -6,7 +6,6 @@ import dataclasses
 import os
 import re
 from collections.abc import Callable, Iterator, Mapping
-from pathlib import Path
 from typing import Annotated, Any, Final, Literal, Self
 
 from pydantic import (
@@ -22,6 +21,7 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, Settings
 from queryengine.engines.registry import ENGINE_TYPES, check_type
 from queryengine.settings.group import GIB, KIB, MIB, Group
 from queryengine.settings.limits import LimitSettings, SandboxSettings
+from queryengine.settings.state import StateSettings
 from queryengine.telemetry.logs import LogStyle
 
 ENVIRONMENT_PREFIX: Final = "QUERYENGINE_"
@@ -80,49 +80,6 @@ class ServerSettings(Group):
             if other != info.field_name and value == info.data.get(other) and not value.endswith(":0"):
                 raise ValueError(f"expected another address than {other}")
         return value
-
-
-def _state_directory() -> Path:
-    return Path(os.environ.get("XDG_STATE_HOME") or "~/.local/state") / "queryengine"
-
-
-class StateSettings(Group):
-    """Where everything durable lives."""
-
-    directory: Path = Field(
-        default_factory=_state_directory,
-        description="Folder of the record of queries and of stored results; used by one server at a time.",
-        json_schema_extra={"default": "~/.local/state/queryengine"},
-    )
-
-    @field_validator("directory", mode="before")
-    @classmethod
-    def _not_empty(cls, value: object) -> object:
-        # As a variable that was to be set leaves it. As a path it would be the folder that the server is started in.
-        if isinstance(value, str) and not value.strip():
-            raise ValueError("expected a folder")
-        return value
-
-    @field_validator("directory")
-    @classmethod
-    def _expand(cls, value: Path) -> Path:
-        # Absolute, as a worker may leave the directory that the server was started in.
-        try:
-            return value.expanduser().absolute()
-        except RuntimeError as cause:
-            raise ValueError(f"{cause} Set an absolute path") from cause
-
-    @property
-    def database(self) -> Path:
-        return self.directory / "queries.db"
-
-    @property
-    def spool(self) -> Path:
-        return self.directory / "spool"
-
-    @property
-    def cuts(self) -> Path:
-        return self.directory / "cuts"
 
 
 def _worker_count() -> int:

@@ -2,7 +2,7 @@
 set.
 """
 
-from queryengine.store.files import StoreLocked, StoreUnusable
+from queryengine.store.database import StoreLocked, StoreUnusable
 from queryengine.store.steps import Dropped
 from queryengine.store.store import Store
 

@@ -199,4 +199,9 @@ def _facts(row: Sequence[Any]) -> dict[str, Any]:
 def _to_column(name: str, value: Any) -> Any:
     if name == "failure" and value is not None:
         return _json(value.to_json())
-    return value
+    return plain(value) if isinstance(value, str) else value
+
+
+def plain(text: str) -> str:
+    """A text for a column of text, which has no NUL in PostgreSQL: what comes from elsewhere may."""
+    return text.replace("\0", "\ufffd") if "\0" in text else text

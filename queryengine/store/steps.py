@@ -2,21 +2,15 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any
 
 import sqlalchemy as sa
 
 from queryengine.domain.errors import Reason, error
 from queryengine.domain.query import Query
 from queryengine.store import statements
-from queryengine.store.files import Files
 from queryengine.store.rows import to_query
 from queryengine.store.usage import Usage
-
-VACUUM_PAGES: Final = 500
-"""Given back in one write."""
-UNUSED_PAGES_KEPT: Final = 1024
-"""4 MiB, for what is written next."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,18 +27,8 @@ class Dropped:
     """What went with it from the record."""
 
 
-def usage_of(files: Files) -> Usage:
-    with files.reading.connect() as connection:
-        return Usage([(row.tenant, row.bytes) for row in statements.USED.run(connection, {})])
-
-
-def give_back_pages(connection: sa.Connection) -> bool:
-    unused: int = connection.exec_driver_sql("PRAGMA freelist_count").scalar_one()
-    pages = min(VACUUM_PAGES, unused - UNUSED_PAGES_KEPT)
-    for _ in range(pages):
-        # One at a time: the driver steps through a statement without rows just once.
-        connection.exec_driver_sql("PRAGMA incremental_vacuum(1)")
-    return unused - pages > UNUSED_PAGES_KEPT
+def usage_of(connection: sa.Connection) -> Usage:
+    return Usage([(row.tenant, row.bytes) for row in statements.USED.run(connection, {})])
 
 
 def get_query(connection: sa.Connection, tenant: str, query_id: str) -> Query | None:

@@ -1,7 +1,7 @@
 """The record of queries. What `submit`, `advance` and `update` returned is durable; a state moves by
 compare-and-set.
 
-One server process uses a file at a time. Methods are called from one event loop; a caller may be cancelled at
+One server process uses a database at a time. Methods are called from one event loop; a caller may be cancelled at
 any await, and then the write happens or not, as a whole. What is read holds every write that returned before, and
 every one that may linger, as those are told early. Every method of a tenant's data takes the tenant first and reads
 nothing of another one. All raise STORE_UNAVAILABLE, to be tried again, while the database cannot be used.
@@ -9,8 +9,7 @@ nothing of another one. All raise STORE_UNAVAILABLE, to be tried again, while th
 
 import asyncio
 import logging
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
@@ -23,64 +22,78 @@ from queryengine.domain.plan import is_same_submission
 from queryengine.domain.query import Query
 from queryengine.domain.submission import SQL_CHARACTERS_KEPT
 from queryengine.store import statements
-from queryengine.store.files import Files, Results, StoreUnusable
+from queryengine.store.database import Database, Results, StoreUnusable
+from queryengine.store.folder_lock import FileLock
+from queryengine.store.opening import open_database
+from queryengine.store.prepared import Prepared
+from queryengine.store.reader import Reader
 from queryengine.store.rows import to_columns, to_query, to_row, with_facts
-from queryengine.store.steps import Dropped, drop_result, found, get_query, give_back_pages, usage_of
+from queryengine.store.steps import Dropped, drop_result, found, get_query, usage_of
 from queryengine.store.usage import Usage
-from queryengine.store.writer import Writer, unavailable
+from queryengine.store.writer import Writer
 
 logger = logging.getLogger(__name__)
 
-READ_THREADS: Final = 2
 HEALTHY_SECONDS: Final = 5.0
+DATABASE: Final = "queries.db"
+"""The file whose lock stands for the whole folder of a server, wherever the record is."""
 
 T = TypeVar("T")
 
 
 class Store:
-    """The record of queries in one SQLite file."""
+    """The record of queries in one database."""
 
-    def __init__(self, files: Files, readers: ThreadPoolExecutor, usage: Usage) -> None:
+    def __init__(self, database: Database, folder_lock: FileLock | None) -> None:
         """Use `open`."""
-        self.usage = usage
-        self._files = files
-        self._readers = readers
-        self._writer = Writer(files.writing, files.reserve, files.is_there)
+        self.usage = Usage(())
+        self._database = database
+        self._folder_lock = folder_lock
+        self._writer = Writer(database)
+        self._reader = Reader(database, self._writer)
         self._is_healthy = True
         self._closed = False
 
     @classmethod
-    async def open(cls, path: Path, *, owner: str, results: Results | None = None) -> "Store":
-        """Open the file, made or migrated as needed, for the server instance `owner`; `results` lie beside it.
+    async def open(
+        cls, place: Path | str, *, owner: str, results: Results | None = None, folder: Path | None = None
+    ) -> "Store":
+        """Open the record, made or migrated as needed, for the server instance `owner`; `results` lie beside it. It is
+        a SQLite file at a path, or a database at a URL of PostgreSQL. The folder of the server's state is kept from
+        other servers, too, when it is given.
 
-        Raises StoreLocked when another process has it, at once; StoreUnusable when it cannot be used.
+        Raises StoreLocked when another process has one of them, soon; StoreUnusable when one cannot be used.
         """
-        readers = ThreadPoolExecutor(READ_THREADS, thread_name_prefix="queryengine-store-reader")
-        loop = asyncio.get_running_loop()
+        default = place if folder is None else folder / DATABASE
+        folder_lock = FileLock(default) if isinstance(default, Path) and default != place else None
         try:
-            files = await loop.run_in_executor(
-                readers, lambda: Files(path, read_connections=READ_THREADS, results=results)
-            )
-            usage = await loop.run_in_executor(readers, usage_of, files)
+            database = await open_database(place, application=f"queryengine {owner}", results=results)
         except BaseException:
-            readers.shutdown(wait=False)
+            if folder_lock is not None:
+                folder_lock.release()
             raise
-        store = cls(files, readers, usage)
+        store = cls(database, folder_lock)
         try:
             await store._writer.write(lambda connection: statements.MOVE_IN.run(connection, {"owner": owner}).rowcount)
+            database.move_in(owner)
+            store.usage = await store._reader.read(usage_of)
         except QueryEngineError as cause:
             await store.close()
-            raise StoreUnusable(f"{path} cannot be written: {cause.failure.message}") from cause
+            raise StoreUnusable(f"{database.title} cannot be written: {cause.failure.message}") from cause
+        except BaseException:
+            await store.close()
+            raise
         return store
 
     async def close(self) -> None:
-        """Write what is queued, then release the file. Idempotent."""
-        self._writer.stop()
+        """Write what is queued, then release the database. Idempotent."""
+        await self._writer.stop()
         if not self._closed:
-            await asyncio.get_running_loop().run_in_executor(self._readers, self._writer.join)
             self._closed = True
-            self._readers.shutdown()
-            self._files.close()
+            await self._reader.stop()
+            await self._database.close()
+            if self._folder_lock is not None:
+                self._folder_lock.release()
 
     async def submit(self, query: Query) -> tuple[Query, bool]:
         """Insert as given: QUEUED, or RUNNING when it was claimed at once.
@@ -95,7 +108,7 @@ class Store:
                 return None
             return get_query(connection, query.tenant, query.query_id)
 
-        existing = await self._writer.write(insert)
+        existing = await self._writer.write(insert, size=query.record_bytes)
         if existing is None:
             self.usage.add(query.tenant, query.record_bytes)
             return query, False
@@ -109,12 +122,14 @@ class Store:
 
     async def get(self, tenant: str, query_id: str) -> Query | None:
         """The query, without its parameters."""
-        return await self._read(lambda connection: get_query(connection, tenant, query_id))
+        return await self._reader.read(lambda connection: get_query(connection, tenant, query_id))
 
     async def parameters(self, tenant: str, query_id: str) -> bytes:
         """The parameters of a query, which are empty once it has ended. Raises QUERY_NOT_FOUND."""
         values = {"key_tenant": tenant, "key_query_id": query_id}
-        found = await self._read(lambda connection: statements.PARAMETERS.run(connection, values).scalar_one_or_none())
+        found = await self._reader.read(
+            lambda connection: statements.PARAMETERS.run(connection, values).scalar_one_or_none()
+        )
         if found is None:
             raise error(Reason.QUERY_NOT_FOUND, "no such query")
         return bytes(found)
@@ -186,11 +201,13 @@ class Store:
     async def result_payload(self, tenant: str, result_id: str) -> bytes | None:
         """The bytes of a result that is in the record; None for one in the spool, and for one that is gone."""
         values = {"key_tenant": tenant, "key_result_id": result_id}
-        return await self._read(lambda connection: statements.PAYLOAD.run(connection, values).scalar_one_or_none())
+        return await self._reader.read(
+            lambda connection: statements.PAYLOAD.run(connection, values).scalar_one_or_none()
+        )
 
     async def payload_bytes(self) -> dict[str, int]:
         """What the results in the record take, by tenant. Reads all of them; for the start of a server."""
-        return await self._read(
+        return await self._reader.read(
             lambda connection: dict(tuple(row) for row in statements.PAYLOAD_BYTES.run(connection, {}))
         )
 
@@ -201,7 +218,7 @@ class Store:
         For whoever removes what is in the spool without a record.
         """
         select = statements.holding_results(result_ids)
-        return await self._read(lambda connection: [tuple(row) for row in connection.execute(select)])
+        return await self._reader.read(lambda connection: [tuple(row) for row in connection.execute(select)])
 
     async def _update(
         self,
@@ -232,7 +249,7 @@ class Store:
     async def expiring(self, now_us: int, limit: int) -> list[Query]:
         """Queries of all tenants whose rows on disk have outlived their expire_us, the longest expired first."""
         values = {"now_us": now_us, "count": limit}
-        return await self._read(
+        return await self._reader.read(
             lambda connection: [to_query(row) for row in statements.EXPIRING.run(connection, values)]
         )
 
@@ -242,13 +259,13 @@ class Store:
         For whoever removes what is in the spool without a record.
         """
         select = statements.holding_rows(query_ids)
-        return await self._read(lambda connection: [tuple(row) for row in connection.execute(select)])
+        return await self._reader.read(lambda connection: [tuple(row) for row in connection.execute(select)])
 
     async def execution_times(self, limit: int = 1000) -> list[tuple[str, str, int]]:
         """(engine, query_hash, microseconds on the engine) of completed queries of all tenants, newest
         first.
         """
-        return await self._read(
+        return await self._reader.read(
             lambda connection: [tuple(row) for row in statements.EXECUTION_TIMES.run(connection, {"count": limit})]
         )
 
@@ -264,7 +281,7 @@ class Store:
         values = {"tenant": tenant, "ended_before_us": end_us, "count": limit}
         return await self._delete(statements.DELETE_OLDEST_OF, values)
 
-    async def _delete(self, prepared: statements.Prepared, values: Mapping[str, Any]) -> int:
+    async def _delete(self, prepared: Prepared, values: Mapping[str, Any]) -> int:
         gone = await self._writer.write(lambda connection: prepared.run(connection, values).all())
         for row in gone:
             self.usage.add(row.tenant, -row.record_bytes)
@@ -275,11 +292,11 @@ class Store:
 
         They go in small steps, between which others write.
         """
-        return await self._writer.write(give_back_pages)
+        return await self._writer.write(self._database.give_back_pages)
 
     def file_bytes(self) -> int:
-        """What the files of the database take on the disk. Raises OSError when they cannot be looked at."""
-        return self._files.size_bytes()
+        """What the database takes on the disk beside the results. Raises OSError when that cannot be looked at."""
+        return self._database.size_bytes()
 
     async def healthy(self) -> bool:
         """Whether a write became durable within 5 s. Logs why not, once."""
@@ -316,13 +333,13 @@ class Store:
             now_us=now_us,
             limit=limit,
         )
-        return await self._read(
+        return await self._reader.read(
             lambda connection: [to_query(row, SQL_CHARACTERS_KEPT) for row in connection.execute(select)]
         )
 
     async def _compare_and_set(
         self,
-        prepared: statements.Prepared,
+        prepared: Prepared,
         query: Query,
         columns: Mapping[str, Any],
         *,
@@ -348,7 +365,8 @@ class Store:
             dropped = drop_result(connection, now) if drops and now.result_id is not None else None
             return True, now, dropped
 
-        fired, now, dropped = await self._writer.write(change, may_linger=may_linger)
+        size = 0 if result is None else len(result[-1] or b"")
+        fired, now, dropped = await self._writer.write(change, size=size, may_linger=may_linger)
         if fired and now is not None and now.record_bytes != query.record_bytes:
             self.usage.add(query.tenant, now.record_bytes - query.record_bytes)
         if dropped is None:
@@ -357,17 +375,3 @@ class Store:
 
     async def _require(self, query: Query) -> Query:
         return found(await self.get(query.tenant, query.query_id))
-
-    async def _read(self, work: Callable[[sa.Connection], T]) -> T:
-        await self._writer.caught_up()
-        if self._closed:
-            raise error(Reason.STORE_UNAVAILABLE, "the store is closed")
-
-        def read() -> T:
-            try:
-                with self._files.reading.connect() as connection:
-                    return work(connection)
-            except sa.exc.DatabaseError as cause:
-                raise unavailable(cause) from cause
-
-        return await asyncio.get_running_loop().run_in_executor(self._readers, read)

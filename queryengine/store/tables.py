@@ -12,6 +12,7 @@ import sqlalchemy as sa
 
 from queryengine.domain.lifecycle import FINAL, HOLDS_ROWS, QueryState, ResultState
 from queryengine.domain.query import Truncation
+from queryengine.store.counting import create_triggers
 
 
 def _one_of(column: str, values: Iterable[StrEnum]) -> str:
@@ -19,7 +20,16 @@ def _one_of(column: str, values: Iterable[StrEnum]) -> str:
     return "(" + " OR ".join(f"{column} = '{value}'" for value in sorted(values)) + ")"
 
 
+_KEY: Final = sa.Text().with_variant(sa.Text(collation="C"), "postgresql")
+"""Compared by its bytes, whatever the language of the database."""
+
 HAS_ROWS: Final = _one_of("result_state", HOLDS_ROWS)
+
+
+def _index_where(rule: str, *names: str) -> sa.Index:
+    where = sa.text(rule)
+    return sa.Index(*names, sqlite_where=where, postgresql_where=where)
+
 
 METADATA: Final = sa.MetaData()
 
@@ -27,8 +37,8 @@ QUERIES: Final = sa.Table(
     "queries",
     METADATA,
     # What was asked: written once by Submit.
-    sa.Column("tenant", sa.Text, primary_key=True),
-    sa.Column("query_id", sa.Text, primary_key=True),
+    sa.Column("tenant", _KEY, primary_key=True),
+    sa.Column("query_id", _KEY, primary_key=True),
     sa.Column("subject", sa.Text, nullable=False),
     sa.Column("engine", sa.Text, nullable=False),
     sa.Column("labels", sa.Text, nullable=False),
@@ -60,7 +70,7 @@ QUERIES: Final = sa.Table(
     sa.Column("engine_query_url", sa.Text, nullable=False, server_default=""),
     sa.Column("record_bytes", sa.BigInteger, nullable=False, server_default="0"),
     # Bytes of UTF-8, of which a beginning can be read: the text may hold any character, NUL included.
-    sa.Column("sql", sa.LargeBinary, nullable=False, server_default=sa.text("x''")),
+    sa.Column("sql", sa.LargeBinary, nullable=False, server_default=""),
     # What the planner decided, beside the engine; without an executed SQL, the SQL is what runs.
     sa.Column("engine_hint", sa.Text, nullable=False, server_default=""),
     sa.Column("executed_sql", sa.LargeBinary),
@@ -94,18 +104,18 @@ QUERIES: Final = sa.Table(
         name="counts_are_not_negative",
     ),
     sa.Index("queries_by_submission", "tenant", "submit_us", "query_id"),
-    sa.Index("queries_by_end", "end_us", sqlite_where=sa.text("end_us IS NOT NULL")),
-    sa.Index("queries_by_expiry", "expire_us", sqlite_where=sa.text(HAS_ROWS)),
-    sa.Index("queries_alive", "submit_us", sqlite_where=sa.text("end_us IS NULL")),
-    sa.Index("queries_by_result", "tenant", "result_id", sqlite_where=sa.text(HAS_ROWS)),
+    _index_where("end_us IS NOT NULL", "queries_by_end", "end_us"),
+    _index_where(HAS_ROWS, "queries_by_expiry", "expire_us"),
+    _index_where("end_us IS NULL", "queries_alive", "submit_us"),
+    _index_where(HAS_ROWS, "queries_by_result", "tenant", "result_id"),
 )
 
 RESULTS: Final = sa.Table(
     "results",
     METADATA,
     # One row for each result that a query with rows refers to; the last reference takes it away.
-    sa.Column("tenant", sa.Text, primary_key=True),
-    sa.Column("result_id", sa.Text, primary_key=True),
+    sa.Column("tenant", _KEY, primary_key=True),
+    sa.Column("result_id", _KEY, primary_key=True),
     # What it takes, in the record or in the spool.
     sa.Column("bytes", sa.BigInteger, nullable=False),
     sa.Column("created_us", sa.BigInteger, nullable=False),
@@ -122,21 +132,7 @@ USAGE: Final = sa.Table(
     sa.Column("bytes", sa.BigInteger, nullable=False),
 )
 
-_ADD: Final = (
-    "INSERT INTO usage (tenant, bytes) VALUES (NEW.tenant, NEW.record_bytes)"
-    " ON CONFLICT (tenant) DO UPDATE SET bytes = bytes + excluded.bytes"
-)
-_TAKE: Final = "UPDATE usage SET bytes = bytes - OLD.record_bytes WHERE tenant = OLD.tenant"
-_CHANGE: Final = "UPDATE usage SET bytes = bytes + NEW.record_bytes - OLD.record_bytes WHERE tenant = NEW.tenant"
-_CHANGED: Final = "AFTER UPDATE OF record_bytes ON queries WHEN NEW.record_bytes <> OLD.record_bytes"
-
-
-@sa.event.listens_for(METADATA, "after_create")
-def _create_triggers(_: sa.MetaData, connection: sa.Connection, **_options: object) -> None:
-    connection.exec_driver_sql(f"CREATE TRIGGER usage_grows AFTER INSERT ON queries BEGIN {_ADD}; END")
-    connection.exec_driver_sql(f"CREATE TRIGGER usage_shrinks AFTER DELETE ON queries BEGIN {_TAKE}; END")
-    connection.exec_driver_sql(f"CREATE TRIGGER usage_changes {_CHANGED} BEGIN {_CHANGE}; END")
-
+sa.event.listen(METADATA, "after_create", create_triggers)
 
 SERVER: Final = sa.Table(
     "server",

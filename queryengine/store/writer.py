@@ -1,33 +1,36 @@
-"""One thread writes, and one COMMIT makes everything that has gathered durable (group commit).
+"""One task writes, and one COMMIT makes everything that has gathered durable (group commit).
 
 A write is acknowledged after its COMMIT has returned. A write that somebody waits for is not delayed: while one batch
 is being committed the next one gathers, so a lone write pays one commit and a crowd shares one. A write that nobody
 waits for goes with the next that somebody does, and alone when none comes soon. All happen in the order they were asked
 for. A write that breaks a rule fails alone. When the database itself fails, nothing of the batch happened and every
-write in it fails with STORE_UNAVAILABLE; on a full disk only after it was tried with the reserve.
+write in it fails with STORE_UNAVAILABLE; on a full disk only after it was tried with the reserve. When the answer to a
+COMMIT is lost, the batch is answered once the database can be asked what became of it, and until then whatever else is
+to be written fails.
 """
 
 import asyncio
 import contextlib
-import queue
-import sqlite3
-import threading
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Final, TypeVar
 
 import sqlalchemy as sa
-from sqlalchemy.exc import DatabaseError, DataError, IntegrityError, ProgrammingError
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from queryengine.domain.errors import QueryEngineError, Reason, error
-from queryengine.store.reserve import Reserve
+from queryengine.store.database import Database
 
 BATCH_WRITES_MAX: Final = 256
+BATCH_BYTES_MAX: Final = 4 << 20
+"""A batch is complete when it holds so much; one larger write is a batch of its own."""
 LINGER_SECONDS: Final = 0.02
 """How long a write that may linger is kept for another one to go with."""
 CAUGHT_UP_SECONDS: Final = 5.0
 RETRY_AFTER_SECONDS: Final = 1.0
-REMOVED: Final = "its file was removed or replaced while the server runs; put it back, or start the server again"
+ASK_AGAIN_SECONDS: Final = 0.5
+"""Between two attempts to learn what became of a batch."""
 
 T = TypeVar("T")
 
@@ -36,7 +39,7 @@ T = TypeVar("T")
 class _Write:
     work: Callable[[sa.Connection], Any]
     done: asyncio.Future[Any]
-    loop: asyncio.AbstractEventLoop
+    size: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,25 +53,34 @@ class _Refused(Exception):  # noqa: N818 - What happened to a write, not to the 
     """A write broke a rule; its cause says which."""
 
 
-class Writer:
-    """The writing thread. Starts at once; its methods, but for `join`, are called from the event loop."""
+class _Unanswered(Exception):  # noqa: N818 - What happened to a COMMIT.
+    """A COMMIT may have happened: by this mark it is found, and with these outcomes if it did."""
 
-    def __init__(self, database: sa.Engine, reserve: Reserve, is_there: Callable[[], bool] = lambda: True) -> None:
-        """`is_there` says whether what is written would be found again; asked before each transaction."""
-        self._is_there = is_there
-        self._connection = database.connect()
-        self._reserve = reserve
-        self._queue: queue.SimpleQueue[list[_Write] | None] = queue.SimpleQueue()
+    def __init__(self, mark: int, outcomes: list[_Outcome]) -> None:
+        super().__init__("the answer to a COMMIT was lost")
+        self.mark = mark
+        self.outcomes = outcomes
+
+
+class Writer:
+    """The writing task. Starts at once, in the event loop that its methods are called from."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._connection: AsyncConnection | None = None
+        self._queue: list[_Write] = []
         self._lingering: list[_Write] = []
         self._last_lingering: asyncio.Future[Any] | None = None
         self._stopped = False
-        # A daemon, so that a process that dies without stop() is not kept alive: what it acknowledged is on disk.
-        self._thread = threading.Thread(target=self._run, name="queryengine-store-writer", daemon=True)
-        self._thread.start()
+        self._loop = asyncio.get_running_loop()
+        self._wake: asyncio.Future[None] | None = None
+        self._task = self._loop.create_task(self._run(), name="store-writer")
 
-    def write(self, work: Callable[[sa.Connection], T], *, may_linger: bool = False) -> asyncio.Future[T]:
+    def write(
+        self, work: Callable[[sa.Connection], T], *, size: int = 0, may_linger: bool = False
+    ) -> asyncio.Future[T]:
         """Run `work` inside the next transaction, or with `may_linger` up to LINGER_SECONDS later; the future resolves
-        after COMMIT.
+        after COMMIT. `size` is about what it writes, in bytes.
 
         What `work` raises undoes what it did and leaves the other writes of the batch whole; it may be called again for
         that, or on a full disk. A cancelled future is only abandoned: the write happens or not, and the writer is not
@@ -76,15 +88,14 @@ class Writer:
         """
         if self._stopped:
             raise error(Reason.STORE_UNAVAILABLE, "the store is closed", retry_after_seconds=RETRY_AFTER_SECONDS)
-        loop = asyncio.get_running_loop()
-        done: asyncio.Future[T] = loop.create_future()
-        self._lingering.append(_Write(work, done, loop))
+        done: asyncio.Future[T] = self._loop.create_future()
+        self._lingering.append(_Write(work, done, size))
         if not may_linger:
             self._release()
             return done
         self._last_lingering = done
         if len(self._lingering) == 1:
-            loop.call_later(LINGER_SECONDS, self._release)
+            self._loop.call_later(LINGER_SECONDS, self._release)
         return done
 
     async def caught_up(self) -> None:
@@ -98,114 +109,155 @@ class Writer:
             if not last.done():
                 raise unavailable(TimeoutError(f"a write takes longer than {CAUGHT_UP_SECONDS:g} seconds"))
 
-    def stop(self) -> None:
-        """Accept nothing more; the thread ends when what is queued has been written. Idempotent."""
-        if not self._stopped:
-            self._stopped = True
-            self._release()
-            self._queue.put(None)
-
-    def join(self) -> None:
-        """Block until the thread has ended."""
-        self._thread.join()
+    async def stop(self) -> None:
+        """Accept nothing more, and return when what is queued has been written. Idempotent."""
+        self._stopped = True
+        self._release()
+        self._wake_up()
+        await asyncio.wait([self._task])
 
     def _release(self) -> None:
         if self._lingering:
-            self._queue.put(self._lingering)
+            self._queue += self._lingering
             self._lingering = []
+            self._wake_up()
 
-    def _run(self) -> None:
-        with self._connection as connection:
-            while batch := self._gather():
-                outcomes = self._commit(connection, batch)
-                # One wake-up of the loop for the whole batch. A loop that is gone has nobody who waits.
-                with contextlib.suppress(RuntimeError):
-                    batch[0].loop.call_soon_threadsafe(_resolve, outcomes)
-                self._reserve.take()
+    def _wake_up(self) -> None:
+        if self._wake is not None and not self._wake.done():
+            self._wake.set_result(None)
 
-    def _commit(self, connection: sa.Connection, batch: list[_Write]) -> list[_Outcome]:
-        if not self._is_there():
-            return _failed(batch, FileNotFoundError(REMOVED))
+    async def _run(self) -> None:
         try:
-            return _committed(connection, batch)
-        except Exception as cause:
-            if not _is_full(cause) or not self._reserve.give_up():
-                return _failed(batch, cause)
+            while True:
+                while not self._queue and not self._stopped:
+                    self._wake = self._loop.create_future()
+                    await self._wake
+                if not self._queue:
+                    return
+                _resolve(await self._commit(self._gather()))
+        finally:
+            await self._leave()
+
+    def _gather(self) -> list[_Write]:
+        """Take what is queued, until it reaches a limit."""
+        size = 0
+        for number, write in enumerate(self._queue):
+            size += write.size
+            if number and (size > BATCH_BYTES_MAX or number >= BATCH_WRITES_MAX):
+                batch, self._queue = self._queue[:number], self._queue[number:]
+                return batch
+        batch, self._queue = self._queue, []
+        return batch
+
+    async def _commit(self, batch: list[_Write]) -> list[_Outcome]:
         try:
-            return _committed(connection, batch)
+            return await self._on_connection(partial(_commit, self._database, batch))
+        except _Unanswered as cause:
+            return await self._learn(batch, cause)
         except Exception as cause:
             return _failed(batch, cause)
 
-    def _gather(self) -> list[_Write]:
-        """Wait for a write, then take all that are queued, until they reach the limit; empty when stopped."""
-        batch: list[_Write] = []
-        writes = self._queue.get()
-        while writes is not None:
-            batch += writes
-            if len(batch) >= BATCH_WRITES_MAX:
-                return batch
+    async def _learn(self, batch: list[_Write], unanswered: _Unanswered) -> list[_Outcome]:
+        """What became of a batch whose COMMIT was not answered, once the database says."""
+        while True:
             try:
-                writes = self._queue.get_nowait()
-            except queue.Empty:
-                return batch
-        if batch:
-            # Nothing can follow the stop mark: see it again after this last batch.
-            self._queue.put(None)
-        return batch
+                if await self._on_connection(lambda each: self._database.holds(each, unanswered.mark)):
+                    return unanswered.outcomes
+                return _failed(batch, unanswered.__cause__ or unanswered)
+            except Exception as cause:
+                if self._stopped:
+                    return _failed(batch, cause)
+                late, self._queue = self._queue, []
+                _resolve(_failed(late, cause))
+            self._wake = self._loop.create_future()
+            await asyncio.wait([self._wake], timeout=ASK_AGAIN_SECONDS)
+
+    async def _on_connection(self, work: Callable[[sa.Connection], T]) -> T:
+        """Call `work` with the one writing connection, opened when there is none. One that failed is not used again,
+        unless the database says that it may be.
+        """
+        connection = self._connection
+        if connection is None:
+            connection = self._connection = await self._database.writing.connect()
+        try:
+            return await self._database.run(connection, work)
+        except Exception:
+            if not self._database.keeps_connections:
+                await self._leave()
+            raise
+
+    async def _leave(self) -> None:
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            with contextlib.suppress(Exception):
+                if not self._database.keeps_connections:
+                    await connection.invalidate()
+                await connection.close()
 
 
-def _committed(connection: sa.Connection, batch: list[_Write]) -> list[_Outcome]:
-    """What became of each write of a transaction. Raises what kept all of it from happening.
-
-    A batch is tried as a whole. When a write of it breaks a rule, it is done again with a savepoint for each.
-    """
+def _commit(database: Database, batch: list[_Write], connection: sa.Connection) -> list[_Outcome]:
+    """What became of each write of a batch. Raises what kept all of it from happening, or _Unanswered."""
+    database.check()
     try:
-        return _transaction(connection, batch, _done)
+        return _committed(database, batch, connection)
+    except Exception as cause:
+        if not database.make_room(cause):
+            raise
+        return _committed(database, batch, connection)
+    finally:
+        database.settle()
+
+
+def _committed(database: Database, batch: list[_Write], connection: sa.Connection) -> list[_Outcome]:
+    """A batch is tried as a whole. When a write of it breaks a rule, it is done again with a savepoint for each."""
+    try:
+        return _transaction(database, batch, connection, _done)
     except _Refused:
-        return _transaction(connection, batch, _done_or_refused)
+        return _transaction(database, batch, connection, _done_or_refused)
 
 
 def _transaction(
-    connection: sa.Connection, batch: list[_Write], do: Callable[[sa.Connection, _Write], _Outcome]
+    database: Database,
+    batch: list[_Write],
+    connection: sa.Connection,
+    do: Callable[[Database, sa.Connection, _Write], _Outcome],
 ) -> list[_Outcome]:
+    mark, outcomes = None, []
     try:
         with connection.begin():
-            return [do(connection, write) for write in batch]
-    except Exception:
-        # Whatever it was, there was no COMMIT, and the thread lives on: it is the only one that writes. SQLAlchemy
-        # takes a transaction whose COMMIT failed for ended, SQLite does not, and would refuse every later BEGIN.
+            begun = database.begin(connection)
+            outcomes = [do(database, connection, write) for write in batch]
+            mark = begun
+    except Exception as cause:
+        # SQLAlchemy takes a transaction whose COMMIT failed for ended, SQLite does not, and would refuse every later
+        # BEGIN.
         with contextlib.suppress(Exception):
             connection.connection.rollback()
+        if mark is not None and database.may_have_committed(cause):
+            raise _Unanswered(mark, outcomes) from cause
         raise
+    return outcomes
 
 
-def _failed(batch: list[_Write], cause: Exception) -> list[_Outcome]:
-    return [_Outcome(write.done, error=unavailable(cause)) for write in batch]
-
-
-def _is_full(cause: Exception) -> bool:
-    code = getattr(getattr(cause, "orig", None), "sqlite_errorcode", None)
-    return code == sqlite3.SQLITE_FULL
-
-
-def _done(connection: sa.Connection, write: _Write) -> _Outcome:
+def _done(database: Database, connection: sa.Connection, write: _Write) -> _Outcome:
     try:
         return _Outcome(write.done, result=write.work(connection))
-    except (IntegrityError, DataError, ProgrammingError) as cause:
-        raise _Refused from cause
-    except (DatabaseError, MemoryError):
-        # Disk full, I/O, lock, memory: SQLite may have rolled the transaction back, so none of it counts.
-        raise
     except Exception as cause:
-        raise _Refused from cause
+        if database.refuses(cause):
+            raise _Refused from cause
+        raise
 
 
-def _done_or_refused(connection: sa.Connection, write: _Write) -> _Outcome:
+def _done_or_refused(database: Database, connection: sa.Connection, write: _Write) -> _Outcome:
     try:
         with connection.begin_nested():
-            return _done(connection, write)
+            return _done(database, connection, write)
     except _Refused as refusal:
         return _Outcome(write.done, error=refusal.__cause__)
+
+
+def _failed(batch: list[_Write], cause: BaseException) -> list[_Outcome]:
+    return [_Outcome(write.done, error=unavailable(cause)) for write in batch]
 
 
 def _resolve(outcomes: list[_Outcome]) -> None:

@@ -315,6 +315,19 @@ async def test_the_first_wish_to_cancel_is_remembered(store: Store) -> None:
     assert await store.update(waiting, changes={"cancel_us": 6, "cancel_reason": "second"}) == (False, first)
 
 
+async def test_a_text_from_elsewhere_may_hold_any_character(store: Store) -> None:
+    waiting = await stored(store, Q.QUEUED)
+    fired, now = await store.update(waiting, changes={"cancel_us": 5, "cancel_reason": "ü\0€\U0001f600"})
+    assert (fired, now.cancel_reason) == (True, "ü\ufffd€\U0001f600")
+    labels = {"\0": "a\0b", 'x"\n': "\\", "€": ""}
+    labelled, _ = await store.submit(query(2, asked=submission(labels=labels)))
+    for key, value in labels.items():
+        assert await store.list("tenant", QueryFilter(labels={key: value}), limit=5) == [labelled]
+    for key, value in (("x", "\\"), ("\n", "\\"), ("\0", "b"), ('x"\n', ""), ("", ""), (",", ":")):
+        assert await store.list("tenant", QueryFilter(labels={key: value}), limit=5) == []
+    assert await store.list("tenant", QueryFilter(engine="\0", subject="\0"), limit=5) == []
+
+
 async def test_a_wish_to_cancel_finds_a_query_that_was_claimed_meanwhile(store: Store) -> None:
     waiting = await stored(store, Q.QUEUED)
     await store.advance(waiting, E.CLAIM, changes=CHANGES[E.CLAIM])

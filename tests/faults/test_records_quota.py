@@ -141,7 +141,7 @@ async def test_the_oldest_ended_queries_make_room_and_the_file_shrinks(
         assert len((await api.listed()).queries) == 15
         monkeypatch.setattr("queryengine.executing.sweeps.REMEMBERED_US", -1)
         monkeypatch.setattr("queryengine.executing.sweeps.BATCH", 1)
-        monkeypatch.setattr("queryengine.store.steps.UNUSED_PAGES_KEPT", 4)
+        monkeypatch.setattr("queryengine.store.sqlite.UNUSED_PAGES_KEPT", 4)
         before = service.parts.state.store.file_bytes()
         await service.parts.execution.sweeper.sweep()
         left = [query.query_id for query in (await api.listed()).queries]

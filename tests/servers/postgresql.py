@@ -7,8 +7,10 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import psycopg
 
@@ -28,9 +30,13 @@ PASSWORD = "not a secret, but odd: @/'"
 class PostgreSQLServer(Server):
     name = "postgresql"
 
-    def __init__(self) -> None:
+    def __init__(self, settings: Mapping[str, str] | None = None) -> None:
+        """With settings beside those that make it quick."""
         super().__init__()
+        self._settings = settings or {}
         self.port = 0
+        self._command: list[str] = []
+        self._user: pwd.struct_passwd | None = None
 
     def fetch(self) -> None:
         if installed() is None:
@@ -78,10 +84,26 @@ class PostgreSQLServer(Server):
             "unix_socket_directories": "",
             "fsync": "off",
             "max_connections": "60",
+            **self._settings,
         }
         options = [word for key, value in settings.items() for word in ("-c", f"{key}={value}")]
-        self.run([str(found / "postgres"), "-D", str(data), "-p", str(self.port), *options], user=who, cwd="/")
+        self._command = [str(found / "postgres"), "-D", str(data), "-p", str(self.port), *options]
+        self._user = who
+        self.launch()
+        with self.connect() as connection:
+            connection.execute(SETUP)
+
+    def launch(self) -> None:
+        """Run it on the data that there is, and return when it answers."""
+        self.run(self._command, user=self._user, cwd="/")
         self._wait()
+
+    def crash(self) -> None:
+        """End it at once, as a crash would: nothing is written down that was not before. `launch` starts it again."""
+        (process,) = self.processes
+        process.send_signal(signal.SIGQUIT)
+        process.wait()
+        self.processes.clear()
 
     def stop(self) -> None:
         # At SIGTERM alone it waits for its clients to leave.
@@ -98,17 +120,16 @@ class PostgreSQLServer(Server):
                     row = connection.execute("SHOW data_directory").fetchone()
                     # A server of other tests on this port would have the roles already.
                     assert row == (str(self.folder / "data"),), f"port {self.port} is that of another server: {row}"
-                    connection.execute(SETUP)
                 return
             except psycopg.OperationalError:
                 if time.monotonic() > deadline:
                     raise
                 time.sleep(0.05)
 
-    def connect(self) -> psycopg.Connection[Any]:
+    def connect(self, database: str = "postgres") -> psycopg.Connection[Any]:
         """As the owner of the server, who may do everything."""
         return psycopg.connect(
-            host="127.0.0.1", port=self.port, user="owner", password=PASSWORD, dbname="postgres", autocommit=True
+            host="127.0.0.1", port=self.port, user="owner", password=PASSWORD, dbname=database, autocommit=True
         )
 
     def running(self) -> int:
@@ -121,6 +142,16 @@ class PostgreSQLServer(Server):
             ).fetchone()
         assert row is not None
         return int(row[0])
+
+    def record_url(self, name: str, address: str = "") -> str:
+        """Where a server may keep its record: a schema of that name, which is made when it is missing."""
+        with self.connect() as connection:
+            if connection.execute("SELECT 1 FROM pg_database WHERE datname = 'records'").fetchone() is None:
+                connection.execute("CREATE DATABASE records")
+        with self.connect("records") as connection:
+            connection.execute(f"CREATE SCHEMA IF NOT EXISTS {name}")
+        address = address or f"127.0.0.1:{self.port}"
+        return f"postgresql://owner:{quote(PASSWORD, safe='')}@{address}/records?search_path={name}"
 
     def url(self, driver: str = "postgresql+psycopg", password: str = PASSWORD) -> str:
         from sqlalchemy import URL

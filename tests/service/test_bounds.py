@@ -17,7 +17,7 @@ async def test_an_error_of_20_mb_is_stored_and_sent_as_4_kib(api: Api, service: 
     reply = await api.submit("SELECT error(repeat('x', 20_000_000))", wait_timeout=WAIT)
     assert reply.status.state == FAILED
     assert 4000 < len(reply.status.error.message) <= 4096
-    with closing(sqlite3.connect(service.settings.state.database)) as database:
+    with closing(sqlite3.connect(service.settings.state.record)) as database:
         row = database.execute("SELECT failure FROM queries WHERE query_id = ?", (reply.status.query_id,)).fetchone()
     assert len(row[0]) < 8192
 

@@ -93,10 +93,51 @@ def test_metrics_have_an_address_or_none(given: Load, address: str) -> None:
 def test_state_lives_in_the_folder_for_state(given: Load, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HOME", "/home/someone")
     monkeypatch.delenv("XDG_STATE_HOME", raising=False)
-    assert load(None).state.database == Path("/home/someone/.local/state/queryengine/queries.db")
+    assert load(None).state.record == Path("/home/someone/.local/state/queryengine/queries.db")
     monkeypatch.setenv("XDG_STATE_HOME", "/var/state")
     assert load(None).state.spool == Path("/var/state/queryengine/spool")
     assert given("state: {directory: ~/here}").state.directory == Path("/home/someone/here")
+    assert given("state: {directory: ~/here}").state.record == Path("/home/someone/here/queries.db")
+
+
+@pytest.mark.parametrize(
+    ("database", "place"),
+    [
+        ("sqlite:////var/lib/q.db", Path("/var/lib/q.db")),
+        ("sqlite:///~/q.db", Path("/home/someone/q.db")),
+        ("sqlite:////var/with%20space.db", Path("/var/with space.db")),
+        ("postgresql://a:b%40@host:5433/name?sslmode=require", "postgresql://a:b%40@host:5433/name?sslmode=require"),
+        ("postgres:///name", "postgres:///name"),
+    ],
+)
+def test_the_record_may_be_elsewhere(
+    given: Load, monkeypatch: pytest.MonkeyPatch, database: str, place: Path | str
+) -> None:
+    monkeypatch.setenv("HOME", "/home/someone")
+    assert given(f"state: {{database: '{database}'}}").state.record == place
+    monkeypatch.setenv("QUERYENGINE_STATE__DATABASE", database)
+    assert load(None).state.record == place
+    assert "b%40" not in repr(load(None))
+
+
+@pytest.mark.parametrize(
+    ("database", "expected"),
+    [
+        ("mysql://a:s3cret@host/name", "expected sqlite:///path or postgresql://user@host/name"),
+        ("postgresql+asyncpg://a:s3cret@host/name", "expected sqlite:///path or postgresql://user@host/name"),
+        ("sqlite://", "expected sqlite:///path or postgresql://user@host/name"),
+        ("sqlite:///", "expected sqlite:///path or postgresql://user@host/name"),
+        ("sqlite:///q.db?mode=ro", "expected no options behind the path of a SQLite file"),
+        ("queries.db", "expected sqlite:///path or postgresql://user@host/name"),
+        ("postgresql://a:s3cret@host:port/name", "expected a URL; write signs such as @ and / in a password as %40"),
+        ("postgresql://a:s3/cret@host/name", "expected a URL; write signs such as @ and / in a password as %40"),
+    ],
+)
+def test_a_database_that_cannot_be_is_named_without_what_it_says(given: Load, database: str, expected: str) -> None:
+    with pytest.raises(SettingsError) as refusal:
+        given(f"state: {{database: '{database}'}}")
+    assert f"s.yaml:1: state.database: {expected}" in str(refusal.value)
+    assert "s3" not in str(refusal.value)
 
 
 @pytest.mark.parametrize(

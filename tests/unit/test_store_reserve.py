@@ -46,22 +46,24 @@ async def test_a_write_on_a_full_disk_has_the_reserve_and_the_next_has_not(
     store = await Store.open(tmp_path / "queries.db", owner=SERVER)
     assert held.exists()
     connection = store._writer._connection
+    assert connection is not None
 
-    def limit(pages: int) -> None:
-        connection.connection.cursor().execute(f"PRAGMA max_page_count = {pages}")
+    def pragma(text: str) -> int:
+        """In the thread of the connection, where the reserve is given up, too."""
+        cursor = connection.sync_connection.connection.driver_connection._conn.execute(f"PRAGMA {text}")
+        return int(cursor.fetchone()[0])
 
     def give_up(reserve: Reserve) -> bool:
         freed = real(reserve)
         if freed:
-            (present,) = connection.connection.cursor().execute("PRAGMA page_count").fetchone()
-            limit(present + 40)
+            pragma(f"max_page_count = {pragma('page_count') + 40}")
         return freed
 
     real = Reserve.give_up
     monkeypatch.setattr(Reserve, "give_up", give_up)
     monkeypatch.setattr(Reserve, "take", lambda _: None)
     # SQLite makes that the present size.
-    await store._writer.write(lambda _: limit(1))
+    await store._writer.write(lambda _: pragma("max_page_count = 1"))
     assert await store.submit(query(1, asked=BIG)) == (query(1, asked=BIG), False)
     assert not held.exists()
     later = [store.submit(query(number, asked=BIG)) for number in range(2, 5)]

@@ -1,6 +1,8 @@
-"""The writing thread: what gathers is committed together, and a failure touches whom it must."""
+"""The writing task: what gathers is committed together, and a failure touches whom it must."""
 
 import asyncio
+import contextlib
+import sqlite3
 import threading
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
@@ -11,20 +13,25 @@ from sqlalchemy.exc import IntegrityError, OperationalError, StatementError
 
 from queryengine.domain.errors import QueryEngineError, Reason
 from queryengine.store import writer as writing
-from queryengine.store.files import Files
+from queryengine.store.sqlite import SQLite
 from queryengine.store.writer import Writer
 
 
 class Database:
     """A writer over a file with one table, whose commits are counted."""
 
-    def __init__(self, path: Path) -> None:
-        self.files = Files(path, read_connections=1)
-        with self.files.writing.begin() as connection:
-            connection.exec_driver_sql("CREATE TABLE numbers (number INTEGER PRIMARY KEY CHECK (number < 99))")
+    def __init__(self, files: SQLite) -> None:
+        self.files = files
         self.commits = 0
-        sa.event.listen(self.files.writing, "commit", self._count)
-        self.writer = Writer(self.files.writing, self.files.reserve)
+        sa.event.listen(files.writing.sync_engine, "commit", self._count)
+        self.writer = Writer(files)
+
+    @classmethod
+    async def open(cls, path: Path) -> "Database":
+        files = await SQLite.open(path, read_connections=1)
+        async with files.writing.begin() as connection:
+            await connection.exec_driver_sql("CREATE TABLE numbers (number INTEGER PRIMARY KEY CHECK (number < 99))")
+        return cls(files)
 
     def insert(self, number: int, *, may_linger: bool = False) -> asyncio.Future[int]:
         return self.writer.write(
@@ -43,8 +50,9 @@ class Database:
         return reached, gate, self.writer.write(wait)
 
     def numbers(self) -> list[int]:
-        with self.files.reading.connect() as connection:
-            return list(connection.exec_driver_sql("SELECT number FROM numbers ORDER BY 1").scalars())
+        """What another reader of the file finds."""
+        with contextlib.closing(sqlite3.connect(self.files.title)) as connection:
+            return [number for (number,) in connection.execute("SELECT number FROM numbers ORDER BY 1")]
 
     def _count(self, _connection: sa.Connection) -> None:
         self.commits += 1
@@ -52,11 +60,10 @@ class Database:
 
 @pytest.fixture
 async def database(tmp_path: Path) -> AsyncIterator[Database]:
-    database = Database(tmp_path / "numbers.db")
+    database = await Database.open(tmp_path / "numbers.db")
     yield database
-    database.writer.stop()
-    database.writer.join()
-    database.files.close()
+    await database.writer.stop()
+    await database.files.close()
 
 
 async def test_what_gathers_during_a_commit_is_committed_together(database: Database) -> None:
@@ -103,8 +110,7 @@ async def test_whoever_catches_up_finds_what_lingered(database: Database, monkey
     await database.writer.caught_up()
     assert database.numbers() == [1]
     database.insert(2, may_linger=True)
-    database.writer.stop()
-    database.writer.join()
+    await database.writer.stop()
     assert database.numbers() == [1, 2]
 
 
@@ -185,11 +191,11 @@ async def test_a_commit_that_fails_fails_its_batch_and_the_writer_lives_on(datab
     def fail(_connection: sa.Connection) -> None:
         raise RuntimeError("a listener is broken")
 
-    sa.event.listen(database.files.writing, "commit", fail)
+    sa.event.listen(database.files.writing.sync_engine, "commit", fail)
     with pytest.raises(QueryEngineError, match="a listener is broken") as refusal:
         await database.insert(1)
     assert refusal.value.failure.reason is Reason.STORE_UNAVAILABLE
-    sa.event.remove(database.files.writing, "commit", fail)
+    sa.event.remove(database.files.writing.sync_engine, "commit", fail)
     assert await database.insert(2) == 1
     assert database.numbers() == [2]
 
@@ -202,7 +208,7 @@ async def test_the_loop_is_woken_once_for_a_batch(database: Database, monkeypatc
     wakes: list[str] = []
 
     def count(callback: Callable[..., object], *arguments: object, **more: object) -> asyncio.Handle:
-        if threading.current_thread().name == "queryengine-store-writer":
+        if threading.current_thread().name == "queryengine-store":
             wakes.append(getattr(callback, "__name__", ""))
         return wake(callback, *arguments, **more)  # type: ignore[arg-type]
 
@@ -225,10 +231,10 @@ async def test_a_cancelled_caller_is_forgotten(database: Database) -> None:
 
 async def test_nothing_is_accepted_after_stop(database: Database) -> None:
     write = database.insert(1)
-    database.writer.stop()
-    database.writer.stop()
+    stops = [asyncio.ensure_future(database.writer.stop()) for _ in range(2)]
+    await asyncio.sleep(0)
     with pytest.raises(QueryEngineError, match="closed"):
         database.insert(2)
     assert await write == 1
-    database.writer.join()
+    await asyncio.gather(*stops)
     assert database.numbers() == [1]

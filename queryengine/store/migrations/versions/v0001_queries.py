@@ -9,11 +9,14 @@ branch_labels = None
 depends_on = None
 
 
+_KEY = sa.Text().with_variant(sa.Text(collation="C"), "postgresql")
+
+
 def upgrade() -> None:
     op.create_table(
         "queries",
-        sa.Column("tenant", sa.Text, primary_key=True),
-        sa.Column("query_id", sa.Text, primary_key=True),
+        sa.Column("tenant", _KEY, primary_key=True),
+        sa.Column("query_id", _KEY, primary_key=True),
         sa.Column("subject", sa.Text, nullable=False),
         sa.Column("engine", sa.Text, nullable=False),
         sa.Column("labels", sa.Text, nullable=False),
@@ -43,9 +46,13 @@ def upgrade() -> None:
         *(sa.CheckConstraint(rule, name=name) for name, rule in _RULES.items()),
     )
     op.create_index("queries_by_submission", "queries", ["tenant", "submit_us", "query_id"])
-    op.create_index("queries_by_end", "queries", ["end_us"], sqlite_where=sa.text("end_us IS NOT NULL"))
-    op.create_index("queries_by_expiry", "queries", ["expire_us"], sqlite_where=sa.text("result_state = 'READY'"))
-    op.create_index("queries_alive", "queries", ["submit_us"], sqlite_where=sa.text("end_us IS NULL"))
+    for name, column, rule in (
+        ("queries_by_end", "end_us", "end_us IS NOT NULL"),
+        ("queries_by_expiry", "expire_us", "result_state = 'READY'"),
+        ("queries_alive", "submit_us", "end_us IS NULL"),
+    ):
+        where = sa.text(rule)
+        op.create_index(name, "queries", [column], sqlite_where=where, postgresql_where=where)
     op.create_table(
         "server",
         sa.Column("id", sa.Integer, primary_key=True),

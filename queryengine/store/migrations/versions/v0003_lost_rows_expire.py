@@ -12,4 +12,4 @@ depends_on = None
 def upgrade() -> None:
     op.drop_index("queries_by_expiry", "queries")
     has_rows = sa.text("(result_state = 'LOST' OR result_state = 'READY')")
-    op.create_index("queries_by_expiry", "queries", ["expire_us"], sqlite_where=has_rows)
+    op.create_index("queries_by_expiry", "queries", ["expire_us"], sqlite_where=has_rows, postgresql_where=has_rows)
