@@ -200,7 +200,7 @@ async def test_a_closed_client_refuses_calls(client: AsyncClient) -> None:
         await client.attach(ID).result().to_arrow()
 
 
-@pytest.mark.parametrize("reads", ["rows", "states"])
+@pytest.mark.parametrize("reads", ["rows", "states", "states after one"])
 async def test_closing_the_client_breaks_off_what_is_being_read(
     client: AsyncClient, fake: FakeService, reads: str
 ) -> None:
@@ -211,7 +211,8 @@ async def test_closing_the_client_breaks_off_what_is_being_read(
         task = asyncio.create_task(handle.result().to_arrow())
     else:
         fake.streams["WatchStatus"].append([hold])
-        task = asyncio.create_task(anext(handle.watch()))
+        watch = handle.watch(after_version=7 if reads == "states after one" else 0)
+        task = asyncio.create_task(anext(watch))
     await reached(hold)
 
     await client.close()

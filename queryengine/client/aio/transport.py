@@ -77,15 +77,16 @@ class AsyncTransport(ClientBase):
 
 
 async def received(stream: Any) -> Any:
-    """The next message; None at the end, also when something other than a cancel of this task broke the stream off."""
+    """The next message; None at the end."""
     try:
         message = await stream.read()
     except asyncio.CancelledError:
         task = asyncio.current_task()
         if task is None or task.cancelling():
             raise
-        # `close` of the result or of the client cancels the stream, which looks like a cancelled task.
-        return None
+        # Nobody cancelled this task: the result or the client was closed. It ends as any stream that breaks.
+        none = grpc.aio.Metadata()
+        raise grpc.aio.AioRpcError(grpc.StatusCode.CANCELLED, none, none, "closed by this client", None) from None
     return None if message is grpc.aio.EOF else message  # type: ignore[attr-defined]
 
 
