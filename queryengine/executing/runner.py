@@ -31,14 +31,13 @@ from queryengine.workers.seat import Slot
 
 
 @dataclass(frozen=True, slots=True)
-class Defect:
-    """What nothing expects was raised in a run."""
+class Ran:
+    """How a run came to its end."""
 
-    cause: Exception
-
-
-Ran = LastWord | Defect
-"""How a run came to its end."""
+    last: LastWord | Exception
+    """An exception is a defect of ours."""
+    ended_us: int
+    """When, which is before its slot is given to another."""
 
 
 class Runner:
@@ -78,23 +77,23 @@ class Runner:
             if not fired:
                 self._registry.keep(live)
                 return None
-            return await self._following.follow(live, slot, parameters)
+            return self._ran(await self._following.follow(live, slot, parameters))
         except Exception as cause:
-            return Defect(cause)
+            return self._ran(cause)
 
     async def follow(self, live: LiveQuery, slot: Slot) -> Ran:
         """Run a query that is claimed already in a slot."""
         try:
-            return await self._following.follow(live, slot, live.query.submission.parameters or b"")
+            return self._ran(await self._following.follow(live, slot, live.query.submission.parameters or b""))
         except Exception as cause:
-            return Defect(cause)
+            return self._ran(cause)
 
     async def settle(self, live: LiveQuery, ran: Ran) -> None:
         """Bring a query whose run is over to its end, or back to waiting. Never raises."""
-        if isinstance(ran, Defect):
-            await self._settling.fail(live, ran.cause)
+        if isinstance(ran.last, Exception):
+            await self._settling.fail(live, ran.last)
         else:
-            await self._settling.settle(live, ran)
+            await self._settling.settle(live, ran.last, ran.ended_us)
 
     async def settle_if_durable(self, live: LiveQuery, ran: Ran, durable: asyncio.Future[tuple[Query, bool]]) -> None:
         """As `settle`, once the record is written. When it was not written, because it could not be or because its id
@@ -104,13 +103,16 @@ class Runner:
         if durable.exception() is None and not durable.result()[1]:
             await self.settle(live, ran)
             return
-        if isinstance(ran, Defect):
-            incident(f"query {live.query.query_id}, which was not accepted", ran.cause)
+        if isinstance(ran.last, Exception):
+            incident(f"query {live.query.query_id}, which was not accepted", ran.last)
         await self._settling.discard(live)
 
     async def end_waiting(self, live: LiveQuery, event: Event, failure: Failure) -> None:
         """End a query that has left its queue without a slot. Never raises."""
         await self._settling.end_waiting(live, event, failure)
+
+    def _ran(self, last: LastWord | Exception) -> Ran:
+        return Ran(last, self._clock.now_us())
 
     def _claim_changes(self) -> dict[str, Any]:
         """What a claim writes beside the state."""

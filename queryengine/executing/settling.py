@@ -45,15 +45,15 @@ class Settling:
         self._clock = clock
         self._crashes = Crashes()
 
-    async def settle(self, live: LiveQuery, last: LastWord) -> None:
-        """Report and write the outcome of a run; the query has ended then, or is to wait again.
+    async def settle(self, live: LiveQuery, last: LastWord, ended_us: int) -> None:
+        """Report and write the outcome of a run that ended at a time; the query has ended then, or is to wait again.
 
         A completion is reported before it is written, and nobody waits for that: the END marker is on disk, so that a
         server which finds the record still RUNNING completes it. The store keeps its order, so nothing that follows
         overtakes it, unless the store fails.
         """
         try:
-            await self._settle(live, last)
+            await self._settle(live, last, ended_us)
         except Exception as cause:
             await self.fail(live, cause)
 
@@ -86,7 +86,7 @@ class Settling:
         await self._removal.discard(live.query.tenant, live.query.own_result_id, live.metered_bytes)
         live.metered_bytes = 0
 
-    async def _settle(self, live: LiveQuery, last: LastWord) -> None:
+    async def _settle(self, live: LiveQuery, last: LastWord, ended_us: int) -> None:
         seen = live.query
         found = outcome(
             seen,
@@ -94,7 +94,7 @@ class Settling:
             stop=live.stop,
             cancel_wish=live.cancel_wish,
             crashes=self._crashes,
-            now_us=self._clock.now_us(),
+            now_us=ended_us,
         )
         if isinstance(last, Ended) and live.index is not None:
             live.index.totals = last.totals
