@@ -17,7 +17,7 @@ from queryengine.engines.base import EngineTraits
 from queryengine.executing.quota import RecordLimits, SpoolLimits
 from queryengine.executing.shares import ShareLimits, Shares
 from queryengine.executing.trimming import Trimming
-from queryengine.reading.flight import FlightLimits
+from queryengine.reading.byte_budget import ByteBudgetLimits
 from queryengine.reading.streaming import StreamLimits
 from queryengine.results.spool.local import LocalSpool
 from queryengine.results.stored import StoredResults
@@ -174,9 +174,9 @@ def result_limits(settings: Settings, query: Query) -> ResultLimits:
     )
 
 
-def flight_limits(settings: Settings) -> FlightLimits:
+def byte_budget_limits(settings: Settings) -> ByteBudgetLimits:
     streams = settings.streams
-    return FlightLimits(
+    return ByteBudgetLimits(
         bytes_max=streams.decoded_bytes_max,
         tenant_bytes_max=streams.tenant_decoded_bytes_max,
         tenant_waiting=settings.limits.tenant_waiting_calls,

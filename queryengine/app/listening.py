@@ -12,7 +12,7 @@ from queryengine.edges.admin.health import Health
 from queryengine.edges.admin.scraping import MetricsServer
 from queryengine.edges.grpc.call import Streaming, Unary
 from queryengine.edges.grpc.server import SERVICE, bind, make_server
-from queryengine.reading.flight import Flight
+from queryengine.reading.byte_budget import ByteBudget
 from queryengine.settings import Settings
 from queryengine.telemetry.gauges import Gauges, Reading
 from queryengine.telemetry.metrics import Metrics
@@ -35,7 +35,7 @@ async def listen(
     rpcs: Mapping[str, Unary | Streaming],
     *,
     turns: Turns,
-    flight: Flight,
+    byte_budget: ByteBudget,
     metrics: Metrics,
     read: Callable[[], Reading],
     closing: AsyncExitStack,
@@ -50,7 +50,7 @@ async def listen(
         metrics,
         turns,
         health,
-        in_flight=flight.add,
+        in_flight=byte_budget.add,
         request_bytes_max=settings.limits.request_bytes,
         stalled_seconds=settings.streams.stalled_seconds,
         with_reflection=settings.server.reflection,

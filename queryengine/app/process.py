@@ -14,6 +14,7 @@ import uvloop
 from queryengine import __version__
 from queryengine.app.service import Service
 from queryengine.codec.memory import keep_malloc_memory
+from queryengine.domain.errors import QueryEngineError
 from queryengine.edges.grpc.server import PortTaken
 from queryengine.settings import Settings, SettingsError
 from queryengine.store import StoreUnusable
@@ -74,7 +75,7 @@ async def _serve(
         loop.add_signal_handler(each, on_signal)
     try:
         await service.start()
-    except (PortTaken, SettingsError, StoreUnusable) as cause:
+    except (PortTaken, SettingsError, StoreUnusable, QueryEngineError) as cause:
         if settings.log.style.as_json:
             logger.critical("%s", cause)
         else:

@@ -2,12 +2,12 @@
 
 from dataclasses import dataclass
 
-from queryengine.app.configured import MESSAGE_BYTES_MAX, flight_limits, stream_limits
+from queryengine.app.configured import MESSAGE_BYTES_MAX, byte_budget_limits, stream_limits
 from queryengine.app.shared import Shared
 from queryengine.app.state import State
+from queryengine.reading.byte_budget import ByteBudget
 from queryengine.reading.cutting import Cutting
 from queryengine.reading.fetching import Fetching
-from queryengine.reading.flight import Flight
 from queryengine.reading.indexes import Indexes
 from queryengine.reading.open_streams import OpenStreams
 from queryengine.reading.schemas import Schemas
@@ -22,7 +22,7 @@ from queryengine.workers.sandbox_pool import SandboxPool
 class Reading:
     """The room `reading`."""
 
-    flight: Flight
+    byte_budget: ByteBudget
     open_streams: OpenStreams
     streams: Streams
     watching: Watching
@@ -33,7 +33,7 @@ def make_cutting(settings: Settings, pool: SandboxPool, state: State) -> Cutting
     """To be made before the processes of the pool are started. Raises StoreUnusable."""
     folder = settings.state.cuts
     try:
-        return Cutting(pool, Flight(flight_limits(settings)), folder, state.disk)
+        return Cutting(pool, ByteBudget(byte_budget_limits(settings)), folder, state.disk)
     except OSError as cause:
         message = f"state.directory: its folder {folder} cannot be made: {cause.strerror}"
         raise StoreUnusable(message) from cause
@@ -62,7 +62,7 @@ def make_reading(settings: Settings, cutting: Cutting, state: State, shared: Sha
         inline_bytes=settings.results.inline_bytes,
     )
     return Reading(
-        flight=cutting.flight,
+        byte_budget=cutting.byte_budget,
         open_streams=open_streams,
         streams=streams,
         watching=Watching(shared.registry, streams, open_streams),

@@ -117,7 +117,7 @@ async def start(settings: Callable[[], Settings], clock: Clock, closing: AsyncEx
     )
     read = readings(engines, state.meter, reading.open_streams)
     edges = await listen(
-        now, rpcs, turns=turns, flight=reading.flight, metrics=shared.metrics, read=read, closing=closing
+        now, rpcs, turns=turns, byte_budget=reading.byte_budget, metrics=shared.metrics, read=read, closing=closing
     )
     shared.tasks.spawn(_keep_readiness(edges.health, state.store), "readiness")
     shared.tasks.spawn(trimming(turns, state.disk).keep_trimming(), "trimming")

@@ -13,7 +13,7 @@ from typing import Final
 import google_crc32c
 
 from queryengine.domain.errors import Failure, QueryEngineError, Reason, error
-from queryengine.reading.flight import Flight
+from queryengine.reading.byte_budget import ByteBudget
 from queryengine.results.slicing import CutOrder, CutPage
 from queryengine.workers.sandbox import LimitExceeded, ProcessLost
 from queryengine.workers.sandbox_pool import SandboxPool
@@ -49,13 +49,13 @@ class LargeRow:
 class Cutting:
     """Cuts in turn, tenant by tenant. What it hands out is in the budget of bytes in flight while it is used."""
 
-    def __init__(self, pool: SandboxPool, flight: Flight, folder: Path, disk: Executor) -> None:
+    def __init__(self, pool: SandboxPool, byte_budget: ByteBudget, folder: Path, disk: Executor) -> None:
         """The folder is for rows that are too large to be held; what it has is left of a former process and removed.
         It must be there before the processes of the pool are, which may write to it alone. Raises OSError when it
         cannot be made.
         """
         self._pool = pool
-        self.flight = flight
+        self.byte_budget = byte_budget
         self._folder = folder
         self._disk = disk
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -67,7 +67,7 @@ class Cutting:
         """As many of the rows asked for as fit, from the first on. Raises what `cut` raises, OUT_OF_MEMORY, TENANT_BUSY
         when too much of the tenant waits, and SANDBOX_UNAVAILABLE.
         """
-        async with self.flight.held(tenant, order.held_bytes) as resize:
+        async with self.byte_budget.held(tenant, order.held_bytes) as resize:
             page = await self._cut(tenant, order)
             resize(len(page.payload))
             yield page
@@ -76,7 +76,7 @@ class Cutting:
     async def page_or_row(self, tenant: str, order: CutOrder) -> AsyncIterator[CutPage | LargeRow]:
         """As `page`, but a first row that does not fit comes on its own, to be read in parts."""
         with self._file() as (path, descriptor):
-            async with self.flight.held(tenant, order.held_bytes) as resize:
+            async with self.byte_budget.held(tenant, order.held_bytes) as resize:
                 page = await self._cut(tenant, replace(order, file=path))
                 path.unlink()
                 resize(min(len(page.payload) + page.in_file_bytes, order.bytes_max))

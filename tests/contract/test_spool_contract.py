@@ -350,7 +350,9 @@ def test_a_folder_that_cannot_be_looked_at_does_not_read_as_empty(
         raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), path)
 
     monkeypatch.setattr("os.scandir", scandir)
-    failing_with(Reason.STORE_UNAVAILABLE, lambda: list(local.list()))
+    failure = failing_with(Reason.STORE_UNAVAILABLE, lambda: list(local.list()))
+    assert local.location in failure.failure.message
+    failing_with(Reason.STORE_UNAVAILABLE, lambda: StoredResults(local).holds_any())
 
 
 def test_a_short_write_is_continued(local: LocalSpool, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -20,8 +20,8 @@ from queryengine.domain.lifecycle import QueryState, ResultState
 from queryengine.domain.turns import TurnLimits
 from queryengine.live.lifetimes import Lifetimes
 from queryengine.live.query import LiveQuery
+from queryengine.reading.byte_budget import ByteBudget, ByteBudgetLimits
 from queryengine.reading.cutting import Cutting
-from queryengine.reading.flight import Flight, FlightLimits
 from queryengine.reading.indexes import Indexes
 from queryengine.reading.items import Columns, Finished, Item, PagePart, ReadRequest
 from queryengine.reading.listing import ListCursor, Listing
@@ -134,10 +134,10 @@ async def stand(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Stand
     lifetimes = Lifetimes(SystemClock(), keep_records_us=1 << 60)
     with ThreadPoolExecutor(1) as disk:
         async with cutters(folder / "spool") as pool:
-            flight = FlightLimits(bytes_max=1 << 30, tenant_bytes_max=1 << 30, tenant_waiting=10, wait_seconds=60)
+            budget = ByteBudgetLimits(bytes_max=1 << 30, tenant_bytes_max=1 << 30, tenant_waiting=10, wait_seconds=60)
             indexes = Indexes(results, disk, lifetimes, store=nothing, registry=nothing)
             streams = Streams(
-                cutting=Cutting(pool, Flight(flight), folder / "cuts", disk),
+                cutting=Cutting(pool, ByteBudget(budget), folder / "cuts", disk),
                 indexes=indexes,
                 schemas=Schemas(disk),
                 disk=disk,

@@ -11,7 +11,7 @@ from queryengine.edges.grpc.admission import Admission
 from queryengine.edges.grpc.call import Caller, Method
 from queryengine.edges.grpc.chain import serving
 from queryengine.edges.grpc.handling import Handling
-from queryengine.reading.flight import Flight, FlightLimits
+from queryengine.reading.byte_budget import ByteBudget, ByteBudgetLimits
 from tests import raw_http2
 from tests.support import until
 
@@ -20,7 +20,7 @@ PATH = "/test.Service/Method"
 
 @pytest.mark.parametrize("size", [1 << 20, 3 << 20])
 async def test_a_reply_is_in_flight_until_its_call_is_done(size: int) -> None:
-    flight = Flight(FlightLimits(bytes_max=10, tenant_bytes_max=10, tenant_waiting=1, wait_seconds=60.0))
+    budget = ByteBudget(ByteBudgetLimits(bytes_max=10, tenant_bytes_max=10, tenant_waiting=1, wait_seconds=60.0))
     turns = Turns(TurnLimits(places=1, tenant_places=1, tenant_waiting=1, tenant_waiting_bytes=0))
 
     async def large(_: Empty, caller: Caller) -> bytes:
@@ -28,7 +28,7 @@ async def test_a_reply_is_in_flight_until_its_call_is_done(size: int) -> None:
         return bytes(size)
 
     method = Method(name="Method", request_type=Empty, behaviour=large, is_streaming=False, count=lambda _: None)
-    handling = Handling(request_bytes_max=100, stalled_seconds=60.0, in_flight=flight.add)
+    handling = Handling(request_bytes_max=100, stalled_seconds=60.0, in_flight=budget.add)
     server = grpc.aio.server()
     server.add_registered_method_handlers("test.Service", {"Method": serving(method, Admission(turns), handling)})
     port = server.add_insecure_port("127.0.0.1:0")
@@ -37,11 +37,11 @@ async def test_a_reply_is_in_flight_until_its_call_is_done(size: int) -> None:
         # A client that grants no more than the first 64 KiB, until it goes.
         with socket.create_connection(("127.0.0.1", port), timeout=10) as connection:
             connection.sendall(raw_http2.opening(PATH, ()))
-            await until(lambda: flight.total == size)
-        await until(lambda: flight.total == 0)
+            await until(lambda: budget.total == size)
+        await until(lambda: budget.total == 0)
         async with grpc.aio.insecure_channel(f"127.0.0.1:{port}") as channel:
             assert len(await channel.unary_unary(PATH)(b"")) == size
-        await until(lambda: flight.total == 0)
-        assert not flight._held
+        await until(lambda: budget.total == 0)
+        assert not budget._held
     finally:
         await server.stop(0)

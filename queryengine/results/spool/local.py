@@ -209,7 +209,8 @@ class LocalReader(SegmentReader):
 def _unlisted(cause: OSError) -> None:
     """What was removed meanwhile is not listed; what cannot be looked at is no reason to say that nothing is there."""
     if not isinstance(cause, FileNotFoundError | NotADirectoryError):
-        raise _unread(cause) from cause
+        message = f"stored results cannot be listed: {cause.filename}: {cause.strerror}"
+        raise error(Reason.STORE_UNAVAILABLE, message, retry_after_seconds=AWAY_SECONDS) from cause
 
 
 def _make_empty(folder: Path) -> None:

@@ -5,23 +5,23 @@ import asyncio
 import pytest
 
 from queryengine.domain.errors import QueryEngineError, Reason
-from queryengine.reading.flight import Flight, FlightLimits
+from queryengine.reading.byte_budget import ByteBudget, ByteBudgetLimits
 
 
-def flight(**changes: float) -> Flight:
+def budget(**changes: float) -> ByteBudget:
     limits = {"bytes_max": 100, "tenant_bytes_max": 60, "tenant_waiting": 3, "wait_seconds": 60.0}
-    return Flight(FlightLimits(**{**limits, **changes}))  # type: ignore[arg-type]
+    return ByteBudget(ByteBudgetLimits(**{**limits, **changes}))  # type: ignore[arg-type]
 
 
-async def started(flight: Flight, tenant: str, size: int) -> asyncio.Task[None]:
+async def started(budget: ByteBudget, tenant: str, size: int) -> asyncio.Task[None]:
     """A take that has begun, and has room or waits."""
-    task = asyncio.create_task(flight.take(tenant, size))
+    task = asyncio.create_task(budget.take(tenant, size))
     await asyncio.sleep(0)
     return task
 
 
 async def test_a_tenant_has_its_share_and_others_have_theirs() -> None:
-    room = flight()
+    room = budget()
     first = await started(room, "a", 40)
     second = await started(room, "a", 40)
     assert (first.done(), second.done(), room.waiting) == (True, False, 1)
@@ -42,7 +42,7 @@ async def test_a_tenant_has_its_share_and_others_have_theirs() -> None:
 
 
 async def test_what_is_larger_than_a_share_goes_alone() -> None:
-    room = flight()
+    room = budget()
     large = await started(room, "a", 500)
     small = await started(room, "a", 1)
     assert (large.done(), small.done()) == (True, False)
@@ -53,7 +53,7 @@ async def test_what_is_larger_than_a_share_goes_alone() -> None:
 
 
 async def test_first_come_first_served_within_a_tenant() -> None:
-    room = flight()
+    room = budget()
     await room.take("a", 50)
     large, small = await started(room, "a", 40), await started(room, "a", 1)
     assert (large.done(), small.done()) == (False, False)
@@ -63,7 +63,7 @@ async def test_first_come_first_served_within_a_tenant() -> None:
 
 
 async def test_too_many_who_wait_and_too_long_a_wait_are_refused() -> None:
-    room = flight(tenant_waiting=1, wait_seconds=0.01)
+    room = budget(tenant_waiting=1, wait_seconds=0.01)
     await room.take("a", 60)
     waiting = await started(room, "a", 1)
     for call in (room.take("a", 1), waiting):
@@ -76,7 +76,7 @@ async def test_too_many_who_wait_and_too_long_a_wait_are_refused() -> None:
 
 
 async def test_who_leaves_while_waiting_holds_nothing() -> None:
-    room = flight()
+    room = budget()
     await room.take("a", 60)
     leaving, staying = await started(room, "a", 30), await started(room, "a", 30)
     leaving.cancel()
@@ -94,7 +94,7 @@ async def test_who_leaves_while_waiting_holds_nothing() -> None:
 
 
 async def test_a_size_is_corrected() -> None:
-    room = flight()
+    room = budget()
     async with room.held("a", 10) as resize:
         resize(60)
         assert room.total == 60

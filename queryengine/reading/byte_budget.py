@@ -17,7 +17,7 @@ RETRY_SECONDS: Final = 1.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class FlightLimits:
+class ByteBudgetLimits:
     """The budget."""
 
     bytes_max: int
@@ -33,10 +33,10 @@ class _Waiting:
     granted: asyncio.Future[None]
 
 
-class Flight:
+class ByteBudget:
     """Counts bytes in flight. Every `take` that returned is followed by one `give` of the same size."""
 
-    def __init__(self, limits: FlightLimits) -> None:
+    def __init__(self, limits: ByteBudgetLimits) -> None:
         self._limits = limits
         self._held: Counter[str] = Counter()
         self._total = 0
