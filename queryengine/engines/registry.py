@@ -18,7 +18,7 @@ from queryengine.engines.kit.drivers import install_command
 ENGINE_TYPES: Final[Mapping[str, str]] = MappingProxyType(
     {
         "duckdb": "queryengine.engines.duckdb.engine:DuckDBEngine",
-        "sqlalchemy": "queryengine.engines.sqlalchemy.engine:SQLAlchemyEngine",
+        "sqlalchemy": "queryengine.engines.databases:SQLAlchemyEngine",
         "clickhouse": "queryengine.engines.clickhouse.engine:ClickHouseEngine",
         "trino": "queryengine.engines.trino.engine:TrinoEngine",
         "spark": "queryengine.engines.spark.engine:SparkEngine",

@@ -6,7 +6,7 @@ from engine_case import COMMON_ACCEPTED, COMMON_REFUSED, EngineCase
 
 from queryengine.codec.values import BoundParameter
 from queryengine.domain.errors import Reason
-from queryengine.engines.sqlalchemy.engine import SQLAlchemyEngine
+from queryengine.engines.databases import SQLAlchemyEngine
 from tests.servers.postgresql import PostgreSQLServer
 from tests.servers.server import shared
 

@@ -18,8 +18,8 @@ from queryengine_scripted import ScriptedEngine
 
 from queryengine.codec.values import BoundParameter
 from queryengine.domain.errors import Reason
+from queryengine.engines.databases import SQLAlchemyEngine
 from queryengine.engines.duckdb.engine import DuckDBEngine
-from queryengine.engines.sqlalchemy.engine import SQLAlchemyEngine
 
 
 def _sqlite_options(directory: Path) -> dict[str, Any]:

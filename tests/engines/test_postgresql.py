@@ -19,11 +19,11 @@ from postgresql_support import ENDLESS, ENDLESS_ROWS, shared_server
 from queryengine.codec.values import BoundParameter
 from queryengine.domain.errors import Failure, QueryEngineError, Reason
 from queryengine.engines.base import Statement
+from queryengine.engines.databases import SQLAlchemyEngine
 from queryengine.engines.kit.lexicons import POSTGRESQL
 from queryengine.engines.kit.reading import Query
 from queryengine.engines.kit.sqltemplate import Template
 from queryengine.engines.postgresql import engine as module
-from queryengine.engines.sqlalchemy.engine import SQLAlchemyEngine
 from tests.executing import table
 from tests.servers.postgresql import PASSWORD, PostgreSQLServer
 
@@ -422,7 +422,7 @@ def test_what_is_cancelled_is_gone_from_the_servers_list(
 WORKER = f"""
 import sys, threading
 from queryengine.engines.base import Statement
-from queryengine.engines.sqlalchemy.engine import SQLAlchemyEngine
+from queryengine.engines.databases import SQLAlchemyEngine
 from queryengine.engines.kit.sqltemplate import Template
 engine = SQLAlchemyEngine("pg", {{"url": sys.argv[1]}})
 execution = engine.open(Statement(sql={ENDLESS!r}, query_id="q"))

@@ -6,7 +6,7 @@ import pytest
 from postgresql_support import shared_server
 
 from queryengine.domain.errors import QueryEngineError, Reason
-from queryengine.engines.sqlalchemy.engine import SQLAlchemyEngine
+from queryengine.engines.databases import SQLAlchemyEngine
 from tests.executing import table
 
 

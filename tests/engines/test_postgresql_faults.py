@@ -15,8 +15,8 @@ from postgresql_support import ENDLESS, ENDLESS_ROWS, shared_server
 
 from queryengine.domain.errors import QueryEngineError, Reason
 from queryengine.engines.base import Statement
+from queryengine.engines.databases import SQLAlchemyEngine
 from queryengine.engines.postgresql.monitor import Monitor
-from queryengine.engines.sqlalchemy.engine import SQLAlchemyEngine
 from tests.servers.postgresql import PostgreSQLServer
 
 BOUND_SECONDS = 40.0

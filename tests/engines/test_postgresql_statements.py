@@ -9,7 +9,7 @@ from postgresql_support import shared_server
 
 from queryengine.codec.values import BoundParameter
 from queryengine.domain.errors import Failure, Position, QueryEngineError, Reason
-from queryengine.engines.sqlalchemy.engine import SQLAlchemyEngine
+from queryengine.engines.databases import SQLAlchemyEngine
 from tests.executing import table, tuples
 from tests.servers.postgresql import PostgreSQLServer
 

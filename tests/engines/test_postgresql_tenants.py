@@ -10,9 +10,9 @@ from postgresql_support import ENDLESS_ROWS, shared_server
 
 from queryengine.domain.errors import Failure, Position, QueryEngineError, Reason
 from queryengine.engines.base import Statement
+from queryengine.engines.databases import SQLAlchemyEngine
+from queryengine.engines.kit.postgresql.harmless import HARMLESS_FUNCTIONS, HARMLESS_TABLES
 from queryengine.engines.postgresql import engine as module
-from queryengine.engines.postgresql.harmless import HARMLESS_FUNCTIONS, HARMLESS_TABLES
-from queryengine.engines.sqlalchemy.engine import SQLAlchemyEngine
 from tests.executing import table
 from tests.servers.postgresql import PostgreSQLServer
 

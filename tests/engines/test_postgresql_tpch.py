@@ -12,7 +12,7 @@ import psycopg
 import pytest
 
 from queryengine.engines.base import Statement
-from queryengine.engines.sqlalchemy.engine import SQLAlchemyEngine
+from queryengine.engines.databases import SQLAlchemyEngine
 from tests.servers.postgresql import PASSWORD, PostgreSQLServer
 from tests.servers.server import shared
 

@@ -9,8 +9,8 @@ import pyarrow as pa
 import pytest
 
 from queryengine.domain.errors import QueryEngineError, Reason
+from queryengine.engines.databases import SQLAlchemyEngine
 from queryengine.engines.sqlalchemy.columns import BatchReader
-from queryengine.engines.sqlalchemy.engine import SQLAlchemyEngine
 from queryengine.engines.sqlalchemy.generic import _column
 from queryengine.engines.sqlalchemy.parsed import check
 

@@ -14,11 +14,11 @@ import pytest
 from queryengine.codec.values import BoundParameter
 from queryengine.domain.errors import Failure, Position, QueryEngineError, Reason
 from queryengine.engines.base import Statement
+from queryengine.engines.databases import SQLAlchemyEngine
 from queryengine.engines.kit.lexicons import SQLITE
 from queryengine.engines.kit.reading import Query
 from queryengine.engines.kit.sqltemplate import Template
 from queryengine.engines.sqlalchemy.dialect import CheckedText
-from queryengine.engines.sqlalchemy.engine import SQLAlchemyEngine
 from queryengine.engines.sqlalchemy.patience import PatientConnection
 from queryengine.engines.sqlalchemy.sqlite import SQLiteDialect
 from tests.executing import table

@@ -10,7 +10,7 @@ import pytest
 
 from queryengine.codec.values import BoundParameter
 from queryengine.domain.errors import Failure, QueryEngineError, Reason
-from queryengine.engines.sqlalchemy.engine import SQLAlchemyEngine
+from queryengine.engines.databases import SQLAlchemyEngine
 from tests.executing import table, tuples
 
 SETUP = """

@@ -20,16 +20,16 @@ from queryengine.engines.kit.executions import OpenExecutions
 from queryengine.engines.kit.guarded import GuardedExecution, check_columns
 from queryengine.engines.kit.interrupting import cancelled
 from queryengine.engines.kit.parameters import bound, check_names, with_short_integers
+from queryengine.engines.kit.postgresql.guard import Guard
+from queryengine.engines.kit.postgresql.roles import refuse_reaching_out, refuse_unusable, role_of
 from queryengine.engines.kit.session_settings import check_settings
 from queryengine.engines.kit.sqlstates import QUERY_CANCELED
 from queryengine.engines.kit.sqltemplate import Template, Text
 from queryengine.engines.postgresql.check import check
 from queryengine.engines.postgresql.errors import translated, words
-from queryengine.engines.postgresql.guard import Guard
 from queryengine.engines.postgresql.monitor import Backend, Monitor, SilentError, Watch
 from queryengine.engines.postgresql.options import APPLICATION, PostgreSQLOptions
 from queryengine.engines.postgresql.parameters import Rendered, render
-from queryengine.engines.postgresql.roles import refuse_reaching_out, refuse_unusable, role_of
 from queryengine.engines.postgresql.session import Session
 from queryengine.engines.postgresql.types import Plan, plan
 

@@ -9,9 +9,9 @@ from collections.abc import Callable, Sequence
 import sqlalchemy as sa
 
 from queryengine.engines.kit.lexicons import POSTGRESQL
+from queryengine.engines.kit.postgresql.guard import Guard
+from queryengine.engines.kit.postgresql.roles import refuse_reaching_out
 from queryengine.engines.kit.reading import Query
-from queryengine.engines.postgresql.guard import Guard
-from queryengine.engines.postgresql.roles import refuse_reaching_out
 
 CheckText = Callable[[str], None]
 """Raises STATEMENT_NOT_ALLOWED, with its place, for a name that no statement may use."""

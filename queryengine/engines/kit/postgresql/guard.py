@@ -13,15 +13,15 @@ from typing import Final, Self
 from queryengine.domain.errors import QueryEngineError, Reason, error
 from queryengine.engines.kit.lexicons import POSTGRESQL
 from queryengine.engines.kit.lexing import Kind, Token
-from queryengine.engines.kit.reading import Query
-from queryengine.engines.kit.sqltext import position_of_character
-from queryengine.engines.postgresql.harmless import (
+from queryengine.engines.kit.postgresql.harmless import (
     HARMLESS_FUNCTIONS,
     HARMLESS_TABLES,
     RUNNING_TEXT,
     RUNNING_TEXT_ELSEWHERE,
     SHOWING_STATEMENTS,
 )
+from queryengine.engines.kit.reading import Query
+from queryengine.engines.kit.sqltext import position_of_character
 
 _CATALOG: Final = "pg_catalog"
 _FUNCTIONS: Final = """
