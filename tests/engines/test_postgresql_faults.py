@@ -16,7 +16,7 @@ from postgresql_support import ENDLESS, ENDLESS_ROWS, shared_server
 from queryengine.domain.errors import QueryEngineError, Reason
 from queryengine.engines.base import Statement
 from queryengine.engines.databases import SQLAlchemyEngine
-from queryengine.engines.postgresql.monitor import Monitor
+from queryengine.engines.postgresql.control import Control
 from tests.servers.postgresql import PostgreSQLServer
 
 BOUND_SECONDS = 40.0
@@ -155,7 +155,7 @@ def test_a_fault_while_a_backend_is_ended_keeps_no_connection(monkeypatch: pytes
     execution.start()
     next(execution.batches())
     with monkeypatch.context() as patch:
-        patch.setattr(Monitor, "end", lambda *_: divmod(1, 0))
+        patch.setattr(Control, "end", lambda *_: divmod(1, 0))
         with pytest.raises(QueryEngineError) as caught:
             execution.close()
     assert isinstance(caught.value.__cause__, ZeroDivisionError)

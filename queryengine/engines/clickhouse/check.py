@@ -1,6 +1,6 @@
 """What a ClickHouse engine runs: one query that reads, without clauses that choose settings or the format.
 
-The server refuses writes itself (`readonly`), and knows its grammar; here is what can be told from tokens.
+The server refuses writes itself (`readonly`), and knows its grammar; here is what tokens show.
 """
 
 from collections.abc import Mapping, Sequence
@@ -19,7 +19,7 @@ from queryengine.engines.kit.lexing import Kind, Token
 from queryengine.engines.kit.parameters import bound, check_names
 from queryengine.engines.kit.placeholders import of_one_kind
 from queryengine.engines.kit.reading import READING, Placeholder, Query, not_allowed
-from queryengine.engines.kit.sqltemplate import Template, Text
+from queryengine.engines.kit.sqltemplate import PlacedText, Template
 
 _BEGINS: Final = READING | {"FROM"}
 _NO_SETTINGS: Final = frozenset(
@@ -49,7 +49,9 @@ def check(sql: str) -> CheckedQuery:
     return CheckedQuery(query, Template.of(query, placeholders), types)
 
 
-def prepared(sql: str, parameters: Sequence[BoundParameter], calendar: Calendar) -> tuple[Text, dict[str, Encoded]]:
+def prepared(
+    sql: str, parameters: Sequence[BoundParameter], calendar: Calendar
+) -> tuple[PlacedText, dict[str, Encoded]]:
     """The text as it is sent, and the values of its placeholders.
 
     Raises as `check` does, STATEMENT_NOT_ALLOWED for a name that is refused, and PARAMETER_MISMATCH.
@@ -128,7 +130,7 @@ def _named(query: Query) -> tuple[list[Placeholder], dict[str, str]]:
 def _positional(query: Query) -> list[Placeholder]:
     """Question marks, but for those of the operator `a ? b : c`.
 
-    Raises UNSUPPORTED when a statement has both, as tokens do not tell which is which.
+    Raises UNSUPPORTED when a statement has both, as tokens do not show which is which.
     """
     marks = [token for token in query.tokens if token.is_sign("?")]
     named = sum(each.is_sign("{") for each in query.tokens)

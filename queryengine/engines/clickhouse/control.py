@@ -34,7 +34,7 @@ class Counted:
     rows: int
     bytes: int
     rows_expected: int
-    """At the moment; 0 when it cannot tell."""
+    """At the moment; 0 when it does not know."""
 
 
 class Control:
@@ -79,7 +79,7 @@ class Control:
         return [json.loads(line) for line in answer.decode("utf-8", "replace").split("\n") if line]
 
 
-class Monitor:
+class Watch:
     """Asks for the progress of all watched queries, in one thread that has nothing to do while none is watched."""
 
     def __init__(self, control: Control) -> None:
@@ -87,12 +87,10 @@ class Monitor:
         self._change = threading.Condition()
         self._watched: dict[str, tuple[Callable[[Counted], None], Callable[[QueryEngineError], None]]] = {}
         self._closed = False
-        self._thread = threading.Thread(target=self._run, name="queryengine-clickhouse-monitor", daemon=True)
+        self._thread = threading.Thread(target=self._run, name="queryengine-clickhouse-watch", daemon=True)
         self._thread.start()
 
-    def watch(
-        self, query_id: str, counted: Callable[[Counted], None], lost: Callable[[QueryEngineError], None]
-    ) -> None:
+    def add(self, query_id: str, counted: Callable[[Counted], None], lost: Callable[[QueryEngineError], None]) -> None:
         """`lost` is called when the server has not answered several times in a row."""
         with self._change:
             self._watched[query_id] = (counted, lost)

@@ -18,7 +18,7 @@ from queryengine.domain.errors import Failure, QueryEngineError, Reason, error
 from queryengine.engines.base import Engine, EngineTraits, Progress, Statement
 from queryengine.engines.clickhouse.check import check, prepared
 from queryengine.engines.clickhouse.columns import plan
-from queryengine.engines.clickhouse.control import Control, Counted, Monitor
+from queryengine.engines.clickhouse.control import Control, Counted, Watch
 from queryengine.engines.clickhouse.errors import Sent, translated
 from queryengine.engines.clickhouse.guard import check_schema
 from queryengine.engines.clickhouse.options import CONTROL_SECONDS, ClickHouseOptions
@@ -35,7 +35,7 @@ from queryengine.engines.clickhouse.types import parse
 from queryengine.engines.kit.executions import OpenExecutions
 from queryengine.engines.kit.guarded import GuardedExecution
 from queryengine.engines.kit.interrupting import cancelled
-from queryengine.engines.kit.sqltemplate import Text
+from queryengine.engines.kit.sqltemplate import PlacedText
 
 
 class ClickHouseEngine(Engine):
@@ -77,7 +77,7 @@ class ClickHouseEngine(Engine):
             message = f"engine {name!r} cannot use ClickHouse at {parsed.address}: {why}"
             raise error(Reason.ENGINE_UNAVAILABLE, message, engine=name) from cause
         self.control = Control(self._control_client, parsed.address)
-        self.monitor = Monitor(self.control)
+        self.watch = Watch(self.control)
         self.executions: OpenExecutions[ClickHouseExecution] = OpenExecutions()
 
     def version(self) -> str:
@@ -95,7 +95,7 @@ class ClickHouseEngine(Engine):
 
     def close(self) -> None:
         self.executions.close()
-        self.monitor.close()
+        self.watch.close()
         self.client.close()
         self._control_client.close()
 
@@ -126,8 +126,8 @@ class ClickHouseExecution(GuardedExecution):
         if self._calls.stopped:
             raise cancelled()
         self._progress = Progress(fraction=0.0, engine_query_id=self._query_id)
-        self._engine.monitor.watch(self._query_id, self._count, self._lose)
-        self._hold(self._engine.monitor.forget, self._query_id)
+        self._engine.watch.add(self._query_id, self._count, self._lose)
+        self._hold(self._engine.watch.forget, self._query_id)
         self._sent = Sent(text, self._statement.sql)
         response = self._engine.client.raw_stream(
             text.sql,
@@ -199,7 +199,7 @@ class ClickHouseExecution(GuardedExecution):
     def _failure(self, cause: Exception) -> QueryEngineError:
         return translated(cause, self._engine.options.address, self._statement.parameters, self._sent)
 
-    def _prepare(self) -> tuple[Text, dict[str, Encoded], dict[str, str]]:
+    def _prepare(self) -> tuple[PlacedText, dict[str, Encoded], dict[str, str]]:
         """Text, parameters and settings as they are sent."""
         statement, engine = self._statement, self._engine
         if statement.catalog:
@@ -213,7 +213,7 @@ class ClickHouseExecution(GuardedExecution):
         return text, parameters, {**engine.settings, **chosen, **database}
 
     def _ask_columns(
-        self, text: Text, parameters: dict[str, Encoded], settings: dict[str, str]
+        self, text: PlacedText, parameters: dict[str, Encoded], settings: dict[str, str]
     ) -> tuple[list[str], list[str]]:
         described = text.within("DESCRIBE (\n", "\n)")
         self._sent = Sent(described, self._statement.sql)
@@ -263,7 +263,7 @@ class ClickHouseExecution(GuardedExecution):
         return pa.RecordBatch.from_arrays(columns, schema=self._schema)
 
     def _count(self, counted: Counted) -> None:
-        """Numbers of the server, from the monitor's thread too; none of them goes back."""
+        """Numbers of the server, from the thread of the watch too; none of them goes back."""
         former = self._progress
         if former.fraction == 1.0:
             return
@@ -281,7 +281,7 @@ class ClickHouseExecution(GuardedExecution):
             stream.abandon()
 
     def _finish(self) -> None:
-        self._engine.monitor.forget(self._query_id)
+        self._engine.watch.forget(self._query_id)
         self._is_sent = False
         former = self._progress
         self._progress = Progress(1.0, former.rows_scanned, former.bytes_scanned, engine_query_id=self._query_id)

@@ -14,14 +14,14 @@ from queryengine.codec.values import BoundParameter
 from queryengine.domain.errors import Position, QueryEngineError, Reason, error
 from queryengine.engines.clickhouse.error_codes import CODES
 from queryengine.engines.kit.interrupting import cancelled
-from queryengine.engines.kit.sqltemplate import Text
+from queryengine.engines.kit.sqltemplate import PlacedText
 from queryengine.engines.kit.sqltext import position_of_character
 
 CREDENTIALS: Final = frozenset({192, 193, 194, 516, 720, 767})
 """Unknown user, wrong or missing password, authentication failed, user expired, second factor required."""
 _NO_ROUTE: Final = (HTTPError, HTTPException, OSError)
 
-_TOLD: Final = re.compile(r"(?:Code: (\d+)\.? ?|code: \d+, server response: )*DB::Exception: (.*)", re.DOTALL)
+_REPORT: Final = re.compile(r"(?:Code: (\d+)\.? ?|code: \d+, server response: )*DB::Exception: (.*)", re.DOTALL)
 _AGAIN: Final = re.compile(r"Code: \d+\. DB::Exception: ")
 _VERSION: Final = re.compile(r"\s*\(version [^()]*(?:\([^()]*\))?[^()]*\)")
 _SCOPE: Final = re.compile(r"[:.]? In scope .*(?=\. \([A-Z_0-9]+\))", re.DOTALL | re.IGNORECASE)
@@ -34,7 +34,7 @@ _PARAMETER: Final = re.compile(r"for query parameter '([^']*)'|Substitution `([^
 class Sent:
     """What the server has of a statement, for the places that it reports: bytes of that text, counted from 1."""
 
-    text: Text
+    text: PlacedText
     sql: str
     """As its user wrote it."""
 
@@ -49,9 +49,9 @@ class Sent:
         return position_of_character(self.sql, last)
 
 
-def told(text: str) -> tuple[int | None, str]:
+def code_and_words(text: str) -> tuple[int | None, str]:
     """Code and words of the server in a text; no code when it holds none."""
-    match = _TOLD.search(text)
+    match = _REPORT.search(text)
     if match is None:
         return None, text
     words = _VERSION.sub("", _AGAIN.sub("", match.group(2))).strip()
@@ -68,7 +68,7 @@ def translated(
         case MemoryError():
             return error(Reason.OUT_OF_MEMORY, "the query needs more memory than its worker may use")
         case Error(code=int()):
-            return failure(cause.code, told(str(cause))[1], parameters, sent)
+            return failure(cause.code, code_and_words(str(cause))[1], parameters, sent)
         case _:
             pass
     route = _route(cause)

@@ -58,7 +58,7 @@ class ClickHouseOptions:
 
     @classmethod
     def parse(cls, options: Mapping[str, Any]) -> "ClickHouseOptions":
-        """Raises ValueError that names the key of a wrong option; never tells a password."""
+        """Raises ValueError that names the key of a wrong option; no password is in the text."""
         for key, value in options.items():
             if key not in _KINDS:
                 raise ValueError(f"unknown option {key!r} for a clickhouse engine; known: {', '.join(_KINDS)}")

@@ -49,7 +49,7 @@ _OURS: Final[Mapping[str, str]] = MappingProxyType(
 
 
 class Known(Protocol):
-    """What the server tells of a setting."""
+    """What the server says of a setting."""
 
     value: str
     readonly: int
@@ -87,7 +87,7 @@ def statement_settings(
 
 
 def block_settings(types: Sequence[Type]) -> dict[str, str]:
-    """So many rows in a block that those of usual width take some MiB. ClickHouse does not tell how wide values are."""
+    """So many rows in a block that those of usual width take some MiB. ClickHouse does not say how wide values are."""
     width = sum(map(_width, types))
     return {"max_block_size": str(max(_ROWS_MIN, min(_ROWS_MAX, _MESSAGE_BYTES // max(1, width))))}
 

@@ -16,7 +16,7 @@ from urllib3.response import HTTPResponse
 
 from queryengine.codec.values import BoundParameter
 from queryengine.domain.errors import QueryEngineError, Reason, error
-from queryengine.engines.clickhouse.errors import failure, told
+from queryengine.engines.clickhouse.errors import code_and_words, failure
 
 _END: Final = b"\xff\xff\xff\xff\x00\x00\x00\x00"
 """The end of a stream in the Arrow format."""
@@ -104,7 +104,7 @@ class ArrowStream:
 
     @property
     def zone(self) -> str:
-        """The zone that the server used for the query; empty when it does not tell."""
+        """The zone that the server used for the query; empty when it does not say."""
         return str(self._response.headers.get("X-ClickHouse-Timezone") or "")
 
     @property
@@ -154,7 +154,7 @@ class ArrowStream:
         if not mark:
             position = self._body.tail.rfind(b"Code: ")
             text = self._body.tail[position:] if position >= 0 else b""
-        code, words = told(text.partition(_MARK)[0].decode("utf-8", "replace"))
+        code, words = code_and_words(text.partition(_MARK)[0].decode("utf-8", "replace"))
         return failure(code, _FOOTER.sub("", words), self._parameters) if code is not None else None
 
 

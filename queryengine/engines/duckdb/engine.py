@@ -267,7 +267,7 @@ class DuckDBExecution(GuardedExecution):
 
     def _located(self, cursor: duckdb.DuckDBPyConnection, parameters: Any, cause: duckdb.Error) -> QueryEngineError:
         """The failure for a statement that does not bind. `sql` loses the place of such an error, EXPLAIN
-        tells it.
+        reports it.
         """
         sql = self._statement.sql
         if facts_of(cause).offset is None and not self._calls.stopped:

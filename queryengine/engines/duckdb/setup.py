@@ -223,7 +223,7 @@ def _lock_down(instance: duckdb.DuckDBPyConnection, views: FolderViews | None) -
     if views is not None:
         instance.execute(f"SET allowed_directories = [{literal(str(views.root))}]")
     instance.execute("SET enable_external_access = false")
-    # From here on errors tell their place in the SQL; those before are for people.
+    # From here on errors have their place in the SQL; those before are for people.
     instance.execute("SET GLOBAL errors_as_json = true")
     instance.execute(f"SET allowed_configs = [{', '.join(map(literal, CONFIGS_AFTER_LOCK))}]")
     instance.execute("SET lock_configuration = true")

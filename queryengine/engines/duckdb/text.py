@@ -12,7 +12,7 @@ def literal(text: str) -> str:
 
 
 def key_of(name: str) -> str:
-    """What names have in common that DuckDB cannot tell apart: it ignores the case of ASCII letters only."""
+    """What names have in common that are the same name to DuckDB: it ignores the case of ASCII letters only."""
     return name.encode(errors="surrogateescape").lower().decode(errors="surrogateescape")
 
 

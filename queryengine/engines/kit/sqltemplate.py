@@ -20,7 +20,7 @@ class Piece(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class Text:
+class PlacedText:
     """SQL in pieces: those of the user, those that fill placeholders, and ours."""
 
     pieces: tuple[Piece, ...]
@@ -73,10 +73,10 @@ class Template:
             start = each.end
         return cls((*pieces, (query.sql[start : query.end], start)), tuple(each.name for each in placeholders))
 
-    def filled(self, replacements: Mapping[str, str]) -> Text:
+    def filled(self, replacements: Mapping[str, str]) -> PlacedText:
         made: list[Piece] = []
         for (piece, origin), name in zip(self.pieces, (*self.names, ""), strict=True):
             made.append(Piece(piece, origin))
             if name:
                 made.append(Piece(replacements[name], origin + len(piece), name))
-        return Text(tuple(made))
+        return PlacedText(tuple(made))

@@ -1,7 +1,7 @@
 """PostgreSQL, behind an URL of SQLAlchemy. Rows come by ADBC, as Arrow; SQLAlchemy's own rows cost ten times as much.
 
-Every execution has a connection and a read-only transaction to itself. It is stopped from beside, by a monitor, which
-also proves that it has stopped.
+Every execution has a connection and a read-only transaction to itself. It is stopped from beside, through a control
+connection, which also proves that it has stopped.
 """
 
 import time
@@ -24,10 +24,10 @@ from queryengine.engines.kit.postgresql.guard import Guard
 from queryengine.engines.kit.postgresql.roles import refuse_reaching_out, refuse_unusable, role_of
 from queryengine.engines.kit.session_settings import check_settings
 from queryengine.engines.kit.sqlstates import QUERY_CANCELED
-from queryengine.engines.kit.sqltemplate import Template, Text
+from queryengine.engines.kit.sqltemplate import PlacedText, Template
 from queryengine.engines.postgresql.check import check
+from queryengine.engines.postgresql.control import Backend, Control, SilentError, Watch
 from queryengine.engines.postgresql.errors import translated, words
-from queryengine.engines.postgresql.monitor import Backend, Monitor, SilentError, Watch
 from queryengine.engines.postgresql.options import APPLICATION, PostgreSQLOptions
 from queryengine.engines.postgresql.parameters import Rendered, render
 from queryengine.engines.postgresql.session import Session
@@ -77,22 +77,22 @@ class PostgreSQLEngine(Engine):
     def __init__(self, name: str, options: Mapping[str, Any]) -> None:
         self._name = name
         self._parsed = parsed = self._options(options)
-        self.monitor = Monitor(parsed)
+        self.control = Control(parsed)
         try:
             # First, as it waits for no answer without a limit.
             self._version = self._ask_version()
-            [[found]] = self.monitor.ask(f"SELECT pg_catalog.current_setting('{CLIENT_CHECK}', true)")
+            [[found]] = self.control.ask(f"SELECT pg_catalog.current_setting('{CLIENT_CHECK}', true)")
             self.client_check = {CLIENT_CHECK: CLIENT_CHECK_INTERVAL} if found is not None else {}
             self._refuse_roles()
-            self.guard = Guard.ask(self.monitor.ask)
+            self.guard = Guard.ask(self.control.ask)
             self._database = adbc_driver_postgresql.connect(parsed.conninfo)
         except (adbc.Error, psycopg.Error, SilentError) as cause:
-            self.monitor.close()
+            self.control.close()
             raise self._unreachable(cause) from cause
         except QueryEngineError:
-            self.monitor.close()
+            self.control.close()
             raise
-        self._watch = Watch(self.monitor, self._lost)
+        self._watch = Watch(self.control, self._lost)
         self.executions: OpenExecutions[PostgreSQLExecution] = OpenExecutions(lambda: self._watch.need(False))
 
     def version(self) -> str:
@@ -119,11 +119,11 @@ class PostgreSQLEngine(Engine):
     def close(self) -> None:
         self.executions.close()
         self._watch.close()
-        self.monitor.close()
+        self.control.close()
         self._database.close()
 
     def _ask_version(self) -> str:
-        [[version]] = self.monitor.ask("SELECT pg_catalog.current_setting('server_version')")
+        [[version]] = self.control.ask("SELECT pg_catalog.current_setting('server_version')")
         return (version or b"").decode()
 
     def _lost(self, cause: Exception) -> None:
@@ -133,8 +133,8 @@ class PostgreSQLEngine(Engine):
     def _refuse_roles(self) -> None:
         try:
             if not self._parsed.allow_privileged_role:
-                refuse_reaching_out(self.monitor.ask, self._parsed.roles)
-            refuse_unusable(self.monitor.ask, self._parsed.roles)
+                refuse_reaching_out(self.control.ask, self._parsed.roles)
+            refuse_unusable(self.control.ask, self._parsed.roles)
         except ValueError as cause:
             message = f"engine {self._name!r}: {cause}"
             raise error(Reason.ENGINE_UNAVAILABLE, message, engine=self._name) from cause
@@ -151,7 +151,7 @@ class PostgreSQLExecution(GuardedExecution):
         self._statement = statement
         self._session: Session | None = None
         self._backend: Backend | None = None
-        self._sent: Text | None = None
+        self._sent: PlacedText | None = None
         """What the server has now, for the places that it reports."""
         self._plan = Plan(())
         self._schema = pa.schema([])
@@ -207,7 +207,7 @@ class PostgreSQLExecution(GuardedExecution):
         if backend is None:
             return
         try:
-            self._engine.monitor.cancel(backend)
+            self._engine.control.cancel(backend)
         except (psycopg.Error, SilentError) as cause:
             self.lose(cause)
 
@@ -225,7 +225,7 @@ class PostgreSQLExecution(GuardedExecution):
     def _is_gone(self, backend: Backend) -> bool:
         """End a backend; False when the server did not answer."""
         try:
-            self._engine.monitor.end(backend)
+            self._engine.control.end(backend)
         except (psycopg.Error, SilentError):
             return False
         return True
@@ -275,7 +275,9 @@ class PostgreSQLExecution(GuardedExecution):
         if not session.query(sql, [schema]):
             raise error(Reason.STATEMENT_REJECTED, f'schema "{schema}" does not exist', sql_state="3F000")
 
-    def _bind(self, session: Session, template: Template, parameters: Mapping[str, Rendered]) -> tuple[Text, pa.Schema]:
+    def _bind(
+        self, session: Session, template: Template, parameters: Mapping[str, Rendered]
+    ) -> tuple[PlacedText, pa.Schema]:
         """The statement with each placeholder replaced by an expression of its type that reads the bound value, and the
         columns that the server reports.
         """
@@ -298,7 +300,9 @@ class PostgreSQLExecution(GuardedExecution):
             session.query(f"SELECT {', '.join(calls)}", bound)
         return template.filled(replacements), described
 
-    def _with_short_integers(self, session: Session, template: Template, cause: adbc.Error) -> tuple[Text, pa.Schema]:
+    def _with_short_integers(
+        self, session: Session, template: Template, cause: adbc.Error
+    ) -> tuple[PlacedText, pa.Schema]:
         """The statement once more where it does not bind with integers of 64 bits. Raises the former failure when it
         does not either way.
         """

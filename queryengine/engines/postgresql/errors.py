@@ -8,7 +8,7 @@ import pyarrow as pa
 
 from queryengine.domain.errors import QueryEngineError, Reason, error
 from queryengine.engines.kit.sqlstates import reason_of_state
-from queryengine.engines.kit.sqltemplate import Text
+from queryengine.engines.kit.sqltemplate import PlacedText
 
 _NO_PLACE: Final = (
     "syntax error at the parameter {name}: no value can stand here; a type goes behind it, as in {name}::date, "
@@ -21,11 +21,11 @@ _LOST: Final = frozenset({adbc.AdbcStatusCode.IO, adbc.AdbcStatusCode.TIMEOUT, a
 
 def _offset_of(cause: BaseException) -> int | None:
     """The character of the sent text, counted from 0, that the server points at."""
-    place = _told(cause).get("PG_DIAG_STATEMENT_POSITION", "")
+    place = _report_of(cause).get("PG_DIAG_STATEMENT_POSITION", "")
     return int(place) - 1 if place.isdigit() else None
 
 
-def translated(cause: BaseException, sent: Text | None = None, sql: str = "") -> QueryEngineError:
+def translated(cause: BaseException, sent: PlacedText | None = None, sql: str = "") -> QueryEngineError:
     """`sent` is what the server has of the text `sql` of a user."""
     if isinstance(cause, MemoryError):
         return error(Reason.OUT_OF_MEMORY, "the query needs more memory than its worker may use")
@@ -51,15 +51,15 @@ def translated(cause: BaseException, sent: Text | None = None, sql: str = "") ->
 
 def words(cause: BaseException) -> str:
     """What the server says, with its detail and hint; without the query, which the driver repeats."""
-    told = _told(cause)
-    main = told.get("PG_DIAG_MESSAGE_PRIMARY")
+    report = _report_of(cause)
+    main = report.get("PG_DIAG_MESSAGE_PRIMARY")
     if main is None:
         return str(cause).partition("\n\nQuery was:")[0].strip() or type(cause).__name__
     # The detail of a data error quotes values; those are the user's own rows.
-    more = [told[key] for key in ("PG_DIAG_MESSAGE_DETAIL", "PG_DIAG_MESSAGE_HINT") if key in told]
+    more = [report[key] for key in ("PG_DIAG_MESSAGE_DETAIL", "PG_DIAG_MESSAGE_HINT") if key in report]
     return ". ".join([main, *more])
 
 
-def _told(cause: BaseException) -> dict[str, str]:
+def _report_of(cause: BaseException) -> dict[str, str]:
     details = getattr(cause, "details", None) or ()
     return {str(key, "ascii", "replace"): str(value, "utf-8", "replace") for key, value in details}

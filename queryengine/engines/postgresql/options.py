@@ -39,7 +39,7 @@ class PostgreSQLOptions:
 
     @classmethod
     def parse(cls, url: sa.URL, options: Mapping[str, Any]) -> Self:
-        """Raises ValueError that names the key of a wrong option, and never tells a password."""
+        """Raises ValueError that names the key of a wrong option, without a password in the text."""
         for key in options:
             if key not in _KNOWN:
                 raise ValueError(f"unknown option {key!r} for PostgreSQL; known: {', '.join(_KNOWN)}")

@@ -69,7 +69,7 @@ class Session:
 
     def keep_socket(self, address: str | None, port: int | None) -> None:
         """Find the socket of this connection, by what the server says of our end, so that `shut` can end a call that
-        waits on it. The driver does not tell it. By a Unix socket or through a proxy there is none to find. A
+        waits on it. The driver does not offer it. By a Unix socket or through a proxy there is none to find. A
         second call does nothing.
         """
         if port is None or self._socket is not None:

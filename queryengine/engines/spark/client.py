@@ -132,7 +132,7 @@ class Session:
         return Operation(self, self._connection, request, deadline)
 
     def interrupt(self) -> None:
-        """Tell Spark to stop all operations of the session that it knows of. Returns before they have stopped."""
+        """Have Spark stop all operations of the session that it knows of. Returns before they have stopped."""
         kind = proto.InterruptRequest.INTERRUPT_TYPE_ALL
         request = proto.InterruptRequest(**self.fields(), interrupt_type=kind)
         self._stub.Interrupt(request, timeout=STOP_SECONDS, metadata=self._connection.metadata)

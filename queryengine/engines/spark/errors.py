@@ -1,4 +1,4 @@
-"""Spark's errors as failures, in its own words: an error class, a SQLSTATE, and where it tells a place in the text."""
+"""Spark's errors as failures, in its own words: an error class, a SQLSTATE, and often a place in the text."""
 
 import re
 from collections.abc import Mapping
@@ -39,7 +39,7 @@ _STATEMENT_CLASSES: Final = ("ParseException", "AnalysisException", "SAXParseExc
 
 
 @dataclass(frozen=True, slots=True)
-class _Told:
+class _Report:
     """What came with a failed call."""
 
     message: str
@@ -62,20 +62,20 @@ def translated(cause: Exception, sql: str, session: Session | None = None, *, sk
         return error(Reason.OUT_OF_MEMORY, "the query needs more memory than its worker may use")
     if not isinstance(cause, grpc.RpcError):
         return error(Reason.ENGINE_ERROR, f"{type(cause).__name__}: {cause}")
-    told = _told(cause, session)
-    if cause.code() is grpc.StatusCode.UNKNOWN and not told.message:
+    report = _report_of(cause, session)
+    if cause.code() is grpc.StatusCode.UNKNOWN and not report.message:
         # Its parser or its analyzer has run out of stack, and left the call without a word.
         return error(Reason.STATEMENT_TOO_COMPLEX, "Spark cannot process the statement; it may be nested too deeply")
-    reason = _reason(cause.code(), told)
-    place = _place(told, sql, skipped) if reason in (Reason.SYNTAX_ERROR, Reason.STATEMENT_REJECTED) else None
-    return error(reason, _words(told.message) or str(cause.code()), sql_state=told.sql_state, position=place)
+    reason = _reason(cause.code(), report)
+    place = _place(report, sql, skipped) if reason in (Reason.SYNTAX_ERROR, Reason.STATEMENT_REJECTED) else None
+    return error(reason, _words(report.message) or str(cause.code()), sql_state=report.sql_state, position=place)
 
 
 def unavailable(name: str, cause: Exception) -> QueryEngineError:
     """The failure of an engine that cannot be used at all."""
     if isinstance(cause, grpc.RpcError):
         code = cause.code()
-        words = _words(_told(cause, None).message)
+        words = _words(_report_of(cause, None).message)
         if code in (grpc.StatusCode.UNAUTHENTICATED, grpc.StatusCode.PERMISSION_DENIED):
             words = f"Spark does not accept the credentials: {words}"
     else:
@@ -83,7 +83,7 @@ def unavailable(name: str, cause: Exception) -> QueryEngineError:
     return error(Reason.ENGINE_UNAVAILABLE, f"Spark cannot be used: {words}", engine=name)
 
 
-def _told(cause: Any, session: Session | None) -> _Told:
+def _report_of(cause: Any, session: Session | None) -> _Report:
     message = str(cause.details() or "")
     try:
         status = rpc_status.from_call(cause)
@@ -95,47 +95,47 @@ def _told(cause: Any, session: Session | None) -> _Told:
             info = error_details_pb2.ErrorInfo()
             detail.Unpack(info)
             facts = dict(info.metadata)
-            told = _Told(
+            report = _Report(
                 message, facts.get("errorClass", ""), facts.get("sqlState", ""), facts.get("classes", info.reason)
             )
             if session is not None and "errorId" in facts:
-                return _enriched(told, session, facts["errorId"])
-            return told
-    return _Told(message)
+                return _enriched(report, session, facts["errorId"])
+            return report
+    return _Report(message)
 
 
-def _enriched(told: _Told, session: Session, error_id: str) -> _Told:
+def _enriched(report: _Report, session: Session, error_id: str) -> _Report:
     """With the whole message, and the offset in the text."""
     with suppress(grpc.RpcError):
         details = session.error_details(error_id)
         if details.errors:
             root = details.errors[details.root_error_idx]
             contexts = [each for each in root.spark_throwable.query_contexts if each.fragment]
-            return _Told(
-                root.message or told.message,
-                told.error_class or root.spark_throwable.error_class,
-                told.sql_state or root.spark_throwable.sql_state,
+            return _Report(
+                root.message or report.message,
+                report.error_class or root.spark_throwable.error_class,
+                report.sql_state or root.spark_throwable.sql_state,
                 " ".join(name for each in details.errors for name in each.error_type_hierarchy)
                 + " ".join(each.message[:500] for each in details.errors),
                 contexts[0].start_index if contexts else None,
             )
-    return told
+    return report
 
 
-def _reason(code: grpc.StatusCode, told: _Told) -> Reason:
-    reason = reason_of(told.error_class, told.sql_state)
+def _reason(code: grpc.StatusCode, report: _Report) -> Reason:
+    reason = reason_of(report.error_class, report.sql_state)
     if reason is not None:
         return reason
     if code in _CODES:
         return _CODES[code]
-    whole = f"{told.message} {told.types}"
+    whole = f"{report.message} {report.types}"
     if _RESULT_TOO_LARGE.search(whole):
         return Reason.RESULT_LIMIT
     if _NO_MEMORY.search(whole):
         return Reason.OUT_OF_MEMORY
     if _LOST.search(whole):
         return Reason.ENGINE_UNAVAILABLE
-    if any(name in told.types for name in _STATEMENT_CLASSES):
+    if any(name in report.types for name in _STATEMENT_CLASSES):
         return Reason.STATEMENT_REJECTED
     return Reason.ENGINE_ERROR
 
@@ -146,10 +146,10 @@ def _words(message: str) -> str:
     return message.strip()[: end.start()] if end else message.strip()
 
 
-def _place(told: _Told, sql: str, skipped: int) -> Position | None:
-    if told.offset is not None:
-        return position_of_character(sql, told.offset - skipped) if told.offset >= skipped else None
-    found = _PLACE.search(told.message)
+def _place(report: _Report, sql: str, skipped: int) -> Position | None:
+    if report.offset is not None:
+        return position_of_character(sql, report.offset - skipped) if report.offset >= skipped else None
+    found = _PLACE.search(report.message)
     if found is None:
         return None
     # It counts columns from 0, and the lines that stood before count.

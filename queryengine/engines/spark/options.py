@@ -52,7 +52,7 @@ class SparkOptions:
 
     @classmethod
     def parse(cls, options: Mapping[str, Any]) -> "SparkOptions":
-        """Raises ValueError that names the key of a wrong option, and never tells a token."""
+        """Raises ValueError that names the key of a wrong option, without a token in the text."""
         kinds = {each.name: each.type for each in fields(cls)}
         for key in options:
             if key not in kinds:

@@ -1,4 +1,4 @@
-"""How far an operation is, from what Spark tells beside the rows."""
+"""How far an operation is, from what Spark reports beside the rows."""
 
 from dataclasses import replace
 from typing import Final
@@ -34,12 +34,12 @@ class ProgressTracker:
     def snapshot(self) -> Progress:
         return self._progress
 
-    def _stages(self, told: Proto) -> None:
-        total = sum(stage.num_tasks for stage in told.stages)
+    def _stages(self, report: Proto) -> None:
+        total = sum(stage.num_tasks for stage in report.stages)
         if not total:
             return
-        done = sum(stage.num_completed_tasks for stage in told.stages)
-        read_bytes = sum(stage.input_bytes_read for stage in told.stages)
+        done = sum(stage.num_completed_tasks for stage in report.stages)
+        read_bytes = sum(stage.input_bytes_read for stage in report.stages)
         now = self._progress
         self._progress = replace(
             now,
@@ -49,10 +49,10 @@ class ProgressTracker:
             bytes_scanned=max(read_bytes, now.bytes_scanned or 0),
         )
 
-    def _metrics(self, told: Proto) -> None:
+    def _metrics(self, report: Proto) -> None:
         rows = [
             metric.value
-            for node in told.metrics
+            for node in report.metrics
             if node.name.startswith(_SOURCES)
             for key, metric in node.execution_metrics.items()
             if key == "numOutputRows"

@@ -1,7 +1,7 @@
 """Folders of results that were given up, removed until nothing makes them again.
 
-Spark says that an operation has ended when its tasks are told to stop. Each goes on to the end of its row, and one that
-then opens its file makes the folder again. When the last of them is over cannot be asked through Spark Connect.
+Spark says that an operation has ended when it has asked its tasks to stop. Each goes on to the end of its row, and one
+that then opens its file makes the folder again. When the last of them is over cannot be asked through Spark Connect.
 """
 
 import threading

@@ -1,6 +1,6 @@
 """Rows of a DB-API driver as Arrow batches: types settled once, every later value checked against them.
 
-Some databases do not tell the type of a column before its values. Then the first rows decide, and a value
+Some databases do not say the type of a column before its values. Then the first rows decide, and a value
 that does not fit later fails the query in clear words; it is never changed to fit.
 """
 

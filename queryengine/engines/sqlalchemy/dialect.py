@@ -59,7 +59,7 @@ class Dialect(ABC):
     def prepare(self, connection: sa.Connection, query: CheckedText, timeout_seconds: float) -> tuple[str, ...]:
         """Make the connection refuse whatever does not read, and stop a query at its deadline.
 
-        Returns the types of the result's columns by name, as far as the database tells them before the
+        Returns the types of the result's columns by name, as far as the database names them before the
         query runs; an empty name, or none at all, where it does not.
         """
 
@@ -79,7 +79,7 @@ class Dialect(ABC):
 
     @abstractmethod
     def columns(self, result: sa.CursorResult[Any], declared: tuple[str, ...], first: Rows) -> tuple[Column, ...]:
-        """Settle the columns from what the database tells and from the first rows.
+        """Settle the columns from what the database says and from the first rows.
 
         Raises STATEMENT_REJECTED when one column has values that no type holds.
         """

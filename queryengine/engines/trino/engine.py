@@ -123,7 +123,7 @@ class TrinoEngine(Engine):
         return str(about.get("nodeVersion", {}).get("version", "unknown"))
 
     def _present_credentials(self) -> None:
-        """Ask for a query that no cluster has: whoever may ask at all is told that it is gone."""
+        """Ask for a query that no cluster has: the answer to valid credentials is that it is gone."""
         url = f"{self.http.root}/v1/query/19700101_000000_00000_aaaaa"
         try:
             self.http.fetch("GET", url, self._soon(), headers={"X-Trino-User": self.options.user})

@@ -18,7 +18,7 @@ from queryengine.engines.trino.query import Page, TrinoQuery
 from queryengine.engines.trino.types import Kind, field_of
 
 SEGMENT_BYTES_MAX: Final = 256 << 20
-"""Of a segment, unpacked. Trino makes them of 16 MiB unless it is told otherwise."""
+"""Of a segment, unpacked. Trino makes them of 16 MiB unless it is configured otherwise."""
 
 
 class Columns:

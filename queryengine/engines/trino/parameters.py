@@ -235,7 +235,7 @@ def _decimal_type(arrow: pa.DataType) -> str:
     precision, scale = arrow.precision, arrow.scale
     if scale < 0:
         precision, scale = precision - scale, 0
-    # 39 digits are those of a 128-bit integer; its literal tells whether it fits.
+    # 39 digits are those of a 128-bit integer; its literal shows whether it fits.
     if precision == DIGITS_MAX + 1 and scale == 0:
         precision = DIGITS_MAX
     if precision > DIGITS_MAX or scale > precision:

@@ -1,7 +1,7 @@
 """One query in Trino's REST protocol: submit, follow nextUri, look after it, end it.
 
-A page names the request that brings the next one. Whoever does not ask for long is taken for gone, so a query that
-waits for its consumer is kept alive by `beat`.
+A page names the request that brings the next one. A client that does not ask for long is taken for gone, so a query
+that waits for its consumer is kept alive by `beat`.
 """
 
 import logging
@@ -46,7 +46,7 @@ class Page:
     columns: Sequence[Mapping[str, Any]] | None
     """None until Trino knows them; then in every page."""
     data: Any
-    """Rows as lists, a mapping that tells of segments, or nothing."""
+    """Rows as lists, a mapping that names segments, or nothing."""
 
 
 class TrinoQuery:
@@ -95,14 +95,14 @@ class TrinoQuery:
             logger.info("a segment was not acknowledged: %s", cause)
 
     def beat(self, idle_seconds: float) -> None:
-        """Tell Trino that somebody is still there, when nothing was asked for so long. Never raises."""
+        """Show Trino that somebody is still there, when nothing was asked for so long. Never raises."""
         if self._is_over or self._abandoned.is_set() or time.monotonic() - self._asked_at < idle_seconds:
             return
         self._asked_at = time.monotonic()
         try:
             self._http.fetch("HEAD", self._next_uri, self._short(), headers=self._headers)
         except (Unreachable, Refused) as cause:
-            # The next request for rows tells it to whoever has to know.
+            # The next request for rows reports it.
             logger.info("query %s did not answer a heartbeat: %s", self._progress.engine_query_id, cause)
 
     def interrupt(self) -> None:
@@ -113,7 +113,7 @@ class TrinoQuery:
             self._delete()
 
     def end(self) -> None:
-        """Return when Trino itself says that the query has ended, or can tell nothing for too long. Never raises."""
+        """Return when Trino itself says that the query has ended, or does not say for too long. Never raises."""
         with self._deleting:
             if self._is_over:
                 return
@@ -152,8 +152,8 @@ class TrinoQuery:
     def _note(self, answer: Mapping[str, Any], *, is_complete: bool) -> None:
         stats = answer.get("stats", {})
         former = self._progress
-        told = stats.get("progressPercentage")
-        fraction = former.fraction if told is None else max(former.fraction or 0.0, min(told / 100, 1.0))
+        percentage = stats.get("progressPercentage")
+        fraction = former.fraction if percentage is None else max(former.fraction or 0.0, min(percentage / 100, 1.0))
         self._progress = Progress(
             fraction=1.0 if is_complete else fraction,
             rows_scanned=stats.get("processedRows"),
@@ -198,5 +198,5 @@ class TrinoQuery:
         return self._http.patience(self._abandoned)
 
     def _short(self) -> Patience:
-        # Not repeated: whoever looks after a query comes back by itself.
+        # Not repeated: the next look comes by itself.
         return Patience(SHORT_SECONDS, SHORT_SECONDS, 0.0, self._abandoned)

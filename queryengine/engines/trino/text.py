@@ -20,7 +20,7 @@ PREFIX: Final = "EXECUTE IMMEDIATE "
 
 
 @dataclass(frozen=True, slots=True)
-class Text:
+class SentText:
     """What is sent, and how many characters of it stand before the user's text."""
 
     sql: str
@@ -37,7 +37,7 @@ def check(sql: str) -> tuple[Query, list[Placeholder]]:
     return query, of_one_kind(by_colon(query), by_question_mark(query))
 
 
-def text_to_send(query: Query, placeholders: Sequence[Placeholder], literals: Mapping[str, str]) -> Text:
+def text_to_send(query: Query, placeholders: Sequence[Placeholder], literals: Mapping[str, str]) -> SentText:
     """The statement with these literals, by name or number, for its placeholders."""
     # Blanks keep the place of everything else, and line breaks its line.
     pieces = ["".join(each if each == "\n" else " " for each in query.sql[: query.start])]
@@ -47,9 +47,9 @@ def text_to_send(query: Query, placeholders: Sequence[Placeholder], literals: Ma
         end = each.end
     sql = "".join([*pieces, query.sql[end : query.end]])
     if not placeholders:
-        return Text(sql, 0)
+        return SentText(sql, 0)
     using = ", ".join(literals[each.name] for each in placeholders)
-    return Text(f"{PREFIX}{quoted(sql)} USING {using}", len(PREFIX) + 1)
+    return SentText(f"{PREFIX}{quoted(sql)} USING {using}", len(PREFIX) + 1)
 
 
 def quoted(text: str) -> str:

@@ -18,7 +18,8 @@ from psycopg.pq import ExecStatus
 
 from queryengine.engines.postgresql.options import APPLICATION, PostgreSQLOptions
 
-MONITOR: Final = f"{APPLICATION} monitor"
+_NAME: Final = f"{APPLICATION} monitor"
+"""In the server's list of what is connected."""
 ASK_EVERY_SECONDS: Final = 1.0
 LOOK_SECONDS: Final = 0.01
 
@@ -42,7 +43,7 @@ class Backend:
 _THIS: Final = "FROM pg_catalog.pg_stat_activity WHERE pid = $1::int AND backend_start = $2::timestamptz"
 
 
-class Monitor:
+class Control:
     """Thread-safe: one question at a time. Connects when it is first asked, and again when the connection is lost."""
 
     def __init__(self, options: PostgreSQLOptions) -> None:
@@ -89,7 +90,7 @@ class Monitor:
         except psycopg.errors.ConnectionTimeout as cause:
             raise SilentError(str(cause)) from cause
         try:
-            self._answer(connection, "SELECT pg_catalog.set_config('application_name', $1, false)", (MONITOR,))
+            self._answer(connection, "SELECT pg_catalog.set_config('application_name', $1, false)", (_NAME,))
         except BaseException:
             connection.close()
             raise
@@ -129,11 +130,11 @@ class Monitor:
 
 
 class Watch:
-    """While something waits for the server, asks it for a sign of life, and tells when none comes. Starts a thread."""
+    """While something waits for the server, asks it for a sign of life, in a thread, and reports when none comes."""
 
-    def __init__(self, monitor: Monitor, lost: Callable[[Exception], None]) -> None:
+    def __init__(self, control: Control, lost: Callable[[Exception], None]) -> None:
         """`lost` is called from the thread of the watch with the cause, and ends what waits."""
-        self._monitor = monitor
+        self._control = control
         self._lost = lost
         self._needed = threading.Event()
         self._closed = threading.Event()
@@ -161,9 +162,9 @@ class Watch:
             if self._closed.wait(ASK_EVERY_SECONDS) or not self._needed.is_set():
                 continue
             try:
-                self._monitor.ask("SELECT 1")
+                self._control.ask("SELECT 1")
             except SilentError as cause:
                 self._lost(cause)
             except psycopg.Error:
-                # It answers, if only with a refusal; whoever waits on a connection that broke is told by it.
+                # It answers, if only with a refusal; a connection that broke fails whatever waits on it.
                 continue
