@@ -146,13 +146,15 @@ def test_a_kept_session_is_used_again_by_executions_of_its_kind(opened: Callable
 
 
 def test_a_fault_while_an_operation_is_stopped_ends_its_session_and_removes_its_files(
-    opened: Callable[..., SparkEngine], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    server: SparkServer, opened: Callable[..., SparkEngine], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     engine = opened(staging=str(tmp_path))
     execution = engine.open(Statement(sql=SLOW_ROWS, query_id="q"))
     execution.start()
     session = execution._session
     assert session is not None
+    # An operation that has no tasks yet outlives its session.
+    assert becomes(lambda: bool(active_tasks(server)), 60.0)
     with monkeypatch.context() as patch:
         patch.setattr(Operation, "stop", lambda _: divmod(1, 0))
         with pytest.raises(QueryEngineError) as caught:
@@ -160,6 +162,7 @@ def test_a_fault_while_an_operation_is_stopped_ends_its_session_and_removes_its_
     assert isinstance(caught.value.__cause__, ZeroDivisionError)
     with pytest.raises(grpc.RpcError, match="INVALID_HANDLE"):
         session.version()
+    assert becomes(lambda: not active_tasks(server), IDLE_SECONDS)
     # A task that ends late makes the folder anew, and it is removed again.
     assert becomes(lambda: not list(tmp_path.iterdir()), IDLE_SECONDS)
 
