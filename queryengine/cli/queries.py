@@ -8,7 +8,8 @@ import typer
 from queryengine.cli import options
 from queryengine.cli.clientconfig import ClientConfig
 from queryengine.cli.connected import connected
-from queryengine.cli.options import Json, QueryId
+from queryengine.cli.exits import ended
+from queryengine.cli.options import Json, QueryId, pairs
 
 if TYPE_CHECKING:
     from queryengine.client import QueryStatus
@@ -19,18 +20,33 @@ CANCEL_WAIT_SECONDS = 10.0
 
 
 @connected
-def status(config: ClientConfig, query_id: QueryId, *, as_json: Json = False) -> None:
+def status(
+    config: ClientConfig,
+    query_id: QueryId,
+    *,
+    full: Annotated[
+        bool, typer.Option("--full", help="Also the whole SQL, names and types of its parameters, and its limits.")
+    ] = False,
+    as_json: Json = False,
+) -> None:
     """Show all that the server knows about a query.
 
     The exit code is 0 for a failed query, too; `watch` has that of the query.
     """
-    from queryengine.cli import ids, statuses
+    from queryengine.cli import details, ids, statuses
     from queryengine.cli.connecting import connect
     from queryengine.cli.failures import reported
 
     with reported(config), connect(config) as client:
-        found = client.attach(ids.whole(client, query_id)).status()
-    typer.echo(statuses.as_json(found) if as_json else statuses.details(found))
+        handle = client.attach(ids.whole(client, query_id))
+        found = handle.status()
+        submitted = handle.details() if full else None
+    if as_json:
+        typer.echo(statuses.as_json(found, submitted))
+        return
+    typer.echo(statuses.lines(found))
+    if submitted is not None:
+        typer.echo(details.lines(submitted))
 
 
 @connected
@@ -55,20 +71,39 @@ def watch(config: ClientConfig, query_id: QueryId, *, as_json: Json = False) -> 
 @connected
 def cancel(
     config: ClientConfig,
-    query_id: QueryId,
+    query_id: Annotated[
+        str, typer.Argument(metavar="[ID]", help="Id of a query, or enough of its beginning; without --label.")
+    ] = "",
     *,
+    label: Annotated[
+        list[str] | None,
+        typer.Option(metavar="KEY=VALUE", help="Stop all queries with this label; repeatable: with all of them."),
+    ] = None,
+    engine: Annotated[str, typer.Option("--engine", "-e", help="With --label, only on this engine.")] = "",
+    by: Annotated[str, typer.Option(metavar="NAME", help="With --label, only those that this user submitted.")] = "",
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="With --label, do not ask on a terminal.")] = False,
     reason: Annotated[str, typer.Option(help="Why, for people.")] = "",
     wait: Annotated[bool, typer.Option("--wait", help="Wait until the engine is known to have stopped.")] = False,
 ) -> None:
-    """Stop a query, also on its engine. Cancelling an ended query does nothing."""
+    """Stop a query, or all that carry some labels, also on the engine. Cancelling an ended query does nothing."""
     from queryengine.cli import ids
+    from queryengine.cli.cancelling import cancel_labelled
     from queryengine.cli.connecting import connect
     from queryengine.cli.failures import reported
 
+    if bool(query_id) == bool(label):
+        raise ended("give the id of a query, or --label for all queries that carry it")
+    if query_id and (engine or by):
+        raise ended("--engine and --by go with --label")
+    seconds = CANCEL_WAIT_SECONDS if wait else 0.0
     with reported(config), connect(config) as client:
-        seconds = CANCEL_WAIT_SECONDS if wait else 0.0
-        outcome = client.attach(ids.whole(client, query_id)).cancel(reason=reason, wait=seconds)
-    typer.echo(f"{outcome.result}, engine {outcome.engine}; the query is {outcome.status.state}")
+        if label:
+            labels = pairs("--label", label)
+            said = cancel_labelled(client, labels, engine=engine, subject=by, reason=reason, wait=seconds, ask=not yes)
+        else:
+            outcome = client.attach(ids.whole(client, query_id)).cancel(reason=reason, wait=seconds)
+            said = f"{outcome.result}, engine {outcome.engine}; the query is {outcome.status.state}"
+    typer.echo(said)
 
 
 @connected

@@ -5,9 +5,9 @@ import datetime as dt
 from collections.abc import Callable
 from typing import Any
 
-from queryengine.cli import jsontext
+from queryengine.cli import details, jsontext
 from queryengine.cli.visible import visible
-from queryengine.client import QueryStatus
+from queryengine.client import QueryDetails, QueryStatus
 from queryengine.domain.lifecycle import QueryState
 
 
@@ -31,20 +31,22 @@ def line(status: QueryStatus) -> str:
     return ", ".join(parts)
 
 
-def as_json(found: QueryStatus) -> str:
+def as_json(found: QueryStatus, submitted: QueryDetails | None = None) -> str:
     """One object; what is not known is left out."""
     values = dataclasses.asdict(found)
+    if submitted is not None:
+        values["details"] = details.values(submitted)
     return jsontext.text({name: _jsonable(value) for name, value in values.items() if value is not None})
 
 
-def details(found: QueryStatus) -> str:
+def lines(found: QueryStatus) -> str:
     """A line for each thing that is known."""
-    lines = []
-    for name, get in _DETAILS:
+    known = []
+    for name, get in _LINES:
         value = _jsonable(get(found))
         if value is not None:
-            lines.append(f"{name:<16}{visible(str(value))}")
-    return "\n".join(lines)
+            known.append(f"{name:<16}{visible(str(value))}")
+    return "\n".join(known)
 
 
 def moment(value: dt.datetime) -> str:
@@ -74,7 +76,7 @@ def _stored(found: QueryStatus) -> str:
     return f"{count_text(found.rows, 'row')} in {count_text(found.pages, 'page')}, {byte_text(found.bytes)}"
 
 
-_DETAILS: tuple[tuple[str, Callable[[QueryStatus], Any]], ...] = (
+_LINES: tuple[tuple[str, Callable[[QueryStatus], Any]], ...] = (
     ("query", lambda found: found.query_id),
     ("user", lambda found: found.subject or None),
     ("state", line),

@@ -2,7 +2,9 @@
 
 from queryengine.client.aio import AsyncClient, AsyncQueryHandle, AsyncQueryResult
 from queryengine.client.arguments import Seconds
+from queryengine.client.changes import QueryChange
 from queryengine.client.channel import Connection
+from queryengine.client.details import ParameterInfo, QueryDetails
 from queryengine.client.errors import (
     LimitReached,
     NotFound,
@@ -14,6 +16,7 @@ from queryengine.client.errors import (
     ServiceUnavailable,
 )
 from queryengine.client.model import (
+    CancelledQueries,
     CancelOutcome,
     CancelResult,
     EngineCancel,
@@ -36,6 +39,7 @@ __all__ = [
     "AsyncQueryResult",
     "CancelOutcome",
     "CancelResult",
+    "CancelledQueries",
     "Client",
     "Connection",
     "EngineCancel",
@@ -43,7 +47,10 @@ __all__ = [
     "EngineRefresh",
     "LimitReached",
     "NotFound",
+    "ParameterInfo",
     "QueryCancelled",
+    "QueryChange",
+    "QueryDetails",
     "QueryEngineClientError",
     "QueryError",
     "QueryFailed",

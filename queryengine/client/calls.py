@@ -13,14 +13,17 @@ from google.protobuf import duration_pb2
 from google.protobuf.message import Message
 
 from queryengine.client.arguments import Seconds, choices, moment, seconds, text, texts, whole
+from queryengine.client.details import QueryDetails, query_details
 from queryengine.client.errors import ResultCorrupt
 from queryengine.client.model import (
+    CancelledQueries,
     CancelOutcome,
     EngineInfo,
     QueryList,
     QueryStatus,
     ResultPage,
     cancel_outcome,
+    cancelled_queries,
     engine_list,
     query_list,
     query_status,
@@ -123,6 +126,11 @@ def get_status(query_id: str, *, after_version: int, wait_timeout: Seconds) -> C
     return Call("GetStatus", request, reply, _status_of, query_id, wait)
 
 
+def details(query_id: str) -> Call[QueryDetails]:
+    request = query_service_pb2.GetStatusRequest(query_id=query_id, view=query_service_pb2.QUERY_VIEW_FULL)
+    return Call("GetStatus", request, query_service_pb2.GetStatusResponse, _details_of, query_id)
+
+
 def cancel(query_id: str, *, reason: str, wait_timeout: Seconds) -> Call[CancelOutcome]:
     wait = seconds("wait", wait_timeout)
     request = query_service_pb2.CancelRequest(
@@ -130,6 +138,24 @@ def cancel(query_id: str, *, reason: str, wait_timeout: Seconds) -> Call[CancelO
     )
     reply = query_service_pb2.CancelResponse
     return Call("Cancel", request, reply, cancel_outcome, query_id, wait)
+
+
+def cancel_queries(
+    labels: Mapping[str, str], *, engine: str, subject: str, reason: str, wait_timeout: Seconds
+) -> Call[CancelledQueries]:
+    """Raises ValueError without a label, as no call is to stop every query by mistake."""
+    wait = seconds("wait", wait_timeout)
+    request = query_service_pb2.CancelQueriesRequest(
+        labels=texts("labels", labels),
+        engine=text("engine", engine),
+        subject=text("subject", subject),
+        reason=text("reason", reason),
+        wait_timeout=_duration(wait),
+    )
+    if not request.labels:
+        raise ValueError("labels takes at least one label")
+    reply = query_service_pb2.CancelQueriesResponse
+    return Call("CancelQueries", request, reply, cancelled_queries, wait_seconds=wait)
 
 
 def fetch_page(
@@ -204,6 +230,10 @@ def _same(reply: query_service_pb2.SubmitResponse) -> query_service_pb2.SubmitRe
 
 def _status_of(reply: Any) -> QueryStatus:
     return query_status(reply.status)
+
+
+def _details_of(reply: query_service_pb2.GetStatusResponse) -> QueryDetails:
+    return query_details(reply.details)
 
 
 def _result_page(reply: query_service_pb2.FetchPageResponse) -> ResultPage:

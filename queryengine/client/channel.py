@@ -21,6 +21,7 @@ RETRIED_METHODS: Final = (
     "Submit",
     "GetStatus",
     "Cancel",
+    "CancelQueries",
     "FetchPage",
     "ListQueries",
     "ReleaseResults",

@@ -126,6 +126,21 @@ class CancelOutcome(Brief):
     status: QueryStatus
 
 
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
+class CancelledQueries(Brief):
+    """Answer to a cancel of all queries that carry some labels."""
+
+    cancelled: int
+    cancelling: int
+    """Their engines have been asked to stop; they end within 5 seconds."""
+    already_ended: int
+    """They completed or failed before the cancel reached them."""
+    left: int
+    """They match and were left alone, as one call stops so many; call again."""
+    query_ids: tuple[str, ...]
+    """Of those that were not left."""
+
+
 @dataclass(frozen=True, slots=True, repr=False)
 class ResultPage(Brief):
     """Some stored rows."""
@@ -239,6 +254,16 @@ def cancel_outcome(message: query_service_pb2.CancelResponse) -> CancelOutcome:
         _named(CancelResult, service.CancelResult, message.result, "CANCEL_RESULT_"),
         _named(EngineCancel, service.EngineCancelState, message.engine_cancel, "ENGINE_CANCEL_STATE_"),
         query_status(message.status),
+    )
+
+
+def cancelled_queries(message: query_service_pb2.CancelQueriesResponse) -> CancelledQueries:
+    return CancelledQueries(
+        cancelled=message.cancelled,
+        cancelling=message.cancelling,
+        already_ended=message.already_ended,
+        left=message.left,
+        query_ids=tuple(message.query_ids),
     )
 
 

@@ -5,7 +5,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from typer.testing import CliRunner
 
+from queryengine.cli.main import app
 from queryengine.engines.duckdb import views
 from queryengine.engines.duckdb.engine import DuckDBEngine
 from tests.unit.fake_service import FakeService, serving
@@ -21,6 +23,14 @@ def fake_target(fake: FakeService) -> Iterator[str]:
     """Host and port that the fake answers on."""
     with serving(fake) as address:
         yield address
+
+
+@pytest.fixture
+def run(fake_target: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Any]:
+    """Runs a command as a user types it, with the fake as its server."""
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
+    monkeypatch.setenv("QUERYENGINE_TARGET", fake_target)
+    return lambda *arguments, **options: CliRunner().invoke(app, list(arguments), **options)
 
 
 @pytest.fixture

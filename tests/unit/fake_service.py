@@ -227,3 +227,7 @@ def whole(pages: Sequence[pa.RecordBatch], *, from_row: int = 0) -> list[bytes]:
             messages += page(batch, row, chunks=1 + index % 2)
         row += batch.num_rows
     return [*messages, end(row)]
+
+
+def listing(*found: query_pb2.QueryStatus) -> query_service_pb2.ListQueriesResponse:
+    return query_service_pb2.ListQueriesResponse(queries=found)

@@ -13,18 +13,16 @@ from typing import Any
 
 import grpc
 import pytest
-from typer.testing import CliRunner
 
 from queryengine import __version__
 from queryengine.cli.exits import EXIT_CODES, ExitCode
 from queryengine.cli.ids import beginning
-from queryengine.cli.main import app
-from queryengine.domain.clock import SystemClock
 from queryengine.v1 import query_pb2, query_service_pb2
 from tests.unit.fake_service import (
     ID,
     FakeService,
     Refuse,
+    listing,
     numbers,
     page_message,
     status,
@@ -37,13 +35,6 @@ WAIT = 20.0
 ROOT = Path(__file__).parents[2]
 
 Run = Callable[..., Any]
-
-
-@pytest.fixture
-def run(fake_target: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
-    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
-    monkeypatch.setenv("QUERYENGINE_TARGET", fake_target)
-    return lambda *arguments, **options: CliRunner().invoke(app, list(arguments), **options)
 
 
 @pytest.fixture
@@ -446,10 +437,6 @@ def test_config_check_names_every_wrong_option_and_its_line(run: Run, tmp_path: 
 OTHER = "11111111-2222-4222-8222-222222222222"
 
 
-def listing(*found: query_pb2.QueryStatus) -> query_service_pb2.ListQueriesResponse:
-    return query_service_pb2.ListQueriesResponse(queries=found)
-
-
 @pytest.mark.parametrize("command", ["status", "watch", "cancel", "fetch", "release"])
 def test_the_beginning_of_an_id_names_a_query_in_every_command(run: Run, fake: FakeService, command: str) -> None:
     final = status("COMPLETED", 2)
@@ -536,29 +523,6 @@ def test_ps_keeps_the_time_in_the_queue_and_on_the_engine_apart(run: Run, fake: 
     assert re.fullmatch(r"19(69|70)-\d\d-\d\d \d\d:\d\d:00", queued["submitted"])
     assert (active["state"], active["waited"], active["ran"]) == ("RUNNING 50%", "1.0 s", "2.0 s")
     assert dict(fake.requests["ListQueries"][0].labels) == {"a": "b"}
-
-
-def test_ps_narrows_to_a_user_and_a_range_of_time(run: Run, fake: FakeService) -> None:
-    fake.replies["ListQueries"].extend([listing()] * 2)
-
-    run("ps", "--by", "ann", "--since", "2026-11-28T13:30Z", "--until", "2026-11-28T16:00:00.5+02:00")
-    run("ps", "--since", "2h")
-
-    asked, recent = fake.requests["ListQueries"]
-    assert asked.subject == "ann"
-    assert asked.submitted_after.ToJsonString() == "2026-11-28T13:30:00Z"
-    assert asked.submitted_before.ToJsonString() == "2026-11-28T14:00:00.500Z"
-    hours = (SystemClock().now_us() / 1e6 - recent.submitted_after.seconds) / 3600
-    assert 2 <= hours < 2.5
-    assert not recent.HasField("submitted_before")
-
-
-@pytest.mark.parametrize("text", ["yesterday", "2026-13-01", "-2h", "2h ago"])
-def test_ps_refuses_what_is_no_time(run: Run, text: str) -> None:
-    done = run("ps", f"--since={text}")
-
-    assert done.exit_code == 2
-    assert "is neither a time" in done.stderr
 
 
 def test_fetch_goes_on_where_a_page_could_hold_no_more(run: Run, fake: FakeService) -> None:

@@ -19,11 +19,9 @@ import grpc
 import pyarrow as pa
 import pyarrow.parquet
 import pytest
-from typer.testing import CliRunner
 
 from queryengine.cli import connecting
 from queryengine.cli.exits import ExitCode
-from queryengine.cli.main import app
 from queryengine.client import Client
 from queryengine.v1 import query_pb2, query_service_pb2
 from tests.unit.fake_service import (
@@ -51,13 +49,6 @@ CANCELLED = query_service_pb2.CancelResponse(
 WAIT = 20.0
 
 Run = Callable[..., Any]
-
-
-@pytest.fixture
-def run(fake_target: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
-    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
-    monkeypatch.setenv("QUERYENGINE_TARGET", fake_target)
-    return lambda *arguments, **options: CliRunner().invoke(app, list(arguments), **options)
 
 
 @pytest.fixture

@@ -9,7 +9,17 @@ from typing import Any
 import pytest
 
 from queryengine.client import AsyncClient, Client, Connection
-from queryengine.client.calls import cancel, fetch_page, get_status, list_queries, query, release, submit
+from queryengine.client.calls import (
+    cancel,
+    cancel_queries,
+    fetch_page,
+    get_status,
+    list_queries,
+    query,
+    release,
+    submit,
+)
+from queryengine.client.changes import watch_request
 from queryengine.domain.lifecycle import QueryState
 from queryengine.v1 import query_pb2
 from tests.unit.fake_service import ID
@@ -157,6 +167,26 @@ def test_names_of_choices_are_taken_in_any_case() -> None:
             lambda: list_queries(submitted_before="2026", page_size=5, page_token=""),  # type: ignore[arg-type]
             TypeError,
             "submitted_before takes a datetime with a zone",
+        ),
+        (
+            lambda: cancel_queries({}, engine="", subject="", reason="", wait_timeout=0.0),
+            ValueError,
+            "labels takes at least one label",
+        ),
+        (
+            lambda: cancel_queries(["a=b"], engine="", subject="", reason="", wait_timeout=0.0),  # type: ignore[arg-type]
+            TypeError,
+            "labels takes",
+        ),
+        (
+            lambda: watch_request(states=["RUNING"], labels=None, engine="", subject="", position=""),
+            ValueError,
+            "states takes one of",
+        ),
+        (
+            lambda: watch_request(states=(), labels=None, engine="", subject="", position=5),  # type: ignore[arg-type]
+            TypeError,
+            "position takes a string",
         ),
         (lambda: release(ID, extend_to="tomorrow"), TypeError, "until takes a datetime with a zone"),  # type: ignore[arg-type]
         (lambda: Client(5), TypeError, "target takes a string, not 5"),  # type: ignore[arg-type]

@@ -14,7 +14,7 @@ from queryengine.client import (
     ResultCorrupt,
 )
 from queryengine.codec.types import to_result_schema
-from queryengine.v1 import query_pb2, query_service_pb2, result_pb2
+from queryengine.v1 import query_pb2, query_service_pb2, result_pb2, value_pb2
 from tests.unit.fake_service import (
     ID,
     FakeService,
@@ -112,6 +112,60 @@ def test_status_page_release_and_lists(client: Client, fake: FakeService) -> Non
     assert fake.requests["ListQueries"][0].states == [query_pb2.QUERY_STATE_RUNNING]
     assert (cancelled.result, cancelled.engine) == (CancelResult.CANCELLED, EngineCancel.CONFIRMED)
     assert fake.requests["Cancel"][0].reason == "because"
+
+
+def test_queries_are_cancelled_by_their_labels(client: Client, fake: FakeService) -> None:
+    reply = query_service_pb2.CancelQueriesResponse(cancelled=1, cancelling=2, already_ended=3, left=4, query_ids=[ID])
+    fake.replies["CancelQueries"].extend([Refuse(grpc.StatusCode.UNAVAILABLE, reason="SERVER_DRAINING"), reply])
+
+    done = client.cancel_queries({"job": "nightly"}, engine="duckdb", subject="ann", reason="because", wait=3)
+
+    assert (done.cancelled, done.cancelling, done.already_ended, done.left) == (1, 2, 3, 4)
+    assert done.query_ids == (ID,)
+    request = fake.requests["CancelQueries"][-1]
+    assert (dict(request.labels), request.engine, request.subject) == ({"job": "nightly"}, "duckdb", "ann")
+    assert (request.reason, request.wait_timeout.seconds) == ("because", 3)
+
+
+def test_details_are_plain_values(client: Client, fake: FakeService) -> None:
+    text = value_pb2.DataType(kind=value_pb2.TYPE_KIND_STRING)
+    number = value_pb2.DataType(kind=value_pb2.TYPE_KIND_INT, bit_width=64)
+    types = {
+        "STRING": text,
+        "INT 64": number,
+        "DECIMAL(12, -2)": value_pb2.DataType(kind=value_pb2.TYPE_KIND_DECIMAL, precision=12, scale=-2),
+        "TIMESTAMP(Asia/Tokyo)": value_pb2.DataType(kind=value_pb2.TYPE_KIND_TIMESTAMP, time_zone="Asia/Tokyo"),
+        "LIST": value_pb2.DataType(kind=value_pb2.TYPE_KIND_LIST),
+        "MAP(STRING, INT 64)": value_pb2.DataType(
+            kind=value_pb2.TYPE_KIND_MAP, fields=[{"name": "key", "type": text}, {"name": "value", "type": number}]
+        ),
+        "STRUCT(a STRING, b INT 64)": value_pb2.DataType(
+            kind=value_pb2.TYPE_KIND_STRUCT, fields=[{"name": "a", "type": text}, {"name": "b", "type": number}]
+        ),
+        "99": value_pb2.DataType(kind=99),  # type: ignore[arg-type]
+        "": None,
+    }
+    fake.replies["GetStatus"].append(
+        query_service_pb2.GetStatusResponse(
+            status=status("RUNNING", 1),
+            details=query_pb2.QueryDetails(
+                sql="SELECT $a",
+                executed_sql="SELECT $a LIMIT 5",
+                parameters=[query_pb2.ParameterInfo(name="a", type=each) for each in types.values()],
+                parameters_left_out=7,
+                limits={"execution_timeout": {"seconds": 90}, "row_limit": 5, "on_limit": "LIMIT_ACTION_FAIL"},
+            ),
+        )
+    )
+
+    found = client.attach(ID).details()
+
+    assert fake.requests["GetStatus"][0].view == query_service_pb2.QUERY_VIEW_FULL
+    assert (found.sql, found.executed_sql) == ("SELECT $a", "SELECT $a LIMIT 5")
+    assert [each.type for each in found.parameters] == list(types)
+    assert (found.parameters[0].name, found.parameters_left_out) == ("a", 7)
+    assert (found.execution_timeout, found.queue_timeout) == (dt.timedelta(seconds=90), dt.timedelta(0))
+    assert (found.row_limit, found.byte_limit, found.fails_at_limit) == (5, None, True)
 
 
 def test_an_empty_page_has_columns(client: Client, fake: FakeService) -> None:

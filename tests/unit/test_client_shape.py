@@ -20,9 +20,9 @@ PAIRS = [(Client, AsyncClient), (QueryHandle, AsyncQueryHandle), (QueryResult, A
 
 ONLY_BLOCKING = {"__arrow_c_stream__", "__arrow_c_schema__"}
 """A consumer of an Arrow stream cannot await it."""
-NEVER_AWAITED = {"attach", "result", "watch", "close", "open_stream", "start", "abandon"}
-"""Of the asyncio client. `watch` is an asynchronous generator, `close` of a result ends it at once, and what `start`
-and `abandon` return may be awaited.
+NEVER_AWAITED = {"attach", "result", "watch", "watch_queries", "close", "open_stream", "start", "abandon"}
+"""Of the asyncio client. `watch` and `watch_queries` return asynchronous generators, `close` of a result ends it at
+once, and what `start` and `abandon` return may be awaited.
 """
 PROTOCOLS = {"__iter__", "__aiter__", "__enter__", "__exit__", "__aenter__", "__aexit__"}
 

@@ -1,22 +1,25 @@
 """The client for asyncio."""
 
 import datetime as dt
-from collections.abc import Iterable, Mapping
+from collections.abc import AsyncIterator, Iterable, Mapping
 from types import TracebackType
 from typing import Self, Unpack
 
 from queryengine.client import calls
+from queryengine.client.aio.following import followed
 from queryengine.client.aio.handle import AsyncQueryHandle
 from queryengine.client.aio.result import AsyncQueryResult
 from queryengine.client.aio.transport import AsyncTransport
-from queryengine.client.arguments import text
+from queryengine.client.arguments import Seconds, text
 from queryengine.client.calls import Parameters
+from queryengine.client.changes import ChangesReader, QueryChange, watch_request
 from queryengine.client.errors import QueryEngineClientError
-from queryengine.client.model import EngineInfo, QueryList
+from queryengine.client.model import CancelledQueries, EngineInfo, QueryList
 from queryengine.client.options import QueryOptions, SubmitOptions, takes
 from queryengine.client.refresh import EngineRefresh
 from queryengine.client.result import OnStatus
 from queryengine.domain.lifecycle import QueryState
+from queryengine.v1 import query_service_pb2
 
 
 class AsyncClient(AsyncTransport):
@@ -105,6 +108,45 @@ class AsyncClient(AsyncTransport):
                 page_size=page_size,
                 page_token=page_token,
             )
+        )
+
+    def watch_queries(
+        self,
+        *,
+        states: Iterable[QueryState | str] = (),
+        labels: Mapping[str, str] | None = None,
+        engine: str = "",
+        subject: str = "",
+        position: str = "",
+    ) -> AsyncIterator[QueryChange]:
+        """Every query of the tenant that is accepted or changes and then matches every filter, pushed, without an end;
+        survives lost connections.
+
+        A change whose status is None says that others may be missing before it, as one does at the beginning, after a
+        restart of the server and for a reader who is too slow: list the queries then. `position` goes on after that
+        change. Raises ServiceUnavailable when no server answered for `give_up_after` seconds, and LimitReached when
+        the tenant had too many streams for as long.
+        """
+        request = watch_request(states=states, labels=labels, engine=engine, subject=subject, position=position)
+        reader = ChangesReader(request, backoff=self._connection.backoff())
+        return followed(self, "WatchQueries", query_service_pb2.WatchQueriesResponse, reader)
+
+    async def cancel_queries(
+        self,
+        labels: Mapping[str, str],
+        *,
+        engine: str = "",
+        subject: str = "",
+        reason: str = "",
+        wait: Seconds = 0.0,
+    ) -> CancelledQueries:
+        """Stop the queries that wait or run and carry all of these labels, at least one; with `wait` until that is
+        confirmed, 60 seconds at most. Idempotent.
+
+        One call stops at most 1,000, the first submitted first, and says how many are left.
+        """
+        return await self.call(
+            calls.cancel_queries(labels, engine=engine, subject=subject, reason=reason, wait_timeout=wait)
         )
 
     async def engines(self) -> tuple[EngineInfo, ...]:

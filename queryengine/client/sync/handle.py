@@ -2,21 +2,18 @@
 """One query of the tenant, for code that blocks."""
 
 import datetime as dt
-import time
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
-
-import grpc
 
 from queryengine.client import calls
 from queryengine.client.arguments import Seconds
 from queryengine.client.base import HandleBase
-from queryengine.client.errors import rpc_failure
+from queryengine.client.details import QueryDetails
 from queryengine.client.model import CancelOutcome, QueryStatus, ResultPage
 from queryengine.client.result import OnStatus
 from queryengine.client.stream import WatchReader
+from queryengine.client.sync.following import followed
 from queryengine.client.sync.result import QueryResult
-from queryengine.client.sync.transport import received
 from queryengine.v1 import query_service_pb2
 
 if TYPE_CHECKING:
@@ -38,25 +35,17 @@ class QueryHandle(HandleBase):
             calls.get_status(self.query_id, after_version=after_version, wait_timeout=wait_for_change)
         )
 
+    def details(self) -> QueryDetails:
+        """What was submitted, names and types of its parameters, and the limits in force; also when the query has
+        ended.
+        """
+        return self._client.call(calls.details(self.query_id))
+
     def watch(self, *, after_version: int = 0) -> Iterator[QueryStatus]:
         """Every new status until the final one, pushed; survives lost connections."""
         backoff = self._client.connection.backoff()
         reader = WatchReader(self.query_id, backoff=backoff, after_version=after_version)
-        while not reader.is_done:
-            deserializer = query_service_pb2.WatchStatusResponse.FromString
-            stream = self._client.open_stream("WatchStatus", reader.request(), deserializer)
-            failure = None
-            try:
-                while (message := received(stream)) is not None:
-                    status = reader.receive(message)
-                    if status is not None:
-                        yield status
-            except grpc.RpcError as error:
-                failure = rpc_failure(error, self._client.connection.target)
-            finally:
-                stream.cancel()
-            if not reader.is_done:
-                time.sleep(reader.closed(failure, time.monotonic()))
+        return followed(self._client, "WatchStatus", query_service_pb2.WatchStatusResponse, reader)
 
     def result(self, *, start_row: int = 0, on_status: OnStatus | None = None) -> QueryResult:
         """Read the rows, also while the query waits or runs, from any row on, and any number of times."""
