@@ -12,7 +12,20 @@ from queryengine.cli.exits import ExitCode
 from tests.server_process import ServerProcess, server_process
 from tests.wheels import Environment, build_wheel
 
-ONLY_OF_A_SERVER = {"alembic", "duckdb", "prometheus-client", "pydantic-settings", "sqlalchemy", "sqlglot", "uvloop"}
+# The first time packages are downloaded; after that pip has them in its cache.
+pytestmark = pytest.mark.timeout(900)
+
+ONLY_OF_A_SERVER = {
+    "aiosqlite",
+    "alembic",
+    "asyncpg",
+    "duckdb",
+    "prometheus-client",
+    "pydantic-settings",
+    "sqlalchemy",
+    "sqlglot",
+    "uvloop",
+}
 """Of these the extra `server` holds at least; what else it holds is read from the package."""
 
 DUCKDB = {"duckdb": {"type": "duckdb"}}
