@@ -1,4 +1,4 @@
-"""Statements that end their workers: a second time is no accident, and who submits one is told not to try again."""
+"""Statements that end their workers: a second time is no accident, and the failure says not to submit it again."""
 
 from collections import OrderedDict
 from typing import Final

@@ -7,7 +7,7 @@ from typing import Final
 from queryengine.live.query import LiveQuery
 
 STALE_MAX: Final = 64
-"""Entries of queries that wait no more, beside one for each that waits, before they are cleared away."""
+"""Entries of queries that no longer wait, beside one for each that waits, before they are cleared away."""
 
 
 class Deadlines:
@@ -27,7 +27,7 @@ class Deadlines:
         heappush(self._heap, (at, number, live))
 
     def discard(self, live: LiveQuery) -> None:
-        """A query waits no more. Does nothing for one that has no deadline."""
+        """A query no longer waits. Does nothing for one that has no deadline."""
         self._numbers.pop(live, None)
         if len(self._heap) > 2 * len(self._numbers) + STALE_MAX:
             self._heap = [entry for entry in self._heap if self._holds(entry)]

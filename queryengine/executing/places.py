@@ -43,7 +43,7 @@ class Places:
             start_us=start_us,
             end_us=None if start_us is None or run_us is None else start_us + run_us,
         )
-        # A guess that moves a little is no news, until the time that it names has passed.
+        # A guess that moves a little is not reported, until the time that it names has passed.
         return live.place if live.place is not None and _holds(live.place, place, now_us) else place
 
     def announce(self) -> None:
@@ -56,7 +56,7 @@ class Places:
                     looked_at.discard(live)
 
     def forget(self, live: LiveQuery) -> None:
-        """A query waits no more."""
+        """A query no longer waits."""
         self._looked_at[live.query.plan.engine].discard(live)
 
     def _why(self, query: Query, now_us: int) -> str:

@@ -168,7 +168,7 @@ class Scheduler:
             self.enqueue_again(live)
 
     def _has_left(self, live: LiveQuery) -> None:
-        """A query waits no more."""
+        """A query no longer waits."""
         live.wait_in_queue(None)
         self._places.forget(live)
         self._pacing.changed()

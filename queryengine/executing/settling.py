@@ -105,7 +105,7 @@ class Settling:
         if found.event is not Event.COMPLETE:
             await self._record(live, seen, found.event, changes)
             return
-        # First: who hears of the end may ask for the same again at once.
+        # First: a client that sees the end may ask for the same again at once.
         if seen.start_us is not None:
             self._estimates.learn(seen.plan.engine, seen.query_hash, changes["end_us"] - seen.start_us)
         live.amend(state=QueryState.COMPLETED, **changes)
@@ -125,6 +125,6 @@ class Settling:
         try:
             await self._record(live, seen, Event.COMPLETE, changes)
         except Exception as cause:
-            # It holds for whoever heard of it; the next start finds the END marker of the rows.
+            # It holds for whoever has seen it; the next start finds the END marker of the rows.
             incident(f"query {seen.query_id}, whose completion is not written", cause)
             self._registry.keep(live)

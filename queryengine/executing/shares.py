@@ -11,7 +11,7 @@ from queryengine.domain.query import Query
 from queryengine.live.query import Key
 
 HELD_SECONDS: Final = 60.0
-"""Time that the oldest run has lasted when a query that waits is told who holds the slots."""
+"""Once the oldest run has lasted this long, a query that waits shows who holds the slots."""
 NAMED_MAX: Final = 3
 
 
@@ -91,7 +91,7 @@ class Shares:
         self._running: Counter[str] = Counter()
         self._runs: dict[str, dict[Key, HeldSlot]] = {engine: {} for engine in engines}
         self._asked: dict[str, OrderedDict[str, int]] = {engine: OrderedDict() for engine in self._runs}
-        """When each tenant asked something of an engine last, the latest at the end; those of late only."""
+        """When each tenant asked something of an engine last, the latest at the end; recent ones only."""
 
     def adopt(self, limits: ShareLimits) -> None:
         """Hold to other limits from now on. What runs goes on."""
@@ -147,7 +147,7 @@ class Shares:
         return Rule.SLOTS
 
     def _leaves_one(self, query: Query, slots: int) -> bool:
-        """Whether the last free slot is left to a tenant who used the engine of late and has none."""
+        """Whether the last free slot is left to a tenant who used the engine recently and has none."""
         engine = query.plan.engine
         if len(self._runs[engine]) != slots - 1:
             return False
@@ -184,7 +184,7 @@ class Shares:
             return ""
         seconds = self._limits.short_run_ms / 1000
         return (
-            "the last free slot is left to other tenants, who used this engine of late and have none; "
+            "the last free slot is left to other tenants, who used this engine recently and have none; "
             f"a query with an execution_timeout of at most {seconds:g} seconds may have it"
         )
 

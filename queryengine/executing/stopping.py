@@ -21,13 +21,18 @@ def stoppable(live: LiveQuery, run: Run, *, grace_seconds: float) -> Iterator[No
     out_of_time = Stop(timed_out(timeout_ms), QueryState.FAILED)
     timer = asyncio.get_running_loop().call_later(timeout_ms / 1000, live.request_stop, out_of_time)
     stopping: list[asyncio.Task[None]] = []
-    name = f"stop-{live.query.query_id}"
-    live.on_stop(lambda: stopping.append(asyncio.create_task(_stop(live, run, grace_seconds), name=name)))
+
+    def begin(_: asyncio.Future[Stop]) -> None:
+        name = f"stop-{live.query.query_id}"
+        stopping.append(asyncio.create_task(_stop(live, run, grace_seconds), name=name))
+
+    asked = live.stop_asked()
+    asked.add_done_callback(begin)
     try:
         yield
     finally:
         timer.cancel()
-        live.on_stop(None)
+        asked.remove_done_callback(begin)
         for each in stopping:
             each.cancel()
 

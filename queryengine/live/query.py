@@ -95,7 +95,7 @@ class LiveQuery:
         """Why the current run is to stop."""
         self.cancel_wish: Stop | None = None
         """The wish to cancel, which outlives a run."""
-        self._act_on_stop: Callable[[], None] | None = None
+        self._stop_asked: asyncio.Future[Stop] | None = None
         self.engine_cancel = EngineCancel.NOT_RUNNING
         self.readers = Readers()
         self.pulse = Pulse()
@@ -134,7 +134,7 @@ class LiveQuery:
 
     def take(self, query: Query) -> None:
         """Adopt a newer record; an older one, which a late answer of the store may be, changes nothing. Nor does one
-        that was written before an end that was told already.
+        that was written before an end that was already reported.
         """
         if query.version > self.query.version and (query.is_final or not self.is_final):
             # A completion that watchers were sent before it was written is no change for them when it is.
@@ -186,14 +186,15 @@ class LiveQuery:
             self.cancel_wish = stop
         if self.stop is None:
             self.stop = stop
-            if self._act_on_stop is not None:
-                self._act_on_stop()
+            if self._stop_asked is not None and not self._stop_asked.done():
+                self._stop_asked.set_result(stop)
 
-    def on_stop(self, action: Callable[[], None] | None) -> None:
-        """What the current run does once it is asked to stop, at once when it was; None when the run is over."""
-        self._act_on_stop = action
-        if action is not None and self.stop is not None:
-            action()
+    def stop_asked(self) -> asyncio.Future[Stop]:
+        """For a run that begins: done once it is asked to stop, at once when its query was before. One at a time."""
+        asked = self._stop_asked = asyncio.get_running_loop().create_future()
+        if self.stop is not None:
+            asked.set_result(self.stop)
+        return asked
 
     def begin_again(self) -> None:
         """Forget the run that is over: the query waits for another, unless it was cancelled meanwhile."""

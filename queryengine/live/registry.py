@@ -1,4 +1,4 @@
-"""Queries in memory: every one that has not ended, and the ended ones asked for of late, as far as they fit."""
+"""Queries in memory: every one that has not ended, and the ended ones asked for recently, as far as they fit."""
 
 import asyncio
 from collections import OrderedDict
@@ -21,7 +21,7 @@ results, which the record holds, too."""
 
 
 def not_found() -> QueryEngineError:
-    """One answer for unknown, malformed and foreign ids, so that none tells them apart."""
+    """One answer for unknown, malformed and foreign ids, so that they cannot be distinguished."""
     return error(Reason.QUERY_NOT_FOUND, "no such query")
 
 

@@ -80,7 +80,7 @@ class Run:
         return await self._events.get()
 
     def cancel(self) -> None:
-        """Ask the engine to stop. The last event tells when it has."""
+        """Ask the engine to stop. The last event shows when it has."""
         self._process.send(encode({"type": "cancel", "execution": self.execution}))
 
     def abandon(self, description: str) -> None:

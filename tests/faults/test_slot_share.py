@@ -1,4 +1,4 @@
-"""Long runs do not hold an engine against everybody, and who waits is told for whom."""
+"""Long runs do not hold an engine against everybody, and a query that waits shows for what."""
 
 import logging
 from datetime import timedelta

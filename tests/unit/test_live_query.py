@@ -85,16 +85,14 @@ async def test_a_pulse_wakes_who_waits_and_nobody_later() -> None:
     assert not await pulse.wait(0)
 
 
-async def test_a_run_is_told_of_a_stop_once_also_of_an_earlier_one(query: Query) -> None:
+async def test_a_run_learns_of_a_stop_once_also_of_an_earlier_one(query: Query) -> None:
     live = LiveQuery(query)
-    stop = Stop(cancelled("enough"), QueryState.CANCELLED)
-    told = []
-    live.on_stop(lambda: told.append(live.stop))
+    stop, later = (Stop(cancelled(reason), QueryState.CANCELLED) for reason in ("enough", "again"))
+    asked = live.stop_asked()
+    assert not asked.done()
     live.request_stop(stop)
-    live.request_stop(stop)
-    assert told == [stop]
-    live.on_stop(None)
+    live.request_stop(later)
+    assert await asked is stop
     live.begin_again()
-    assert told == [stop]
-    live.on_stop(lambda: told.append(live.stop))
-    assert told == [stop, stop]
+    # The run that follows is to stop before it has begun.
+    assert await live.stop_asked() is stop

@@ -1,4 +1,4 @@
-"""Places in a queue: what is said to whom looks, by a clock of the test's own, and who is told of changes."""
+"""Places in a queue: what a query that waits shows at a moment, and which watchers see a change of it."""
 
 import asyncio
 from dataclasses import dataclass

@@ -109,7 +109,7 @@ def test_a_tenant_uses_its_part_of_an_engine(percent: int, slots: int, running: 
         (8, "a1 a2 a3 a4 a5 a6 a7", "bcd", 0, "b1", True),
     ],
 )
-def test_a_slot_is_left_to_tenants_who_asked_of_late(
+def test_a_slot_is_left_to_tenants_who_asked_recently(
     *, slots: int, running: str, asked: str, ago_us: int, asks: str, may: bool
 ) -> None:
     found = shares()
@@ -144,7 +144,7 @@ def test_a_slot_that_comes_free_is_left_to_the_tenant_that_had_it() -> None:
 @pytest.mark.parametrize(
     ("slots", "running", "asked", "asks", "may"),
     [
-        # Two tenants together leave a slot to a third who came of late, ...
+        # Two tenants together leave a slot to a third who came recently, ...
         (8, "a1 a2 a3 a4 b1 b2 b3", "abc", "a5", False),
         (8, "a1 a2 a3 a4 b1 b2 b3", "abc", "b4", False),
         (8, "a1 a2 a3 a4 b1 b2 b3", "abc", "c1", True),
@@ -152,7 +152,7 @@ def test_a_slot_that_comes_free_is_left_to_the_tenant_that_had_it() -> None:
         # ... or to a newcomer, who finds it whoever is waited for, ...
         (3, "a1 b1", "abc", "d1", True),
         (2, "a1", "abc", "b1", True),
-        # ... but not once everyone who came of late has one.
+        # ... but not once everyone who came recently has one.
         (3, "a1 b1", "ab", "a2", True),
         (8, "a1 a2 a3 a4 b1 b2 c1", "abc", "a5", True),
         # More than one slot is free.
