@@ -14,11 +14,20 @@ import pyarrow as pa
 from queryengine.v1 import query_service_pb2 as service_pb
 from queryengine.v1 import result_pb2 as pb
 
+VARINT: Final = 0
 LENGTH_DELIMITED: Final = 2
+FIXED32: Final = 5
+"""Wire types."""
+
+
+def _key(message: type, field: str, wire_type: int) -> int:
+    """What a field of a message begins with, as a number."""
+    number: int = message.DESCRIPTOR.fields_by_name[field].number  # type: ignore[attr-defined]
+    return number << 3 | wire_type
 
 
 def _tag(message: type, field: str, wire_type: int) -> bytes:
-    return varint(message.DESCRIPTOR.fields_by_name[field].number << 3 | wire_type)  # type: ignore[attr-defined]
+    return varint(_key(message, field, wire_type))
 
 
 def varint(value: int) -> bytes:
@@ -35,6 +44,13 @@ EVENT_TAG: Final = _tag(service_pb.StreamResultsResponse, "page", LENGTH_DELIMIT
 ARROW_TAG: Final = _tag(pb.Page, "arrow", LENGTH_DELIMITED)
 ROWS_TAG: Final = _tag(pb.Page, "rows", LENGTH_DELIMITED)
 ROWS_CHUNK_TAG: Final = _tag(pb.Page, "rows_chunk", LENGTH_DELIMITED)
+
+_NUMBERS: Final = tuple(
+    _key(pb.Page, name, VARINT) for name in ("start_row", "row_count", "chunk_index", "chunk_count")
+)
+_CHECKSUM: Final = _key(pb.Page, "crc32c", FIXED32)
+_ARROW: Final = _key(pb.Page, "arrow", LENGTH_DELIMITED)
+_ROWS: Final = frozenset(_key(pb.Page, name, LENGTH_DELIMITED) for name in ("rows", "rows_chunk"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,24 +129,25 @@ def page_of_event(message: bytes) -> bytes:
 
 def parse_page(message: bytes, start: int = 0) -> PageView:
     """The Page encoded in `message` from `start` to its end. Raises ValueError when it is not one."""
-    fields = dict.fromkeys((1, 2, 3, 4, 5), 0)
+    fields = dict.fromkeys(_NUMBERS, 0)
+    crc32c = 0
     position, end = start, len(message)
     while position < end:
         key, position = _read_varint(message, position)
-        field, wire_type = key >> 3, key & 7
-        if wire_type == 0 and field in fields:
-            fields[field], position = _read_varint(message, position)
-        elif wire_type == 5 and field == 3:
-            fields[3] = int.from_bytes(message[position : position + 4], "little")
+        if key in fields:
+            fields[key], position = _read_varint(message, position)
+        elif key == _CHECKSUM:
+            crc32c = int.from_bytes(message[position : position + 4], "little")
             position += 4
-        elif wire_type == LENGTH_DELIMITED and field in (6, 7, 8):
+        elif key == _ARROW or key in _ROWS:
             length, position = _read_varint(message, position)
             if position + length != end:
                 raise ValueError("page payload of a wrong length")
             payload = pa.py_buffer(message).slice(position, length)
-            return PageView(fields[1], fields[2], fields[3], fields[4], fields[5], field == 6, payload)
+            start_row, row_count, chunk_index, chunk_count = fields.values()
+            return PageView(start_row, row_count, crc32c, chunk_index, chunk_count, key == _ARROW, payload)
         else:
-            raise ValueError(f"unknown field {field} in a page")
+            raise ValueError(f"unknown field {key >> 3} in a page")
     raise ValueError("page without a payload")
 
 
