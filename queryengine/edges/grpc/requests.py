@@ -14,7 +14,7 @@ from queryengine.domain.filters import QueryFilter
 from queryengine.domain.lifecycle import QueryState
 from queryengine.domain.plan import Plan
 from queryengine.domain.submission import Compression, LimitAction, Submission, WideIntegers
-from queryengine.reading.fetching import Cursor
+from queryengine.reading.cursor import Cursor
 from queryengine.reading.items import ReadRequest
 from queryengine.v1 import query_pb2, query_service_pb2, result_pb2, value_pb2
 
