@@ -41,6 +41,7 @@ _DOCUMENTS: Final = {
     "list",
     "array",
     "struct",
+    "tuple",
     "map",
     "union",
     "variant",
@@ -106,7 +107,7 @@ def _cast(duckdb_type: Any) -> str | None:
         return "VARCHAR"
     if kind == "variant":
         return "JSON"
-    if kind not in {"list", "array", "struct", "map"}:
+    if kind not in {"list", "array", "struct", "tuple", "map"}:
         return None
     parts = duckdb_type.children
     if kind == "list":
@@ -119,8 +120,8 @@ def _cast(duckdb_type: Any) -> str | None:
     if not any(casts):
         return None
     words = [cast or str(each) for cast, (_, each) in zip(casts, parts, strict=True)]
-    if kind == "map":
-        return f"MAP({words[0]}, {words[1]})"
+    if kind in {"map", "tuple"}:
+        return f"{kind.upper()}({', '.join(words)})"
     members = ", ".join(f"{identifier(name)} {word}" for (name, _), word in zip(parts, words, strict=True))
     return f"STRUCT({members})"
 
@@ -128,7 +129,7 @@ def _cast(duckdb_type: Any) -> str | None:
 def _children(duckdb_type: Any) -> list[Any]:
     if duckdb_type.id in {"list", "array"}:
         return [duckdb_type.children[0][1]]
-    if duckdb_type.id in {"struct", "map"}:
+    if duckdb_type.id in {"struct", "tuple", "map"}:
         return [each for _, each in duckdb_type.children]
     return []
 
