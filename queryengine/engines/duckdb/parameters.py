@@ -94,9 +94,13 @@ def _type_of_value(value: Any) -> pa.DataType | None:
             return None
 
 
-@lru_cache(_REMEMBERED_MAX)
 def _duckdb_type(name: str) -> Any:
-    # To make one takes longer than to bind its value.
+    # To make one takes longer than to bind its value. Names of members are their tenant's, and not kept.
+    return duckdb.type(name) if "STRUCT" in name else _nameless_type(name)
+
+
+@lru_cache(_REMEMBERED_MAX)
+def _nameless_type(name: str) -> Any:
     return duckdb.type(name)
 
 
