@@ -12,6 +12,7 @@ import sqlalchemy as sa
 from alembic import command
 from alembic.config import Config
 from sqlalchemy.exc import DataError, DBAPIError, IntegrityError, ProgrammingError
+from sqlalchemy.exc import TimeoutError as NoConnection
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 T = TypeVar("T")
@@ -89,7 +90,7 @@ class Database(ABC):
         """Whether a statement broke a rule, as opposed to a database that does not work."""
         if isinstance(cause, DBAPIError):
             return isinstance(cause, IntegrityError | DataError | ProgrammingError)
-        return not isinstance(cause, MemoryError | OSError | Unreachable)
+        return not isinstance(cause, MemoryError | OSError | NoConnection | Unreachable)
 
     def make_room(self, cause: Exception) -> bool:
         """Free what is kept for a database that is full; False when that is not the trouble, or nothing is left."""

@@ -8,10 +8,11 @@ as a whole. There every call of the driver is made at once, so the coroutine nev
 import inspect
 import sqlite3
 import threading
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Sequence
 from typing import Any, TypeVar
 
 import aiosqlite
+from sqlalchemy.exc import DBAPIError
 
 T = TypeVar("T")
 
@@ -36,8 +37,24 @@ class Connection(aiosqlite.Connection):
                 # The connection is closed.
                 work.close()
 
+    @property
+    def is_here(self) -> bool:
+        """Whether the caller is in the thread of the connection, and may call `now`."""
+        return threading.get_ident() == self._thread.ident
+
+    def now(self, sql: str, values: Sequence[Any] = ()) -> tuple[list[Any], int]:
+        """Run a statement from inside `run`: its rows, and how many rows it changed. Raises DBAPIError, as SQLAlchemy,
+        whose way to the driver takes three times as long as a short statement.
+        """
+        assert self.is_here
+        try:
+            cursor = self._conn.execute(sql, values)
+            return cursor.fetchall(), cursor.rowcount
+        except sqlite3.Error as cause:
+            raise DBAPIError.instance(sql, None, cause, sqlite3.Error, hide_parameters=True) from cause
+
     async def _execute(self, fn: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
-        if threading.get_ident() == self._thread.ident:
+        if self.is_here:
             return fn(*args, **kwargs)
         return await super()._execute(fn, *args, **kwargs)  # type: ignore[no-untyped-call]
 

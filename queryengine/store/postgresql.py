@@ -111,10 +111,10 @@ class PostgreSQL(Database):
     def begin(self, connection: sa.Connection) -> int:
         if not self._owner:
             return 0
-        mark = statements.COUNT_TRANSACTION.run(connection, {"owner": self._owner}).scalar_one_or_none()
-        if mark is None:
+        counted = statements.COUNT_TRANSACTION.run(connection, {"owner": self._owner}).one_or_none()
+        if counted is None:
             raise Unreachable(f"another server has used {self.title} since; restart this one")
-        return int(mark)
+        return int(counted[0])
 
     def may_have_committed(self, cause: Exception) -> bool:
         del cause
@@ -123,10 +123,10 @@ class PostgreSQL(Database):
     def holds(self, connection: sa.Connection, mark: int) -> bool:
         with connection.begin():
             # The row is locked by the transaction itself while it is under way.
-            row = statements.COUNTED.run(connection, {}).one()
-            if row.owner != self._owner:
+            ((owner, count),) = statements.COUNTED.run(connection, {})
+            if owner != self._owner:
                 raise Unreachable(f"another server has used {self.title} since; restart this one")
-            return bool(row.beats >= mark)
+            return bool(count >= mark)
 
     def refuses(self, cause: Exception) -> bool:
         if isinstance(cause, DBAPIError) and not cause.connection_invalidated:
@@ -202,6 +202,7 @@ class PostgreSQL(Database):
             max_overflow=0,
             pool_reset_on_return=None,
             connect_args={"async_creator_fn": connect},
+            hide_parameters=True,
             **options,
         )
 

@@ -83,9 +83,8 @@ class SQLite(Database):
         return self
 
     async def run(self, connection: AsyncConnection, work: Callable[[sa.Connection], T]) -> T:
-        driver = (await connection.get_raw_connection()).driver_connection
-        assert isinstance(driver, Connection)
-        return await driver.run(connection.run_sync(work))
+        assert connection.sync_connection is not None
+        return await _driver_of(connection.sync_connection).run(connection.run_sync(work))
 
     def check(self) -> None:
         if _identity(self._path) != self._identity:
@@ -184,6 +183,7 @@ def _engine(path: Path, *, pool_size: int, **options: Any) -> AsyncEngine:
         # Every use ends with its own rollback or commit, in the visit of the thread that it made anyway.
         pool_reset_on_return=None,
         connect_args={"async_creator_fn": connect},
+        hide_parameters=True,
         **options,
     )
     sa.event.listen(engine.sync_engine, "connect", _configure)
@@ -208,8 +208,18 @@ def _read_only(connection: Any, _record: object) -> None:
         cursor.execute("PRAGMA query_only = ON")
 
 
+def _driver_of(connection: sa.Connection) -> Connection:
+    driver = connection.connection.driver_connection
+    assert isinstance(driver, Connection)
+    return driver
+
+
 def _begin_immediate(connection: sa.Connection) -> None:
-    connection.exec_driver_sql("BEGIN IMMEDIATE")
+    driver = _driver_of(connection)
+    if driver.is_here:
+        driver.now("BEGIN IMMEDIATE")
+    else:
+        connection.exec_driver_sql("BEGIN IMMEDIATE")
 
 
 def _compact(connection: sa.Connection, path: Path) -> None:

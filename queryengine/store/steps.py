@@ -28,7 +28,7 @@ class Dropped:
 
 
 def usage_of(connection: sa.Connection) -> Usage:
-    return Usage([(row.tenant, row.bytes) for row in statements.USED.run(connection, {})])
+    return Usage([(tenant, size) for tenant, size in statements.USED.run(connection, {})])
 
 
 def get_query(connection: sa.Connection, tenant: str, query_id: str) -> Query | None:

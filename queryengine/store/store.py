@@ -127,12 +127,10 @@ class Store:
     async def parameters(self, tenant: str, query_id: str) -> bytes:
         """The parameters of a query, which are empty once it has ended. Raises QUERY_NOT_FOUND."""
         values = {"key_tenant": tenant, "key_query_id": query_id}
-        found = await self._reader.read(
-            lambda connection: statements.PARAMETERS.run(connection, values).scalar_one_or_none()
-        )
-        if found is None:
+        row = await self._reader.read(lambda connection: statements.PARAMETERS.run(connection, values).one_or_none())
+        if row is None:
             raise error(Reason.QUERY_NOT_FOUND, "no such query")
-        return bytes(found)
+        return bytes(row[0])
 
     async def advance(
         self,
@@ -201,9 +199,8 @@ class Store:
     async def result_payload(self, tenant: str, result_id: str) -> bytes | None:
         """The bytes of a result that is in the record; None for one in the spool, and for one that is gone."""
         values = {"key_tenant": tenant, "key_result_id": result_id}
-        return await self._reader.read(
-            lambda connection: statements.PAYLOAD.run(connection, values).scalar_one_or_none()
-        )
+        row = await self._reader.read(lambda connection: statements.PAYLOAD.run(connection, values).one_or_none())
+        return None if row is None else row[0]
 
     async def payload_bytes(self) -> dict[str, int]:
         """What the results in the record take, by tenant. Reads all of them; for the start of a server."""
@@ -243,7 +240,7 @@ class Store:
         Moves each to a new version, so that versions do not go back when the progress counted since the last
         durable change is forgotten.
         """
-        rows = await self._writer.write(lambda connection: statements.RECOVER.run(connection, {}).all())
+        rows = await self._writer.write(lambda connection: list(statements.RECOVER.run(connection, {})))
         return sorted((to_query(row) for row in rows), key=lambda query: (query.submit_us, query.query_id))
 
     async def expiring(self, now_us: int, limit: int) -> list[Query]:
@@ -282,9 +279,9 @@ class Store:
         return await self._delete(statements.DELETE_OLDEST_OF, values)
 
     async def _delete(self, prepared: Prepared, values: Mapping[str, Any]) -> int:
-        gone = await self._writer.write(lambda connection: prepared.run(connection, values).all())
-        for row in gone:
-            self.usage.add(row.tenant, -row.record_bytes)
+        gone = await self._writer.write(lambda connection: list(prepared.run(connection, values)))
+        for tenant, record_bytes in gone:
+            self.usage.add(tenant, -record_bytes)
         return len(gone)
 
     async def give_back_pages(self) -> bool:
