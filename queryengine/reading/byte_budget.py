@@ -1,7 +1,7 @@
-"""Bytes in flight: one budget for what is decoded for readers and waits for them, with a share for each tenant.
+"""Bytes in flight: one budget for decoded pages that wait for their readers, with a share for each tenant.
 
-Whoever does not fit waits, in turn by tenant. A tenant with nothing in flight is let in whatever others hold, so that
-readers who stopped reading keep nobody else from theirs; the budget is passed by one page for each such tenant.
+A reader that does not fit waits, in turn by tenant. A tenant with nothing in flight is admitted whatever others hold,
+so that stalled readers never block another tenant; the budget may be exceeded by one page for each such tenant.
 """
 
 import asyncio
@@ -52,7 +52,7 @@ class ByteBudget:
 
     @asynccontextmanager
     async def held(self, tenant: str, size: int) -> AsyncIterator[Callable[[int], None]]:
-        """Around what is in flight. What it yields is called when the size turns out to differ. Raises TENANT_BUSY."""
+        """Count bytes while the block lasts. Call what it yields if the size turns out another. Raises TENANT_BUSY."""
         await self.take(tenant, size)
         held = size
 

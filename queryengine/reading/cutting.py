@@ -1,4 +1,4 @@
-"""Has stored pages cut in sandbox workers: any rows, as Arrow or as typed rows."""
+"""Cuts stored pages in sandbox workers: any rows, as Arrow or as typed rows."""
 
 import asyncio
 import os
@@ -50,8 +50,8 @@ class Cutting:
     """Cuts in turn, tenant by tenant. What it hands out is in the budget of bytes in flight while it is used."""
 
     def __init__(self, pool: SandboxPool, byte_budget: ByteBudget, folder: Path, disk: Executor) -> None:
-        """The folder is for rows that are too large to be held; what it has is left of a former process and removed.
-        It must be there before the processes of the pool are, which may write to it alone. Raises OSError when it
+        """The folder is for rows that are too large to be held; what a former process left in it is removed. It must
+        exist before the processes of the pool are, which may write to it alone. Raises OSError when it
         cannot be made.
         """
         self._pool = pool
@@ -74,7 +74,7 @@ class Cutting:
 
     @asynccontextmanager
     async def page_or_row(self, tenant: str, order: CutOrder) -> AsyncIterator[CutPage | LargeRow]:
-        """As `page`, but a first row that does not fit comes on its own, to be read in parts."""
+        """As `page`, but a first row that does not fit comes alone, to be read in parts."""
         with self._file() as (path, descriptor):
             async with self.byte_budget.held(tenant, order.held_bytes) as resize:
                 page = await self._cut(tenant, replace(order, file=path))

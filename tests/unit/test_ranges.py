@@ -75,13 +75,28 @@ class Stand:
         return live
 
     async def read(self, live: LiveQuery, start_row: int, end_row: int | None, *, as_rows: bool = False) -> "Read":
+        read, reading = self.reading(live, start_row, end_row, as_rows=as_rows)
+        await reading
+        return read
+
+    def reading(
+        self, live: LiveQuery, start_row: int, end_row: int | None, *, as_rows: bool = False
+    ) -> "tuple[Read, asyncio.Task[None]]":
+        """A stream to be looked at while it goes on, and what ends with it."""
         request = ReadRequest(start_row=start_row, end_row=end_row, attempt=0, as_rows=as_rows, heartbeat_seconds=60)
-        return Read([item async for item in self.streams.read(live, request)])
+        read = Read()
+
+        async def follow() -> None:
+            async with asyncio.timeout(60):
+                async for item in self.streams.read(live, request):
+                    read.items.append(item)
+
+        return read, asyncio.create_task(follow())
 
 
 @dataclass
 class Read:
-    """What a stream yielded."""
+    """What a stream yielded, so far."""
 
     items: list[Item] = field(default_factory=list)
 
@@ -207,34 +222,25 @@ async def test_ranges_side_by_side_are_the_whole(stand: Stand) -> None:
 
 async def test_a_range_of_a_running_query_ends_when_the_query_has_completed(stand: Stand) -> None:
     live = stand.running(pages=2)
-    request = ReadRequest(start_row=50, end_row=150, attempt=0, as_rows=False, heartbeat_seconds=60)
-    read = Read()
-
-    async def follow() -> None:
-        async for item in stand.streams.read(live, request):
-            read.items.append(item)
-
-    following = asyncio.create_task(follow())
+    read, following = stand.reading(live, 50, 150)
     await until(lambda: len(read.pages) == 2)
     assert live.index is not None
     live.index.extend(stand.index[number] for number in range(2, PAGES))
     live.pages_arrived()
     live.index.totals = stand.index.totals
     live.amend(state=QueryState.COMPLETED, result_state=ResultState.READY, end_us=3_000, expire_us=1 << 60, rows=ROWS)
-    async with asyncio.timeout(20):
-        await following
+    await following
     assert read.numbers == list(range(50, 150))
     assert (read.end.next_row, read.end.totals.rows) == (150, ROWS)
 
 
 async def test_a_range_of_a_query_that_fails_fails_though_its_rows_were_sent(stand: Stand) -> None:
     live = stand.running(pages=2)
-    following = asyncio.create_task(stand.read(live, 0, 100))
-    await until(lambda: stand.streams.open)
+    read, following = stand.reading(live, 0, 100)
+    await until(lambda: read.numbers == list(range(100)))
     live.amend(state=QueryState.FAILED, end_us=3_000, failure=Failure(Reason.ENGINE_ERROR, "out of cheese"))
-    async with asyncio.timeout(20):
-        with pytest.raises(QueryEngineError) as caught:
-            await following
+    with pytest.raises(QueryEngineError) as caught:
+        await following
     assert caught.value.failure.reason is Reason.ENGINE_ERROR
 
 
@@ -242,14 +248,7 @@ async def test_another_attempt_before_any_row_brings_its_own_columns(stand: Stan
     live = stand.running(pages=0)
     live.index = PageIndex(stand.results.source("tenant", "elsewhere.1"), 1)
     live.index.schema = pa.schema([("other", pa.int64())]).serialize().to_pybytes()
-    request = ReadRequest(start_row=0, attempt=0, as_rows=False, heartbeat_seconds=60)
-    read = Read()
-
-    async def follow() -> None:
-        async for item in stand.streams.read(live, request):
-            read.items.append(item)
-
-    following = asyncio.create_task(follow())
+    read, following = stand.reading(live, 0, None)
     await until(lambda: [item for item in read.items if isinstance(item, Columns)])
     second = PageIndex(stand.index.source, 2)
     second.schema, second.totals = stand.index.schema, stand.index.totals
@@ -263,8 +262,7 @@ async def test_another_attempt_before_any_row_brings_its_own_columns(stand: Stan
         expire_us=1 << 60,
         rows=ROWS,
     )
-    async with asyncio.timeout(20):
-        await following
+    await following
     assert [item.attempt for item in read.items if isinstance(item, Columns)] == [1, 2]
     assert read.numbers == list(range(ROWS))
     assert read.end.attempt == 2
@@ -272,16 +270,14 @@ async def test_another_attempt_before_any_row_brings_its_own_columns(stand: Stan
 
 async def test_another_attempt_after_rows_is_refused(stand: Stand) -> None:
     live = stand.running(pages=1)
-    following = asyncio.create_task(stand.read(live, 0, None))
-    await until(lambda: stand.streams.open)
-    await asyncio.sleep(0)
+    read, following = stand.reading(live, 0, None)
+    await until(lambda: read.pages)
     second = PageIndex(stand.index.source, 2)
     second.schema = stand.index.schema
     live.index = second
     live.amend(attempt=2)
-    async with asyncio.timeout(20):
-        with pytest.raises(QueryEngineError) as caught:
-            await following
+    with pytest.raises(QueryEngineError) as caught:
+        await following
     assert caught.value.failure.reason is Reason.RESULT_RESTARTED
 
 

@@ -1,4 +1,4 @@
-"""How often a watcher is told: progress now and then, another state at once, and the last version always."""
+"""How often a watcher is sent a status: progress now and then, another state at once, and the last version always."""
 
 import asyncio
 from typing import Any
@@ -36,36 +36,36 @@ def streams() -> Streams:
     )
 
 
-async def watch(live: LiveQuery, told: list[tuple[int, QueryState]]) -> None:
+async def watch(live: LiveQuery, sent: list[tuple[int, QueryState]]) -> None:
     async for item in streams().watch(live, 0, 60.0):
         assert isinstance(item, Changed)
-        told.append((live.version, live.query.state))
+        sent.append((live.version, live.query.state))
 
 
-async def test_progress_is_told_now_and_then_and_the_last_version_always() -> None:
-    live, told = running(), []
+async def test_progress_is_sent_now_and_then_and_the_last_version_always() -> None:
+    live, sent = running(), []
     begin = asyncio.get_running_loop().time()
-    watcher = asyncio.create_task(watch(live, told))
+    watcher = asyncio.create_task(watch(live, sent))
     for rows in range(CHANGES):
         live.amend(rows=rows)
         await asyncio.sleep(0)
-    await until(lambda: told[-1][0] == live.version)
+    await until(lambda: sent[-1][0] == live.version)
     elapsed = asyncio.get_running_loop().time() - begin
-    assert len(told) <= 2 + elapsed / pace.STATUS_SECONDS
+    assert len(sent) <= 2 + elapsed / pace.STATUS_SECONDS
     live.amend(state=QueryState.COMPLETED)
     async with asyncio.timeout(10):
         await watcher
 
 
-async def test_another_state_is_told_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_another_state_is_sent_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(pace, "STATUS_SECONDS", 3600.0)
-    live, told = running(), []
-    watcher = asyncio.create_task(watch(live, told))
-    await until(lambda: told)
+    live, sent = running(), []
+    watcher = asyncio.create_task(watch(live, sent))
+    await until(lambda: sent)
     live.amend(rows=1)
     await asyncio.sleep(0)
     live.amend(state=QueryState.COMPLETED)
     async with asyncio.timeout(10):
         await watcher
-    assert [state for _, state in told] == [QueryState.RUNNING, QueryState.COMPLETED]
-    assert told[-1][0] == live.version
+    assert [state for _, state in sent] == [QueryState.RUNNING, QueryState.COMPLETED]
+    assert sent[-1][0] == live.version
