@@ -169,7 +169,7 @@ def result_limits(settings: Settings, query: Query) -> ResultLimits:
         byte_limit=query.plan.byte_limit,
         on_limit=query.submission.on_limit,
         bytes_max=results.query_bytes_max,
-        record_bytes=0,
+        record_bytes=results.record_bytes,
         sync_segments=results.sync == "all",
     )
 

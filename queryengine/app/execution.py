@@ -102,6 +102,7 @@ def _runner(settings: Callable[[], Settings], estimates: Estimates, state: State
     )
     settling = Settling(
         recorder=recorder,
+        results=state.results,
         registry=shared.registry,
         meter=state.meter,
         removal=state.removal,

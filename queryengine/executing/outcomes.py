@@ -82,7 +82,8 @@ def _completed(query: Query, last: Ended, now_us: int) -> Outcome:
         {
             "end_us": now_us,
             "expire_us": now_us + query.plan.ttl_ms * 1000,
-            "first_page_us": query.first_page_us,
+            # The rows of a small result can be read from its end on.
+            "first_page_us": query.first_page_us or (now_us if totals.pages else None),
             "result_state": ResultState.READY,
             "rows": totals.rows,
             "pages": totals.pages,

@@ -19,8 +19,11 @@ class Recorder:
         self._results = results
         self._disk = disk
 
-    async def advance(self, seen: Query, event: Event, changes: dict[str, Any]) -> tuple[bool, Query]:
-        """As Store.advance. A completion may go with the next commit, as its rows prove it."""
+    async def advance(
+        self, seen: Query, event: Event, changes: dict[str, Any], payload: bytes | None = None
+    ) -> tuple[bool, Query]:
+        """As Store.advance. A completion may go with the next commit when its rows, in the spool, prove it."""
+        may_linger = event is Event.COMPLETE and payload is None
 
         async def make_room() -> None:
             # Its own rows may be what leaves no room to write that they are to go.
@@ -29,7 +32,7 @@ class Recorder:
                 await asyncio.get_running_loop().run_in_executor(self._disk, self._results.shrink, *key)
 
         return await until_stored(
-            lambda: self._store.advance(seen, event, changes=changes, may_linger=event is Event.COMPLETE),
+            lambda: self._store.advance(seen, event, changes=changes, payload=payload, may_linger=may_linger),
             f"query {seen.query_id}: {event} is not written yet",
             make_room,
         )

@@ -99,7 +99,8 @@ class Runner:
         """As `settle`, once the record is written. When it was not written, because it could not be or because its id
         had a record, what the run left is removed and nobody hears of it.
         """
-        await asyncio.wait([durable])
+        if not durable.done():
+            await asyncio.wait([durable])
         if durable.exception() is None and not durable.result()[1]:
             await self.settle(live, ran)
             return

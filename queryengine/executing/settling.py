@@ -17,8 +17,10 @@ from queryengine.executing.recorder import Recorder
 from queryengine.live.query import LiveQuery
 from queryengine.live.registry import Registry
 from queryengine.live.tasks import Tasks
+from queryengine.results.index import PageIndex
 from queryengine.results.meter import SpoolMeter
 from queryengine.results.removal import Removal
+from queryengine.results.stored import StoredResults
 from queryengine.workers.events import Ended
 
 
@@ -29,6 +31,7 @@ class Settling:
         self,
         *,
         recorder: Recorder,
+        results: StoredResults,
         registry: Registry,
         meter: SpoolMeter,
         removal: Removal,
@@ -37,6 +40,7 @@ class Settling:
         clock: Clock,
     ) -> None:
         self._recorder = recorder
+        self._results = results
         self._registry = registry
         self._meter = meter
         self._removal = removal
@@ -48,9 +52,10 @@ class Settling:
     async def settle(self, live: LiveQuery, last: LastWord, ended_us: int) -> None:
         """Report and write the outcome of a run that ended at a time; the query has ended then, or is to wait again.
 
-        A completion is reported before it is written, and nobody waits for that: the END marker is on disk, so that a
-        server which finds the record still RUNNING completes it. The store keeps its order, so nothing that follows
-        overtakes it, unless the store fails.
+        A result in the spool is reported before its completion is written, and nobody waits for that: the END marker is
+        on disk, so that a server which finds the record still RUNNING completes it. The store keeps its order, so
+        nothing that follows overtakes it, unless the store fails. A small result is nowhere but in the completion, so
+        it is reported once that is written; a server that ends before runs the query again, of which nobody saw a row.
         """
         try:
             await self._settle(live, last, ended_us)
@@ -96,7 +101,10 @@ class Settling:
             crashes=self._crashes,
             now_us=ended_us,
         )
-        if isinstance(last, Ended) and live.index is not None:
+        small = self._small_result(seen, last)
+        if small is not None:
+            count_stored(self._meter, live, small)
+        elif isinstance(last, Ended) and live.index is not None:
             live.index.totals = last.totals
             count_stored(self._meter, live, live.index)
         progress = live.progress
@@ -108,16 +116,33 @@ class Settling:
         # First: a client that sees the end may ask for the same again at once.
         if seen.start_us is not None:
             self._estimates.learn(seen.plan.engine, seen.query_hash, changes["end_us"] - seen.start_us)
+        if small is not None:
+            await self._record(live, seen, Event.COMPLETE, changes, small)
+            return
         live.amend(state=QueryState.COMPLETED, **changes)
         self._tasks.spawn(self._record_completion(live, seen, changes), f"record-{seen.query_id}")
 
-    async def _record(self, live: LiveQuery, seen: Query, event: Event, changes: dict[str, Any]) -> None:
-        """Write the outcome, adopt the record that results, and drop the rows nobody may read."""
-        _, query = await self._recorder.advance(seen, event, changes)
+    def _small_result(self, query: Query, last: LastWord) -> PageIndex | None:
+        """The index of a result that is to be written with its completion; None for one that is not."""
+        if not isinstance(last, Ended) or not last.payload:
+            return None
+        index = self._results.recorded(query.tenant, query.own_result_id, query.attempt, last.payload)
+        if index.totals != last.totals:
+            raise ValueError(f"a result of {last.totals} came as {index.totals}")
+        return index
+
+    async def _record(
+        self, live: LiveQuery, seen: Query, event: Event, changes: dict[str, Any], small: PageIndex | None = None
+    ) -> None:
+        """Write the outcome, with a small result, adopt the record that results, and drop the rows nobody may read."""
+        payload = small.source.payload if small is not None else None
+        _, query = await self._recorder.advance(seen, event, changes, payload)
         if query.state is QueryState.QUEUED:
             live.begin_again()
         if query.state is not QueryState.COMPLETED:
             await self.discard(live)
+        elif small is not None and live.index is not None:
+            live.index.fill(small)
         live.take(query)
         self._registry.keep(live)
 

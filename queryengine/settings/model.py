@@ -169,6 +169,13 @@ class ResultSettings(Group):
         le=100,
         description="Part of the room in use at which the largest running query fails.",
     )
+    record_bytes: int = Field(
+        default=64 * KIB,
+        ge=0,
+        le=MIB,
+        description="Largest result that is kept in the record of its query instead of files of its own, when it is "
+        "whole before rows must be shown; 0 keeps all in files.",
+    )
     segment_bytes: int = Field(default=16 * MIB, ge=MIB, description="Size of one file of stored pages.")
     sync: Literal["end", "all"] = Field(
         default="end",

@@ -38,6 +38,7 @@ RELOADABLE: Final[Mapping[str, frozenset[str]]] = MappingProxyType(
                 "collect_mark_percent",
                 "refuse_mark_percent",
                 "fail_mark_percent",
+                "record_bytes",
                 "segment_bytes",
                 "sync",
             }

@@ -9,7 +9,7 @@ from queryengine.results.segment import PageEntry, ResultTotals
 
 @dataclass(frozen=True, slots=True)
 class SchemaKnown:
-    """The engine told the columns, as an Arrow IPC schema message."""
+    """The engine reported the columns, as an Arrow IPC schema message."""
 
     schema: bytes
 
@@ -30,11 +30,14 @@ class Progressed:
 
 @dataclass(frozen=True, slots=True)
 class Ended:
-    """The END marker is durable and the engine is idle."""
+    """The result is whole and the engine is idle."""
 
     totals: ResultTotals
     confirmed: bool
     """The engine itself ended the execution, or said that nothing of it runs."""
+    payload: bytes = b""
+    """A small result, as the bytes of its segment: nothing of it is stored yet. Empty for a result in the spool, whose
+    END marker is durable."""
 
 
 @dataclass(frozen=True, slots=True)

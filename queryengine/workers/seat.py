@@ -335,7 +335,7 @@ class Seat:
             case "progress":
                 pass
             case "end":
-                self._finish(run, Ended(ResultTotals.from_json(header["totals"]), header["confirmed"]))
+                self._finish(run, Ended(ResultTotals.from_json(header["totals"]), header["confirmed"], frame.blob))
             case "failed":
                 failure = Failure.from_json(header["failure"])
                 # What ran out of memory may not get it back: the allocator keeps what it has, in pieces.

@@ -241,9 +241,7 @@ class Transfer:
                 raise error(Reason.ENGINE_ERROR, "the engine reported no columns")
             progress = self._progress()
             totals = writer.finish(rows_scanned=progress.rows_scanned, bytes_scanned=progress.bytes_scanned)
-            if writer.payload is not None:
-                return {"type": "end"}, writer.payload
-            return {"type": "end", "totals": totals.to_json()}, b""
+            return {"type": "end", "totals": totals.to_json()}, writer.payload or b""
         finally:
             if writer is not None:
                 writer.close()

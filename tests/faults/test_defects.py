@@ -153,7 +153,7 @@ async def test_a_failure_that_cannot_be_written_holds_in_memory(
 async def test_a_completion_that_cannot_be_written_is_logged_and_found_at_the_next_start(
     tmp_path: Path, gate: Gate, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    async with served(tmp_path, engines=ONE) as (service, api):
+    async with served(tmp_path, engines=ONE, results={"record_bytes": 0}) as (service, api):
         with monkeypatch.context() as patch:
             patch.setattr(service.parts.state.store, "advance", broken_call)
             query_id = (await api.script(ROWS, wait_timeout=WAIT)).status.query_id

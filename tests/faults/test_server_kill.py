@@ -42,11 +42,13 @@ async def submit_until_it_dies(api: Api, acknowledged: set[str], chance: random.
         acknowledged.add(query_id)
 
 
-async def test_whatever_was_acknowledged_survives_kill_9(tmp_path: Path) -> None:
+@pytest.mark.parametrize("record_bytes", [64 << 10, 0], ids=["in the record", "in the spool"])
+async def test_whatever_was_acknowledged_survives_kill_9(tmp_path: Path, record_bytes: int) -> None:
     chance = random.Random(7)
     acknowledged: set[str] = set()
     engines = {"duckdb": {"type": "duckdb", "workers": 1}, "scripted": {"type": "scripted", "workers": 1}}
-    with server_process(tmp_path, limits=ROOMY, engines=engines) as server:
+    results = {"record_bytes": record_bytes}
+    with server_process(tmp_path, limits=ROOMY, engines=engines, results=results) as server:
         for kill in range(KILLS):
             server.start()
             async with grpc.aio.insecure_channel(server.address) as channel:

@@ -18,6 +18,8 @@ from queryengine.v1 import query_pb2
 from tests.support import CANCELLED, COMPLETED, RUNNING, WAIT, Api, Gate, refused, served, until
 
 ONE_AT_A_TIME = {"scripted": {"type": "scripted", "workers": 1}}
+IN_THE_SPOOL = {"record_bytes": 0}
+"""Whose completion is reported before it is written; tests/faults/test_results_in_the_record.py has the others."""
 ROWS = "columns n:int64; rows 5"
 
 
@@ -51,7 +53,7 @@ class Outage:
 async def beside(
     grpc_awake: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> AsyncIterator[tuple[Service, Api, Outage]]:
-    async with served(tmp_path / "state", engines=ONE_AT_A_TIME) as (service, api):
+    async with served(tmp_path / "state", engines=ONE_AT_A_TIME, results=IN_THE_SPOOL) as (service, api):
         yield service, api, Outage(service, monkeypatch)
 
 

@@ -58,7 +58,7 @@ def test_a_result_that_is_whole_completes_whatever_was_asked(*, stop: Stop | Non
         {
             "end_us": NOW,
             "expire_us": NOW + query("a1").plan.ttl_ms * 1000,
-            "first_page_us": NOW_US + 1 if shown else None,
+            "first_page_us": NOW_US + 1 if shown else NOW,
             "result_state": ResultState.READY,
             "rows": 7,
             "pages": 1,
