@@ -7,10 +7,12 @@ from enum import StrEnum
 from typing import Final
 
 from queryengine.accepting.looking import Looking
-from queryengine.accepting.queries import CancelOutcome, Queries
+from queryengine.domain.clock import Clock
 from queryengine.domain.filters import QueryFilter
 from queryengine.domain.lifecycle import QueryState
-from queryengine.live.query import LiveQuery
+from queryengine.executing.scheduler import Scheduler
+from queryengine.live.query import LiveQuery, Stop, cancelled
+from queryengine.store.store import Store
 
 QUERIES_MAX: Final = 1_000
 """That one call cancels."""
@@ -47,9 +49,11 @@ class CancelledSome:
 class Cancelling:
     """Cancels queries. Safe to repeat, in any state."""
 
-    def __init__(self, looking: Looking, queries: Queries) -> None:
+    def __init__(self, *, looking: Looking, store: Store, scheduler: Scheduler, clock: Clock) -> None:
         self._looking = looking
-        self._queries = queries
+        self._store = store
+        self._scheduler = scheduler
+        self._clock = clock
 
     async def cancel(
         self, tenant: str, query_id: str, *, reason: str, wait_seconds: float, leave_turn: Callable[[], None]
@@ -61,11 +65,11 @@ class Cancelling:
         same.
         """
         live = await self._looking.find(tenant, query_id)
-        outcome = await self._queries.cancel(live, reason)
+        await self.request(live, reason)
         if wait_seconds:
             leave_turn()
             await live.wait_until_final(wait_seconds)
-        return Cancelled(live, _result(live.query.state, ended_before=outcome.ended_before))
+        return _answer(live)
 
     async def cancel_matching(
         self, tenant: str, wanted: QueryFilter, *, reason: str, wait_seconds: float, leave_turn: Callable[[], None]
@@ -78,27 +82,38 @@ class Cancelling:
         found = self._looking.active(tenant, wanted)
         chosen = found[:QUERIES_MAX]
         leave_turn()
-        done = await asyncio.gather(*(self._queries.cancel(live, reason) for live in chosen), return_exceptions=True)
-        outcomes = [_unless_failed(each) for each in done]
+        for done in await asyncio.gather(*(self.request(live, reason) for live in chosen), return_exceptions=True):
+            if isinstance(done, BaseException):
+                raise done
         deadline = asyncio.get_running_loop().time() + wait_seconds
         for live in chosen:
             left = deadline - asyncio.get_running_loop().time()
             if left <= 0 or not await live.wait_until_final(left):
                 break
-        queries = [
-            Cancelled(outcome.live, _result(outcome.live.query.state, ended_before=outcome.ended_before))
-            for outcome in outcomes
-        ]
-        return CancelledSome(queries, len(found) - len(chosen))
+        return CancelledSome([_answer(live) for live in chosen], len(found) - len(chosen))
+
+    async def request(self, live: LiveQuery, reason: str) -> None:
+        """Ask for the end of a query; it has ended on return only if it was waiting. Does nothing for one that has
+        ended. Raises STORE_UNAVAILABLE as `cancel` does.
+        """
+        if live.is_final:
+            return
+        failure = cancelled(reason)
+        # A run that begins from here on ends at once.
+        live.request_stop(Stop(failure, QueryState.CANCELLED))
+        if live.query.cancel_us is None:
+            facts = {"cancel_us": self._clock.now_us(), "cancel_reason": reason}
+            states = (QueryState.QUEUED, QueryState.RUNNING)
+            _, query = await self._store.update(live.query, changes=facts, where_state=states)
+            live.take(query)
+        await self._scheduler.cancel_waiting(live, failure)
 
 
-def _unless_failed(done: CancelOutcome | BaseException) -> CancelOutcome:
-    if isinstance(done, BaseException):
-        raise done
-    return done
-
-
-def _result(state: QueryState, *, ended_before: bool) -> CancelResult:
-    if ended_before or state in (QueryState.COMPLETED, QueryState.FAILED):
-        return CancelResult.ALREADY_ENDED
-    return CancelResult.CANCELLED if state is QueryState.CANCELLED else CancelResult.CANCELLING
+def _answer(live: LiveQuery) -> Cancelled:
+    match live.query.state:
+        case QueryState.COMPLETED | QueryState.FAILED:
+            return Cancelled(live, CancelResult.ALREADY_ENDED)
+        case QueryState.CANCELLED:
+            return Cancelled(live, CancelResult.CANCELLED)
+        case QueryState.QUEUED | QueryState.RUNNING:
+            return Cancelled(live, CancelResult.CANCELLING)

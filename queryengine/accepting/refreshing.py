@@ -5,12 +5,14 @@ So that asking often costs an engine no more than a share of its time, whoever a
 
 import asyncio
 from collections import defaultdict
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
 from queryengine.domain.errors import Failure, QueryEngineError, Reason, error
 from queryengine.domain.refreshed import Refreshed, merged
 from queryengine.live.tasks import Tasks
+from queryengine.policy.choose_engine import ChooseEngine
 from queryengine.workers.pool import WorkerPool
 
 PAUSE_SECONDS: Final = 1.0
@@ -34,18 +36,23 @@ class EngineRefreshed:
 class Refreshes:
     """Shares looks between callers."""
 
-    def __init__(self, pool: WorkerPool, tasks: Tasks) -> None:
+    def __init__(self, choice: ChooseEngine, pool: WorkerPool, tasks: Tasks) -> None:
+        self._choice = choice
         self._pool = pool
         self._tasks = tasks
         self._next: dict[str, asyncio.Future[EngineRefreshed]] = {}
         """Looks that have not begun, by engine."""
         self._locks: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
 
-    async def refresh(self, engine: str) -> EngineRefreshed:
-        """The outcome of a look that begins after this call, of all workers that are up.
+    async def refresh(self, name: str, *, leave_turn: Callable[[], None]) -> EngineRefreshed:
+        """The outcome of a look that begins after this call, of all workers of an engine that are up; the default
+        engine's without a name. `leave_turn` is called before it waits.
 
-        Raises UNSUPPORTED for an engine that reads no folder, and ENGINE_UNAVAILABLE when no worker could look.
+        Raises UNKNOWN_ENGINE, UNSUPPORTED for an engine that reads no folder, and ENGINE_UNAVAILABLE when no worker
+        could look.
         """
+        engine = self._choice.named(name)
+        leave_turn()
         coming = self._next.get(engine)
         if coming is None:
             coming = self._next[engine] = asyncio.get_running_loop().create_future()

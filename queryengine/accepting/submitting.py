@@ -1,11 +1,19 @@
 """Submit a statement, wait for its end if that is asked for, and answer with its first rows."""
 
+import asyncio
+import uuid
 from dataclasses import dataclass
 
-from queryengine.accepting.queries import Queries
+from queryengine.accepting.admitting import Admitting
+from queryengine.accepting.known import Known
+from queryengine.accepting.recording import Recording
 from queryengine.accepting.submit_call import SubmitCall
+from queryengine.domain.clock import Clock
+from queryengine.domain.errors import QueryEngineError, Reason
 from queryengine.domain.lifecycle import QueryState
-from queryengine.live.query import LiveQuery
+from queryengine.domain.query import Query
+from queryengine.live.query import Key, LiveQuery
+from queryengine.policy.planner import Planner
 from queryengine.reading.fetching import Fetching, InlineRows
 
 
@@ -23,15 +31,34 @@ class Submitted:
 class Submitting:
     """The whole of Submit."""
 
-    def __init__(self, queries: Queries, fetching: Fetching) -> None:
-        self._queries = queries
+    def __init__(
+        self,
+        *,
+        known: Known,
+        admitting: Admitting,
+        planner: Planner,
+        recording: Recording,
+        fetching: Fetching,
+        clock: Clock,
+    ) -> None:
+        self._known = known
+        self._admitting = admitting
+        self._planner = planner
+        self._recording = recording
         self._fetching = fetching
+        self._clock = clock
+        self._in_hand: dict[Key, asyncio.Future[tuple[LiveQuery, bool]]] = {}
+        """Submits that are not decided, by the key of their query."""
 
     async def submit(self, call: SubmitCall) -> Submitted:
-        """The query, durable. Raises what Queries.submit raises; an end of the query within the time to wait is no
-        failure, whatever it is. Whoever waits counts as a reader of the query.
+        """The query, durable. Safe to repeat and to leave at any moment: one whose caller leaves before its record is
+        begun leaves nothing. Whoever waits for the end counts as a reader; an end within the time is no failure,
+        whatever it is.
+
+        Raises what Planner and Admitting raise, QUERY_ID_REUSED, RECORDS_FULL, and STORE_UNAVAILABLE when nothing could
+        be written.
         """
-        live, existing = await self._queries.submit(call)
+        live, existing = await self._accepted(call)
         inline: InlineRows | None = None
         if call.wait_seconds:
             call.leave_turn()
@@ -40,3 +67,72 @@ class Submitting:
             if live.query.state is QueryState.COMPLETED:
                 inline = await self._fetching.inline(live, as_rows=call.inline_as_rows)
         return Submitted(live, existing, inline)
+
+    async def all_decided(self, timeout_seconds: float) -> None:
+        """Return when every Submit that has begun is decided, or when the time has passed."""
+        if self._in_hand:
+            await asyncio.wait(list(self._in_hand.values()), timeout=timeout_seconds)
+
+    async def _accepted(self, call: SubmitCall) -> tuple[LiveQuery, bool]:
+        """The query of a call, and whether it was there before. Calls with one id are decided one after the other."""
+        call.outline = self._planner.outline(call.submission)
+        call.query_id = call.query_id or str(uuid.uuid4())
+        key = call.key
+        while key in self._in_hand:
+            await asyncio.wait([self._in_hand[key]])
+        found = self._known.in_memory(call)
+        if found is not None:
+            return found, True
+        # No second Submit of the id gets past the mark meanwhile.
+        accepting = asyncio.ensure_future(self._accept(call))
+        self._in_hand[key] = accepting
+        accepting.add_done_callback(lambda _: self._decided(key))
+        try:
+            return await asyncio.shield(accepting)
+        except asyncio.CancelledError:
+            if not call.is_recorded:
+                accepting.cancel()
+            raise
+        finally:
+            # Or its exception would hold itself by this frame, and the request with it, until Python collects cycles.
+            del accepting
+
+    def _decided(self, key: Key) -> None:
+        accepting = self._in_hand.pop(key)
+        if not accepting.cancelled():
+            # Looked at here, as the caller who would have got it may be gone.
+            accepting.exception()
+
+    async def _accept(self, call: SubmitCall) -> tuple[LiveQuery, bool]:
+        """The query of an id that is not in memory: an old one from the store, or a new one."""
+        old = await self._known.with_rows(call)
+        if old is not None:
+            return old, True
+        try:
+            with self._admitting.reserved(call.submission):
+                return await self._accept_new(call)
+        except QueryEngineError as refusal:
+            if refusal.failure.reason in (Reason.QUERY_ID_REUSED, Reason.STORE_UNAVAILABLE):
+                raise
+            # What would be refused as new is answered all the same if it was submitted before.
+            old = await self._known.stored(call)
+            if old is None:
+                raise
+            return old, True
+
+    async def _accept_new(self, call: SubmitCall) -> tuple[LiveQuery, bool]:
+        submission = call.submission
+        self._admitting.admit(submission.tenant, call.outline.engine)
+        plan, analysis = await self._planner.complete(submission, call.outline, leave_turn=call.leave_turn)
+        call.is_recorded = True
+        call.leave_turn()
+        query = Query(
+            query_id=call.query_id,
+            submission=submission,
+            plan=plan,
+            fingerprint=submission.fingerprint(),
+            query_hash=analysis.query_hash(submission.sql),
+            submit_us=self._clock.now_us(),
+            record_bytes=submission.record_bytes() + len(plan.executed_sql.encode("utf-8", "replace")),
+        )
+        return await self._recording.record(query)

@@ -6,7 +6,6 @@ from collections.abc import Mapping, Sequence
 from concurrent.futures import Executor
 from typing import Any, Final
 
-from queryengine.accepting.checks import Checks
 from queryengine.codec.memory import give_back_malloc_memory
 from queryengine.domain.clock import Clock
 from queryengine.domain.errors import Failure, QueryEngineError, Reason
@@ -17,6 +16,11 @@ from queryengine.engines.base import EngineTraits
 from queryengine.executing.quota import RecordLimits, SpoolLimits
 from queryengine.executing.shares import ShareLimits, Shares
 from queryengine.executing.trimming import Trimming
+from queryengine.policy.analyses import Analyses
+from queryengine.policy.apply_limits import ApplyLimits, DefaultLimits
+from queryengine.policy.check_text import check_text
+from queryengine.policy.choose_engine import ChooseEngine, KnownEngine
+from queryengine.policy.planner import Planner
 from queryengine.reading.byte_budget import ByteBudgetLimits
 from queryengine.reading.streaming import StreamLimits
 from queryengine.results.spool.local import LocalSpool
@@ -60,7 +64,7 @@ def engine_config(settings: Settings, name: str) -> EngineConfig:
     )
 
 
-async def engine_traits(settings: Settings, checks: Checks) -> dict[str, EngineTraits | Failure]:
+async def engine_traits(settings: Settings, analyses: Analyses) -> dict[str, EngineTraits | Failure]:
     """What each engine can do, or why that is not known: an engine that cannot be used does not keep the others from
     being served. Raises SettingsError that names every wrong option.
     """
@@ -72,7 +76,7 @@ async def engine_traits(settings: Settings, checks: Checks) -> dict[str, EngineT
 
     for name, engine in settings.engines.items():
         try:
-            traits[name] = found = await checks.traits(name, engine.type, engine.options)
+            traits[name] = found = await analyses.traits(name, engine.type, engine.options)
             found.check_slots(engine.slots_per_worker)
         except QueryEngineError as cause:
             failure = traits[name] = cause.failure
@@ -119,8 +123,8 @@ def trimming(turns: Turns, threads: Executor) -> Trimming:
     )
 
 
-def checks(settings: Settings, sandboxes: Sandboxes) -> Checks:
-    return Checks(
+def analyses(settings: Settings, sandboxes: Sandboxes) -> Analyses:
+    return Analyses(
         quick=sandboxes.quick_checks,
         thorough=sandboxes.thorough_checks,
         inspections=sandboxes.inspections,
@@ -195,16 +199,32 @@ def stream_limits(settings: Settings) -> StreamLimits:
     )
 
 
+def engine_choice(settings: Settings, traits: Mapping[str, EngineTraits | Failure]) -> ChooseEngine:
+    known = {name: KnownEngine(engine.type, traits[name]) for name, engine in settings.engines.items()}
+    return ChooseEngine(known, settings.default_engine)
+
+
+def planner(choice: ChooseEngine, limits: ApplyLimits, analyses: Analyses) -> Planner:
+    """All planning steps, in their order."""
+    return Planner(first=(choice, limits), then=(check_text,), analyses=analyses)
+
+
+def default_limits(settings: Settings) -> DefaultLimits:
+    limits = settings.limits
+    return DefaultLimits(
+        queue_timeout_ms=int(limits.queue_timeout_seconds * 1000),
+        execution_timeout_ms=int(limits.execution_timeout_seconds * 1000),
+        ttl_ms=int(settings.results.ttl_seconds * 1000),
+    )
+
+
 def request_limits(settings: Settings) -> RequestLimits:
     limits, results = settings.limits, settings.results
     return RequestLimits(
         request_bytes=limits.request_bytes,
         sql_bytes=limits.sql_bytes,
         parameters=limits.parameters,
-        queue_timeout_seconds=limits.queue_timeout_seconds,
-        execution_timeout_seconds=limits.execution_timeout_seconds,
         wait_timeout_max_seconds=limits.wait_timeout_max_seconds,
-        ttl_seconds=results.ttl_seconds,
         ttl_max_seconds=results.ttl_max_seconds,
         heartbeat_seconds=settings.streams.heartbeat_seconds,
     )

@@ -21,12 +21,13 @@ logger = logging.getLogger(__name__)
 
 async def drain(parts: Parts, *, limit_seconds: float, cancel_grace_seconds: float) -> None:
     """Bring a server to the point at which it may be closed; running queries get the limit at most."""
-    parts.queries.drain()
+    parts.cases.admitting.drain()
+    parts.execution.scheduler.close()
     await parts.edges.health.drain()
     parts.reading.streams.drain()
     parts.shared.registry.changes.wake()
     await asyncio.sleep(min(NOTICE_SECONDS, limit_seconds))
-    await parts.queries.submits_over(limit_seconds)
+    await parts.cases.submitting.all_decided(limit_seconds)
     await _finish_running(parts.shared.registry, limit_seconds, cancel_grace_seconds)
     await parts.edges.server.stop(min(STOP_GRACE_SECONDS, limit_seconds))
 

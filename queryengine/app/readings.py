@@ -13,7 +13,7 @@ def readings(engines: Engines, meter: SpoolMeter, streams: OpenStreams) -> Calla
 
     def read() -> Reading:
         found = {
-            view.config.name: EngineReading(
+            view.name: EngineReading(
                 is_up=view.load.available,
                 slots=view.load.slots,
                 running=view.load.running,

@@ -3,7 +3,14 @@
 import logging
 from collections.abc import Callable
 
-from queryengine.app.configured import record_limits, request_limits, share_limits, spool_limits, stream_limits
+from queryengine.app.configured import (
+    default_limits,
+    record_limits,
+    request_limits,
+    share_limits,
+    spool_limits,
+    stream_limits,
+)
 from queryengine.app.wiring import Parts
 from queryengine.settings import Settings, SettingsError, reloaded
 from queryengine.telemetry.logs import set_up_logging
@@ -43,5 +50,6 @@ def _adopt(parts: Parts, settings: Settings) -> None:
     parts.reading.streams.adopt(stream_limits(settings))
     parts.reading.open_streams.adopt(limits.tenant_streams)
     parts.limits.now = request_limits(settings)
-    parts.checks.adopt(cpu_seconds=limits.check_timeout_seconds)
+    parts.default_limits.adopt(default_limits(settings))
+    parts.analyses.adopt(cpu_seconds=limits.check_timeout_seconds)
     parts.shared.lifetimes.adopt(keep_records_us=int(settings.records.keep_seconds * 1e6))

@@ -14,16 +14,18 @@ from dataclasses import dataclass
 from typing import Final
 
 from queryengine import __version__
-from queryengine.accepting.checks import Checks
 from queryengine.accepting.engines import Engines
-from queryengine.accepting.queries import Queries
+from queryengine.accepting.recording import Recording
 from queryengine.accepting.refreshing import Refreshes
 from queryengine.app.behaviours import behaviours
 from queryengine.app.configured import (
+    analyses,
     call_turns,
-    checks,
+    default_limits,
+    engine_choice,
     engine_config,
     engine_traits,
+    planner,
     request_limits,
     sandboxes,
     trimming,
@@ -34,12 +36,16 @@ from queryengine.app.reading import Reading, make_cutting, make_reading
 from queryengine.app.readings import readings
 from queryengine.app.shared import Shared
 from queryengine.app.state import State, open_state
+from queryengine.app.use_cases import UseCases, make_use_cases
 from queryengine.domain.clock import Clock
 from queryengine.edges.admin.health import Health
 from queryengine.edges.grpc.requests import LimitsInForce
 from queryengine.live.lifetimes import Lifetimes
 from queryengine.live.registry import Registry
 from queryengine.live.tasks import Tasks
+from queryengine.policy.analyses import Analyses
+from queryengine.policy.apply_limits import ApplyLimits
+from queryengine.policy.choose_engine import ChooseEngine
 from queryengine.settings import Settings, missing_places, warnings
 from queryengine.store import Store
 from queryengine.telemetry.metrics import Metrics
@@ -59,9 +65,11 @@ class Parts:
     state: State
     shared: Shared
     sandboxes: Sandboxes
-    checks: Checks
+    analyses: Analyses
+    default_limits: ApplyLimits
+    choice: ChooseEngine
     execution: Execution
-    queries: Queries
+    cases: UseCases
     engines: Engines
     reading: Reading
     limits: LimitsInForce
@@ -83,38 +91,24 @@ async def start(settings: Callable[[], Settings], clock: Clock, closing: AsyncEx
         now, {name: {"type": each.type, "options": dict(each.options)} for name, each in configs.items()}
     )
     closing.push_async_callback(workers.close)
-    checking, cutting = checks(now, workers), make_cutting(now, workers.cuts, state)
+    texts, cutting = analyses(now, workers), make_cutting(now, workers.cuts, state)
     execution = await make_execution(settings, configs, state, shared, closing)
     closing.push_async_callback(shared.tasks.close)
     closing.callback(execution.scheduler.close)
-    queries = _queries(checking, execution, state, shared)
     await workers.start()
     # First: a wrong option ends the start in one line, before any worker stumbles over it.
-    traits = await engine_traits(now, checking)
+    traits = await engine_traits(now, texts)
     await workers.inspections.close()
     execution.pool.start()
-    engines = Engines(
-        configs=configs,
-        default=now.default_engine,
-        traits=traits,
-        pool=execution.pool,
-        dispatcher=execution.dispatcher,
-    )
-    await _recover(configs, execution, queries, state)
-    shared.tasks.spawn(execution.scheduler.run(), "scheduler")
+    choice, left_open = engine_choice(now, traits), ApplyLimits(default_limits(now))
     reading = make_reading(now, cutting, state, shared)
+    cases = make_use_cases(planner(choice, left_open, texts), execution, reading, state, shared)
+    await _recover(configs, execution, cases.recording, state)
+    shared.tasks.spawn(execution.scheduler.run(), "scheduler")
+    engines = Engines(choice, execution.pool, execution.dispatcher)
     limits, turns = LimitsInForce(request_limits(now)), call_turns(now)
-    rpcs = behaviours(
-        queries=queries,
-        registry=shared.registry,
-        streams=reading.streams,
-        watching=reading.watching,
-        fetching=reading.fetching,
-        engines=engines,
-        refreshes=Refreshes(execution.pool, shared.tasks),
-        clock=clock,
-        limits=limits,
-    )
+    refreshes = Refreshes(choice, execution.pool, shared.tasks)
+    rpcs = behaviours(cases, reading, engines, refreshes, clock=clock, limits=limits)
     read = readings(engines, state.meter, reading.open_streams)
     edges = await listen(
         now, rpcs, turns=turns, byte_budget=reading.byte_budget, metrics=shared.metrics, read=read, closing=closing
@@ -126,9 +120,11 @@ async def start(settings: Callable[[], Settings], clock: Clock, closing: AsyncEx
         state=state,
         shared=shared,
         sandboxes=workers,
-        checks=checking,
+        analyses=texts,
+        default_limits=left_open,
+        choice=choice,
         execution=execution,
-        queries=queries,
+        cases=cases,
         engines=engines,
         reading=reading,
         limits=limits,
@@ -148,31 +144,15 @@ def _shared(settings: Settings, clock: Clock, store: Store) -> Shared:
     )
 
 
-def _queries(checking: Checks, execution: Execution, state: State, shared: Shared) -> Queries:
-    return Queries(
-        store=state.store,
-        registry=shared.registry,
-        dispatcher=execution.dispatcher,
-        scheduler=execution.scheduler,
-        checks=checking,
-        quota=state.quota,
-        records=state.records,
-        clock=shared.clock,
-        lifetimes=shared.lifetimes,
-        metrics=shared.metrics,
-        tasks=shared.tasks,
-        removal=state.removal,
-        has_rows=state.results.may_hold,
-    )
-
-
-async def _recover(configs: Mapping[str, EngineConfig], execution: Execution, queries: Queries, state: State) -> None:
+async def _recover(
+    configs: Mapping[str, EngineConfig], execution: Execution, recording: Recording, state: State
+) -> None:
     """Count what is stored, and take up what a former process left unfinished."""
     await asyncio.get_running_loop().run_in_executor(state.disk, state.meter.measure)
     for tenant, size in (await state.store.payload_bytes()).items():
         state.meter.add(tenant, size)
     for query in await execution.recovery.recover(configs):
-        queries.adopt(query)
+        recording.adopt(query)
 
 
 async def _keep_readiness(health: Health, store: Store) -> None:

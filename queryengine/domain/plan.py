@@ -9,21 +9,23 @@ from queryengine.domain.submission import FINGERPRINT_FORM, SQL_CHARACTERS_KEPT,
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
-    """Where and how a submission runs. Its limits are those in force: none is left open."""
+    """Where and how a submission runs. Its limits are those in force: none is left open. Planning begins with an empty
+    one, to which each step adds.
+    """
 
-    engine: str
-    engine_type: str
-    routing_reason: str
+    engine: str = ""
+    engine_type: str = ""
+    routing_reason: str = ""
     """Why this engine, such as "explicit" or "default"."""
     executed_sql: str = ""
     """What runs in place of the submitted text; empty when that runs as it is."""
-    queue_timeout_ms: int
-    execution_timeout_ms: int
+    queue_timeout_ms: int = 0
+    execution_timeout_ms: int = 0
     row_limit: int = 0
     """0 means none."""
     byte_limit: int = 0
     """0 means none but the service's own."""
-    ttl_ms: int
+    ttl_ms: int = 0
     policy_version: str = ""
     """Of the policy that shaped the plan; empty without one."""
     cache_key: str = ""

@@ -15,6 +15,7 @@ from typing import Any, ClassVar, Final, Self
 import pyarrow as pa
 
 from queryengine.codec.values import BoundParameter
+from queryengine.domain.analysis import NOT_ANALYSED, Analysis
 from queryengine.domain.errors import QueryEngineError, Reason, error
 from queryengine.domain.refreshed import Refreshed
 from queryengine.domain.texts import NAME_BYTES_MAX, URL_BYTES_MAX, shortened, whole_or_none
@@ -221,6 +222,14 @@ class Engine(ABC):
         Raises QueryEngineError: SYNTAX_ERROR with position, NOT_ONE_STATEMENT, STATEMENT_NOT_ALLOWED for anything but
         one statement that reads. Runs in a process of its own under a time limit, as the text may be hostile.
         """
+
+    @classmethod
+    def analyse(cls, sql: str, options: Mapping[str, Any]) -> Analysis:
+        """What is known of SQL from its text alone; what is not understood is not known. Refuses what `check` refuses,
+        takes about as long, and runs where it does.
+        """
+        cls.check(sql, options)
+        return NOT_ANALYSED
 
     @abstractmethod
     def __init__(self, name: str, options: Mapping[str, Any]) -> None:

@@ -55,8 +55,9 @@ class SandboxRole:
         try:
             if frame.type == "check":
                 engine = self._engines[frame.header["engine"]]
-                engine_class(engine["type"]).check(frame.header["sql"], engine["options"])
-            elif frame.type == "traits":
+                analysis = engine_class(engine["type"]).analyse(frame.header["sql"], engine["options"])
+                return {"analysis": analysis.to_json()}
+            if frame.type == "traits":
                 self._traits(frame.header)
             elif frame.type == "cut":
                 self._cut(CutOrder.from_json(frame.header["order"], frame.blob, self._spool))
@@ -91,7 +92,7 @@ class SandboxRole:
         for engine in self._engines.values():
             # What is wrong with an engine is told by its traits.
             with suppress(QueryEngineError, ValueError):
-                engine_class(engine["type"]).check("SELECT 1", engine["options"])
+                engine_class(engine["type"]).analyse("SELECT 1", engine["options"])
 
     def _traits(self, header: dict[str, Any]) -> None:
         traits = engine_class(header["engine_type"]).traits(header["options"])

@@ -70,7 +70,7 @@ async def test_a_submit_whose_caller_left_before_it_was_recorded_leaves_nothing(
     # One check was in a process already; no other one of those that left was made before this one.
     assert (await theirs).status.state == COMPLETED
     assert not (await api.listed()).queries
-    assert not service.parts.queries._submitting
+    assert not service.parts.cases.submitting._in_hand
 
 
 async def test_the_same_id_can_be_submitted_when_its_first_caller_left(flooded: tuple[Service, Api, Api]) -> None:
@@ -78,7 +78,7 @@ async def test_the_same_id_can_be_submitted_when_its_first_caller_left(flooded: 
     query_id, sql = new_id(), unseen()
     with suspended(service.parts.sandboxes.quick_checks.pids):
         first = asyncio.ensure_future(api.submit(sql, query_id=query_id))
-        await until(lambda: service.parts.queries._submitting)
+        await until(lambda: service.parts.cases.submitting._in_hand)
         second = asyncio.ensure_future(api.submit(sql, query_id=query_id, wait_timeout=WAIT))
         first.cancel()
         await until(lambda: service.parts.sandboxes.quick_checks.waiting == 1)
@@ -112,7 +112,9 @@ async def test_what_waits_for_a_check_is_bounded_in_bytes(tmp_path: Path) -> Non
             calls = []
             for waiting in (0, 1, 2):
                 calls.append(asyncio.ensure_future(api.submit(unseen() + large)))
-                await until(lambda waiting=waiting: service.parts.queries._submitting and checks.waiting == waiting)
+                await until(
+                    lambda waiting=waiting: service.parts.cases.submitting._in_hand and checks.waiting == waiting
+                )
             refusal = await refused(api.submit(unseen() + large))
             assert (refusal.reason, refusal.metadata) == ("TENANT_BUSY", {"limit": "15000"})
         await asyncio.gather(*calls)

@@ -18,7 +18,6 @@ from google.protobuf.descriptor import Descriptor, FieldDescriptor
 from google.protobuf.message import Message
 
 from queryengine.accepting.cancelling import QUERIES_MAX
-from queryengine.accepting.queries import CancelOutcome
 from queryengine.app.service import Service
 from queryengine.client import AsyncClient
 from queryengine.domain.errors import Failure, Position, Reason
@@ -190,7 +189,7 @@ async def everything(wide: Service, channel_of_wide: grpc.aio.Channel) -> dict[s
         replies["FetchPage"].append(await api.fetch(one.status.query_id, offset=30, page_size=3, format=format_))
     replies["Cancel"].append(await api.cancel(failed.query.query_id))
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(wide.parts.queries, "cancel", AsyncMock(side_effect=lambda live, _: CancelOutcome(live, True)))
+        patch.setattr(wide.parts.cases.cancelling, "request", AsyncMock())
         active = [largest(wide, real.query, QueryState.RUNNING) for _ in range(QUERIES_MAX + 1)]
         replies["CancelQueries"].append(await api.cancel_matching(labels=LABELS))
         for live in active:
@@ -328,8 +327,10 @@ async def test_a_reply_that_nothing_cuts_is_refused_by_name(tmp_path: Path) -> N
     allowed = [f"setting_{number}".ljust(4000, "x") for number in range(1000)]
     engines = {"scripted": {"type": "scripted", "workers": 1}}
     async with serving(tmp_path, engines=engines) as service:
-        traits = service.parts.engines._traits["scripted"]
-        service.parts.engines._traits["scripted"] = replace(traits, session_settings=tuple(allowed))
+        choice = service.parts.choice
+        engines = choice.engines
+        traits = replace(engines["scripted"].traits, session_settings=tuple(allowed))
+        choice.engines = {**engines, "scripted": replace(engines["scripted"], traits=traits)}
         async with grpc.aio.insecure_channel(service.address) as channel:
             refusal = await refused(Api(channel, "tenant").call("ListEngines", pb.ListEnginesRequest()))
     assert (refusal.code.name, refusal.reason) == ("RESOURCE_EXHAUSTED", "REPLY_TOO_LARGE")

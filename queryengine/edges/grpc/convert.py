@@ -122,8 +122,8 @@ def details(query: Query) -> query_pb2.QueryDetails:
 def engine(view: EngineView) -> query_service_pb2.EngineInfo:
     traits = view.traits
     return query_service_pb2.EngineInfo(
-        name=view.config.name,
-        type=view.config.type,
+        name=view.name,
+        type=view.type,
         is_default=view.is_default,
         slots=view.load.slots,
         running=view.load.running,

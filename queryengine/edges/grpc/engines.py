@@ -21,6 +21,4 @@ class EngineRpcs:
         return pb.ListEnginesResponse(engines=[convert.engine(view) for view in self._engines.views()])
 
     async def refresh_engine(self, request: pb.RefreshEngineRequest, caller: Caller) -> pb.RefreshEngineResponse:
-        engine, _, _ = self._engines.choose(request.engine)
-        caller.leave_turn()
-        return convert.refreshed(await self._refreshes.refresh(engine))
+        return convert.refreshed(await self._refreshes.refresh(request.engine, leave_turn=caller.leave_turn))

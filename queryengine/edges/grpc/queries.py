@@ -5,9 +5,9 @@ import binascii
 from collections import Counter
 
 from queryengine.accepting.cancelling import Cancelling, CancelResult
-from queryengine.accepting.engines import Engines
+from queryengine.accepting.listing import Listing
 from queryengine.accepting.looking import Looking
-from queryengine.accepting.queries import Queries
+from queryengine.accepting.releasing import Releasing
 from queryengine.accepting.submit_call import SubmitCall
 from queryengine.accepting.submitting import Submitted, Submitting
 from queryengine.edges.grpc import convert
@@ -15,7 +15,6 @@ from queryengine.edges.grpc.call import Caller, Unary
 from queryengine.edges.grpc.fitting import embedded, fitting
 from queryengine.edges.grpc.framing import page_message
 from queryengine.edges.grpc.requests import (
-    EngineChoice,
     LimitsInForce,
     as_rows,
     cancel_reason,
@@ -26,7 +25,6 @@ from queryengine.edges.grpc.requests import (
     to_cancelled,
     to_filter,
     to_list_size,
-    to_plan,
     to_submission,
     wait_seconds,
 )
@@ -44,16 +42,16 @@ class QueryRpcs:
         submitting: Submitting,
         looking: Looking,
         cancelling: Cancelling,
-        queries: Queries,
-        engines: Engines,
+        listing: Listing,
+        releasing: Releasing,
         statuses: Statuses,
         limits: LimitsInForce,
     ) -> None:
         self._submitting = submitting
         self._looking = looking
         self._cancelling = cancelling
-        self._queries = queries
-        self._engines = engines
+        self._listing = listing
+        self._releasing = releasing
         self._statuses = statuses
         self._limits = limits
 
@@ -71,13 +69,9 @@ class QueryRpcs:
         limits = self._limits.now
         wait = wait_seconds(request, limits)
         inline_as_rows = as_rows(request.result.inline_format, "inline_format")
-        choice = self._engines.choose(request.engine)
-        submission = to_submission(request, caller.tenant, caller.subject, limits)
-        self._engines.require(choice[0], submission)
         call = SubmitCall(
             query_id=submitted_id(request.query_id),
-            submission=submission,
-            plan=to_plan(submission, EngineChoice(*choice), limits),
+            submission=to_submission(request, caller.tenant, caller.subject, limits),
             wait_seconds=wait,
             inline_as_rows=inline_as_rows,
             leave_turn=caller.leave_turn,
@@ -129,7 +123,7 @@ class QueryRpcs:
 
     async def list_queries(self, request: pb.ListQueriesRequest, caller: Caller) -> pb.ListQueriesResponse:
         size = to_list_size(request)
-        found = await self._queries.list(
+        found = await self._listing.list(
             caller.tenant, to_filter(request), before=_before(request.page_token), limit=size + 1
         )
         reply = pb.ListQueriesResponse(queries=fitting(self._statuses.of(live) for live in found[:size]))
@@ -138,11 +132,11 @@ class QueryRpcs:
         return reply
 
     async def release_results(self, request: pb.ReleaseResultsRequest, caller: Caller) -> pb.ReleaseResultsResponse:
-        live = await self._looking.find(caller.tenant, request.query_id)
         if request.HasField("extend_to"):
-            await self._queries.extend(live, microseconds(request.extend_to))
+            until_us = microseconds(request.extend_to)
+            live = await self._releasing.extend(caller.tenant, request.query_id, until_us)
         else:
-            await self._queries.release(live)
+            live = await self._releasing.release(caller.tenant, request.query_id)
         return pb.ReleaseResultsResponse(status=self._statuses.of(live))
 
     def _submit_response(self, submitted: Submitted) -> bytes:

@@ -12,7 +12,6 @@ from queryengine.codec.described import described
 from queryengine.domain.errors import QueryEngineError, Reason, error
 from queryengine.domain.filters import QueryFilter
 from queryengine.domain.lifecycle import QueryState
-from queryengine.domain.plan import Plan
 from queryengine.domain.submission import Compression, LimitAction, Submission, WideIntegers
 from queryengine.reading.cursor import Cursor
 from queryengine.reading.items import ReadRequest
@@ -81,15 +80,12 @@ Chosen = TypeVar("Chosen")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RequestLimits:
-    """Bounds on requests and the defaults of what they leave out."""
+    """Bounds on requests."""
 
     request_bytes: int
     sql_bytes: int
     parameters: int
-    queue_timeout_seconds: float
-    execution_timeout_seconds: float
     wait_timeout_max_seconds: float
-    ttl_seconds: float
     ttl_max_seconds: float
     heartbeat_seconds: float
 
@@ -99,15 +95,6 @@ class LimitsInForce:
     """The limits for requests that come now; settings that are read again replace them."""
 
     now: RequestLimits
-
-
-@dataclass(frozen=True, slots=True)
-class EngineChoice:
-    """The engine a request names, or the default, and why."""
-
-    name: str
-    type: str
-    reason: str
 
 
 def invalid(field: str, message: str) -> QueryEngineError:
@@ -186,20 +173,6 @@ def to_submission(
         cancel_on_disconnect=_choice(_CANCELS, request.disconnect_policy, "disconnect_policy"),
         disconnect_grace_ms=int(grace * 1000),
         labels=_mapping(request.labels, "labels", 63, 255),
-    )
-
-
-def to_plan(submission: Submission, engine: EngineChoice, limits: RequestLimits) -> Plan:
-    """What a submission leaves open is filled with the defaults of the service."""
-    return Plan(
-        engine=engine.name,
-        engine_type=engine.type,
-        routing_reason=engine.reason,
-        queue_timeout_ms=_or(submission.queue_timeout_ms, limits.queue_timeout_seconds),
-        execution_timeout_ms=_or(submission.execution_timeout_ms, limits.execution_timeout_seconds),
-        row_limit=submission.row_limit,
-        byte_limit=submission.byte_limit,
-        ttl_ms=_or(submission.ttl_ms, limits.ttl_seconds),
     )
 
 
@@ -329,10 +302,6 @@ def _milliseconds(message: Any, field: str, maximum: float, *, minimum: float = 
     if not message.HasField(field):
         return None
     return int(seconds(message, field, 0.0, maximum, minimum=minimum) * 1000)
-
-
-def _or(asked_ms: int | None, default_seconds: float) -> int:
-    return int(default_seconds * 1000) if asked_ms is None else asked_ms
 
 
 def _parameters(request: query_service_pb2.SubmitRequest, maximum: int) -> bytes:

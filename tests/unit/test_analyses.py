@@ -1,4 +1,4 @@
-"""Checks: which lane a text takes, who waits for whom, what is remembered, and whose fault a failure is."""
+"""Analyses of texts: which lane a text takes, who waits for whom, what is remembered, and whose fault a failure is."""
 
 import asyncio
 import sys
@@ -9,9 +9,9 @@ from typing import Any
 import psutil
 import pytest
 
-from queryengine.accepting import checks
-from queryengine.accepting.checks import Checks
 from queryengine.domain.errors import Code, QueryEngineError, Reason
+from queryengine.policy import analyses
+from queryengine.policy.analyses import Analyses
 from queryengine.telemetry.logs import LogStyle
 from queryengine.workers.sandboxes import Sandboxes
 from tests.support import until
@@ -31,11 +31,11 @@ LONG = f"SELECT 1 WHERE 1 IN ({','.join(map(str, range(20_000)))})"
 
 
 class Lanes:
-    """Checks and the processes behind them."""
+    """Analyses and the processes behind them."""
 
     def __init__(self, sandboxes: Sandboxes, cpu_seconds: float) -> None:
         self.sandboxes = sandboxes
-        self.checks = Checks(
+        self.analyses = Analyses(
             quick=sandboxes.quick_checks,
             thorough=sandboxes.thorough_checks,
             inspections=sandboxes.inspections,
@@ -43,7 +43,9 @@ class Lanes:
         )
 
     async def check(self, sql: str, *, tenant: str = "a", engine: str = "parsed") -> None:
-        await self.checks.check(tenant, engine, sql, size_bytes=len(sql))
+        analysis = await self.analyses.of(tenant, engine, sql, size_bytes=len(sql))
+        if analysis.refusal is not None:
+            raise QueryEngineError(analysis.refusal)
 
     async def refusal(self, sql: str, *, tenant: str = "a") -> QueryEngineError:
         with pytest.raises(QueryEngineError) as refusal:
@@ -92,9 +94,9 @@ async def test_a_long_text_is_never_in_the_quick_lane() -> None:
 
 
 async def test_a_short_text_that_takes_long_gets_its_whole_time_elsewhere(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(checks, "SLICE_SECONDS", MOMENT)
+    monkeypatch.setattr(analyses, "SLICE_SECONDS", MOMENT)
     async with lanes() as found:
-        assert len(SHORT) < checks.SHORT_CHARACTERS_MAX
+        assert len(SHORT) < analyses.SHORT_CHARACTERS_MAX
         await found.check(SHORT)
         assert found.sandboxes.thorough_checks.pids
 
@@ -110,7 +112,7 @@ async def test_a_text_that_takes_longer_than_it_may_is_too_complex(sql: str) -> 
 async def test_who_sent_what_takes_long_waits_behind_all_others(monkeypatch: pytest.MonkeyPatch) -> None:
     async with lanes() as found:
         with monkeypatch.context() as patch:
-            patch.setattr(checks, "SLICE_SECONDS", MOMENT)
+            patch.setattr(analyses, "SLICE_SECONDS", MOMENT)
             await found.check(SHORT, tenant="slow")
         ended: list[str] = []
         found.quick().suspend()
@@ -126,17 +128,17 @@ async def test_who_sent_what_takes_long_waits_behind_all_others(monkeypatch: pyt
         await asyncio.gather(holding, *tasks)
         assert ended == ["b", "c", "b", "slow", "slow"]
         # It is not remembered for ever.
-        found.checks._slow_tenants["slow"] = 0.0
-        assert not found.checks._waits_for_others("slow")
+        found.analyses._slow_tenants["slow"] = 0.0
+        assert not found.analyses._waits_for_others("slow")
 
 
 async def test_a_text_that_passed_is_not_checked_again_for_anybody() -> None:
     async with lanes() as found:
         await found.check("SELECT 6", tenant="a")
-        assert found.checks.has_passed("parsed", "SELECT 6")
-        assert not found.checks.has_passed("wrong", "SELECT 6")
+        assert found.analyses.remembered("parsed", "SELECT 6")
+        assert not found.analyses.remembered("wrong", "SELECT 6")
         await found.check(LONG)
-        assert not found.checks.has_passed("parsed", LONG)
+        assert not found.analyses.remembered("parsed", LONG)
 
 
 @pytest.mark.parametrize("executable", ["/bin/false", "/no/such/program"])
@@ -156,12 +158,12 @@ async def test_when_no_process_starts_the_text_may_be_sent_again(
 
 async def test_traits_name_a_wrong_option_and_a_process_that_does_not_start(monkeypatch: pytest.MonkeyPatch) -> None:
     async with lanes() as found:
-        assert (await found.checks.traits("lite", **inspected("lite"))).sandbox
+        assert (await found.analyses.traits("lite", **inspected("lite"))).sandbox
         with pytest.raises(QueryEngineError) as refusal:
-            await found.checks.traits("wrong", **inspected("wrong"))
+            await found.analyses.traits("wrong", **inspected("wrong"))
         assert refusal.value.failure.reason is Reason.INVALID_FIELD
         monkeypatch.setattr(sys, "executable", "/bin/false")
         await found.sandboxes.close()
         with pytest.raises(QueryEngineError) as refusal:
-            await found.checks.traits("lite", **inspected("lite"))
+            await found.analyses.traits("lite", **inspected("lite"))
         assert refusal.value.failure.reason is Reason.ENGINE_UNAVAILABLE

@@ -1,4 +1,4 @@
-"""Has SQL text checked before a query is accepted, in sandbox workers, so that hostile text costs its sender.
+"""Has SQL text analysed before a query is accepted, in sandbox workers, so that hostile text costs its sender.
 
 Short texts get a short slice of processor time in a lane of their own; what is long, or did not end in its slice, goes
 to the thorough lane and gets the whole limit there. So a thousand bombs never wait before a short statement.
@@ -10,6 +10,7 @@ from collections import OrderedDict
 from collections.abc import Mapping
 from typing import Any, Final
 
+from queryengine.domain.analysis import Analysis
 from queryengine.domain.errors import Failure, QueryEngineError, Reason, error
 from queryengine.engines.base import EngineTraits
 from queryengine.workers.protocol import Frame
@@ -30,8 +31,8 @@ TENANTS_MAX: Final = 10_000
 RETRY_SECONDS: Final = 1.0
 
 
-class Checks:
-    """Raises what an engine has against a text. Texts that passed are remembered while they are short."""
+class Analyses:
+    """What is known of texts. The analysis of a short one is remembered, unless the engine refuses the text."""
 
     def __init__(
         self, *, quick: SandboxPool, thorough: SandboxPool, inspections: SandboxPool, cpu_seconds: float
@@ -40,22 +41,24 @@ class Checks:
         self._quick = quick
         self._thorough = thorough
         self._cpu_seconds = cpu_seconds
-        self._passed: OrderedDict[tuple[str, str], None] = OrderedDict()
+        self._remembered: OrderedDict[tuple[str, str], Analysis] = OrderedDict()
+        """By engine and text, the one used last at the end."""
         self._slow_tenants: OrderedDict[str, float] = OrderedDict()
         """Until when a tenant's texts wait behind those of others."""
 
-    def has_passed(self, engine: str, sql: str) -> bool:
-        """Whether the text is known to pass: a check depends on the text alone, and services repeat theirs."""
-        if (engine, sql) not in self._passed:
-            return False
-        self._passed.move_to_end((engine, sql))
-        return True
+    def remembered(self, engine: str, sql: str) -> Analysis | None:
+        """What is known of a text already: it depends on the text alone, and services repeat theirs."""
+        found = self._remembered.get((engine, sql))
+        if found is not None:
+            self._remembered.move_to_end((engine, sql))
+        return found
 
-    async def check(self, tenant: str, engine: str, sql: str, *, size_bytes: int) -> None:
-        """Return when the text may run. `size_bytes` is what the caller holds in memory meanwhile.
+    async def of(self, tenant: str, engine: str, sql: str, *, size_bytes: int) -> Analysis:
+        """The analysis of a text by its engine, which may refuse it. `size_bytes` is what the caller holds in memory
+        meanwhile.
 
-        Raises what Engine.check raises; STATEMENT_TOO_COMPLEX when it takes too much time or memory; TENANT_BUSY when
-        too many checks of the tenant wait; SANDBOX_UNAVAILABLE when it could not be checked.
+        Raises STATEMENT_TOO_COMPLEX when it takes too much time or memory; TENANT_BUSY when too many texts of the
+        tenant wait; SANDBOX_UNAVAILABLE when it could not be analysed.
         """
         order = {"type": "check", "engine": engine, "sql": sql}
         last = self._waits_for_others(tenant)
@@ -66,14 +69,18 @@ class Checks:
             raise self._too_complex() from cause
         except ProcessLost as cause:
             raise _unavailable("the statement could not be checked") from cause
-        _raise_failure(frames)
+        done = frames[-1].header
+        if "failure" in done:
+            return Analysis(refusal=Failure.from_json(done["failure"]))
+        analysis = Analysis.from_json(done["analysis"])
         if len(sql) <= REMEMBERED_CHARACTERS_MAX:
-            self._passed[engine, sql] = None
-            if len(self._passed) > REMEMBERED_MAX:
-                self._passed.popitem(last=False)
+            self._remembered[engine, sql] = analysis
+            if len(self._remembered) > REMEMBERED_MAX:
+                self._remembered.popitem(last=False)
+        return analysis
 
     def adopt(self, *, cpu_seconds: float) -> None:
-        """Give checks another limit of processor time from now on."""
+        """Give analyses another limit of processor time from now on."""
         self._cpu_seconds = cpu_seconds
 
     async def traits(self, engine: str, engine_type: str, options: Mapping[str, Any]) -> EngineTraits:

@@ -1,0 +1,64 @@
+"""What a client may do with queries, made from the rooms below. Every edge is given these and nothing else."""
+
+from dataclasses import dataclass
+
+from queryengine.accepting.admitting import Admitting
+from queryengine.accepting.cancelling import Cancelling
+from queryengine.accepting.known import Known
+from queryengine.accepting.listing import Listing
+from queryengine.accepting.looking import Looking
+from queryengine.accepting.recording import Recording
+from queryengine.accepting.releasing import Releasing
+from queryengine.accepting.submitting import Submitting
+from queryengine.accepting.unread import Unread
+from queryengine.app.execution import Execution
+from queryengine.app.reading import Reading
+from queryengine.app.shared import Shared
+from queryengine.app.state import State
+from queryengine.policy.planner import Planner
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UseCases:
+    """The use cases of one server. Tenant first, everywhere."""
+
+    submitting: Submitting
+    looking: Looking
+    listing: Listing
+    cancelling: Cancelling
+    releasing: Releasing
+    admitting: Admitting
+    recording: Recording
+
+
+def make_use_cases(planner: Planner, execution: Execution, reading: Reading, state: State, shared: Shared) -> UseCases:
+    store, registry, clock = state.store, shared.registry, shared.clock
+    looking = Looking(registry)
+    cancelling = Cancelling(looking=looking, store=store, scheduler=execution.scheduler, clock=clock)
+    admitting = Admitting(quota=state.quota, records=state.records, dispatcher=execution.dispatcher)
+    recording = Recording(
+        store=store,
+        registry=registry,
+        dispatcher=execution.dispatcher,
+        scheduler=execution.scheduler,
+        unread=Unread(cancelling, shared.tasks),
+        metrics=shared.metrics,
+    )
+    submitting = Submitting(
+        known=Known(registry, store, state.results.may_hold),
+        admitting=admitting,
+        planner=planner,
+        recording=recording,
+        fetching=reading.fetching,
+        clock=clock,
+    )
+    releasing = Releasing(looking=looking, store=store, lifetimes=shared.lifetimes, removal=state.removal, clock=clock)
+    return UseCases(
+        submitting=submitting,
+        looking=looking,
+        listing=Listing(store=store, registry=registry, lifetimes=shared.lifetimes),
+        cancelling=cancelling,
+        releasing=releasing,
+        admitting=admitting,
+        recording=recording,
+    )

@@ -1,0 +1,43 @@
+"""Makes plans: runs the steps in their order, with the analysis of the text between them."""
+
+from collections.abc import Callable, Sequence
+
+from queryengine.domain.analysis import NOT_ANALYSED, Analysis
+from queryengine.domain.plan import Plan
+from queryengine.domain.submission import Submission
+from queryengine.policy.analyses import Analyses
+from queryengine.policy.step import Step
+
+
+class Planner:
+    """The steps that look at a submission alone come first, so that what they refuse costs no analysis, and because the
+    dialect of a text is that of its engine.
+    """
+
+    def __init__(self, *, first: Sequence[Step], then: Sequence[Step], analyses: Analyses) -> None:
+        self._first = first
+        self._then = then
+        self._analyses = analyses
+
+    def outline(self, submission: Submission) -> Plan:
+        """The plan as far as the submission alone decides it, and all its limits. Raises what the first steps raise."""
+        plan = Plan()
+        for step in self._first:
+            plan = step(submission, NOT_ANALYSED, plan)
+        return plan
+
+    async def complete(
+        self, submission: Submission, outline: Plan, *, leave_turn: Callable[[], None]
+    ) -> tuple[Plan, Analysis]:
+        """The whole plan, and what is known of the text. `leave_turn` is called before it waits for an analysis. Raises
+        what the other steps and Analyses.of raise.
+        """
+        tenant, engine, sql = submission.tenant, outline.engine, submission.sql
+        analysis = self._analyses.remembered(engine, sql)
+        if analysis is None:
+            leave_turn()
+            analysis = await self._analyses.of(tenant, engine, sql, size_bytes=submission.record_bytes())
+        plan = outline
+        for step in self._then:
+            plan = step(submission, analysis, plan)
+        return plan, analysis
