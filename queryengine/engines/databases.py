@@ -23,32 +23,32 @@ class SQLAlchemyEngine(Engine):
 
     @classmethod
     def traits(cls, options: Mapping[str, Any]) -> EngineTraits:
-        return _engine_of(options).traits(options)
+        return _adapter_of(options).traits(options)
 
     @classmethod
     def check(cls, sql: str, options: Mapping[str, Any]) -> None:
-        _engine_of(options).check(sql, options)
+        _adapter_of(options).check(sql, options)
 
     def __init__(self, name: str, options: Mapping[str, Any]) -> None:
-        self._engine = _engine_of(options)(name, options)
+        self._adapter = _adapter_of(options)(name, options)
 
     def version(self) -> str:
-        return self._engine.version()
+        return self._adapter.version()
 
     def open(self, statement: Statement) -> Execution:
-        return self._engine.open(statement)
+        return self._adapter.open(statement)
 
     def probe(self) -> None:
-        self._engine.probe()
+        self._adapter.probe()
 
     def prepare(self) -> None:
-        self._engine.prepare()
+        self._adapter.prepare()
 
     def close(self) -> None:
-        self._engine.close()
+        self._adapter.close()
 
 
-def _engine_of(options: Mapping[str, Any]) -> type[Engine]:
+def _adapter_of(options: Mapping[str, Any]) -> type[Engine]:
     """Raises ValueError that names the key of a wrong option, and ENGINE_UNAVAILABLE when a driver is not installed."""
     if not isinstance(options.get("connect_args", {}), Mapping):
         raise ValueError("option 'connect_args' must be a mapping")  # noqa: TRY004 - as every wrong option

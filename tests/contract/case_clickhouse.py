@@ -46,7 +46,7 @@ def _named(names: Sequence[str]) -> str:
 
 CLICKHOUSE = EngineCase(
     name="clickhouse",
-    engine=ClickHouseEngine,
+    adapter=ClickHouseEngine,
     options=_options,
     numbers=lambda n: f"SELECT toInt64(number) AS n FROM numbers({n}) ORDER BY n",
     wide=lambda rows, size: f"SELECT repeat('x', {size}) AS s FROM numbers({rows})",

@@ -12,7 +12,7 @@ from tests.servers.server import shared
 
 POSTGRESQL = EngineCase(
     name="postgresql",
-    engine=SQLAlchemyEngine,
+    adapter=SQLAlchemyEngine,
     options=lambda _: shared(PostgreSQLServer).options(),
     numbers=lambda n: f"SELECT n FROM generate_series(0::bigint, {n - 1}) AS s (n) ORDER BY n",
     wide=lambda rows, size: f"SELECT repeat('x', {size}) AS s FROM generate_series(1, {rows})",

@@ -31,7 +31,7 @@ SLOW_ROWS = (
 
 SPARK = EngineCase(
     name="spark",
-    engine=SparkEngine,
+    adapter=SparkEngine,
     options=lambda _: shared(SparkServer).options(),
     numbers=lambda n: f"SELECT id AS n FROM range({n}) ORDER BY id",
     wide=lambda rows, size: f"SELECT repeat('x', {size}) AS s FROM range(0, {rows}, 1, {max(2, rows // 10_000)})",

@@ -28,7 +28,7 @@ def running() -> int:
 
 TRINO = EngineCase(
     name="trino",
-    engine=TrinoEngine,
+    adapter=TrinoEngine,
     options=lambda _: shared(TrinoServer).options(),
     numbers=numbers,
     wide=lambda rows, size: f"SELECT rpad('x', {size}, 'x') AS s FROM TABLE(sequence(1, {rows}))",

@@ -33,7 +33,7 @@ def _sqlite_options(directory: Path) -> dict[str, Any]:
 
 DUCKDB = EngineCase(
     name="duckdb",
-    engine=DuckDBEngine,
+    adapter=DuckDBEngine,
     options=lambda _: {"init_sql": ["CREATE TABLE t (a INTEGER, s VARCHAR)"]},
     numbers=lambda n: f"SELECT range AS n FROM range({n}) ORDER BY n",
     wide=lambda rows, size: f"SELECT repeat('x', {size}) AS s FROM range({rows})",
@@ -84,7 +84,7 @@ DUCKDB = EngineCase(
 
 SQLITE = EngineCase(
     name="sqlite",
-    engine=SQLAlchemyEngine,
+    adapter=SQLAlchemyEngine,
     options=_sqlite_options,
     numbers=lambda n: (
         f"WITH RECURSIVE c (n) AS (SELECT 0 UNION ALL SELECT n + 1 FROM c WHERE n < 10000000) SELECT n FROM c LIMIT {n}"
@@ -125,7 +125,7 @@ SQLITE = EngineCase(
 
 SCRIPTED = EngineCase(
     name="scripted",
-    engine=ScriptedEngine,
+    adapter=ScriptedEngine,
     options=lambda _: {},
     numbers=lambda n: f"rows {n}",
     wide=lambda rows, size: f"columns s:string; rows {rows} size {size}",

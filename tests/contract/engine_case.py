@@ -27,7 +27,7 @@ class EngineCase:
     """One engine, and the SQL in which it does what a test needs."""
 
     name: str
-    engine: type[Engine]
+    adapter: type[Engine]
     options: Callable[[Path], dict[str, Any]]
     """Options of an engine whose data, if it needs any, is made below the path."""
     numbers: Callable[[int], str]
@@ -74,7 +74,7 @@ class EngineCase:
     """How many statements the engine itself says it runs for us; None for one that computes in this process."""
 
     def open(self, directory: Path) -> Engine:
-        return self.engine(self.name, self.options(directory))
+        return self.adapter(self.name, self.options(directory))
 
 
 COMMON_REFUSED = (

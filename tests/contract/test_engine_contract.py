@@ -205,10 +205,10 @@ def test_preparing_changes_nothing_and_never_raises(case: EngineCase, tmp_path: 
 # ---- failures
 
 
-def test_a_syntax_error_tells_its_place(case: EngineCase, engine: Engine, tmp_path: Path) -> None:
+def test_a_syntax_error_has_its_place(case: EngineCase, engine: Engine, tmp_path: Path) -> None:
     actions = [run_through(engine, case.syntax_error)]
     if case.check_parses:
-        actions.append(lambda: case.engine.check(case.syntax_error, case.options(tmp_path)))
+        actions.append(lambda: case.adapter.check(case.syntax_error, case.options(tmp_path)))
     for action in actions:
         failure = failure_of(action)
         assert failure.reason is Reason.SYNTAX_ERROR
@@ -216,10 +216,10 @@ def test_a_syntax_error_tells_its_place(case: EngineCase, engine: Engine, tmp_pa
         assert failure.position.line == 2
     if not case.check_parses:
         # Only the engine knows its grammar.
-        case.engine.check(case.syntax_error, case.options(tmp_path))
+        case.adapter.check(case.syntax_error, case.options(tmp_path))
 
 
-def test_a_rejected_statement_is_told_in_the_engines_words(case: EngineCase, engine: Engine) -> None:
+def test_a_rejected_statement_is_reported_in_the_engines_words(case: EngineCase, engine: Engine) -> None:
     with engine.open(statement(case.rejected)) as execution:
         failure = failure_of(execution.start)
     assert failure.reason is Reason.STATEMENT_REJECTED
@@ -269,7 +269,7 @@ def test_an_engine_goes_on_after_a_failure(case: EngineCase, engine: Engine) -> 
 )
 def test_check_refuses(case: EngineCase, sql: str, reason: Reason, tmp_path: Path) -> None:
     options = case.options(tmp_path)
-    failure = failure_of(lambda: case.engine.check(sql, options))
+    failure = failure_of(lambda: case.adapter.check(sql, options))
     assert failure.reason is reason
     engine = case.open(tmp_path)
     try:
@@ -285,15 +285,15 @@ def test_check_refuses(case: EngineCase, sql: str, reason: Reason, tmp_path: Pat
     ids=lambda value: value.name if isinstance(value, EngineCase) else str(value)[:50],
 )
 def test_check_accepts(case: EngineCase, sql: str, tmp_path: Path) -> None:
-    case.engine.check(sql, case.options(tmp_path))
+    case.adapter.check(sql, case.options(tmp_path))
 
 
 def test_an_unknown_option_is_named(case: EngineCase, tmp_path: Path) -> None:
     options = {**case.options(tmp_path), "colour": "red"}
     with pytest.raises(ValueError, match="'colour'"):
-        case.engine.traits(options)
+        case.adapter.traits(options)
     with pytest.raises(ValueError, match="'colour'"):
-        case.engine("x", options)
+        case.adapter("x", options)
 
 
 # ---- cancel
@@ -439,7 +439,7 @@ def test_progress_never_goes_back_and_never_raises(case: EngineCase, engine: Eng
     fractions = [each.fraction for each in seen if each.fraction is not None]
     assert fractions == sorted(fractions)
     assert all(0.0 <= each <= 1.0 for each in fractions)
-    if case.engine.traits(case.options(tmp_path)).progress:
+    if case.adapter.traits(case.options(tmp_path)).progress:
         assert fractions[-1] == 1.0
     else:
         assert fractions == []
@@ -471,7 +471,7 @@ def test_the_version_names_product_and_number(engine: Engine) -> None:
 def test_what_traits_deny_is_refused(
     case: EngineCase, engine: Engine, tmp_path: Path, record_property: Callable[[str, object], None]
 ) -> None:
-    traits = case.engine.traits(case.options(tmp_path))
+    traits = case.adapter.traits(case.options(tmp_path))
     gaps = [word.replace("_", " ") for word, has in asdict(traits).items() if has is False and word != "embedded"]
     record_property("gaps", (case.name, ", ".join(gaps) or "none"))
     denied = [{"session_settings": {"no_such_setting": "1"}}]
@@ -504,7 +504,7 @@ def test_named_parameters_come_back_as_they_are(case: EngineCase, engine: Engine
 def test_positional_parameters_come_back_as_they_are(case: EngineCase, engine: Engine, tmp_path: Path) -> None:
     values = values_of(case)
     parameters = tuple(BoundParameter("", value) for value in values)
-    assert case.engine.traits(case.options(tmp_path)).positional_parameters is (case.positional is not None)
+    assert case.adapter.traits(case.options(tmp_path)).positional_parameters is (case.positional is not None)
     if case.positional is None:
         failure = failure_of(run_through(engine, case.numbers(1), parameters=parameters))
         assert failure.reason is Reason.UNSUPPORTED
@@ -556,7 +556,7 @@ def test_a_parameters_value_stays_out_of_failures(case: EngineCase, engine: Engi
 
 def test_an_unusable_engine_says_why(case: EngineCase, tmp_path: Path) -> None:
     options = case.unusable(tmp_path)
-    failure = failure_of(lambda: case.engine("mine", options))
+    failure = failure_of(lambda: case.adapter("mine", options))
     assert failure.reason is Reason.ENGINE_UNAVAILABLE
     assert case.unusable_words in failure.message
     assert failure.metadata == {"engine": "mine"}

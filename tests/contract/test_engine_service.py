@@ -18,13 +18,13 @@ ENDED_SECONDS = 40.0
 @pytest.mark.parametrize("case", ELSEWHERE, ids=lambda case: case.name)
 async def test_an_engine_behind_the_service(case: EngineCase, tmp_path: Path) -> None:
     options = case.options(tmp_path)
-    engines = {"it": {"type": case.engine.type_name, "workers": 1, "slots_per_worker": 2, "options": options}}
+    engines = {"it": {"type": case.adapter.type_name, "workers": 1, "slots_per_worker": 2, "options": options}}
     async with served(tmp_path / "state", engines=engines, default_engine="it") as (_, tenant):
         api = Api(tenant.channel, "tenant", user="somebody")
 
         reply = await api.submit(case.numbers(3), wait_timeout=WAIT, result={"inline_format": ROWS})
         assert [row.values[0].int_value for row in reply.pages[0].rows.rows] == [0, 1, 2]
-        assert reply.status.engine_type == case.engine.type_name
+        assert reply.status.engine_type == case.adapter.type_name
         assert reply.status.engine_query_id
 
         # A client that vanishes.
@@ -45,7 +45,7 @@ async def test_an_engine_behind_the_service(case: EngineCase, tmp_path: Path) ->
         running = (await api.submit(case.endless_rows)).status.query_id
         await api.has_rows(running)
         reply = await api.cancel(running, wait_timeout=WAIT)
-        confirms = case.engine.traits(options).cancel_confirmed
+        confirms = case.adapter.traits(options).cancel_confirmed
         assert reply.engine_cancel == (pb.ENGINE_CANCEL_STATE_CONFIRMED if confirms else pb.ENGINE_CANCEL_STATE_SENT)
 
         # A statement that takes too long.

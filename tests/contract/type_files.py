@@ -84,7 +84,7 @@ def parameters_table() -> str:
 def traits_table() -> str:
     """What each engine declares with the options it has by default; those of a generic dialect are its driver's."""
     cases = [case for case in CASES if case not in (GENERIC, SCRIPTED)]
-    declared = {case.name: case.engine.traits(case.unusable(Path("/none"))) for case in cases}
+    declared = {case.name: case.adapter.traits(case.unusable(Path("/none"))) for case in cases}
     traits = [field.name for field in fields(EngineTraits) if field.type is bool]
     lines = [f"| | {' | '.join(declared)} |", "|---" * (len(declared) + 1) + "|"]
     for trait in traits:
