@@ -82,16 +82,18 @@ async def measure(submit: Submit, queries: list[Query], in_flight: int) -> tuple
 
 @asynccontextmanager
 async def one_by_one(path: Path) -> AsyncIterator[Submit]:
-    """A transaction for each submit, each on the connection in turn."""
+    """A transaction for each submit, each on the connection in turn, every call of the driver a visit of its thread."""
     database = await SQLite.open(path, read_connections=1)
     turn = asyncio.Lock()
+    form = statements.INSERT.form("sqlite")
+    assert form.reorder is not None
 
     async def submit(each: Query) -> None:
-        row = to_row(each)
+        row = form.reorder(to_row(each))
 
         def insert(connection: sa.Connection) -> None:
             with connection.begin():
-                statements.INSERT.run_row(connection, row)
+                connection.exec_driver_sql(form.sql, row)
 
         async with turn, database.writing.connect() as connection:
             await connection.run_sync(insert)
