@@ -1,6 +1,6 @@
 """Writes a state folder as this version leaves it, copied from under a running server, for later versions to take up.
 
-    python -m tests.older_state tests/data/state-of-schema-N.tar.gz
+    PYTHONPATH=tests/plugins python -m tests.older_state tests/data/state-of-schema-N.tar.gz
 
 Run by the version whose schema is N; the archive is kept, and never written again.
 """

@@ -1,4 +1,4 @@
-"""Queries for tests that need no service, and what each event needs to be told."""
+"""Queries for tests that need no service, and what each event is written with."""
 
 from collections.abc import Mapping
 from dataclasses import replace

@@ -21,7 +21,7 @@ BLOCK_BYTES: Final = 512
 
 
 class Reserve:
-    """The file `<database>.reserve`. Methods block on the disk; they are called by the thread that writes."""
+    """The file `<database>.reserve`. Methods block on the disk; the thread of the writing connection calls them."""
 
     def __init__(self, database: Path) -> None:
         self._path = database.with_name(database.name + ".reserve")

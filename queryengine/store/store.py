@@ -3,7 +3,7 @@ compare-and-set.
 
 One server process uses a database at a time. Methods are called from one event loop; a caller may be cancelled at
 any await, and then the write happens or not, as a whole. What is read holds every write that returned before, and
-every one that may linger, as those are told early. Every method of a tenant's data takes the tenant first and reads
+every one that may linger, as those are reported early. Every method of a tenant's data takes the tenant first and reads
 nothing of another one. All raise STORE_UNAVAILABLE, to be tried again, while the database cannot be used.
 """
 
@@ -189,7 +189,7 @@ class Store:
     async def drop_result(
         self, query: Query, state: ResultState, *, changes: Mapping[str, Any] | None = None
     ) -> Dropped:
-        """Let an ended query with rows refer to its result no more, which is `state` from now on: RELEASED or EXPIRED.
+        """End the reference of an ended query with rows to its result, whose state is then RELEASED or EXPIRED.
 
         Says whether another query refers to it still. The last reference takes the bytes of a result in the record with
         it, in the same transaction; those in the spool are for the caller to remove afterwards.

@@ -487,7 +487,7 @@ async def test_finds_results_to_expire_longest_expired_first(store: Store) -> No
     assert await store.expiring(10, 10) == []
 
 
-async def test_tells_how_long_completed_queries_ran(store: Store) -> None:
+async def test_knows_how_long_completed_queries_ran(store: Store) -> None:
     for number, (start, end) in enumerate([(10, 30), (5, 40), (1, 20)]):
         running = await stored(store, Q.RUNNING, number)
         await store.update(running, changes={"start_us": start})

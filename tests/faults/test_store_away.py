@@ -1,4 +1,4 @@
-"""A store that fails for a while: what was told stays true, and no query is forgotten in between."""
+"""A store that fails for a while: what was reported stays true, and no query is forgotten in between."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -139,7 +139,7 @@ async def test_rows_are_not_released_or_kept_before_their_end_is_written(beside:
     assert status.result_state == (query_pb2.RESULT_STATE_READY if extend else query_pb2.RESULT_STATE_RELEASED)
 
 
-async def test_what_was_told_is_listed_though_it_is_not_written_yet(beside: Beside) -> None:
+async def test_what_was_reported_is_listed_though_it_is_not_written_yet(beside: Beside) -> None:
     _, api, _ = beside
     for _ in range(10):
         query_id = await completed(api)

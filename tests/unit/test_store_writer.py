@@ -33,9 +33,10 @@ class Database:
             await connection.exec_driver_sql("CREATE TABLE numbers (number INTEGER PRIMARY KEY CHECK (number < 99))")
         return cls(files)
 
-    def insert(self, number: int, *, may_linger: bool = False) -> asyncio.Future[int]:
+    def insert(self, number: int, *, size: int = 0, may_linger: bool = False) -> asyncio.Future[int]:
         return self.writer.write(
             lambda connection: connection.exec_driver_sql("INSERT INTO numbers VALUES (?)", (number,)).rowcount,
+            size=size,
             may_linger=may_linger,
         )
 
@@ -84,6 +85,20 @@ async def test_a_batch_has_a_limit(database: Database, monkeypatch: pytest.Monke
     gate.set()
     await asyncio.gather(held, *writes)
     assert database.commits == 3
+
+
+@pytest.mark.parametrize(("sizes", "commits"), [((40, 40, 40, 40), 2), ((500, 1, 1), 2), ((1, 500, 1), 3), ((100,), 1)])
+async def test_a_batch_has_a_limit_in_bytes(
+    database: Database, monkeypatch: pytest.MonkeyPatch, sizes: tuple[int, ...], commits: int
+) -> None:
+    monkeypatch.setattr(writing, "BATCH_BYTES_MAX", 100)
+    reached, gate, held = database.hold()
+    assert await asyncio.to_thread(reached.wait, 10)
+    writes = [database.insert(number, size=size) for number, size in enumerate(sizes)]
+    gate.set()
+    await asyncio.gather(held, *writes)
+    assert database.commits == 1 + commits
+    assert database.numbers() == list(range(len(sizes)))
 
 
 async def test_what_may_linger_goes_with_the_next_write_and_before_it(
