@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from concurrent.futures import Executor
 from typing import Any, Final
 
+from queryengine.app.trimming import Trimming
 from queryengine.codec.memory import give_back_malloc_memory
 from queryengine.domain.clock import Clock
 from queryengine.domain.errors import Failure, QueryEngineError, Reason
@@ -15,7 +16,6 @@ from queryengine.edges.grpc.requests import RequestLimits
 from queryengine.engines.base import EngineTraits
 from queryengine.executing.quota import RecordLimits, SpoolLimits
 from queryengine.executing.shares import ShareLimits, Shares
-from queryengine.executing.trimming import Trimming
 from queryengine.policy.analyses import Analyses
 from queryengine.policy.apply_limits import ApplyLimits, DefaultLimits
 from queryengine.policy.check_text import check_text

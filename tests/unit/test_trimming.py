@@ -4,9 +4,9 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
+from queryengine.app import trimming
+from queryengine.app.trimming import GROWTH_BYTES, Trimming, resident_bytes
 from queryengine.codec.memory import give_back_malloc_memory
-from queryengine.executing import trimming
-from queryengine.executing.trimming import GROWTH_BYTES, Trimming, resident_bytes
 
 MIB = 1 << 20
 
