@@ -244,6 +244,9 @@ class Api:
     def fetch(self, query_id: str, **fields: Any) -> Any:
         return self.call("FetchPage", pb.FetchPageRequest(query_id=query_id, **fields))
 
+    def pages(self, query_id: str, **fields: Any) -> Any:
+        return self.call("ListPages", pb.ListPagesRequest(query_id=query_id, **fields))
+
     def release(self, query_id: str, **fields: Any) -> Any:
         return self.call("ReleaseResults", pb.ReleaseResultsRequest(query_id=query_id, **fields))
 
@@ -254,7 +257,7 @@ class Api:
         return self.call("RefreshEngine", pb.RefreshEngineRequest(engine=engine), timeout=timeout)
 
     async def read(self, query_id: str, **fields: Any) -> "Received":
-        return Received(await self.stream(query_id, **fields).all())
+        return Received(await self.stream(query_id, **fields).all(), end_row=fields.get("end_row"))
 
     async def has_rows(self, query_id: str) -> None:
         """Return when rows of the query can be read."""
@@ -325,7 +328,7 @@ def batch_of(page: result_pb2.Page) -> pa.RecordBatch:
 class Received:
     """The events of one stream, checked against each other."""
 
-    def __init__(self, events: list[pb.StreamResultsResponse]) -> None:
+    def __init__(self, events: list[pb.StreamResultsResponse], *, end_row: int | None = None) -> None:
         self.events = events
         self.kinds = [event.WhichOneof("event") for event in events]
         self.start = events[0].start
@@ -338,7 +341,8 @@ class Received:
             assert page.start_row == self.next_row
             self.next_row += page.row_count
         if self.end is not None:
-            assert self.end.total_rows == max(self.next_row, self.end.total_rows if not self.pages else 0)
+            wanted = self.end.total_rows if end_row is None else min(end_row, self.end.total_rows)
+            assert wanted == max(self.next_row, wanted if not self.pages else 0)
         if self.rotate is not None:
             assert self.rotate.next_row == self.next_row
 

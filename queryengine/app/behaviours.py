@@ -32,6 +32,7 @@ def behaviours(
         looking=cases.looking,
         streams=reading.streams,
         fetching=reading.fetching,
+        listing=reading.listing,
         statuses=statuses,
         limits=limits,
     )

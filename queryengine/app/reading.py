@@ -9,6 +9,7 @@ from queryengine.reading.byte_budget import ByteBudget
 from queryengine.reading.cutting import Cutting
 from queryengine.reading.fetching import Fetching
 from queryengine.reading.indexes import Indexes
+from queryengine.reading.listing import Listing
 from queryengine.reading.open_streams import OpenStreams
 from queryengine.reading.schemas import Schemas
 from queryengine.reading.streaming import Streams
@@ -27,6 +28,7 @@ class Reading:
     streams: Streams
     watching: Watching
     fetching: Fetching
+    listing: Listing
 
 
 def make_cutting(settings: Settings, pool: SandboxPool, state: State) -> Cutting:
@@ -67,4 +69,5 @@ def make_reading(settings: Settings, cutting: Cutting, state: State, shared: Sha
         streams=streams,
         watching=Watching(shared.registry, streams, open_streams),
         fetching=fetching,
+        listing=Listing(indexes),
     )

@@ -28,6 +28,7 @@ from queryengine.client.model import (
     ResultPage,
 )
 from queryengine.client.options import QueryOptions, SubmitOptions
+from queryengine.client.pages import StoredPage, StoredPages
 from queryengine.client.refresh import EngineRefresh, ViewChange
 from queryengine.client.sync import Client, QueryHandle, QueryResult
 from queryengine.codec.memory import keep_malloc_memory
@@ -65,6 +66,8 @@ __all__ = [
     "ResultUnavailable",
     "Seconds",
     "ServiceUnavailable",
+    "StoredPage",
+    "StoredPages",
     "SubmitOptions",
     "ViewChange",
     "ViewChangeKind",

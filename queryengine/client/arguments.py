@@ -80,6 +80,17 @@ def choices(name: str, values: Iterable[Any], kind: type[E]) -> list[E]:
     return [choice(name, value, kind) for value in values]
 
 
+def row_range(start_row: Any, end_row: Any) -> tuple[int, int | None]:
+    """Raises ValueError for a range that ends before it begins."""
+    start = whole("start_row", start_row)
+    if end_row is None:
+        return start, None
+    end = whole("end_row", end_row)
+    if end < start:
+        raise ValueError(f"end_row takes start_row, {start}, or a later row, not {end}")
+    return start, end
+
+
 def moment(name: str, value: Any) -> dt.datetime:
     """Raises ValueError for a time without a zone, which may be any of a day."""
     if not isinstance(value, dt.datetime):

@@ -29,6 +29,7 @@ from queryengine.client.model import (
     query_status,
 )
 from queryengine.client.options import QueryOptions, SubmitOptions, checked
+from queryengine.client.pages import StoredPages, stored_pages
 from queryengine.client.refresh import EngineRefresh, engine_refresh
 from queryengine.codec.page import checksum
 from queryengine.codec.types import from_result_schema
@@ -175,6 +176,15 @@ def fetch_page(
         request.page_token = text("page_token", page_token)
     reply = query_service_pb2.FetchPageResponse
     return Call("FetchPage", request, reply, _result_page, query_id)
+
+
+def list_pages(query_id: str, *, page_size: int, page_token: str) -> Call[StoredPages]:
+    request = query_service_pb2.ListPagesRequest(
+        query_id=query_id,
+        page_size=whole("page_size", page_size, bits=32),
+        page_token=text("page_token", page_token),
+    )
+    return Call("ListPages", request, query_service_pb2.ListPagesResponse, stored_pages, query_id)
 
 
 def release(query_id: str, *, extend_to: dt.datetime | None = None) -> Call[QueryStatus]:

@@ -23,6 +23,7 @@ RETRIED_METHODS: Final = (
     "Cancel",
     "CancelQueries",
     "FetchPage",
+    "ListPages",
     "ListQueries",
     "ReleaseResults",
     "ListEngines",

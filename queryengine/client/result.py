@@ -28,9 +28,10 @@ class ResultBase:
         *,
         reply: SubmitResponse | None,
         start_row: int,
+        end_row: int | None,
         on_status: OnStatus | None,
     ) -> None:
-        self._reader = ResultReader(query_id, backoff=connection.backoff(), start_row=start_row)
+        self._reader = ResultReader(query_id, backoff=connection.backoff(), start_row=start_row, end_row=end_row)
         self._on_status = on_status
         self._ready: deque[pa.RecordBatch] = deque()
         self._is_closed = False
@@ -40,7 +41,7 @@ class ResultBase:
         self._is_read = False
         """Whether every row has been handed out."""
         # The rows in a reply are the first ones.
-        if reply is not None and start_row == 0:
+        if reply is not None and start_row == 0 and end_row is None:
             for event in self._reader.receive_reply(reply):
                 self._take(event)
 

@@ -33,7 +33,7 @@ Event: TypeAlias = query_pb2.QueryStatus | pa.Schema | pa.RecordBatch
 class ResultReader:
     """The reading position of one result, and everything learnt about it so far."""
 
-    def __init__(self, query_id: str, *, backoff: Backoff, start_row: int = 0) -> None:
+    def __init__(self, query_id: str, *, backoff: Backoff, start_row: int = 0, end_row: int | None = None) -> None:
         self.query_id = query_id
         self.next_row = start_row
         """Number of the first row not delivered yet."""
@@ -41,8 +41,9 @@ class ResultReader:
         """The attempt of the rows delivered; 0 before it is known."""
         self.schema: pa.Schema | None = None
         self.end: ResultEnd | None = None
-        """Set once the whole result was delivered."""
+        """Set once all of the result that was asked for was delivered."""
         self._start_row = start_row
+        self._end_row = end_row
         self._backoff = backoff
         self._newest: query_pb2.QueryStatus | None = None
         self._chunks: list[PageView] = []
@@ -57,7 +58,7 @@ class ResultReader:
 
     @property
     def is_over(self) -> bool:
-        """Whether nothing more is to come: the whole result was delivered, or an error ended it."""
+        """Whether nothing more is to come: all that was asked for was delivered, or an error ended it."""
         return self.end is not None or self._error is not None
 
     def value(self, message: query_pb2.QueryStatus) -> QueryStatus:
@@ -79,6 +80,7 @@ class ResultReader:
         return query_service_pb2.StreamResultsRequest(
             query_id=self.query_id,
             start_row=self.next_row,
+            end_row=self._end_row,
             attempt=attempt,
             format=result_pb2.PAGE_FORMAT_ARROW,
         )
@@ -258,6 +260,8 @@ class ResultReader:
         batch = pa.ipc.open_stream(pa.BufferReader(payload)).read_next_batch()
         if batch.num_rows != view.row_count:
             raise self._corrupt(f"the page at row {view.start_row} has {batch.num_rows} rows, not {view.row_count}")
+        if self._end_row is not None and view.start_row + view.row_count > self._end_row:
+            raise self._corrupt(f"the page at row {view.start_row} goes beyond the end asked for, {self._end_row}")
         if not batch.schema.equals(self.schema):
             raise self._corrupt(f"the page at row {view.start_row} has other columns than the result")
         self.next_row += view.row_count
@@ -268,8 +272,10 @@ class ResultReader:
         self._belongs_to(message.attempt)
         if self._chunks:
             raise self._corrupt("the result ended before the last chunk of a page")
-        if message.total_rows != self.next_row:
-            raise self._corrupt(f"the result has {message.total_rows} rows, {self.next_row} have arrived")
+        asked = message.total_rows if self._end_row is None else min(self._end_row, message.total_rows)
+        if asked != self.next_row:
+            of_range = "" if self._end_row is None else f" and was to be read up to row {self._end_row}"
+            raise self._corrupt(f"the result has {message.total_rows} rows{of_range}, {self.next_row} have arrived")
         if self.schema is None:
             raise self._corrupt("the result ended without its columns")
         self.end = result_end(message)

@@ -63,7 +63,7 @@ class Listed:
     attempt: int
     pages: list[ListedPage]
     next_cursor: ListCursor | None
-    """None when every page that is stored now is listed. A query that still runs may store more: list again."""
+    """None at the end of a complete result. While the query runs, it lists what is stored later."""
     totals: ResultTotals | None
     """None while the query runs."""
 
@@ -90,6 +90,7 @@ class Listing:
         if cursor.attempt and cursor.attempt != index.attempt:
             raise restarted(index.attempt)
         count = len(index)
+        may_grow = index.totals is None
         if cursor.number > count:
             raise _out_of_range()
         end = min(count, cursor.number + max(1, min(limit, PAGES_MAX)))
@@ -97,7 +98,7 @@ class Listing:
         return Listed(
             attempt=index.attempt,
             pages=[ListedPage(each.start_row, each.row_count, each.payload_length, each.crc32c) for each in entries],
-            next_cursor=ListCursor(index.attempt, end) if end < count else None,
+            next_cursor=ListCursor(index.attempt, end) if end < count or may_grow else None,
             totals=index.totals,
         )
 

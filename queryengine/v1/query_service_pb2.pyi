@@ -143,18 +143,20 @@ class GetStatusResponse(_message.Message):
     def __init__(self, status: _Optional[_Union[_query_pb2.QueryStatus, _Mapping]] = ..., details: _Optional[_Union[_query_pb2.QueryDetails, _Mapping]] = ...) -> None: ...
 
 class StreamResultsRequest(_message.Message):
-    __slots__ = ("query_id", "start_row", "attempt", "format", "heartbeat_interval")
+    __slots__ = ("query_id", "start_row", "attempt", "format", "heartbeat_interval", "end_row")
     QUERY_ID_FIELD_NUMBER: _ClassVar[int]
     START_ROW_FIELD_NUMBER: _ClassVar[int]
     ATTEMPT_FIELD_NUMBER: _ClassVar[int]
     FORMAT_FIELD_NUMBER: _ClassVar[int]
     HEARTBEAT_INTERVAL_FIELD_NUMBER: _ClassVar[int]
+    END_ROW_FIELD_NUMBER: _ClassVar[int]
     query_id: str
     start_row: int
     attempt: int
     format: _result_pb2.PageFormat
     heartbeat_interval: _duration_pb2.Duration
-    def __init__(self, query_id: _Optional[str] = ..., start_row: _Optional[int] = ..., attempt: _Optional[int] = ..., format: _Optional[_Union[_result_pb2.PageFormat, str]] = ..., heartbeat_interval: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ...) -> None: ...
+    end_row: int
+    def __init__(self, query_id: _Optional[str] = ..., start_row: _Optional[int] = ..., attempt: _Optional[int] = ..., format: _Optional[_Union[_result_pb2.PageFormat, str]] = ..., heartbeat_interval: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., end_row: _Optional[int] = ...) -> None: ...
 
 class StreamResultsResponse(_message.Message):
     __slots__ = ("start", "status", "schema", "page", "heartbeat", "rotate", "end")
@@ -319,6 +321,28 @@ class FetchPageResponse(_message.Message):
     prev_page_token: str
     total_rows: int
     def __init__(self, page: _Optional[_Union[_result_pb2.Page, _Mapping]] = ..., schema: _Optional[_Union[_result_pb2.ResultSchema, _Mapping]] = ..., next_page_token: _Optional[str] = ..., prev_page_token: _Optional[str] = ..., total_rows: _Optional[int] = ...) -> None: ...
+
+class ListPagesRequest(_message.Message):
+    __slots__ = ("query_id", "page_size", "page_token")
+    QUERY_ID_FIELD_NUMBER: _ClassVar[int]
+    PAGE_SIZE_FIELD_NUMBER: _ClassVar[int]
+    PAGE_TOKEN_FIELD_NUMBER: _ClassVar[int]
+    query_id: str
+    page_size: int
+    page_token: str
+    def __init__(self, query_id: _Optional[str] = ..., page_size: _Optional[int] = ..., page_token: _Optional[str] = ...) -> None: ...
+
+class ListPagesResponse(_message.Message):
+    __slots__ = ("pages", "next_page_token", "attempt", "total_rows")
+    PAGES_FIELD_NUMBER: _ClassVar[int]
+    NEXT_PAGE_TOKEN_FIELD_NUMBER: _ClassVar[int]
+    ATTEMPT_FIELD_NUMBER: _ClassVar[int]
+    TOTAL_ROWS_FIELD_NUMBER: _ClassVar[int]
+    pages: _containers.RepeatedCompositeFieldContainer[_result_pb2.StoredPage]
+    next_page_token: str
+    attempt: int
+    total_rows: int
+    def __init__(self, pages: _Optional[_Iterable[_Union[_result_pb2.StoredPage, _Mapping]]] = ..., next_page_token: _Optional[str] = ..., attempt: _Optional[int] = ..., total_rows: _Optional[int] = ...) -> None: ...
 
 class ListQueriesRequest(_message.Message):
     __slots__ = ("page_size", "page_token", "states", "labels", "engine", "query_id_prefix", "subject", "submitted_after", "submitted_before")

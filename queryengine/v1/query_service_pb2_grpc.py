@@ -77,6 +77,11 @@ class QueryServiceStub:
                 request_serializer=queryengine_dot_v1_dot_query__service__pb2.FetchPageRequest.SerializeToString,
                 response_deserializer=queryengine_dot_v1_dot_query__service__pb2.FetchPageResponse.FromString,
                 _registered_method=True)
+        self.ListPages = channel.unary_unary(
+                '/queryengine.v1.QueryService/ListPages',
+                request_serializer=queryengine_dot_v1_dot_query__service__pb2.ListPagesRequest.SerializeToString,
+                response_deserializer=queryengine_dot_v1_dot_query__service__pb2.ListPagesResponse.FromString,
+                _registered_method=True)
         self.ListQueries = channel.unary_unary(
                 '/queryengine.v1.QueryService/ListQueries',
                 request_serializer=queryengine_dot_v1_dot_query__service__pb2.ListQueriesRequest.SerializeToString,
@@ -166,6 +171,14 @@ class QueryServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def ListPages(self, request, context):
+        """Lists the stored pages of a result, so that a client can plan parallel reads; while the query runs, those stored so far.
+        Rows of a page are read by StreamResults from its start_row to its end.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def ListQueries(self, request, context):
         """Lists queries of the tenant, newest first.
         """
@@ -238,6 +251,11 @@ def add_QueryServiceServicer_to_server(servicer, server):
                     servicer.FetchPage,
                     request_deserializer=queryengine_dot_v1_dot_query__service__pb2.FetchPageRequest.FromString,
                     response_serializer=queryengine_dot_v1_dot_query__service__pb2.FetchPageResponse.SerializeToString,
+            ),
+            'ListPages': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListPages,
+                    request_deserializer=queryengine_dot_v1_dot_query__service__pb2.ListPagesRequest.FromString,
+                    response_serializer=queryengine_dot_v1_dot_query__service__pb2.ListPagesResponse.SerializeToString,
             ),
             'ListQueries': grpc.unary_unary_rpc_method_handler(
                     servicer.ListQueries,
@@ -479,6 +497,33 @@ class QueryService:
             '/queryengine.v1.QueryService/FetchPage',
             queryengine_dot_v1_dot_query__service__pb2.FetchPageRequest.SerializeToString,
             queryengine_dot_v1_dot_query__service__pb2.FetchPageResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListPages(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/queryengine.v1.QueryService/ListPages',
+            queryengine_dot_v1_dot_query__service__pb2.ListPagesRequest.SerializeToString,
+            queryengine_dot_v1_dot_query__service__pb2.ListPagesResponse.FromString,
             options,
             channel_credentials,
             insecure,

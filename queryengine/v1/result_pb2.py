@@ -28,7 +28,7 @@ from queryengine.v1 import query_pb2 as queryengine_dot_v1_dot_query__pb2
 from queryengine.v1 import value_pb2 as queryengine_dot_v1_dot_value__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1bqueryengine/v1/result.proto\x12\x0equeryengine.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1aqueryengine/v1/query.proto\x1a\x1aqueryengine/v1/value.proto\"\xd1\x01\n\rResultOptions\x12&\n\x03ttl\x18\x01 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x30\n\x0b\x63ompression\x18\x02 \x01(\x0e\x32\x1b.queryengine.v1.Compression\x12\x31\n\rinline_format\x18\x03 \x01(\x0e\x32\x1a.queryengine.v1.PageFormat\x12\x33\n\rwide_integers\x18\x04 \x01(\x0e\x32\x1c.queryengine.v1.WideIntegers\"\x97\x01\n\x0cResultSchema\x12\'\n\x07\x63olumns\x18\x01 \x03(\x0b\x32\x16.queryengine.v1.Column\x12\x14\n\x0c\x61rrow_schema\x18\x02 \x01(\x0c\x12\x0f\n\x07\x61ttempt\x18\x03 \x01(\x05\x12\x13\n\x0b\x63hunk_index\x18\x04 \x01(\x05\x12\x13\n\x0b\x63hunk_count\x18\x05 \x01(\x05\x12\r\n\x05\x63hunk\x18\x06 \x01(\x0c\"\xc0\x01\n\x04Page\x12\x11\n\tstart_row\x18\x01 \x01(\x03\x12\x11\n\trow_count\x18\x02 \x01(\x03\x12\x0e\n\x06\x63rc32c\x18\x03 \x01(\x07\x12\x13\n\x0b\x63hunk_index\x18\x04 \x01(\x05\x12\x13\n\x0b\x63hunk_count\x18\x05 \x01(\x05\x12\x0f\n\x05\x61rrow\x18\x06 \x01(\x0cH\x00\x12&\n\x04rows\x18\x07 \x01(\x0b\x32\x16.queryengine.v1.RowSetH\x00\x12\x14\n\nrows_chunk\x18\x08 \x01(\x0cH\x00\x42\t\n\x07payload\"+\n\x06RowSet\x12!\n\x04rows\x18\x01 \x03(\x0b\x32\x13.queryengine.v1.Row\",\n\x03Row\x12%\n\x06values\x18\x01 \x03(\x0b\x32\x15.queryengine.v1.Value\"n\n\x0bStreamStart\x12\x10\n\x08query_id\x18\x01 \x01(\t\x12\x0f\n\x07\x61ttempt\x18\x02 \x01(\x05\x12*\n\x06\x66ormat\x18\x03 \x01(\x0e\x32\x1a.queryengine.v1.PageFormat\x12\x10\n\x08next_row\x18\x04 \x01(\x03\"M\n\tHeartbeat\x12/\n\x0bserver_time\x18\x01 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0f\n\x07version\x18\x02 \x01(\x03\"_\n\x0cStreamRotate\x12\x10\n\x08next_row\x18\x01 \x01(\x03\x12\x0f\n\x07\x61ttempt\x18\x02 \x01(\x05\x12,\n\x06reason\x18\x03 \x01(\x0e\x32\x1c.queryengine.v1.RotateReason\"\x88\x02\n\tResultEnd\x12\x12\n\ntotal_rows\x18\x01 \x01(\x03\x12\x13\n\x0btotal_pages\x18\x02 \x01(\x03\x12\x13\n\x0btotal_bytes\x18\x03 \x01(\x03\x12\x11\n\ttruncated\x18\x04 \x01(\x08\x12;\n\x11truncation_reason\x18\x05 \x01(\x0e\x32 .queryengine.v1.TruncationReason\x12/\n\x0b\x65xpire_time\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12+\n\x06status\x18\x07 \x01(\x0b\x32\x1b.queryengine.v1.QueryStatus\x12\x0f\n\x07\x61ttempt\x18\x08 \x01(\x05*V\n\nPageFormat\x12\x1b\n\x17PAGE_FORMAT_UNSPECIFIED\x10\x00\x12\x15\n\x11PAGE_FORMAT_ARROW\x10\x01\x12\x14\n\x10PAGE_FORMAT_ROWS\x10\x02*k\n\x0b\x43ompression\x12\x1b\n\x17\x43OMPRESSION_UNSPECIFIED\x10\x00\x12\x14\n\x10\x43OMPRESSION_NONE\x10\x01\x12\x13\n\x0f\x43OMPRESSION_LZ4\x10\x02\x12\x14\n\x10\x43OMPRESSION_ZSTD\x10\x03*}\n\x0cWideIntegers\x12\x1d\n\x19WIDE_INTEGERS_UNSPECIFIED\x10\x00\x12\x16\n\x12WIDE_INTEGERS_FAIL\x10\x01\x12\x18\n\x14WIDE_INTEGERS_STRING\x10\x02\x12\x1c\n\x18WIDE_INTEGERS_DECIMAL256\x10\x03*x\n\x10TruncationReason\x12!\n\x1dTRUNCATION_REASON_UNSPECIFIED\x10\x00\x12\x1f\n\x1bTRUNCATION_REASON_ROW_LIMIT\x10\x01\x12 \n\x1cTRUNCATION_REASON_BYTE_LIMIT\x10\x02*v\n\x0cRotateReason\x12\x1d\n\x19ROTATE_REASON_UNSPECIFIED\x10\x00\x12\x15\n\x11ROTATE_REASON_AGE\x10\x01\x12\x17\n\x13ROTATE_REASON_BYTES\x10\x02\x12\x17\n\x13ROTATE_REASON_DRAIN\x10\x03\x42\x45\n\x12\x63om.queryengine.v1P\x01Z\x1cqueryengine/v1;queryenginev1\xaa\x02\x0eQueryEngine.V1b\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1bqueryengine/v1/result.proto\x12\x0equeryengine.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1aqueryengine/v1/query.proto\x1a\x1aqueryengine/v1/value.proto\"\xd1\x01\n\rResultOptions\x12&\n\x03ttl\x18\x01 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x30\n\x0b\x63ompression\x18\x02 \x01(\x0e\x32\x1b.queryengine.v1.Compression\x12\x31\n\rinline_format\x18\x03 \x01(\x0e\x32\x1a.queryengine.v1.PageFormat\x12\x33\n\rwide_integers\x18\x04 \x01(\x0e\x32\x1c.queryengine.v1.WideIntegers\"\x97\x01\n\x0cResultSchema\x12\'\n\x07\x63olumns\x18\x01 \x03(\x0b\x32\x16.queryengine.v1.Column\x12\x14\n\x0c\x61rrow_schema\x18\x02 \x01(\x0c\x12\x0f\n\x07\x61ttempt\x18\x03 \x01(\x05\x12\x13\n\x0b\x63hunk_index\x18\x04 \x01(\x05\x12\x13\n\x0b\x63hunk_count\x18\x05 \x01(\x05\x12\r\n\x05\x63hunk\x18\x06 \x01(\x0c\"\xc0\x01\n\x04Page\x12\x11\n\tstart_row\x18\x01 \x01(\x03\x12\x11\n\trow_count\x18\x02 \x01(\x03\x12\x0e\n\x06\x63rc32c\x18\x03 \x01(\x07\x12\x13\n\x0b\x63hunk_index\x18\x04 \x01(\x05\x12\x13\n\x0b\x63hunk_count\x18\x05 \x01(\x05\x12\x0f\n\x05\x61rrow\x18\x06 \x01(\x0cH\x00\x12&\n\x04rows\x18\x07 \x01(\x0b\x32\x16.queryengine.v1.RowSetH\x00\x12\x14\n\nrows_chunk\x18\x08 \x01(\x0cH\x00\x42\t\n\x07payload\"Q\n\nStoredPage\x12\x11\n\tstart_row\x18\x01 \x01(\x03\x12\x11\n\trow_count\x18\x02 \x01(\x03\x12\r\n\x05\x62ytes\x18\x03 \x01(\x03\x12\x0e\n\x06\x63rc32c\x18\x04 \x01(\x07\"+\n\x06RowSet\x12!\n\x04rows\x18\x01 \x03(\x0b\x32\x13.queryengine.v1.Row\",\n\x03Row\x12%\n\x06values\x18\x01 \x03(\x0b\x32\x15.queryengine.v1.Value\"n\n\x0bStreamStart\x12\x10\n\x08query_id\x18\x01 \x01(\t\x12\x0f\n\x07\x61ttempt\x18\x02 \x01(\x05\x12*\n\x06\x66ormat\x18\x03 \x01(\x0e\x32\x1a.queryengine.v1.PageFormat\x12\x10\n\x08next_row\x18\x04 \x01(\x03\"M\n\tHeartbeat\x12/\n\x0bserver_time\x18\x01 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0f\n\x07version\x18\x02 \x01(\x03\"_\n\x0cStreamRotate\x12\x10\n\x08next_row\x18\x01 \x01(\x03\x12\x0f\n\x07\x61ttempt\x18\x02 \x01(\x05\x12,\n\x06reason\x18\x03 \x01(\x0e\x32\x1c.queryengine.v1.RotateReason\"\x88\x02\n\tResultEnd\x12\x12\n\ntotal_rows\x18\x01 \x01(\x03\x12\x13\n\x0btotal_pages\x18\x02 \x01(\x03\x12\x13\n\x0btotal_bytes\x18\x03 \x01(\x03\x12\x11\n\ttruncated\x18\x04 \x01(\x08\x12;\n\x11truncation_reason\x18\x05 \x01(\x0e\x32 .queryengine.v1.TruncationReason\x12/\n\x0b\x65xpire_time\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12+\n\x06status\x18\x07 \x01(\x0b\x32\x1b.queryengine.v1.QueryStatus\x12\x0f\n\x07\x61ttempt\x18\x08 \x01(\x05*V\n\nPageFormat\x12\x1b\n\x17PAGE_FORMAT_UNSPECIFIED\x10\x00\x12\x15\n\x11PAGE_FORMAT_ARROW\x10\x01\x12\x14\n\x10PAGE_FORMAT_ROWS\x10\x02*k\n\x0b\x43ompression\x12\x1b\n\x17\x43OMPRESSION_UNSPECIFIED\x10\x00\x12\x14\n\x10\x43OMPRESSION_NONE\x10\x01\x12\x13\n\x0f\x43OMPRESSION_LZ4\x10\x02\x12\x14\n\x10\x43OMPRESSION_ZSTD\x10\x03*}\n\x0cWideIntegers\x12\x1d\n\x19WIDE_INTEGERS_UNSPECIFIED\x10\x00\x12\x16\n\x12WIDE_INTEGERS_FAIL\x10\x01\x12\x18\n\x14WIDE_INTEGERS_STRING\x10\x02\x12\x1c\n\x18WIDE_INTEGERS_DECIMAL256\x10\x03*x\n\x10TruncationReason\x12!\n\x1dTRUNCATION_REASON_UNSPECIFIED\x10\x00\x12\x1f\n\x1bTRUNCATION_REASON_ROW_LIMIT\x10\x01\x12 \n\x1cTRUNCATION_REASON_BYTE_LIMIT\x10\x02*v\n\x0cRotateReason\x12\x1d\n\x19ROTATE_REASON_UNSPECIFIED\x10\x00\x12\x15\n\x11ROTATE_REASON_AGE\x10\x01\x12\x17\n\x13ROTATE_REASON_BYTES\x10\x02\x12\x17\n\x13ROTATE_REASON_DRAIN\x10\x03\x42\x45\n\x12\x63om.queryengine.v1P\x01Z\x1cqueryengine/v1;queryenginev1\xaa\x02\x0eQueryEngine.V1b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -36,32 +36,34 @@ _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'queryengine.v1.result_pb2',
 if not _descriptor._USE_C_DESCRIPTORS:
   _globals['DESCRIPTOR']._loaded_options = None
   _globals['DESCRIPTOR']._serialized_options = b'\n\022com.queryengine.v1P\001Z\034queryengine/v1;queryenginev1\252\002\016QueryEngine.V1'
-  _globals['_PAGEFORMAT']._serialized_start=1375
-  _globals['_PAGEFORMAT']._serialized_end=1461
-  _globals['_COMPRESSION']._serialized_start=1463
-  _globals['_COMPRESSION']._serialized_end=1570
-  _globals['_WIDEINTEGERS']._serialized_start=1572
-  _globals['_WIDEINTEGERS']._serialized_end=1697
-  _globals['_TRUNCATIONREASON']._serialized_start=1699
-  _globals['_TRUNCATIONREASON']._serialized_end=1819
-  _globals['_ROTATEREASON']._serialized_start=1821
-  _globals['_ROTATEREASON']._serialized_end=1939
+  _globals['_PAGEFORMAT']._serialized_start=1458
+  _globals['_PAGEFORMAT']._serialized_end=1544
+  _globals['_COMPRESSION']._serialized_start=1546
+  _globals['_COMPRESSION']._serialized_end=1653
+  _globals['_WIDEINTEGERS']._serialized_start=1655
+  _globals['_WIDEINTEGERS']._serialized_end=1780
+  _globals['_TRUNCATIONREASON']._serialized_start=1782
+  _globals['_TRUNCATIONREASON']._serialized_end=1902
+  _globals['_ROTATEREASON']._serialized_start=1904
+  _globals['_ROTATEREASON']._serialized_end=2022
   _globals['_RESULTOPTIONS']._serialized_start=169
   _globals['_RESULTOPTIONS']._serialized_end=378
   _globals['_RESULTSCHEMA']._serialized_start=381
   _globals['_RESULTSCHEMA']._serialized_end=532
   _globals['_PAGE']._serialized_start=535
   _globals['_PAGE']._serialized_end=727
-  _globals['_ROWSET']._serialized_start=729
-  _globals['_ROWSET']._serialized_end=772
-  _globals['_ROW']._serialized_start=774
-  _globals['_ROW']._serialized_end=818
-  _globals['_STREAMSTART']._serialized_start=820
-  _globals['_STREAMSTART']._serialized_end=930
-  _globals['_HEARTBEAT']._serialized_start=932
-  _globals['_HEARTBEAT']._serialized_end=1009
-  _globals['_STREAMROTATE']._serialized_start=1011
-  _globals['_STREAMROTATE']._serialized_end=1106
-  _globals['_RESULTEND']._serialized_start=1109
-  _globals['_RESULTEND']._serialized_end=1373
+  _globals['_STOREDPAGE']._serialized_start=729
+  _globals['_STOREDPAGE']._serialized_end=810
+  _globals['_ROWSET']._serialized_start=812
+  _globals['_ROWSET']._serialized_end=855
+  _globals['_ROW']._serialized_start=857
+  _globals['_ROW']._serialized_end=901
+  _globals['_STREAMSTART']._serialized_start=903
+  _globals['_STREAMSTART']._serialized_end=1013
+  _globals['_HEARTBEAT']._serialized_start=1015
+  _globals['_HEARTBEAT']._serialized_end=1092
+  _globals['_STREAMROTATE']._serialized_start=1094
+  _globals['_STREAMROTATE']._serialized_end=1189
+  _globals['_RESULTEND']._serialized_start=1192
+  _globals['_RESULTEND']._serialized_end=1456
 # @@protoc_insertion_point(module_scope)

@@ -112,6 +112,18 @@ class Page(_message.Message):
     rows_chunk: bytes
     def __init__(self, start_row: _Optional[int] = ..., row_count: _Optional[int] = ..., crc32c: _Optional[int] = ..., chunk_index: _Optional[int] = ..., chunk_count: _Optional[int] = ..., arrow: _Optional[bytes] = ..., rows: _Optional[_Union[RowSet, _Mapping]] = ..., rows_chunk: _Optional[bytes] = ...) -> None: ...
 
+class StoredPage(_message.Message):
+    __slots__ = ("start_row", "row_count", "bytes", "crc32c")
+    START_ROW_FIELD_NUMBER: _ClassVar[int]
+    ROW_COUNT_FIELD_NUMBER: _ClassVar[int]
+    BYTES_FIELD_NUMBER: _ClassVar[int]
+    CRC32C_FIELD_NUMBER: _ClassVar[int]
+    start_row: int
+    row_count: int
+    bytes: int
+    crc32c: int
+    def __init__(self, start_row: _Optional[int] = ..., row_count: _Optional[int] = ..., bytes: _Optional[int] = ..., crc32c: _Optional[int] = ...) -> None: ...
+
 class RowSet(_message.Message):
     __slots__ = ("rows",)
     ROWS_FIELD_NUMBER: _ClassVar[int]

@@ -150,6 +150,11 @@ FIELDS: dict[str, tuple[Callable[[Api, str], Any], str]] = {
         "wait_timeout",
     ),
     "stream row": (lambda api, q: api.stream(q, start_row=-1), "start_row"),
+    "stream end row": (lambda api, q: api.stream(q, start_row=5, end_row=4), "end_row"),
+    "stream negative end row": (lambda api, q: api.stream(q, end_row=-1), "end_row"),
+    "pages size": (lambda api, q: api.pages(q, page_size=-1), "page_size"),
+    "pages token": (lambda api, q: api.pages(q, page_token="?"), "page_token"),
+    "pages token out of range": (lambda api, q: api.pages(q, page_token="MTo5OQ=="), "page_token"),
     "stream attempt": (lambda api, q: api.stream(q, attempt=-1), "attempt"),
     "stream format": (lambda api, q: api.stream(q, format=9), "format"),
     "stream heartbeat short": (
@@ -206,6 +211,7 @@ BY_ID: dict[str, Callable[[Api, str], Any]] = {
     "Cancel": lambda api, query_id: api.cancel(query_id),
     "WatchStatus": lambda api, query_id: api.watch(query_id),
     "FetchPage": lambda api, query_id: api.fetch(query_id),
+    "ListPages": lambda api, query_id: api.pages(query_id),
     "ReleaseResults": lambda api, query_id: api.release(query_id),
 }
 """Every RPC that takes the id of an existing query."""

@@ -30,6 +30,8 @@ from queryengine.edges.grpc.identity import NAME_CHARACTERS_MAX
 from queryengine.engines.base import Progress
 from queryengine.live.query import LiveQuery, QueuePlace
 from queryengine.reading.fetching import STATUSES_BYTES
+from queryengine.reading.listing import PAGES_MAX, ListCursor, Listed, ListedPage, Listing
+from queryengine.results.segment import ResultTotals
 from queryengine.v1 import query_service_pb2 as pb
 from queryengine.v1 import result_pb2
 from queryengine.v1.value_pb2 import (
@@ -134,6 +136,15 @@ async def store(service: Service, live: LiveQuery) -> None:
     await service.parts.state.store.submit(live.query.but(submission=replace(live.query.submission, parameters=b"")))
 
 
+async def most_pages(api: Api, query_id: str) -> Message:
+    """As many pages as one reply lists, with the largest numbers."""
+    pages = [ListedPage(MOST, MOST, MOST, (1 << 32) - 1)] * PAGES_MAX
+    listed = Listed(1, pages, ListCursor(1, MOST), ResultTotals(MOST, MOST, MOST))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Listing, "list", AsyncMock(return_value=listed))
+        return await api.pages(query_id)
+
+
 @pytest_asyncio.fixture(scope="module", loop_scope="session")
 async def everything(wide: Service, channel_of_wide: grpc.aio.Channel) -> dict[str, list[Message]]:
     """Replies of every RPC, by its name."""
@@ -187,6 +198,7 @@ async def everything(wide: Service, channel_of_wide: grpc.aio.Channel) -> dict[s
     for format_ in (ROWS, result_pb2.PAGE_FORMAT_ARROW):
         replies["FetchPage"].append(await api.fetch(one.status.query_id, offset=30, page_size=100_000, format=format_))
         replies["FetchPage"].append(await api.fetch(one.status.query_id, offset=30, page_size=3, format=format_))
+    replies["ListPages"].append(await most_pages(api, one.status.query_id))
     replies["Cancel"].append(await api.cancel(failed.query.query_id))
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(wide.parts.cases.cancelling, "request", AsyncMock())

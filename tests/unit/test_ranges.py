@@ -330,7 +330,12 @@ async def test_a_listed_page_is_read_as_it_is_stored(stand: Stand) -> None:
 async def test_a_running_query_lists_what_is_stored_so_far(stand: Stand) -> None:
     live = stand.running(pages=3)
     listed = await stand.listing.list(live, ListCursor(0, 0), 100)
-    assert (len(listed.pages), listed.next_cursor, listed.totals) == (3, None, None)
+    assert (len(listed.pages), listed.next_cursor, listed.totals) == (3, ListCursor(1, 3), None)
+    assert live.index is not None
+    assert (await stand.listing.list(live, ListCursor(1, 3), 100)).pages == []
+    live.index.extend([stand.index[3]])
+    (later,) = (await stand.listing.list(live, ListCursor(1, 3), 100)).pages
+    assert later.start_row == 3 * PAGE_ROWS
     live.index = PageIndex(stand.index.source, 1)
     with pytest.raises(QueryEngineError) as caught:
         await stand.listing.list(live, ListCursor(0, 0), 100)

@@ -6,10 +6,11 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from queryengine.client import calls
-from queryengine.client.arguments import Seconds
+from queryengine.client.arguments import Seconds, row_range
 from queryengine.client.base import HandleBase
 from queryengine.client.details import QueryDetails
 from queryengine.client.model import CancelOutcome, QueryStatus, ResultPage
+from queryengine.client.pages import StoredPages
 from queryengine.client.result import OnStatus
 from queryengine.client.stream import WatchReader
 from queryengine.client.sync.following import followed
@@ -47,9 +48,22 @@ class QueryHandle(HandleBase):
         reader = WatchReader(self.query_id, backoff=backoff, after_version=after_version)
         return followed(self._client, "WatchStatus", query_service_pb2.WatchStatusResponse, reader)
 
-    def result(self, *, start_row: int = 0, on_status: OnStatus | None = None) -> QueryResult:
-        """Read the rows, also while the query waits or runs, from any row on, and any number of times."""
-        return QueryResult(self, self._client, start_row=start_row, on_status=on_status)
+    def result(
+        self, *, start_row: int = 0, end_row: int | None = None, on_status: OnStatus | None = None
+    ) -> QueryResult:
+        """Read the rows, also while the query waits or runs, and any number of times: from a row on, and up to another
+        one, which is not read. Readers whose ranges meet share a result; each ends when the query has completed.
+        """
+        first, last = row_range(start_row, end_row)
+        return QueryResult(self, self._client, start_row=first, end_row=last, on_status=on_status)
+
+    def list_pages(self, *, page_size: int = 1000, page_token: str = "") -> StoredPages:
+        """Where the stored pages of the result begin, for planning several readers; of a query that runs, those that
+        are stored so far. A range that begins and ends where pages do is sent as it is stored.
+
+        Raises ResultUnavailable when none can be read yet, or not any more.
+        """
+        return self._client.call(calls.list_pages(self.query_id, page_size=page_size, page_token=page_token))
 
     def fetch_page(
         self,

@@ -47,11 +47,17 @@ class QueryResult(ArrowStream):
         client: "Client",
         *,
         start_row: int,
+        end_row: int | None = None,
         on_status: OnStatus | None,
         ends_query: bool = False,
     ) -> None:
         super().__init__(
-            handle.query_id, client.connection, reply=handle.reply, start_row=start_row, on_status=on_status
+            handle.query_id,
+            client.connection,
+            reply=handle.reply,
+            start_row=start_row,
+            end_row=end_row,
+            on_status=on_status,
         )
         self.handle = handle
         self._client = client

@@ -8,8 +8,8 @@ from google.protobuf.message import DecodeError, Message
 
 from queryengine.domain.errors import QueryEngineError, Reason, error
 from queryengine.edges.grpc.call import Call, Context, Reply
+from queryengine.edges.grpc.fields import invalid
 from queryengine.edges.grpc.fitting import within_reply
-from queryengine.edges.grpc.requests import invalid
 from queryengine.edges.grpc.stall import Stall, stalled_failure
 
 LARGE_REPLY_BYTES: Final = 64 << 10

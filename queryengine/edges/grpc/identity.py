@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from typing import Final
 
 from queryengine.edges.grpc.call import Call, Caller, Following
-from queryengine.edges.grpc.requests import invalid
+from queryengine.edges.grpc.fields import invalid
 
 TENANT_KEY: Final = "x-tenant-id"
 SUBJECT_KEY: Final = "x-user-id"

@@ -12,18 +12,16 @@ from queryengine.accepting.submit_call import SubmitCall
 from queryengine.accepting.submitting import Submitted, Submitting
 from queryengine.edges.grpc import convert
 from queryengine.edges.grpc.call import Caller, Unary
+from queryengine.edges.grpc.fields import invalid, microseconds
+from queryengine.edges.grpc.filters import to_cancelled, to_filter
 from queryengine.edges.grpc.fitting import embedded, fitting
 from queryengine.edges.grpc.framing import page_message
 from queryengine.edges.grpc.requests import (
     LimitsInForce,
     as_rows,
     cancel_reason,
-    invalid,
     is_full,
-    microseconds,
     submitted_id,
-    to_cancelled,
-    to_filter,
     to_list_size,
     to_submission,
     wait_seconds,

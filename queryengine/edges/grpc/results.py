@@ -7,11 +7,19 @@ from queryengine.edges.grpc import convert
 from queryengine.edges.grpc.call import Caller, Streaming, Unary
 from queryengine.edges.grpc.fitting import embedded, schema_messages
 from queryengine.edges.grpc.framing import page_message, stream_message
-from queryengine.edges.grpc.requests import LimitsInForce, as_rows, heartbeat_seconds, to_cursor, to_read
+from queryengine.edges.grpc.requests import (
+    LimitsInForce,
+    as_rows,
+    heartbeat_seconds,
+    to_cursor,
+    to_list_pages,
+    to_read,
+)
 from queryengine.edges.grpc.statuses import Statuses
 from queryengine.live.query import LiveQuery
 from queryengine.reading.fetching import Fetching
 from queryengine.reading.items import Beat, Changed, Columns, Finished, PagePart, Rotated, Started
+from queryengine.reading.listing import Listing
 from queryengine.reading.streaming import Streams
 from queryengine.results.reader import StoredPage
 from queryengine.results.slicing import CutPage
@@ -20,14 +28,22 @@ from queryengine.v1 import result_pb2
 
 
 class ResultRpcs:
-    """StreamResults, WatchStatus and FetchPage."""
+    """StreamResults, WatchStatus, FetchPage and ListPages."""
 
     def __init__(
-        self, *, looking: Looking, streams: Streams, fetching: Fetching, statuses: Statuses, limits: LimitsInForce
+        self,
+        *,
+        looking: Looking,
+        streams: Streams,
+        fetching: Fetching,
+        listing: Listing,
+        statuses: Statuses,
+        limits: LimitsInForce,
     ) -> None:
         self._looking = looking
         self._streams = streams
         self._fetching = fetching
+        self._listing = listing
         self._statuses = statuses
         self._limits = limits
 
@@ -36,6 +52,7 @@ class ResultRpcs:
             "StreamResults": self.stream_results,
             "WatchStatus": self.watch_status,
             "FetchPage": self.fetch_page,
+            "ListPages": self.list_pages,
         }
 
     async def stream_results(
@@ -83,6 +100,23 @@ class ResultRpcs:
         if fetched.page is not None:
             encoded += embedded(pb.FetchPageResponse, "page", page_message(fetched.page))
         return encoded
+
+    async def list_pages(self, request: pb.ListPagesRequest, caller: Caller) -> pb.ListPagesResponse:
+        cursor, limit = to_list_pages(request)
+        live = await self._looking.find(caller.tenant, request.query_id)
+        caller.leave_turn()
+        listed = await self._listing.list(live, cursor, limit)
+        return pb.ListPagesResponse(
+            pages=[
+                result_pb2.StoredPage(
+                    start_row=each.start_row, row_count=each.row_count, bytes=each.bytes, crc32c=each.crc32c
+                )
+                for each in listed.pages
+            ],
+            next_page_token=listed.next_cursor.token() if listed.next_cursor else "",
+            attempt=listed.attempt,
+            total_rows=listed.totals.rows if listed.totals else None,
+        )
 
     def _stream_message(
         self,

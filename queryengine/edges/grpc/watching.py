@@ -4,7 +4,8 @@ from collections.abc import AsyncIterator
 
 from queryengine.edges.grpc import convert
 from queryengine.edges.grpc.call import Caller, Streaming
-from queryengine.edges.grpc.requests import LimitsInForce, heartbeat_seconds, to_position, to_watched
+from queryengine.edges.grpc.filters import to_position, to_watched
+from queryengine.edges.grpc.requests import LimitsInForce, heartbeat_seconds
 from queryengine.edges.grpc.statuses import Statuses
 from queryengine.live.query import LiveQuery
 from queryengine.reading.items import Beat
