@@ -138,12 +138,15 @@ def test_a_failed_close_does_not_hide_why_an_execution_was_left(case: EngineCase
     assert runs_nothing(case)
 
 
-def test_closing_the_engine_releases_what_fails_to_close(case: EngineCase, tmp_path: Path) -> None:
+def test_closing_the_engine_releases_what_fails_to_close(
+    case: EngineCase, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     engine = case.open(tmp_path)
     broken, whole = begun(engine, case), begun(engine, case)
     broken._hold(fail)
     engine.close()
     assert (broken._held, whole._held) == ([], [])
+    assert "could not be released with its engine" in caplog.text
     assert runs_nothing(case)
 
 

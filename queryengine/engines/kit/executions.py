@@ -1,12 +1,14 @@
 """The open executions of an engine, so that whoever closes the engine closes them first."""
 
+import logging
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import suppress
 from typing import Generic, TypeVar
 
 from queryengine.domain.errors import QueryEngineError
 from queryengine.engines.base import Execution
+
+logger = logging.getLogger(__name__)
 
 E = TypeVar("E", bound=Execution)
 
@@ -38,7 +40,9 @@ class OpenExecutions(Generic[E]):
                 self._when_empty()
 
     def close(self) -> None:
-        """Close every one; an engine that does not answer keeps none of them."""
+        """Close every one; an engine that does not answer keeps none of them, and the log says of which."""
         for execution in self:
-            with suppress(QueryEngineError):
+            try:
                 execution.close()
+            except QueryEngineError as cause:
+                logger.warning("an execution could not be released with its engine: %s", cause)
