@@ -36,7 +36,9 @@ class LimitSettings(Group):
         "to other queries, and those of one tenant take half of the slots at most.",
     )
     tenant_queued: int = Field(default=100, ge=0, description="Queries of one tenant that wait; more are refused.")
-    tenant_streams: int = Field(default=20, ge=1, description="Open StreamResults and WatchStatus calls of one tenant.")
+    tenant_streams: int = Field(
+        default=20, ge=1, description="Open streams of one tenant: StreamResults, WatchStatus, WatchQueries."
+    )
     queue_timeout_seconds: float = Field(
         default=600, gt=0, description="Wait for a slot when the request sets no limit."
     )

@@ -39,7 +39,7 @@ ENGINE_WORKERS: Final = Metric(
     "queryengine_engine_workers", Kind.GAUGE, _ENGINE, "Worker processes that are alive and have started."
 )
 SPOOL_BYTES: Final = Metric("queryengine_spool_bytes", Kind.GAUGE, (), "Bytes of stored results.")
-STREAMS: Final = Metric("queryengine_streams", Kind.GAUGE, (), "Open StreamResults and WatchStatus calls.")
+STREAMS: Final = Metric("queryengine_streams", Kind.GAUGE, (), "Open StreamResults, WatchStatus, WatchQueries calls.")
 
 QUERIES_SUBMITTED: Final = Metric(
     "queryengine_queries_submitted_total",
