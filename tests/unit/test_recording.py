@@ -47,9 +47,7 @@ class Runs:
 
     async def follow(self, live: LiveQuery, _: Any) -> None:
         self.begun += 1
-        stopped = asyncio.Event()
-        live.on_stop(stopped.set)
-        await stopped.wait()
+        await live.stop_asked()
 
     async def settle_if_durable(self, live: LiveQuery, _: Any, durable: asyncio.Future[tuple[Query, bool]]) -> None:
         await asyncio.wait([durable])
