@@ -17,15 +17,16 @@ class Analysis:
     kind: str | None = None
     """The word that the statement begins with, in upper case, such as SELECT, WITH or EXPLAIN."""
     tables: frozenset[Name] | None = None
-    """Everything that may be read by a name: no table is missing, and a name that stands for a part of the statement
-    itself may be among them."""
+    """Everything that is read by a name: no table is missing, and a name that stands for a part of the statement itself
+    may be among them. What a view or a macro reads is not."""
     functions: frozenset[str] | None = None
     """Everything that may be called, in lower case: no function is missing, and other words that stand before a
     parenthesis may be among them."""
     placeholders: frozenset[str] | None = None
     """Names of parameters; "1", "2", … when they are positional."""
     is_deterministic: bool | None = None
-    """Whether the same data always give the same rows, in whatever order."""
+    """Whether the same data always give the same rows, in whatever order, but for the last digits of sums of floating
+    point numbers."""
     normalised: str | None = None
     """The text without comments and without white space that means nothing."""
     refusal: Failure | None = None

@@ -8,6 +8,7 @@ from typing import Any, Final
 
 import sqlalchemy as sa
 
+from queryengine.domain.analysis import Analysis
 from queryengine.domain.errors import Reason, error
 from queryengine.engines.base import Engine, EngineTraits, Execution, Statement
 from queryengine.engines.kit.drivers import install_command
@@ -28,6 +29,10 @@ class SQLAlchemyEngine(Engine):
     @classmethod
     def check(cls, sql: str, options: Mapping[str, Any]) -> None:
         _adapter_of(options).check(sql, options)
+
+    @classmethod
+    def analyse(cls, sql: str, options: Mapping[str, Any]) -> Analysis:
+        return _adapter_of(options).analyse(sql, options)
 
     def __init__(self, name: str, options: Mapping[str, Any]) -> None:
         self._adapter = _adapter_of(options)(name, options)

@@ -14,6 +14,7 @@ from clickhouse_connect.driver.exceptions import Error
 from clickhouse_connect.driver.httpclient import HttpClient
 
 from queryengine.codec.nesting import Convert
+from queryengine.domain.analysis import Analysis
 from queryengine.domain.errors import Failure, QueryEngineError, Reason, error
 from queryengine.engines.base import Engine, EngineTraits, Progress, Statement
 from queryengine.engines.clickhouse.check import check, prepared
@@ -32,9 +33,11 @@ from queryengine.engines.clickhouse.settings import (
 from queryengine.engines.clickhouse.stream import ArrowStream, parts
 from queryengine.engines.clickhouse.times import Calendar, holds_all_years
 from queryengine.engines.clickhouse.types import parse
+from queryengine.engines.kit.analysing import of_tokens
 from queryengine.engines.kit.executions import OpenExecutions
 from queryengine.engines.kit.guarded import GuardedExecution
 from queryengine.engines.kit.interrupting import cancelled
+from queryengine.engines.kit.lexicons import CLICKHOUSE
 from queryengine.engines.kit.sqltemplate import PlacedText
 
 
@@ -60,6 +63,11 @@ class ClickHouseEngine(Engine):
     @classmethod
     def check(cls, sql: str, options: Mapping[str, Any]) -> None:  # noqa: ARG003 - no option changes it
         check(sql)
+
+    @classmethod
+    def analyse(cls, sql: str, options: Mapping[str, Any]) -> Analysis:  # noqa: ARG003 - no option changes it
+        checked = check(sql)
+        return of_tokens(checked.query, CLICKHOUSE, checked.template.names)
 
     def __init__(self, name: str, options: Mapping[str, Any]) -> None:
         self.options = parsed = ClickHouseOptions.parse(options)

@@ -13,7 +13,9 @@ from typing import Any, Final
 
 import duckdb
 
+from queryengine.domain.analysis import Analysis
 from queryengine.domain.errors import QueryEngineError, Reason, error
+from queryengine.engines.duckdb.analysis import analysed
 from queryengine.engines.duckdb.errors import translated
 from queryengine.engines.duckdb.functions import SYSTEM_VIEWS, never_in_text, why_refused
 from queryengine.engines.duckdb.text import literal
@@ -37,10 +39,14 @@ _PREPARE: Final = """
         SELECT json_serialize_sql($1::VARCHAR, skip_null := true, skip_empty := true, skip_default := true) AS tree
     )
     SELECT $1, (tree->'error')::BOOLEAN, tree->>'$..type', tree->>'$..function_name',
-        tree->>'$..function.function_name', tree->>'$..table_name'
+        tree->>'$..function.function_name', tree->>'$..table_name', CASE WHEN length($1) <= 4096 THEN tree END
     FROM parsed
 """
-_FUNCTIONS: Final = "SELECT lower(function_name), bool_or(internal) FROM duckdb_functions() GROUP BY ALL"
+"""The tree itself is asked for short texts only: it is some twenty times as long as its text."""
+_FUNCTIONS: Final = """
+    SELECT lower(function_name), bool_or(internal), bool_and(coalesce(stability = 'CONSISTENT', false))
+    FROM duckdb_functions() GROUP BY ALL
+"""
 _VIEWS: Final = "SELECT lower(view_name) FROM duckdb_views() WHERE internal"
 
 
@@ -54,9 +60,11 @@ class StatementCheck:
         self._parser = duckdb.connect(":memory:", config={"threads": 1})
         self._lock = threading.Lock()
         source = catalog or self._parser
-        functions = dict(source.execute(_FUNCTIONS).fetchall())
+        functions = source.execute(_FUNCTIONS).fetchall()
         allowed = {name.lower() for name in allow_functions}
-        self._builtin = frozenset(name for name, internal in functions.items() if internal) - allowed
+        builtin = frozenset(name for name, internal, _ in functions if internal)
+        self._builtin = builtin - allowed
+        self._steady = frozenset(name for name, _, is_steady in functions if is_steady) & builtin
         views = {name for (name,) in source.execute(_VIEWS).fetchall()}
         self._views = frozenset(views - SYSTEM_VIEWS)
         self._never = never_in_text(self._builtin)
@@ -72,14 +80,21 @@ class StatementCheck:
         the read-only transaction of an execution still refuses.
         """
         with self._lock:
-            return self._checked(sql)
+            return self._checked(sql)[0]
+
+    def analyse(self, sql: str) -> Analysis:
+        """What is known of the text, when it may run. Raises as `check` does."""
+        with self._lock:
+            statement, tree = self._checked(sql)
+        return analysed(sql, statement.named_parameters, tree, self._steady)
 
     def close(self) -> None:
         """Release the parser. Idempotent."""
         with self._lock:
             self._parser.close()
 
-    def _checked(self, sql: str) -> Any:
+    def _checked(self, sql: str) -> tuple[Any, str | None]:
+        """DuckDB's Statement, and the tree of the query in it where it can be had."""
         try:
             statements = self._parser.extract_statements(sql)
         except duckdb.Error as cause:
@@ -90,23 +105,25 @@ class StatementCheck:
         statement = statements[0]
         kind = statement.type.name
         explain = _EXPLAIN.match(sql) if kind in ("EXPLAIN", "MULTI") else None
+        tree: str | None = None
         if explain is not None:
-            self._checked(sql[explain.end() :])
+            _, tree = self._checked(sql[explain.end() :])
         # A PIVOT that has to find its columns parses as several statements.
         elif kind == "SELECT" or (kind == "MULTI" and _READS.match(sql)):
-            self._check_names(sql)
+            tree = self._check_names(sql)
         else:
             raise _kind_not_allowed(kind)
-        return statement
+        return statement, tree
 
-    def _check_names(self, sql: str) -> None:
+    def _check_names(self, sql: str) -> str | None:
+        """Returns the tree of a text that is taken apart."""
         # EXECUTE takes no parameters, and to prepare anew would take three times as long.
         row = self._parser.execute(f"EXECUTE take_apart({literal(sql)})").fetchone()
         assert row is not None, "it is one row for any text"
-        seen, failed, types, functions, table_functions, tables = row
+        seen, failed, types, functions, table_functions, tables, tree = row
         if failed or seen != sql:
             self._check_words(sql)
-            return
+            return None
         for node in types:
             if _WRITING_NODE.fullmatch(node):
                 raise _kind_not_allowed(node.partition("_")[0])
@@ -117,6 +134,7 @@ class StatementCheck:
         for name in map(str.lower, tables):
             if name in self._views:
                 raise _name_not_allowed("view", name, "it shows other queries or the process")
+        return str(tree) if tree is not None else None
 
     def _check_words(self, sql: str) -> None:
         lowered = sql.lower()

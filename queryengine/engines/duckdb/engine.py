@@ -14,6 +14,7 @@ import duckdb
 import pyarrow as pa
 
 from queryengine.codec.nesting import Convert
+from queryengine.domain.analysis import Analysis
 from queryengine.domain.errors import QueryEngineError
 from queryengine.domain.refreshed import Refreshed
 from queryengine.engines.base import Engine, EngineTraits, OptionError, Progress, Statement
@@ -79,6 +80,10 @@ class DuckDBEngine(Engine):
     @classmethod
     def check(cls, sql: str, options: Mapping[str, Any]) -> None:
         default_check(tuple(options.get("allow_functions", ()))).check(sql)
+
+    @classmethod
+    def analyse(cls, sql: str, options: Mapping[str, Any]) -> Analysis:
+        return default_check(tuple(options.get("allow_functions", ()))).analyse(sql)
 
     def __init__(self, name: str, options: Mapping[str, Any]) -> None:
         self.options = DuckDBOptions.parse(options)

@@ -14,11 +14,14 @@ import psycopg
 import pyarrow as pa
 import sqlalchemy as sa
 
+from queryengine.domain.analysis import Analysis
 from queryengine.domain.errors import QueryEngineError, Reason, error
 from queryengine.engines.base import Engine, EngineTraits, Progress, Statement
+from queryengine.engines.kit.analysing import of_tokens
 from queryengine.engines.kit.executions import OpenExecutions
 from queryengine.engines.kit.guarded import GuardedExecution, check_columns
 from queryengine.engines.kit.interrupting import cancelled
+from queryengine.engines.kit.lexicons import POSTGRESQL
 from queryengine.engines.kit.parameters import bound, check_names, with_short_integers
 from queryengine.engines.kit.postgresql.guard import Guard
 from queryengine.engines.kit.postgresql.roles import refuse_reaching_out, refuse_unusable, role_of
@@ -69,6 +72,11 @@ class PostgreSQLEngine(Engine):
     @classmethod
     def check(cls, sql: str, options: Mapping[str, Any]) -> None:  # noqa: ARG003 - no option changes it
         check(sql)
+
+    @classmethod
+    def analyse(cls, sql: str, options: Mapping[str, Any]) -> Analysis:  # noqa: ARG003 - no option changes it
+        query, template = check(sql)
+        return of_tokens(query, POSTGRESQL, template.names)
 
     @staticmethod
     def _options(options: Mapping[str, Any]) -> PostgreSQLOptions:

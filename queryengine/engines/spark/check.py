@@ -10,7 +10,9 @@ from itertools import pairwise
 from types import MappingProxyType
 from typing import Final
 
+from queryengine.domain.analysis import Analysis
 from queryengine.domain.errors import QueryEngineError, Reason, error
+from queryengine.engines.kit.analysing import of_tokens
 from queryengine.engines.kit.lexicons import SPARK
 from queryengine.engines.kit.lexing import Kind, Token
 from queryengine.engines.kit.placeholders import by_colon, by_question_mark, names, of_one_kind
@@ -48,6 +50,19 @@ class CheckedText:
 
 def check(sql: str) -> CheckedText:
     """Raises SYNTAX_ERROR with position, NOT_ONE_STATEMENT, STATEMENT_NOT_ALLOWED, STATEMENT_TOO_COMPLEX."""
+    query, placeholders = _read(sql)
+    lead = "".join(each if each == "\n" else " " for each in sql[: query.start])
+    return CheckedText(placeholders, lead + sql[query.start : query.end])
+
+
+def analyse(sql: str) -> Analysis:
+    """What is known of the text. Raises as `check` does."""
+    query, placeholders = _read(sql)
+    return of_tokens(query, SPARK, placeholders)
+
+
+def _read(sql: str) -> tuple[Query, frozenset[str]]:
+    """The query, and the names of its placeholders."""
     query = Query.read(sql, SPARK, _BEGINS)
     _check_depth(query)
     for number, (token, following) in enumerate(pairwise(query.tokens)):
@@ -57,9 +72,7 @@ def check(sql: str) -> CheckedText:
             raise _refused(query, token, "a script")
         if token.is_word(*_TABLE_BEHIND):
             _check_table(query, number + 1)
-    used = of_one_kind(by_colon(query), by_question_mark(query))
-    lead = "".join(each if each == "\n" else " " for each in sql[: query.start])
-    return CheckedText(names(used), lead + sql[query.start : query.end])
+    return query, names(of_one_kind(by_colon(query), by_question_mark(query)))
 
 
 def _check_depth(query: Query) -> None:

@@ -13,11 +13,13 @@ from typing import Any, Final
 import grpc
 import pyarrow as pa
 
+from queryengine.domain.analysis import Analysis
 from queryengine.domain.errors import QueryEngineError
 from queryengine.engines.base import Engine, EngineTraits, Progress, Statement
 from queryengine.engines.kit.executions import OpenExecutions
 from queryengine.engines.kit.guarded import GuardedExecution
 from queryengine.engines.kit.parameters import with_short_integers
+from queryengine.engines.spark.check import analyse
 from queryengine.engines.spark.check import check as check_text
 from queryengine.engines.spark.client import Connection, Operation, Proto, Session, proto
 from queryengine.engines.spark.columns import batch_of
@@ -56,6 +58,10 @@ class SparkEngine(Engine):
     @classmethod
     def check(cls, sql: str, options: Mapping[str, Any]) -> None:  # noqa: ARG003 - no option changes it
         check_text(sql)
+
+    @classmethod
+    def analyse(cls, sql: str, options: Mapping[str, Any]) -> Analysis:  # noqa: ARG003 - no option changes it
+        return analyse(sql)
 
     def __init__(self, name: str, options: Mapping[str, Any]) -> None:
         self.options = SparkOptions.parse(options)

@@ -12,6 +12,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from queryengine.codec.values import BoundParameter
+from queryengine.domain.analysis import Analysis
 from queryengine.domain.errors import QueryEngineError, Reason, error
 from queryengine.engines.base import EngineTraits
 from queryengine.engines.kit.sqltemplate import Template
@@ -50,6 +51,10 @@ class Dialect(ABC):
         """Raises SYNTAX_ERROR with position, NOT_ONE_STATEMENT, STATEMENT_NOT_ALLOWED, STATEMENT_TOO_COMPLEX,
         PARAMETER_MISMATCH.
         """
+
+    @abstractmethod
+    def analyse(self, sql: str) -> Analysis:
+        """What is known of the text. Raises as `check` does."""
 
     @abstractmethod
     def database(self, url: sa.URL, connect_args: Mapping[str, Any]) -> sa.Engine:

@@ -19,13 +19,14 @@ from sqlglot.dialects.dialect import Dialect as SqlglotDialect
 
 from queryengine.codec.values import BoundParameter
 from queryengine.codec.wide_numbers import UNBOUNDED
+from queryengine.domain.analysis import Analysis
 from queryengine.domain.errors import Reason, error
 from queryengine.engines.base import EngineTraits
 from queryengine.engines.kit.parameters import bound, word_of
 from queryengine.engines.kit.sqlstates import QUERY_CANCELED, reason_of_state
 from queryengine.engines.sqlalchemy.columns import Column
 from queryengine.engines.sqlalchemy.dialect import CheckedText, Dialect, Rows
-from queryengine.engines.sqlalchemy.parsed import check
+from queryengine.engines.sqlalchemy.parsed import analyse, check
 
 ROWS_AHEAD: Final = 1000
 """What SQLAlchemy may hold of a result that it streams."""
@@ -100,6 +101,9 @@ class GenericDialect(Dialect):
 
     def check(self, sql: str) -> CheckedText:
         return check(sql, self._parser)
+
+    def analyse(self, sql: str) -> Analysis:
+        return analyse(sql, self._parser)
 
     def database(self, url: sa.URL, connect_args: Mapping[str, Any]) -> sa.Engine:
         return sa.create_engine(url, connect_args=dict(connect_args), poolclass=NullPool, hide_parameters=True)

@@ -13,6 +13,7 @@ import sqlglot
 from sqlglot import exp
 from sqlglot.errors import ParseError, SqlglotError
 
+from queryengine.domain.analysis import Analysis
 from queryengine.domain.errors import Position, QueryEngineError, Reason, error
 from queryengine.engines.kit.sqltemplate import Template
 from queryengine.engines.kit.sqltext import position_of_character
@@ -37,6 +38,29 @@ def check(sql: str, dialect: str) -> CheckedText:
     Raises SYNTAX_ERROR with position, NOT_ONE_STATEMENT, STATEMENT_NOT_ALLOWED, STATEMENT_TOO_COMPLEX,
     PARAMETER_MISMATCH.
     """
+    _, placeholders = _read(sql, dialect)
+    try:
+        return CheckedText(_cut(sql, dialect, placeholders), placeholders)
+    except SqlglotError as cause:
+        raise error(Reason.SYNTAX_ERROR, _UNKNOWN.format(what=cause)) from cause
+
+
+def analyse(sql: str, dialect: str) -> Analysis:
+    """What is known of the text, which is what sqlglot's tree says. Raises as `check` does."""
+    statement, placeholders = _read(sql, dialect)
+    functions = {
+        each.name if isinstance(each, exp.Anonymous) else each.sql_name() for each in statement.find_all(exp.Func)
+    }
+    return Analysis(
+        kind=statement.key.upper(),
+        tables=frozenset(tuple(part.name for part in each.parts) for each in statement.find_all(exp.Table)),
+        functions=frozenset(map(str.lower, functions)),
+        placeholders=placeholders,
+    )
+
+
+def _read(sql: str, dialect: str) -> tuple[Any, frozenset[str]]:
+    """Sqlglot's tree, and the names of its placeholders."""
     try:
         parsed = sqlglot.parse(sql, read=dialect, error_level=sqlglot.ErrorLevel.IMMEDIATE)
         statements = [each for each in parsed if each is not None and not isinstance(each, exp.Semicolon)]
@@ -51,8 +75,7 @@ def check(sql: str, dialect: str) -> CheckedText:
             raise error(
                 Reason.SYNTAX_ERROR, _UNKNOWN.format(what=f"a statement that begins with {word}"), position=start
             )
-        placeholders = _placeholders(statements[0])
-        return CheckedText(_cut(sql, dialect, placeholders), placeholders)
+        return statements[0], _placeholders(statements[0])
     except RecursionError as cause:
         raise error(Reason.STATEMENT_TOO_COMPLEX, "the statement is nested too deeply") from cause
     except ParseError as cause:

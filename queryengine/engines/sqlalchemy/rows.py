@@ -11,6 +11,7 @@ from typing import Any, Final
 import pyarrow as pa
 import sqlalchemy as sa
 
+from queryengine.domain.analysis import Analysis
 from queryengine.domain.errors import QueryEngineError, Reason, error
 from queryengine.engines.base import Engine, EngineTraits, Progress, Statement
 from queryengine.engines.kit.executions import OpenExecutions
@@ -37,6 +38,11 @@ class RowsEngine(Engine):
     def check(cls, sql: str, options: Mapping[str, Any]) -> None:
         _, dialect = _target(options)
         dialect.check(sql)
+
+    @classmethod
+    def analyse(cls, sql: str, options: Mapping[str, Any]) -> Analysis:
+        _, dialect = _target(options)
+        return dialect.analyse(sql)
 
     def __init__(self, name: str, options: Mapping[str, Any]) -> None:
         url, self.dialect = _target(options)

@@ -20,6 +20,7 @@ import sqlalchemy as sa
 from sqlalchemy.pool import NullPool
 
 from queryengine.codec.values import BoundParameter
+from queryengine.domain.analysis import Analysis
 from queryengine.domain.errors import QueryEngineError, Reason, error
 from queryengine.engines.base import EngineTraits
 from queryengine.engines.kit.parameters import bound, word_of
@@ -27,7 +28,7 @@ from queryengine.engines.sqlalchemy.authorizer import Authorizer
 from queryengine.engines.sqlalchemy.columns import Column
 from queryengine.engines.sqlalchemy.dialect import CheckedText, Dialect, Rows
 from queryengine.engines.sqlalchemy.patience import PatientConnection
-from queryengine.engines.sqlalchemy.sqlite_check import check
+from queryengine.engines.sqlalchemy.sqlite_check import analyse, check
 from queryengine.engines.sqlalchemy.sqlite_places import place_of
 
 VALUE_BYTES_MAX: Final = 64 << 20
@@ -119,6 +120,9 @@ class SQLiteDialect(Dialect):
 
     def check(self, sql: str) -> CheckedText:
         return check(sql)
+
+    def analyse(self, sql: str) -> Analysis:
+        return analyse(sql)
 
     def database(self, url: sa.URL, connect_args: Mapping[str, Any]) -> sa.Engine:
         location = f"file:{quote(str(Path(url.database or '').absolute()))}?mode=ro"

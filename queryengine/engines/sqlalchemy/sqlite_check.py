@@ -2,6 +2,8 @@
 
 from collections.abc import Iterator, Sequence
 
+from queryengine.domain.analysis import Analysis
+from queryengine.engines.kit.analysing import of_tokens
 from queryengine.engines.kit.lexicons import SQLITE
 from queryengine.engines.kit.lexing import Kind, Token
 from queryengine.engines.kit.placeholders import names, of_one_kind
@@ -15,12 +17,22 @@ _ENDS = ("FROM", "WHERE", "GROUP", "HAVING", "WINDOW", "ORDER", "LIMIT", "UNION"
 
 def check(sql: str) -> CheckedText:
     """Raises SYNTAX_ERROR with position, NOT_ONE_STATEMENT, STATEMENT_NOT_ALLOWED, PARAMETER_MISMATCH."""
+    query, placeholders = _read(sql)
+    return CheckedText(Template.of(query, placeholders), names(placeholders), tuple(_casts(query)))
+
+
+def analyse(sql: str) -> Analysis:
+    """What is known of the text. Raises as `check` does."""
+    query, placeholders = _read(sql)
+    return of_tokens(query, SQLITE, names(placeholders))
+
+
+def _read(sql: str) -> tuple[Query, list[Placeholder]]:
     query = Query.read(sql, SQLITE)
     marks = [token for token in query.tokens if token.kind is Kind.MARK]
     # `:a`, `@a` and `$a` are the same parameter: its name is what follows.
     named = [Placeholder(each.text[1:], each.start, each.end) for each in marks if each.text[0] != "?"]
-    placeholders = of_one_kind(named, list(_numbered(marks)))
-    return CheckedText(Template.of(query, placeholders), names(placeholders), tuple(_casts(query)))
+    return query, of_one_kind(named, list(_numbered(marks)))
 
 
 def _numbered(marks: Sequence[Token]) -> Iterator[Placeholder]:

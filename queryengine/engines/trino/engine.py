@@ -11,11 +11,14 @@ from urllib.parse import quote
 
 import pyarrow as pa
 
+from queryengine.domain.analysis import Analysis
 from queryengine.domain.errors import QueryEngineError, Reason, error
 from queryengine.engines.base import Engine, EngineTraits, Progress, Statement
+from queryengine.engines.kit.analysing import of_tokens
 from queryengine.engines.kit.executions import OpenExecutions
 from queryengine.engines.kit.guarded import GuardedExecution, check_columns
 from queryengine.engines.kit.interrupting import cancelled
+from queryengine.engines.kit.lexicons import TRINO
 from queryengine.engines.kit.placeholders import names
 from queryengine.engines.kit.session_settings import check_settings
 from queryengine.engines.trino.errors import failed, unanswered
@@ -54,6 +57,11 @@ class TrinoEngine(Engine):
     @classmethod
     def check(cls, sql: str, options: Mapping[str, Any]) -> None:  # noqa: ARG003 - no option changes it
         check(sql)
+
+    @classmethod
+    def analyse(cls, sql: str, options: Mapping[str, Any]) -> Analysis:  # noqa: ARG003 - no option changes it
+        query, placeholders = check(sql)
+        return of_tokens(query, TRINO, names(placeholders))
 
     def __init__(self, name: str, options: Mapping[str, Any]) -> None:
         self.name = name
