@@ -30,6 +30,10 @@ class Unreachable(Exception):  # noqa: N818 - Named for what it says.
     """A write would not be found again, or the database is not ours any more. The message says why."""
 
 
+class Taken(Unreachable):
+    """Another server has used the database since. This one can write nothing more."""
+
+
 class Results(Protocol):
     """What the store asks of the results that lie beside it, before it opens."""
 
@@ -82,7 +86,9 @@ class Database(ABC):
         return False
 
     def holds(self, connection: sa.Connection, mark: int) -> bool:
-        """Whether the transaction with that mark was committed; it is over when this returns."""
+        """Whether the transaction with that mark was committed; it is over when this returns. Raises Taken when nobody
+        can know any more.
+        """
         del connection, mark
         return True
 

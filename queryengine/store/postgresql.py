@@ -24,6 +24,7 @@ from queryengine.store.database import (
     Results,
     StoreLocked,
     StoreUnusable,
+    Taken,
     Unreachable,
     migrate,
     refuse_missing,
@@ -113,7 +114,7 @@ class PostgreSQL(Database):
             return 0
         counted = statements.COUNT_TRANSACTION.run(connection, {"owner": self._owner}).one_or_none()
         if counted is None:
-            raise Unreachable(f"another server has used {self.title} since; restart this one")
+            raise self._taken()
         return int(counted[0])
 
     def may_have_committed(self, cause: Exception) -> bool:
@@ -125,7 +126,7 @@ class PostgreSQL(Database):
             # The row is locked by the transaction itself while it is under way.
             ((owner, count),) = statements.COUNTED.run(connection, {})
             if owner != self._owner:
-                raise Unreachable(f"another server has used {self.title} since; restart this one")
+                raise self._taken()
             return bool(count >= mark)
 
     def refuses(self, cause: Exception) -> bool:
@@ -145,6 +146,9 @@ class PostgreSQL(Database):
         lock, self._lock = self._lock, None
         if lock is not None:
             await _close(lock)
+
+    def _taken(self) -> Taken:
+        return Taken(f"another server has used {self.title} since; restart this one")
 
     async def _take_lock_at_start(self) -> None:
         loop = asyncio.get_running_loop()
@@ -183,12 +187,15 @@ class PostgreSQL(Database):
             if not self._lock.is_closed():
                 await lost.wait()
             logger.error("%s: the connection that keeps other servers out is lost", self.title)
+            known = ""
             while self._lock.is_closed():
                 await asyncio.sleep(RETRY_SECONDS)
                 try:
                     await self._take_lock()
                 except Exception as cause:
-                    logger.warning("%s: not locked again yet: %s", self.title, _reason(cause))
+                    if (reason := _reason(cause)) != known:
+                        logger.warning("%s: not locked again yet: %s", self.title, reason)
+                    known = reason
             logger.info("%s: locked again", self.title)
 
     def _engine(self, **options: Any) -> AsyncEngine:

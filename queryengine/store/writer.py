@@ -20,7 +20,7 @@ import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from queryengine.domain.errors import QueryEngineError, Reason, error
-from queryengine.store.database import Database
+from queryengine.store.database import Database, Taken
 
 BATCH_WRITES_MAX: Final = 256
 BATCH_BYTES_MAX: Final = 4 << 20
@@ -164,6 +164,8 @@ class Writer:
                 if await self._on_connection(lambda each: self._database.holds(each, unanswered.mark)):
                     return unanswered.outcomes
                 return _failed(batch, unanswered.__cause__ or unanswered)
+            except Taken as cause:
+                return _failed(batch, cause)
             except Exception as cause:
                 if self._stopped:
                     return _failed(batch, cause)

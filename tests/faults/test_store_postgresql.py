@@ -188,6 +188,21 @@ async def test_a_change_whose_answer_was_lost_is_answered_when_the_database_is_b
     assert await store.submit(query(2)) == (query(2), False)
 
 
+async def test_a_lost_answer_that_nobody_can_know_any_more_is_no_answer(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Another server came between the COMMIT and the question what became of it."""
+    monkeypatch.setattr("queryengine.store.writer.ASK_AGAIN_SECONDS", 0.01)
+    database = store._database
+
+    def lose(_mark: object) -> None:
+        database.move_in("was-another")
+        raise ConnectionResetError("the answer is lost")
+
+    monkeypatch.setattr(on_postgresql.sa.engine.default.DefaultDialect, "do_commit", lambda _, mark: lose(mark))
+    assert "another server has used" in await is_refused(store, 1)
+
+
 async def test_a_second_server_is_refused_with_the_one_that_has_the_database(
     server: PostgreSQLServer, store: Store, tmp_path: Path
 ) -> None:
