@@ -26,6 +26,8 @@ pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 MIB = 1 << 20
 ENGINES = {"scripted": {"type": "scripted", "workers": 1}}
+LARGE = "columns s:string; rows 300 size 1000"
+"""Goes to the spool; a small result is in the record."""
 
 
 async def serving(service: Service) -> bool:
@@ -45,7 +47,7 @@ async def start_fails(folder: Path) -> str:
 @pytest.mark.parametrize("damage", ["removed", "cut to nothing"])
 async def test_a_missing_record_beside_results_is_refused(tmp_path: Path, damage: str) -> None:
     async with served(tmp_path, engines=ENGINES) as (_, api):
-        query_id = (await api.script("rows 5", wait_timeout=WAIT)).status.query_id
+        query_id = (await api.script(LARGE, wait_timeout=WAIT)).status.query_id
     database = tmp_path / "queries.db"
     kept = database.read_bytes()
     for name in ("queries.db-wal", "queries.db-shm"):
@@ -62,7 +64,7 @@ async def test_a_missing_record_beside_results_is_refused(tmp_path: Path, damage
     assert not database.exists() or not database.stat().st_size
     database.write_bytes(kept)
     async with served(tmp_path, engines=ENGINES) as (_, api):
-        assert (await api.read(query_id)).next_row == 5
+        assert (await api.read(query_id)).next_row == 300
 
 
 async def test_an_empty_spool_needs_no_record(tmp_path: Path) -> None:
@@ -136,14 +138,14 @@ async def test_empty_folders_of_tenants_go(tmp_path: Path, monkeypatch: pytest.M
     monkeypatch.setattr("queryengine.executing.sweeps.STRAY_US", -1_000_000)
     async with served(tmp_path, engines=ENGINES) as (service, api):
         other = Api(api.channel, "other")
-        kept = (await api.script("rows 5", wait_timeout=WAIT)).status.query_id
-        gone = (await other.script("rows 5", wait_timeout=WAIT)).status.query_id
+        kept = (await api.script(LARGE, wait_timeout=WAIT)).status.query_id
+        gone = (await other.script(LARGE, wait_timeout=WAIT)).status.query_id
         await service.parts.state.store.healthy()
         await other.release(gone)
         await service.parts.execution.sweeper.sweep()
         assert [each.name for each in (tmp_path / "spool").iterdir()] == [tenant_hash("tenant")]
-        assert (await api.read(kept)).next_row == 5
-        assert (await other.script("rows 5", wait_timeout=WAIT)).status.state == COMPLETED
+        assert (await api.read(kept)).next_row == 300
+        assert (await other.script(LARGE, wait_timeout=WAIT)).status.state == COMPLETED
 
 
 @contextmanager
