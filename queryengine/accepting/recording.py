@@ -10,6 +10,7 @@ from queryengine.accepting.unread import Unread
 from queryengine.domain.lifecycle import QueryState
 from queryengine.domain.query import Query
 from queryengine.executing.dispatcher import Dispatcher, WaitingPlace
+from queryengine.executing.held_record import HeldRecord
 from queryengine.executing.scheduler import Scheduler
 from queryengine.live.query import LiveQuery, Stop, cancelled
 from queryengine.live.registry import Registry
@@ -48,8 +49,9 @@ class Recording:
         self._unread.expect_readers(live)
         return live
 
-    async def record(self, query: Query) -> tuple[LiveQuery, bool]:
-        """The query, durable and going, or the stored one of its id; and whether it was there before.
+    async def record(self, query: Query, *, may_hold: bool = False) -> tuple[LiveQuery, bool]:
+        """The query, durable and going, or the stored one of its id; and whether it was there before. With `may_hold`,
+        as the caller waits for its end anyway, it may have ended when it becomes durable.
 
         Raises TENANT_QUEUE_FULL, and what Store.submit raises.
         """
@@ -57,23 +59,29 @@ class Recording:
         if isinstance(place, WaitingPlace):
             live, is_old = await self._wait(query, place)
         else:
-            live, is_old = await self._run_at_once(query, place)
+            live, is_old = await self._run_at_once(query, place, may_hold=may_hold)
         if not is_old:
             self._metrics.submitted(query.plan.engine)
             self._unread.expect_readers(live)
         return live, is_old
 
-    async def _run_at_once(self, query: Query, slot: Slot) -> tuple[LiveQuery, bool]:
-        """Claim at once: one commit for SUBMIT and CLAIM, and the engine begins while the disk writes. Nobody sees the
-        run before it is durable. When it does not become so, or its id has a record, it is stopped and leaves nothing,
-        and only then may the id be submitted again; statements only read.
+    async def _run_at_once(self, query: Query, slot: Slot, *, may_hold: bool) -> tuple[LiveQuery, bool]:
+        """Claim at once: one commit for SUBMIT and CLAIM, and for the end, too, when it comes within a moment and the
+        record may be held. The engine begins before the disk writes. Nobody sees the run before it is durable. When it
+        does not become so, or its id has a record, it is stopped and leaves nothing, and only then may the id be
+        submitted again; statements only read.
         """
         durable: asyncio.Future[tuple[Query, bool]] | None = None
         try:
             query = self._scheduler.claimed(query)
             live = self._registry.new(query)
-            durable = asyncio.ensure_future(self._store.submit(query))
-            run = self._scheduler.run_reserved(live, slot, durable)
+            if may_hold:
+                record = HeldRecord(self._store, query)
+                durable = record.decided
+                run = self._scheduler.run_held(live, slot, record)
+            else:
+                durable = asyncio.ensure_future(self._store.submit(query))
+                run = self._scheduler.run_reserved(live, slot, durable)
         except BaseException:
             if durable is not None:
                 # It has not begun: nothing awaits between here and where it was made.

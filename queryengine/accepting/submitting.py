@@ -135,4 +135,4 @@ class Submitting:
             submit_us=self._clock.now_us(),
             record_bytes=submission.record_bytes() + len(plan.executed_sql.encode("utf-8", "replace")),
         )
-        return await self._recording.record(query)
+        return await self._recording.record(query, may_hold=bool(call.wait_seconds))

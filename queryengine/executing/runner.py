@@ -22,6 +22,7 @@ from queryengine.domain.incidents import incident
 from queryengine.domain.lifecycle import Event, QueryState
 from queryengine.domain.query import Query
 from queryengine.executing.following import Following
+from queryengine.executing.held_record import HeldRecord
 from queryengine.executing.outcomes import LastWord
 from queryengine.executing.recorder import Recorder
 from queryengine.executing.settling import Settling
@@ -107,6 +108,18 @@ class Runner:
         if isinstance(ran.last, Exception):
             incident(f"query {live.query.query_id}, which was not accepted", ran.last)
         await self._settling.discard(live)
+
+    async def settle_with_record(self, live: LiveQuery, ran: Ran, record: HeldRecord) -> None:
+        """As `settle_if_durable`, of a query whose record may still be held: then it is written with the end."""
+        if record.is_held and not isinstance(ran.last, Exception):
+            try:
+                if not await self._settling.settle_unrecorded(live, ran.last, ran.ended_us, record):
+                    await self._settling.discard(live)
+                return
+            except Exception as cause:
+                ran = self._ran(cause)
+        record.write()
+        await self.settle_if_durable(live, ran, record.decided)
 
     async def end_waiting(self, live: LiveQuery, event: Event, failure: Failure) -> None:
         """End a query that has left its queue without a slot. Never raises."""

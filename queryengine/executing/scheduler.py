@@ -14,6 +14,7 @@ from queryengine.domain.incidents import incident
 from queryengine.domain.lifecycle import Event, QueryState
 from queryengine.domain.query import Query
 from queryengine.executing.dispatcher import Dispatcher, GiveUp, Start, WaitingPlace
+from queryengine.executing.held_record import HeldRecord
 from queryengine.executing.holders import Holders
 from queryengine.executing.pacing import Pacing
 from queryengine.executing.places import Places
@@ -148,6 +149,18 @@ class Scheduler:
             self.free(live.query, slot)
         if ran is not None:
             await self._runner.settle(live, ran)
+        await self._wait_again(live)
+
+    def run_held(self, live: LiveQuery, slot: Slot, record: HeldRecord) -> asyncio.Task[None]:
+        """As `run_reserved`, of a query whose record waits for its end for a moment."""
+        return self._tasks.spawn(self._run_held(live, slot, record), f"run-{live.query.query_id}")
+
+    async def _run_held(self, live: LiveQuery, slot: Slot, record: HeldRecord) -> None:
+        try:
+            ran = await self._runner.follow(live, slot)
+        finally:
+            self.free(live.query, slot)
+        await self._runner.settle_with_record(live, ran, record)
         await self._wait_again(live)
 
     async def _run_reserved(self, live: LiveQuery, slot: Slot, durable: asyncio.Future[tuple[Query, bool]]) -> None:

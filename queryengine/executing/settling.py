@@ -2,6 +2,7 @@
 adopted, so that a cancel and a completion that race leave exactly one final state.
 """
 
+from dataclasses import dataclass
 from typing import Any
 
 from queryengine.domain.clock import Clock
@@ -12,6 +13,7 @@ from queryengine.domain.query import Query
 from queryengine.executing.crashes import Crashes
 from queryengine.executing.estimates import Estimates
 from queryengine.executing.following import count_stored
+from queryengine.executing.held_record import HeldRecord
 from queryengine.executing.outcomes import LastWord, outcome
 from queryengine.executing.recorder import Recorder
 from queryengine.live.query import LiveQuery
@@ -22,6 +24,20 @@ from queryengine.results.meter import SpoolMeter
 from queryengine.results.removal import Removal
 from queryengine.results.stored import StoredResults
 from queryengine.workers.events import Ended
+
+
+@dataclass(frozen=True, slots=True)
+class _End:
+    """What is to be written of a run that is over."""
+
+    event: Event
+    changes: dict[str, Any]
+    small: PageIndex | None = None
+    """The result, when it goes with the completion."""
+
+    @property
+    def payload(self) -> bytes | None:
+        return self.small.source.payload if self.small is not None else None
 
 
 class Settling:
@@ -78,7 +94,7 @@ class Settling:
         failure = incident(f"query {live.query.query_id}", cause)
         changes = {"end_us": self._clock.now_us(), "failure": failure, "result_state": ResultState.NONE}
         try:
-            await self._record(live, live.query, Event.FAIL, changes)
+            await self._record(live, live.query, _End(Event.FAIL, changes))
         except Exception as second:
             incident(f"query {live.query.query_id}, whose failure is not written", second)
         if not live.is_final:
@@ -91,7 +107,32 @@ class Settling:
         await self._removal.discard(live.query.tenant, live.query.own_result_id, live.metered_bytes)
         live.metered_bytes = 0
 
+    async def settle_unrecorded(self, live: LiveQuery, last: LastWord, ended_us: int, record: HeldRecord) -> bool:
+        """As `settle`, of a query whose record is held: it is written with the outcome. False when it was not, as its
+        id had a record or the store failed: then nobody hears of the run. Raises what a defect raises, before anything
+        is written.
+        """
+        end = self._conclude(live, last, ended_us)
+        query = await record.write_with_end(end.event, end.changes, end.payload)
+        if query is None:
+            return False
+        try:
+            await self._adopt(live, query, end.small)
+        except Exception as cause:
+            await self.fail(live, cause)
+        return True
+
     async def _settle(self, live: LiveQuery, last: LastWord, ended_us: int) -> None:
+        seen = live.query
+        end = self._conclude(live, last, ended_us)
+        if end.event is Event.COMPLETE and end.small is None:
+            live.amend(state=QueryState.COMPLETED, **end.changes)
+            self._tasks.spawn(self._record_completion(live, seen, end), f"record-{seen.query_id}")
+        else:
+            await self._record(live, seen, end)
+
+    def _conclude(self, live: LiveQuery, last: LastWord, ended_us: int) -> "_End":
+        """What the last word of a run amounts to. Counts what the run has stored."""
         seen = live.query
         found = outcome(
             seen,
@@ -109,18 +150,10 @@ class Settling:
             count_stored(self._meter, live, live.index)
         progress = live.progress
         engine_query = {"engine_query_id": progress.engine_query_id, "engine_query_url": progress.engine_query_url}
-        changes = {**found.changes, **engine_query}
-        if found.event is not Event.COMPLETE:
-            await self._record(live, seen, found.event, changes)
-            return
         # First: a client that sees the end may ask for the same again at once.
-        if seen.start_us is not None:
-            self._estimates.learn(seen.plan.engine, seen.query_hash, changes["end_us"] - seen.start_us)
-        if small is not None:
-            await self._record(live, seen, Event.COMPLETE, changes, small)
-            return
-        live.amend(state=QueryState.COMPLETED, **changes)
-        self._tasks.spawn(self._record_completion(live, seen, changes), f"record-{seen.query_id}")
+        if found.event is Event.COMPLETE and seen.start_us is not None:
+            self._estimates.learn(seen.plan.engine, seen.query_hash, ended_us - seen.start_us)
+        return _End(found.event, {**found.changes, **engine_query}, small)
 
     def _small_result(self, query: Query, last: LastWord) -> PageIndex | None:
         """The index of a result that is to be written with its completion; None for one that is not."""
@@ -131,12 +164,12 @@ class Settling:
             raise ValueError(f"a result of {last.totals} came as {index.totals}")
         return index
 
-    async def _record(
-        self, live: LiveQuery, seen: Query, event: Event, changes: dict[str, Any], small: PageIndex | None = None
-    ) -> None:
-        """Write the outcome, with a small result, adopt the record that results, and drop the rows nobody may read."""
-        payload = small.source.payload if small is not None else None
-        _, query = await self._recorder.advance(seen, event, changes, payload)
+    async def _record(self, live: LiveQuery, seen: Query, end: "_End") -> None:
+        _, query = await self._recorder.advance(seen, end.event, end.changes, end.payload)
+        await self._adopt(live, query, end.small)
+
+    async def _adopt(self, live: LiveQuery, query: Query, small: PageIndex | None) -> None:
+        """Adopt the record that results, and drop the rows nobody may read."""
         if query.state is QueryState.QUEUED:
             live.begin_again()
         if query.state is not QueryState.COMPLETED:
@@ -146,9 +179,9 @@ class Settling:
         live.take(query)
         self._registry.keep(live)
 
-    async def _record_completion(self, live: LiveQuery, seen: Query, changes: dict[str, Any]) -> None:
+    async def _record_completion(self, live: LiveQuery, seen: Query, end: "_End") -> None:
         try:
-            await self._record(live, seen, Event.COMPLETE, changes)
+            await self._record(live, seen, end)
         except Exception as cause:
             # It holds for whoever has seen it; the next start finds the END marker of the rows.
             incident(f"query {seen.query_id}, whose completion is not written", cause)

@@ -1,15 +1,17 @@
 """Steps that the store takes inside a transaction, and what they report."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeAlias
 
 import sqlalchemy as sa
 
 from queryengine.domain.errors import Reason, error
+from queryengine.domain.lifecycle import HOLDS_ROWS, ResultState
 from queryengine.domain.query import Query
 from queryengine.store import statements
-from queryengine.store.rows import to_query
+from queryengine.store.prepared import Prepared
+from queryengine.store.rows import to_query, with_facts
 from queryengine.store.usage import Usage
 
 
@@ -46,3 +48,32 @@ def found(query: Query | None) -> Query:
     if query is None:
         raise error(Reason.QUERY_NOT_FOUND, "no such query")
     return query
+
+
+Change: TypeAlias = Callable[[sa.Connection], tuple[bool, Query | None, Sequence[Any] | None]]
+"""Changes a query by compare-and-set: whether it fired, the query as it is now, and the result that went with it."""
+
+
+def changed_by(
+    prepared: Prepared, query: Query, columns: Mapping[str, Any], result: tuple[Any, ...] | None = None
+) -> Change:
+    """What changes a query, as its caller saw it, by a prepared compare-and-set, and adds a result when it fires."""
+    values = {
+        **columns,
+        "key_tenant": query.tenant,
+        "key_query_id": query.query_id,
+        "key_attempt": query.attempt,
+    }
+    drops = columns.get("result_state", ResultState.READY) not in HOLDS_ROWS
+
+    def change(connection: sa.Connection) -> tuple[bool, Query | None, Sequence[Any] | None]:
+        row = prepared.run(connection, values).one_or_none()
+        if row is None:
+            return False, get_query(connection, query.tenant, query.query_id), None
+        now = with_facts(query, row)
+        if result is not None:
+            statements.ADD_RESULT.run_row(connection, result)
+        dropped = drop_result(connection, now) if drops and now.result_id is not None else None
+        return True, now, dropped
+
+    return change

@@ -9,7 +9,7 @@ nothing of another one. All raise STORE_UNAVAILABLE, to be tried again, while th
 
 import asyncio
 import logging
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
@@ -27,8 +27,8 @@ from queryengine.store.folder_lock import FileLock
 from queryengine.store.opening import open_database
 from queryengine.store.prepared import Prepared
 from queryengine.store.reader import Reader
-from queryengine.store.rows import to_columns, to_query, to_row, with_facts
-from queryengine.store.steps import Dropped, drop_result, found, get_query, usage_of
+from queryengine.store.rows import to_columns, to_query, to_row
+from queryengine.store.steps import Change, Dropped, changed_by, found, get_query, usage_of
 from queryengine.store.usage import Usage
 from queryengine.store.writer import Writer
 
@@ -101,17 +101,33 @@ class Store:
         Submitting the same id again returns the stored query and True, and changes nothing. Raises
         QUERY_ID_REUSED when the stored one asks for something else.
         """
+        return await self._submit(query, lambda _: query)
+
+    async def submit_ended(
+        self, query: Query, event: Event, *, changes: Mapping[str, Any], payload: bytes | None = None
+    ) -> tuple[Query, bool]:
+        """As `submit`, of a RUNNING query, and as `advance` right after it unless the id was known, in one transaction:
+        for a query that is over before its record was written.
+        """
+        change, size = self._change_of(query, event, to_columns(changes), payload)
+        return await self._submit(query, lambda connection: found(change(connection)[1]), size=size)
+
+    async def _submit(
+        self, query: Query, then: Callable[[sa.Connection], Query], *, size: int = 0
+    ) -> tuple[Query, bool]:
+        """`then` says what the query is once it is inserted."""
         row = to_row(query)
 
-        def insert(connection: sa.Connection) -> Query | None:
+        def insert(connection: sa.Connection) -> tuple[Query | None, bool]:
             if statements.INSERT.run_row(connection, row).rowcount == 1:
-                return None
-            return get_query(connection, query.tenant, query.query_id)
+                return then(connection), False
+            return get_query(connection, query.tenant, query.query_id), True
 
-        existing = await self._writer.write(insert, size=query.record_bytes)
-        if existing is None:
-            self.usage.add(query.tenant, query.record_bytes)
-            return query, False
+        stored, is_old = await self._writer.write(insert, size=query.record_bytes + size)
+        existing = found(stored)
+        if not is_old:
+            self.usage.add(query.tenant, existing.record_bytes)
+            return existing, False
         if not is_same_submission(existing.fingerprint, query.submission, query.plan):
             raise error(
                 Reason.QUERY_ID_REUSED,
@@ -160,6 +176,14 @@ class Store:
         columns = to_columns(changes or {})
         if query.state not in sources(event):
             return False, await self._require(query)
+        change, size = self._change_of(query, event, columns, payload)
+        changed = await self._compare_and_set(change, query, size=size, may_linger=may_linger)
+        return changed.fired, changed.query
+
+    def _change_of(
+        self, query: Query, event: Event, columns: dict[str, Any], payload: bytes | None
+    ) -> tuple[Change, int]:
+        """Writes an event that is legal in the state of the query; and how many bytes that is beside the record."""
         result = None
         if event is Event.COMPLETE and columns.get("result_state") == ResultState.READY:
             columns["result_id"] = query.own_result_id
@@ -167,8 +191,7 @@ class Store:
             result = (query.tenant, query.own_result_id, size, columns.get("end_us"), payload)
         prepared = statements.advance(event, query.state, frozenset(columns))
         columns["failure_bytes"] = len(columns.get("failure") or "")
-        changed = await self._compare_and_set(prepared, query, columns, result=result, may_linger=may_linger)
-        return changed.fired, changed.query
+        return changed_by(prepared, query, columns, result), len(payload or b"")
 
     async def update(
         self,
@@ -231,7 +254,7 @@ class Store:
             None if where_result_state is None else frozenset(where_result_state),
             query.state is not QueryState.QUEUED,
         )
-        return await self._compare_and_set(prepared, query, columns)
+        return await self._compare_and_set(changed_by(prepared, query, columns), query)
 
     async def recover(self) -> list[Query]:
         """Every query that has not ended, of all tenants, oldest first. For the start of a server, before it
@@ -335,34 +358,8 @@ class Store:
         )
 
     async def _compare_and_set(
-        self,
-        prepared: Prepared,
-        query: Query,
-        columns: Mapping[str, Any],
-        *,
-        result: tuple[Any, ...] | None = None,
-        may_linger: bool = False,
+        self, change: Change, query: Query, *, size: int = 0, may_linger: bool = False
     ) -> Dropped:
-        values = {
-            **columns,
-            "key_tenant": query.tenant,
-            "key_query_id": query.query_id,
-            "key_attempt": query.attempt,
-        }
-
-        drops = columns.get("result_state", ResultState.READY) not in HOLDS_ROWS
-
-        def change(connection: sa.Connection) -> tuple[bool, Query | None, Sequence[Any] | None]:
-            row = prepared.run(connection, values).one_or_none()
-            if row is None:
-                return False, get_query(connection, query.tenant, query.query_id), None
-            now = with_facts(query, row)
-            if result is not None:
-                statements.ADD_RESULT.run_row(connection, result)
-            dropped = drop_result(connection, now) if drops and now.result_id is not None else None
-            return True, now, dropped
-
-        size = 0 if result is None else len(result[-1] or b"")
         fired, now, dropped = await self._writer.write(change, size=size, may_linger=may_linger)
         if fired and now is not None and now.record_bytes != query.record_bytes:
             self.usage.add(query.tenant, now.record_bytes - query.record_bytes)

@@ -130,8 +130,8 @@ async def test_nothing_of_a_small_result_is_seen_before_it_is_durable(beside: Be
 async def test_a_completion_that_the_store_refuses_is_tried_until_it_is_written(beside: Beside) -> None:
     service, api, completions = beside
     completions.refusals = 3
-    reply = await api.script(ROWS, wait_timeout=WAIT)
-    assert (reply.status.state, reply.end.total_rows) == (COMPLETED, 5)
+    query_id = (await api.script(ROWS)).status.query_id
+    assert (await api.ended(query_id)).stats.rows == 5
     assert (completions.seen, completions.refusals) == (4, 0)
     assert spooled(service) == 0
 
