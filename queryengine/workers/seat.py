@@ -193,7 +193,11 @@ class Seat:
             steady = self._was_used or loop.time() - started >= STEADY_SECONDS
             failures = 0 if steady else failures + 1
             logger.warning("worker of engine %s ended: %s", self._config.name, description)
-            self._restarted(self._config.name)
+            try:
+                self._restarted(self._config.name)
+            except Exception as cause:
+                # What others make of it must not cost the engine its worker.
+                incident(f"a restart of a worker of engine {self._config.name}", cause)
 
     def log_as(self, style: LogStyle) -> None:
         """Have this worker and its successors log so."""
@@ -247,8 +251,14 @@ class Seat:
         self._was_used = False
         process = await WorkerProcess.start({**self._config.role(), "is_first": self._is_first}, self._log)
         try:
-            async with asyncio.timeout(READY_TIMEOUT_SECONDS):
-                first = await process.receive()
+            try:
+                async with asyncio.timeout(READY_TIMEOUT_SECONDS):
+                    first = await process.receive()
+            except TimeoutError:
+                description = f"not ready after {READY_TIMEOUT_SECONDS:g} seconds"
+                message = f"a worker process of engine {self._config.name!r} was {description}"
+                self._unusable = Failure(Reason.ENGINE_UNAVAILABLE, message)
+                return description
             if first is None:
                 self._unusable = Failure(
                     Reason.ENGINE_UNAVAILABLE,
@@ -266,11 +276,6 @@ class Seat:
             async with self._watched(process, embedded=first.header["embedded"]):
                 await process.listen(self._on_frame)
             return f"exit code {await process.wait()}"
-        except TimeoutError:
-            description = f"not ready after {READY_TIMEOUT_SECONDS:g} seconds"
-            message = f"a worker process of engine {self._config.name!r} was {description}"
-            self._unusable = Failure(Reason.ENGINE_UNAVAILABLE, message)
-            return description
         except Exception as cause:
             return self._give_up(cause)
         finally:

@@ -1,5 +1,6 @@
 """Exceptions that nothing expects: they end one query by name, and leave its slot and its worker to the next one."""
 
+import asyncio
 from collections.abc import Callable
 from operator import attrgetter
 from pathlib import Path
@@ -212,6 +213,37 @@ async def test_a_defect_in_what_a_free_slot_sets_going_costs_no_worker(
         assert (await api.ended(waiting)).state == COMPLETED
         await works_on(service, api, gate)
         assert service.pool.load("scripted").worker_pids == before
+
+
+@pytest.mark.parametrize("cause", [TimeoutError, asyncio.InvalidStateError, Defect])
+async def test_whatever_the_reading_of_a_frame_raises_is_logged_and_fails_the_run(
+    tmp_path: Path,
+    gate: Gate,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+    cause: type[Exception],
+) -> None:
+    def fail(_: seat.Seat, __: Frame) -> None:
+        monkeypatch.undo()
+        raise cause
+
+    monkeypatch.setattr(seat.Seat, "_on_frame", fail)
+    async with served(tmp_path, engines=ONE) as (service, api):
+        query_id = (await api.script(ROWS)).status.query_id
+        reported(await api.ended(query_id), caplog)
+        await works_on(service, api, gate)
+
+
+async def test_a_defect_in_what_counts_restarts_costs_no_worker(
+    tmp_path: Path, gate: Gate, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with served(tmp_path, engines=ONE) as (service, api):
+        with monkeypatch.context() as patch:
+            for each in service.pool._seats["scripted"]:
+                patch.setattr(each, "_restarted", broken)
+            assert (await api.script("crash", wait_timeout=WAIT)).status.state == FAILED
+            await until(lambda: "in a restart of a worker of engine scripted" in caplog.text)
+        await works_on(service, api, gate)
 
 
 async def test_a_worker_that_cannot_be_started_is_tried_again(
