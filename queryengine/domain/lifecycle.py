@@ -23,7 +23,7 @@ class QueryState(StrEnum):
 
 
 class ResultState(StrEnum):
-    """What can be read of a result; told apart from the query's state, because rows outlive the run."""
+    """What can be read of a result; separate from the query's state, because rows outlive the run."""
 
     NONE = "NONE"
     PARTIAL = "PARTIAL"

@@ -1,4 +1,4 @@
-"""The step that refuses what the engine cannot run, as far as the text tells."""
+"""The step that refuses what the engine cannot run, as far as its text shows."""
 
 from queryengine.domain.analysis import Analysis
 from queryengine.domain.errors import QueryEngineError
