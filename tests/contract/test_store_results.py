@@ -134,3 +134,36 @@ async def test_finds_the_results_that_somebody_needs(store: Store) -> None:
         ("tenant", waiting.own_result_id),
     ]
     assert await store.holding_results([]) == []
+
+
+@pytest.mark.parametrize("payload", [None, b"\x00\xff" * 40_000])
+async def test_a_query_that_is_written_with_its_end_is_as_one_that_was_written_before(
+    store: Store, payload: bytes | None
+) -> None:
+    changes = CHANGES[E.COMPLETE]
+    claimed = [
+        query(number, state=Q.RUNNING, attempt=1, owner="me", start_us=2_000, record_bytes=900) for number in (1, 2)
+    ]
+    before, _ = await store.submit(claimed[0])
+    _, before = await store.advance(before, E.COMPLETE, changes=changes, payload=payload)
+    used = store.usage.of("tenant")
+    done, is_old = await store.submit_ended(claimed[1], E.COMPLETE, changes=changes, payload=payload)
+    assert not is_old
+    assert done.state is Q.COMPLETED
+    for name in ("version", "result_state", "attempt", "rows", "end_us", "expire_us", "record_bytes"):
+        assert getattr(done, name) == getattr(before, name)
+    assert await store.get("tenant", done.query_id) == done
+    assert await store.result_payload("tenant", done.own_result_id) == payload
+    assert store.usage.of("tenant") == 2 * used
+
+    again, is_old = await store.submit_ended(claimed[1], E.FAIL, changes=CHANGES[E.FAIL])
+    assert (again, is_old) == (done, True)
+    assert store.usage.of("tenant") == 2 * used
+
+
+async def test_a_query_whose_end_contradicts_itself_is_not_written_at_all(store: Store) -> None:
+    claimed = query(state=Q.RUNNING, attempt=1, owner="me", start_us=2_000)
+    with pytest.raises(IntegrityError):
+        await store.submit_ended(claimed, E.COMPLETE, changes={"end_us": 1, "result_state": R.READY}, payload=b"x")
+    assert await store.get("tenant", claimed.query_id) is None
+    assert await store.payload_bytes() == {}
