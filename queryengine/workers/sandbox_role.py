@@ -90,7 +90,7 @@ class SandboxRole:
     def _warm_up(self) -> None:
         """Load what a check needs before the first one: its time limit is for the text, not for imports."""
         for engine in self._engines.values():
-            # What is wrong with an engine is told by its traits.
+            # What is wrong with an engine is reported with its traits.
             with suppress(QueryEngineError, ValueError):
                 engine_class(engine["type"]).analyse("SELECT 1", engine["options"])
 

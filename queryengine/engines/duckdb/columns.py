@@ -26,7 +26,7 @@ def is_mixed(columns: Mapping[str, Columns]) -> bool:
 
 def conflict(columns: Mapping[str, Columns]) -> str:
     """What keeps files, by path, from being one table: a column whose values no one type holds exactly, or that cannot
-    be told from another one by its name. Empty when nothing does, as when all files have the same columns.
+    be distinguished from another one by its name. Empty when nothing does, as when all files have the same columns.
     """
     seen: dict[str, tuple[str, str, str]] = {}
     for path, each in columns.items() if is_mixed(columns) else ():
