@@ -4,7 +4,7 @@ The disk is made to wait by a gate before the commit, or to fail.
 """
 
 import asyncio
-from collections.abc import Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -34,16 +34,20 @@ FAILING = "SELECT error('out of cheese')"
 
 @contextmanager
 def slow_disk(service: Service, monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[asyncio.Event, asyncio.Event]]:
-    """Events: a Submit waits before its commit; it may go on."""
-    submit, waits, goes_on = service.parts.state.store.submit, asyncio.Event(), asyncio.Event()
+    """Events: a Submit waits before its commit, with the end of its run or without; it may go on."""
+    store, waits, goes_on = service.parts.state.store, asyncio.Event(), asyncio.Event()
 
-    async def slowly(query: Any) -> Any:
-        waits.set()
-        await goes_on.wait()
-        return await submit(query)
+    def slow(write: Callable[..., Awaitable[Any]]) -> Callable[..., Awaitable[Any]]:
+        async def slowly(*what: Any, **with_it: Any) -> Any:
+            waits.set()
+            await goes_on.wait()
+            return await write(*what, **with_it)
+
+        return slowly
 
     with monkeypatch.context() as patch:
-        patch.setattr(service.parts.state.store, "submit", slowly)
+        patch.setattr(store, "submit", slow(store.submit))
+        patch.setattr(store, "submit_ended", slow(store.submit_ended))
         yield waits, goes_on
 
 
