@@ -9,11 +9,12 @@ import pytest
 from queryengine.codec.values import BoundParameter
 from queryengine.domain.errors import Position, QueryEngineError, Reason
 from queryengine.engines.clickhouse.check import prepared
-from queryengine.engines.clickhouse.errors import Sent, failure, told, translated
+from queryengine.engines.clickhouse.errors import Sent, code_and_words, failure, translated
 from queryengine.engines.clickhouse.parameters import encode
 from queryengine.engines.clickhouse.settings import base_settings
 from queryengine.engines.clickhouse.times import Calendar
 from queryengine.engines.clickhouse.types import parse
+from queryengine.engines.kit.parameters import bound
 
 UTC = Calendar("UTC", wide=False)
 
@@ -61,7 +62,7 @@ def test_the_place_is_the_one_in_the_users_text(sql: str, found: str, place: tup
     text, _ = prepared(sql, parameters, Calendar("UTC", True))
     sent = Sent(text.within("DESCRIBE (\n", "\n)"), sql)
     byte = len(sent.text.sql[: sent.text.sql.rindex(found)].encode()) + 1
-    code, words = told(
+    code, words = code_and_words(
         f"Code: 62. DB::Exception: Syntax error: failed at position {byte} ({found}) (line 3, col 7): {found}\n). "
         "(SYNTAX_ERROR) (version 26.9.2.1 (official build))"
     )
@@ -96,11 +97,15 @@ def test_a_broken_connection_is_an_engine_out_of_reach() -> None:
     assert translated(ConnectionResetError("reset"), "http://h:1").failure.reason is Reason.ENGINE_UNAVAILABLE
 
 
+def sent_as(parameter: BoundParameter, kind: str, calendar: Calendar) -> object:
+    return bound([parameter], lambda each: encode(each, kind, calendar))[parameter.name]
+
+
 def test_a_value_that_would_lose_digits_is_refused() -> None:
     with pytest.raises(QueryEngineError) as caught:
-        encode("price", BoundParameter("price", Decimal("1.105")), "Nullable(Decimal(9, 2))", UTC)
+        sent_as(BoundParameter("price", Decimal("1.105")), "Nullable(Decimal(9, 2))", UTC)
     assert caught.value.failure.metadata == {"parameter": "price"}
-    assert str(encode("price", BoundParameter("price", Decimal("1.1")), "Decimal(9, 2)", UTC)) == "1.10"
+    assert str(sent_as(BoundParameter("price", Decimal("1.1")), "Decimal(9, 2)", UTC)) == "1.10"
 
 
 @pytest.mark.parametrize(
@@ -115,6 +120,6 @@ def test_a_value_that_would_lose_digits_is_refused() -> None:
 def test_an_older_server_holds_fewer_years(kind: str, value: dt.date) -> None:
     parameter = BoundParameter("day", value)
     with pytest.raises(QueryEngineError, match="1900-01-01 to 2299-12-31") as caught:
-        encode("day", parameter, kind, UTC)
+        sent_as(parameter, kind, UTC)
     assert caught.value.failure.reason is Reason.PARAMETER_MISMATCH
-    assert str(encode("day", parameter, kind, Calendar("UTC", wide=True)))
+    assert str(sent_as(parameter, kind, Calendar("UTC", wide=True)))
