@@ -8,9 +8,26 @@ from queryengine.domain.errors import QueryEngineError, Reason
 from queryengine.engines.kit.interrupting import Interruptible
 
 
+def stopped(calls: Interruptible, heard: threading.Event) -> list[Reason]:
+    """What a call that ends once it is heard was ended by, when this thread stops it."""
+    inside, reasons = threading.Event(), list[Reason]()
+
+    def work() -> None:
+        try:
+            calls.run(lambda: (inside.set(), heard.wait(10)))
+        except QueryEngineError as error:
+            reasons.append(error.failure.reason)
+
+    thread = threading.Thread(target=work)
+    thread.start()
+    assert inside.wait(10)
+    calls.stop()
+    thread.join(10)
+    return reasons
+
+
 def test_an_interrupt_is_repeated_until_the_call_returns() -> None:
     heard = threading.Event()
-    inside = threading.Event()
     interrupts = 0
 
     def interrupt() -> None:
@@ -20,21 +37,9 @@ def test_an_interrupt_is_repeated_until_the_call_returns() -> None:
             heard.set()
 
     calls = Interruptible(interrupt)
-    errors: list[BaseException] = []
-
-    def work() -> None:
-        try:
-            calls.run(lambda: (inside.set(), heard.wait(10)))
-        except QueryEngineError as error:
-            errors.append(error)
-
-    thread = threading.Thread(target=work)
-    thread.start()
-    assert inside.wait(10)
-    calls.stop()
-    thread.join(10)
+    reasons = stopped(calls, heard)
     assert interrupts >= 3
-    assert [error.failure.reason for error in errors] == [Reason.QUERY_CANCELLED]
+    assert reasons == [Reason.QUERY_CANCELLED]
 
 
 def test_without_a_call_nothing_is_interrupted() -> None:
@@ -77,7 +82,7 @@ def test_a_failure_by_the_interrupt_keeps_its_cause() -> None:
 
 
 def test_an_interrupt_that_fails_is_repeated(caplog: pytest.LogCaptureFixture) -> None:
-    inside, heard = threading.Event(), threading.Event()
+    heard = threading.Event()
     interrupts = 0
 
     def interrupt() -> None:
@@ -88,20 +93,8 @@ def test_an_interrupt_that_fails_is_repeated(caplog: pytest.LogCaptureFixture) -
         heard.set()
 
     calls = Interruptible(interrupt)
-    errors: list[QueryEngineError] = []
-
-    def work() -> None:
-        try:
-            calls.run(lambda: (inside.set(), heard.wait(10)))
-        except QueryEngineError as error:
-            errors.append(error)
-
-    thread = threading.Thread(target=work)
-    thread.start()
-    assert inside.wait(10)
-    calls.stop()
-    thread.join(10)
-    assert [error.failure.reason for error in errors] == [Reason.QUERY_CANCELLED]
+    reasons = stopped(calls, heard)
+    assert reasons == [Reason.QUERY_CANCELLED]
     assert [record.message for record in caplog.records] == [
         "an interrupt of a running query failed; it is repeated"
     ], "logged once"

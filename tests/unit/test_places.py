@@ -1,7 +1,6 @@
 """Places in a queue: what a query that waits shows at a moment, and which watchers see a change of it."""
 
 import asyncio
-from dataclasses import dataclass
 from typing import Any
 
 import pytest
@@ -14,21 +13,8 @@ from queryengine.executing.queue import EngineQueue
 from queryengine.executing.shares import Length, ShareLimits, Shares
 from queryengine.live.query import LiveQuery, QueuePlace
 from tests import store_values
+from tests.unit.core_values import NOW_US, SECOND, HandClock
 from tests.unit.fake_slots import FakeSlots
-
-NOW_US = 1_800_000_000_000_000
-SECOND = 1_000_000
-
-
-@dataclass
-class HandClock:
-    now: int = NOW_US
-
-    def now_us(self) -> int:
-        return self.now
-
-    def monotonic(self) -> float:
-        return self.now / SECOND
 
 
 class World:
