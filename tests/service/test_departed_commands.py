@@ -1,50 +1,23 @@
 """`queryengine sql` that goes away takes its query along, however it ends; with `--detach` the query runs on."""
 
 import asyncio
-import os
 import signal
-import sys
-from asyncio.subprocess import PIPE, Process
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from asyncio.subprocess import Process
 from pathlib import Path
 
 import pytest
 
 from queryengine.app.service import Service
 from queryengine.cli.exits import ExitCode
-from tests.support import CANCELLED, COMPLETED, HANG_SECONDS, QUEUED, ROOT, RUNNING, Api, Gate, until
+from tests.command_process import QUERYENGINE, started, surroundings
+from tests.support import CANCELLED, COMPLETED, HANG_SECONDS, QUEUED, RUNNING, Api, Gate, until
 from tests.terminal import on_a_terminal
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 AT_ONCE = "interrupted at the command line"
 AFTER_GRACE = "nobody has read or watched it for its disconnect_grace of 10 seconds"
-SQL = [sys.executable, "-m", "queryengine", "sql", "--engine", "scripted"]
-
-
-def surroundings(service: Service, api: Api, folder: Path) -> dict[str, str]:
-    assert service.address is not None
-    return {"QUERYENGINE_TARGET": service.address, "QUERYENGINE_TENANT": api.tenant, "XDG_CONFIG_HOME": str(folder)}
-
-
-@asynccontextmanager
-async def started(service: Service, api: Api, folder: Path, *words: str) -> AsyncIterator[Process]:
-    environment = os.environ | surroundings(service, api, folder)
-    # A shell that runs the tests in the background lets them ignore it, and what they start.
-    usual = signal.signal(signal.SIGINT, signal.default_int_handler)
-    try:
-        process = await asyncio.create_subprocess_exec(
-            *SQL, *words, cwd=ROOT, env=environment, stdin=PIPE, stdout=PIPE, stderr=PIPE
-        )
-    finally:
-        signal.signal(signal.SIGINT, usual)
-    try:
-        yield process
-    finally:
-        if process.returncode is None:
-            process.kill()
-        await process.communicate()
+SQL = ("sql", "--engine", "scripted")
 
 
 async def ended(process: Process) -> tuple[str, str]:
@@ -75,7 +48,7 @@ async def only_id(api: Api, *states: int) -> str:
 async def test_a_signal_cancels_at_once(
     service: Service, api: Api, gate: Gate, tmp_path: Path, number: signal.Signals
 ) -> None:
-    async with started(service, api, tmp_path, f"rows 1; {gate.script}; rows 1", "-f", "csv") as process:
+    async with started(service, api, tmp_path, *SQL, f"rows 1; {gate.script}; rows 1", "-f", "csv") as process:
         query_id = await only_id(api, RUNNING)
         process.send_signal(number)
         _, errors = await ended(process)
@@ -94,7 +67,7 @@ async def test_a_signal_cancels_also_while_the_query_waits(
     running = [(await api.script(f"{gate.script}; rows 1")).status.query_id for _ in range(2)]
     for query_id in running:
         await api.reached(query_id, RUNNING)
-    async with started(service, api, tmp_path, "rows 1") as process:
+    async with started(service, api, tmp_path, *SQL, "rows 1") as process:
         query_id = await only_id(api, QUEUED)
         process.send_signal(signal.SIGTERM)
         await ended(process)
@@ -103,7 +76,7 @@ async def test_a_signal_cancels_also_while_the_query_waits(
 
 
 async def test_a_kill_leaves_it_to_the_server(service: Service, api: Api, gate: Gate, tmp_path: Path) -> None:
-    async with started(service, api, tmp_path, f"rows 1; {gate.script}; rows 1") as process:
+    async with started(service, api, tmp_path, *SQL, f"rows 1; {gate.script}; rows 1") as process:
         query_id = await only_id(api, RUNNING)
         process.kill()
         await ended(process)
@@ -117,7 +90,7 @@ async def test_a_reader_that_leaves_the_pipe_ends_the_query(
     service: Service, api: Api, gate: Gate, tmp_path: Path
 ) -> None:
     script = f"rows 1000; {gate.script}; rows 5000 size 4096; rows 1; spin"
-    async with started(service, api, tmp_path, f"columns s:string; {script}", "-f", "csv") as process:
+    async with started(service, api, tmp_path, *SQL, f"columns s:string; {script}", "-f", "csv") as process:
         query_id = await only_id(api, RUNNING)
         assert process.stdout is not None
         await process.stdout.readline()
@@ -135,7 +108,7 @@ async def test_a_reader_that_leaves_the_pipe_ends_the_query(
 async def test_a_terminal_that_is_closed_cancels_at_once(
     service: Service, api: Api, gate: Gate, tmp_path: Path
 ) -> None:
-    command = [*SQL, f"rows 1; {gate.script}; rows 1"]
+    command = [*QUERYENGINE, *SQL, f"rows 1; {gate.script}; rows 1"]
     with on_a_terminal(command, environment=surroundings(service, api, tmp_path)) as terminal:
         query_id = await only_id(api, RUNNING)
         terminal.hang_up()
@@ -149,7 +122,7 @@ async def test_a_terminal_that_is_closed_cancels_at_once(
 async def test_detached_it_runs_on_and_says_how_to_follow_it(
     service: Service, api: Api, gate: Gate, tmp_path: Path
 ) -> None:
-    async with started(service, api, tmp_path, f"{gate.script}; rows 1", "--detach") as process:
+    async with started(service, api, tmp_path, *SQL, f"{gate.script}; rows 1", "--detach") as process:
         output, errors = await ended(process)
     query_id = output.strip()
 
@@ -166,7 +139,7 @@ async def test_detached_it_runs_on_and_says_how_to_follow_it(
 
 
 async def test_a_table_that_is_full_leaves_the_rest_on_the_server(service: Service, api: Api, tmp_path: Path) -> None:
-    async with started(service, api, tmp_path, "rows 5000") as process:
+    async with started(service, api, tmp_path, *SQL, "rows 5000") as process:
         _, errors = await ended(process)
     query_id = await only_id(api, COMPLETED)
 

@@ -1,51 +1,27 @@
 """Commands about many queries against a real server: a watch that a person leaves, and a cancel by labels."""
 
-import asyncio
 import json
-import os
 import signal
-import sys
-from asyncio.subprocess import DEVNULL, PIPE, Process
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from asyncio.subprocess import DEVNULL
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from queryengine.app.service import Service
 from queryengine.cli.exits import ExitCode
-from tests.support import CANCELLED, COMPLETED, ROOT, WAIT, Api, until
+from tests.command_process import started
+from tests.support import CANCELLED, COMPLETED, WAIT, Api, until
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 LABELS = {"job": "nightly"}
 
 
-@asynccontextmanager
-async def started(service: Service, api: Api, folder: Path, *words: str) -> AsyncIterator[Process]:
-    surroundings = {"QUERYENGINE_TARGET": service.address, "QUERYENGINE_TENANT": api.tenant}
-    environment = os.environ | surroundings | {"XDG_CONFIG_HOME": str(folder)}
-    command = [sys.executable, "-m", "queryengine", *words]
-    # A shell that runs the tests in the background lets them ignore it, and what they start.
-    usual = signal.signal(signal.SIGINT, signal.default_int_handler)
-    try:
-        process = await asyncio.create_subprocess_exec(
-            *command, cwd=ROOT, env=environment, stdin=DEVNULL, stdout=PIPE, stderr=PIPE
-        )
-    finally:
-        signal.signal(signal.SIGINT, usual)
-    try:
-        yield process
-    finally:
-        if process.returncode is None:
-            process.kill()
-        await process.communicate()
-
-
 async def test_ps_watches_until_it_is_interrupted(api: Api, service: Service, tmp_path: Path) -> None:
     before = (await api.submit("SELECT 'before'", labels=LABELS, wait_timeout=WAIT)).status.query_id
     words = ("ps", "--watch", "--all", "--json", "--label", "job=nightly")
-    async with started(service, api, tmp_path, *words) as process:
+    async with started(service, api, tmp_path, *words, stdin=DEVNULL) as process:
         assert process.stdout is not None
         assert json.loads(await process.stdout.readline())["query_id"] == before
         await api.submit("SELECT 'unlabelled'", wait_timeout=WAIT)
@@ -67,7 +43,7 @@ async def test_cancel_stops_what_carries_a_label(
 ) -> None:
     ids = [(await api.script("rows 1", labels=LABELS)).status.query_id for _ in range(3)]
     spared = (await api.script("rows 1")).status.query_id
-    async with started(service, api, tmp_path, "cancel", "--label", "job=nightly", "--wait") as process:
+    async with started(service, api, tmp_path, "cancel", "--label", "job=nightly", "--wait", stdin=DEVNULL) as process:
         output, errors = await process.communicate()
     assert (output, errors, process.returncode) == (b"3 cancelled\n", b"", ExitCode.OK)
     assert [(await api.status(query_id)).state for query_id in ids] == [CANCELLED] * 3
