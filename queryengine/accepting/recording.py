@@ -16,7 +16,7 @@ from queryengine.live.query import LiveQuery, Stop, cancelled
 from queryengine.live.registry import Registry
 from queryengine.store.store import Store
 from queryengine.telemetry.metrics import Metrics
-from queryengine.workers.seat import Slot
+from queryengine.workers.supervisor import Slot
 
 PARAMETERS_KEPT_BYTES: Final = 16 << 10
 """Of a query that waits, in memory; larger ones are read from the store when it runs."""

@@ -29,7 +29,7 @@ from queryengine.results.writer import ResultLimits
 from queryengine.settings import Settings, SettingsError
 from queryengine.store import StoreUnusable
 from queryengine.workers.sandboxes import Sandboxes
-from queryengine.workers.seat import EngineConfig
+from queryengine.workers.supervisor import EngineConfig
 
 logger = logging.getLogger(__name__)
 

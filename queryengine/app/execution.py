@@ -24,7 +24,7 @@ from queryengine.executing.sweeper import Sweeper
 from queryengine.executing.sweeps import Expiry, Forgetting, Strays
 from queryengine.settings import Settings
 from queryengine.workers.pool import WorkerPool
-from queryengine.workers.seat import EngineConfig
+from queryengine.workers.supervisor import EngineConfig
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -50,7 +50,7 @@ from queryengine.settings import Settings, missing_places, warnings
 from queryengine.store import Store
 from queryengine.telemetry.metrics import Metrics
 from queryengine.workers.sandboxes import Sandboxes
-from queryengine.workers.seat import EngineConfig
+from queryengine.workers.supervisor import EngineConfig
 
 READY_SECONDS: Final = 2.0
 """Between two looks at whether the service can take work."""

@@ -18,7 +18,7 @@ from queryengine.executing.shares import ShareLimits, Shares
 from queryengine.executing.slots import Slots
 from queryengine.executing.waited_out import engine_was_down, waited_out
 from queryengine.live.query import LiveQuery
-from queryengine.workers.seat import Slot
+from queryengine.workers.supervisor import Slot
 
 RETRY_SECONDS: Final = 5.0
 

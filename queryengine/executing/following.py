@@ -13,7 +13,7 @@ from queryengine.results.index import PageIndex
 from queryengine.results.meter import SpoolMeter
 from queryengine.results.stored import StoredResults
 from queryengine.workers.events import Ended, Failed, Lost, PagePublished, Progressed, RunEvent, SchemaKnown
-from queryengine.workers.seat import Run, Slot
+from queryengine.workers.supervisor import Run, Slot
 
 
 class Following:

@@ -28,7 +28,7 @@ from queryengine.executing.recorder import Recorder
 from queryengine.executing.settling import Settling
 from queryengine.live.query import LiveQuery
 from queryengine.live.registry import Registry
-from queryengine.workers.seat import Slot
+from queryengine.workers.supervisor import Slot
 
 
 @dataclass(frozen=True, slots=True)

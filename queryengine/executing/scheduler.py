@@ -22,7 +22,7 @@ from queryengine.executing.runner import Runner
 from queryengine.executing.shares import ShareLimits
 from queryengine.live.query import LiveQuery
 from queryengine.live.tasks import Tasks
-from queryengine.workers.seat import Slot
+from queryengine.workers.supervisor import Slot
 
 PLACES_SECONDS: Final = 0.2
 """Least time between two announcements of changed places to those who watch them."""

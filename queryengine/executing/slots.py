@@ -2,7 +2,7 @@
 
 from typing import Protocol
 
-from queryengine.workers.seat import Slot
+from queryengine.workers.supervisor import Slot
 
 
 class Slots(Protocol):

@@ -9,7 +9,7 @@ from queryengine.domain.incidents import incident
 from queryengine.domain.lifecycle import QueryState
 from queryengine.executing.outcomes import timed_out
 from queryengine.live.query import EngineCancel, LiveQuery, Stop
-from queryengine.workers.seat import Run
+from queryengine.workers.supervisor import Run
 
 REPEAT_CANCEL_SECONDS: Final = 0.5
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from queryengine.telemetry.logs import LogStyle
 from queryengine.workers.refreshing import Answer
-from queryengine.workers.seat import EngineConfig, Seat, Slot
+from queryengine.workers.supervisor import EngineConfig, Slot, Supervisor
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,9 +41,9 @@ class WorkerPool:
         log: LogStyle,
     ) -> None:
         self._configs = {config.name: config for config in configs}
-        self._seats = {
+        self._supervisors = {
             config.name: [
-                Seat(config, changed, restarted, log, is_first=number == 0) for number in range(config.workers)
+                Supervisor(config, changed, restarted, log, is_first=number == 0) for number in range(config.workers)
             ]
             for config in configs
         }
@@ -51,9 +51,9 @@ class WorkerPool:
 
     def start(self) -> None:
         """Begin to start the workers; returns at once."""
-        for name, seats in self._seats.items():
-            for number, seat in enumerate(seats):
-                self._keepers.append(asyncio.create_task(seat.keep(), name=f"worker-{name}-{number}"))
+        for name, supervisors in self._supervisors.items():
+            for number, supervisor in enumerate(supervisors):
+                self._keepers.append(asyncio.create_task(supervisor.keep(), name=f"worker-{name}-{number}"))
 
     async def close(self) -> None:
         """Kill every worker and wait until it is gone. Idempotent."""
@@ -66,22 +66,22 @@ class WorkerPool:
 
     def log_as(self, style: LogStyle) -> None:
         """Have all workers log so from now on."""
-        for seats in self._seats.values():
-            for seat in seats:
-                seat.log_as(style)
+        for supervisors in self._supervisors.values():
+            for supervisor in supervisors:
+                supervisor.log_as(style)
 
     def take(self, engine: str) -> Slot | None:
-        """A free slot of an engine, or None. The seat with the fewest executions gives it."""
-        best = max(self._seats[engine], key=lambda seat: seat.free)
+        """A free slot of an engine, or None. The supervisor with the fewest executions gives it."""
+        best = max(self._supervisors[engine], key=lambda supervisor: supervisor.free)
         return best.take()
 
     def has_free(self, engine: str) -> bool:
         """Whether `take` has a slot to give."""
-        return any(seat.free > 0 for seat in self._seats[engine])
+        return any(supervisor.free > 0 for supervisor in self._supervisors[engine])
 
     async def refresh(self, engine: str) -> list[Answer]:
         """Have all workers of an engine that are up look at its files again, beside what they run."""
-        answers = await asyncio.gather(*(seat.refresh() for seat in self._seats[engine]))
+        answers = await asyncio.gather(*(supervisor.refresh() for supervisor in self._supervisors[engine]))
         return [answer for answer in answers if answer is not None]
 
     def slots(self, engine: str) -> int:
@@ -95,15 +95,15 @@ class WorkerPool:
         return "" if load.available else load.detail
 
     def load(self, engine: str) -> EngineLoad:
-        seats = self._seats[engine]
-        up = [seat for seat in seats if seat.is_up]
-        unusable = next((seat.failure.message for seat in seats if seat.failure is not None), "")
+        supervisors = self._supervisors[engine]
+        up = [each for each in supervisors if each.is_up]
+        unusable = next((each.failure.message for each in supervisors if each.failure is not None), "")
         return EngineLoad(
             slots=self.slots(engine),
-            running=sum(seat.running for seat in seats),
+            running=sum(each.running for each in supervisors),
             available=bool(up),
             detail=up[0].version if up else unusable or "starting",
             is_starting=not up and not unusable,
-            worker_pids=tuple(seat.pid for seat in seats if seat.pid is not None),
+            worker_pids=tuple(each.pid for each in supervisors if each.pid is not None),
             confinement=tuple(up[0].confinement) if up else (),
         )

@@ -13,7 +13,7 @@ from queryengine.domain.errors import Reason, error
 from queryengine.domain.lifecycle import Event
 from queryengine.executing import scheduler
 from queryengine.executing.runner import Runner
-from queryengine.workers import seat
+from queryengine.workers import supervisor
 from queryengine.workers.protocol import Frame
 from tests.support import COMPLETED, FAILED, RUNNING, WAIT, Api, Gate, served, until
 
@@ -179,15 +179,15 @@ async def test_a_completion_that_cannot_be_written_is_logged_and_found_at_the_ne
 async def test_a_frame_that_nothing_expects_fails_the_run_and_replaces_the_worker(
     tmp_path: Path, gate: Gate, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, frame: Frame
 ) -> None:
-    taken = seat.Seat._on_frame
+    taken = supervisor.Supervisor._on_frame
 
-    def handle(self: seat.Seat, given: Frame) -> None:
+    def handle(self: supervisor.Supervisor, given: Frame) -> None:
         monkeypatch.undo()
         execution = given.header["execution"]
         header = {key: execution if key == "execution" else value for key, value in frame.header.items()}
         taken(self, Frame(header))
 
-    monkeypatch.setattr(seat.Seat, "_on_frame", handle)
+    monkeypatch.setattr(supervisor.Supervisor, "_on_frame", handle)
     async with served(tmp_path, engines=ONE) as (service, api):
         before = service.pool.load("scripted").worker_pids
         query_id = (await api.script(ROWS)).status.query_id
@@ -223,11 +223,11 @@ async def test_whatever_the_reading_of_a_frame_raises_is_logged_and_fails_the_ru
     caplog: pytest.LogCaptureFixture,
     cause: type[Exception],
 ) -> None:
-    def fail(_: seat.Seat, __: Frame) -> None:
+    def fail(_: supervisor.Supervisor, __: Frame) -> None:
         monkeypatch.undo()
         raise cause
 
-    monkeypatch.setattr(seat.Seat, "_on_frame", fail)
+    monkeypatch.setattr(supervisor.Supervisor, "_on_frame", fail)
     async with served(tmp_path, engines=ONE) as (service, api):
         query_id = (await api.script(ROWS)).status.query_id
         reported(await api.ended(query_id), caplog)
@@ -239,7 +239,7 @@ async def test_a_defect_in_what_counts_restarts_costs_no_worker(
 ) -> None:
     async with served(tmp_path, engines=ONE) as (service, api):
         with monkeypatch.context() as patch:
-            for each in service.pool._seats["scripted"]:
+            for each in service.pool._supervisors["scripted"]:
                 patch.setattr(each, "_restarted", broken)
             assert (await api.script("crash", wait_timeout=WAIT)).status.state == FAILED
             await until(lambda: "in a restart of a worker of engine scripted" in caplog.text)
@@ -251,7 +251,7 @@ async def test_a_worker_that_cannot_be_started_is_tried_again(
 ) -> None:
     async with served(tmp_path, engines=ONE) as (service, api):
         with monkeypatch.context() as patch:
-            patch.setattr(seat.WorkerProcess, "start", broken_call)
+            patch.setattr(supervisor.WorkerProcess, "start", broken_call)
             assert (await api.script("crash", wait_timeout=WAIT)).status.state == FAILED
             await until(lambda: "in a worker of engine scripted" in caplog.text)
             load = service.pool.load("scripted")

@@ -24,7 +24,7 @@ def engines(folder: Path, **more: Any) -> dict[str, Any]:
 
 
 async def ready(service: Service) -> None:
-    await until(lambda: all(seat.is_up for seat in service.pool._seats["lake"]))
+    await until(lambda: all(supervisor.is_up for supervisor in service.pool._supervisors["lake"]))
 
 
 @pytest.fixture
@@ -132,7 +132,7 @@ async def test_a_worker_that_dies_while_it_looks_keeps_nobody_waiting(tmp_path: 
         (pid,) = service.pool.load("lake").worker_pids
         os.kill(pid, signal.SIGSTOP)
         asked = asyncio.ensure_future(api.refresh("lake"))
-        await until(lambda: service.pool._seats["lake"][0]._refreshing._answer is not None)
+        await until(lambda: service.pool._supervisors["lake"][0]._refreshing._answer is not None)
         os.kill(pid, signal.SIGKILL)
         refusal = await refused(asked)
         assert (refusal.reason, refusal.code.name) == ("ENGINE_UNAVAILABLE", "UNAVAILABLE")

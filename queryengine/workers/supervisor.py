@@ -67,8 +67,8 @@ class EngineConfig:
 class Run:
     """One execution in a slot. `event` yields what happens, and last one of Ended, Failed or Lost."""
 
-    def __init__(self, seat: "Seat", process: WorkerProcess, order: RunOrder) -> None:
-        self._seat = seat
+    def __init__(self, supervisor: "Supervisor", process: WorkerProcess, order: RunOrder) -> None:
+        self._supervisor = supervisor
         self._process = process
         self.execution = order.execution
         self.has_reported = False
@@ -87,7 +87,7 @@ class Run:
         """Give the execution up: Lost follows at once, and its process is killed as soon as no other execution is on
         it, or about to be.
         """
-        self._seat.abandon(self, description)
+        self._supervisor.abandon(self, description)
 
     def deliver(self, event: RunEvent) -> None:
         self.has_reported = True
@@ -97,8 +97,8 @@ class Run:
 class Slot:
     """A place to run one execution in, held until `release`, whatever becomes of the execution and of its process."""
 
-    def __init__(self, seat: "Seat", process: WorkerProcess) -> None:
-        self._seat = seat
+    def __init__(self, supervisor: "Supervisor", process: WorkerProcess) -> None:
+        self._supervisor = supervisor
         self._process = process
         self.execution: Run | None = None
         """What was begun in it."""
@@ -112,17 +112,17 @@ class Slot:
         ENGINE_UNAVAILABLE.
         """
         frame = order.encode()
-        run = self.execution = Run(self._seat, self._process, order)
-        self._seat.begin(run, self)
+        run = self.execution = Run(self._supervisor, self._process, order)
+        self._supervisor.begin(run, self)
         self._process.send(frame)
         return run
 
     def release(self) -> None:
         """Give the slot back. An execution in it that has not ended is given up, as nobody follows it. Idempotent."""
-        self._seat.release(self)
+        self._supervisor.release(self)
 
 
-class Seat:
+class Supervisor:
     """Keeps one worker process alive and knows what runs on it."""
 
     def __init__(

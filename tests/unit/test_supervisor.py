@@ -11,11 +11,11 @@ from queryengine.results.segment import ResultTotals
 from queryengine.telemetry.logs import LogStyle
 from queryengine.workers.events import Ended, Failed, Lost, RunEvent
 from queryengine.workers.protocol import Frame
-from queryengine.workers.seat import EngineConfig, Run, Seat, Slot
+from queryengine.workers.supervisor import EngineConfig, Run, Slot, Supervisor
 
 
 class Order:
-    """As much of a RunOrder as a seat looks at."""
+    """As much of a RunOrder as a supervisor looks at."""
 
     def __init__(self, execution: str) -> None:
         self.execution = execution
@@ -41,18 +41,18 @@ class Process:
         self.is_killed = True
 
 
-def seated(slots: int = 1) -> tuple[Seat, Process]:
-    """A seat whose process is up."""
+def supervised(slots: int = 1) -> tuple[Supervisor, Process]:
+    """A supervisor whose process is up."""
     config = EngineConfig(
         name="e", type="e", workers=1, slots_per_worker=slots, memory_limit_mib=1, probe_seconds=1, spool=str(Path())
     )
-    seat, process = Seat(config, asyncio.Event(), lambda _: None, LogStyle(), is_first=True), Process()
-    seat._process = process  # type: ignore[assignment]
-    return seat, process
+    supervisor, process = Supervisor(config, asyncio.Event(), lambda _: None, LogStyle(), is_first=True), Process()
+    supervisor._process = process  # type: ignore[assignment]
+    return supervisor, process
 
 
-def take(seat: Seat) -> Slot:
-    slot = seat.take()
+def take(supervisor: Supervisor) -> Slot:
+    slot = supervisor.take()
     assert slot is not None
     return slot
 
@@ -61,8 +61,8 @@ def begin(slot: Slot, name: str = "x") -> Run:
     return slot.run(Order(name))  # type: ignore[arg-type]
 
 
-def report(seat: Seat, kind: str, **header: Any) -> None:
-    seat._on_frame(Frame({"type": kind, "execution": "x", **header}))
+def report(supervisor: Supervisor, kind: str, **header: Any) -> None:
+    supervisor._on_frame(Frame({"type": kind, "execution": "x", **header}))
 
 
 def last(run: Run) -> RunEvent:
@@ -77,47 +77,47 @@ BROKEN = {"failure": Failure(Reason.ENGINE_ERROR, "no").to_json(), "confirmed": 
 
 @pytest.mark.parametrize("how", ["nothing was begun", "ended", "failed", "abandoned", "runs on"])
 def test_a_slot_is_held_until_it_is_given_back_and_is_given_back_once(how: str) -> None:
-    seat, process = seated()
-    slot = take(seat)
+    supervisor, process = supervised()
+    slot = take(supervisor)
     if how != "nothing was begun":
         run = begin(slot)
         match how:
             case "ended":
-                report(seat, "end", **END)
+                report(supervisor, "end", **END)
             case "failed":
-                report(seat, "failed", **BROKEN)
+                report(supervisor, "failed", **BROKEN)
             case "abandoned":
                 run.abandon("enough")
-    assert (seat.running, seat.take()) == (1, None)
+    assert (supervisor.running, supervisor.take()) == (1, None)
     for _ in range(2):
         slot.release()
-        assert seat.running == 0
-    assert not seat._runs
+        assert supervisor.running == 0
+    assert not supervisor._runs
     # Nobody follows it: its process must not go on with it.
     assert process.is_killed is (how in ("abandoned", "runs on"))
-    assert (seat.take() is None) is process.is_killed
+    assert (supervisor.take() is None) is process.is_killed
 
 
 def test_a_slot_of_a_process_that_is_gone_gives_nothing_back_to_its_successor() -> None:
-    seat, process = seated()
-    old = take(seat)
-    seat._lose_all(process)  # type: ignore[arg-type]
-    seat._process = Process()  # type: ignore[assignment]
-    new = take(seat)
+    supervisor, process = supervised()
+    old = take(supervisor)
+    supervisor._lose_all(process)  # type: ignore[arg-type]
+    supervisor._process = Process()  # type: ignore[assignment]
+    new = take(supervisor)
     old.release()
-    assert (seat.running, seat.take()) == (1, None)
+    assert (supervisor.running, supervisor.take()) == (1, None)
     new.release()
-    assert seat.take() is not None
+    assert supervisor.take() is not None
 
 
 def test_a_process_that_is_to_go_stays_for_whoever_holds_a_slot_of_it() -> None:
-    seat, process = seated(slots=2)
-    deaf, waiting = take(seat), take(seat)
+    supervisor, process = supervised(slots=2)
+    deaf, waiting = take(supervisor), take(supervisor)
     begin(deaf).abandon("enough")
     assert not process.is_killed
     run = begin(waiting)
     assert not process.is_killed
-    report(seat, "end", **END)
+    report(supervisor, "end", **END)
     assert isinstance(last(run), Ended)
     assert process.is_killed
 
@@ -139,15 +139,15 @@ def test_a_process_that_is_to_go_stays_for_whoever_holds_a_slot_of_it() -> None:
 def test_a_run_is_blamed_for_the_end_of_its_process_only_if_that_had_read_its_order(
     *, left_unread: bool, reported: bool, runs: int, event: type, by_itself: bool | None
 ) -> None:
-    seat, process = seated(slots=2)
-    run = begin(take(seat))
+    supervisor, process = supervised(slots=2)
+    run = begin(take(supervisor))
     for _ in range(runs - 1):
-        begin(take(seat), "other")
+        begin(take(supervisor), "other")
     if reported:
-        report(seat, "schema")
+        report(supervisor, "schema")
         run._events.get_nowait()
     process.left_unread = left_unread
-    seat._lose_all(process)  # type: ignore[arg-type]
+    supervisor._lose_all(process)  # type: ignore[arg-type]
     found = last(run)
     assert isinstance(found, event)
     if isinstance(found, Lost):
@@ -157,19 +157,19 @@ def test_a_run_is_blamed_for_the_end_of_its_process_only_if_that_had_read_its_or
 
 
 def test_a_statement_that_comes_too_late_for_its_process_was_not_begun() -> None:
-    seat, process = seated()
-    slot = take(seat)
-    seat._lose_all(process)  # type: ignore[arg-type]
+    supervisor, process = supervised()
+    slot = take(supervisor)
+    supervisor._lose_all(process)  # type: ignore[arg-type]
     found = last(begin(slot))
     assert isinstance(found, Failed)
     assert found.failure.reason is Reason.ENGINE_UNAVAILABLE
 
 
 def test_a_statement_that_cannot_be_sent_leaves_nothing_behind(monkeypatch: pytest.MonkeyPatch) -> None:
-    seat, process = seated()
-    slot = take(seat)
+    supervisor, process = supervised()
+    slot = take(supervisor)
     monkeypatch.setattr(process, "send", lambda _: 1 / 0)
     with pytest.raises(ZeroDivisionError):
         begin(slot)
     slot.release()
-    assert (seat.running, seat._runs) == (0, {})
+    assert (supervisor.running, supervisor._runs) == (0, {})
