@@ -6,6 +6,7 @@ its own methods when a run ended, a query began to wait or a limit changed; or u
 """
 
 import asyncio
+from collections.abc import Awaitable, Callable
 from typing import Final
 
 from queryengine.domain.clock import Clock
@@ -18,7 +19,7 @@ from queryengine.executing.held_record import HeldRecord
 from queryengine.executing.holders import Holders
 from queryengine.executing.pacing import Pacing
 from queryengine.executing.places import Places
-from queryengine.executing.runner import Runner
+from queryengine.executing.runner import Ran, Runner
 from queryengine.executing.shares import ShareLimits
 from queryengine.live.query import LiveQuery
 from queryengine.live.tasks import Tasks
@@ -91,7 +92,13 @@ class Scheduler:
         self, live: LiveQuery, slot: Slot, durable: asyncio.Future[tuple[Query, bool]]
     ) -> asyncio.Task[None]:
         """Run a query whose record, RUNNING already, is still being written, in a slot that was reserved for it."""
-        return self._tasks.spawn(self._run_reserved(live, slot, durable), f"run-{live.query.query_id}")
+        running = self._run_new(live, slot, lambda ran: self._runner.settle_if_durable(live, ran, durable))
+        return self._tasks.spawn(running, f"run-{live.query.query_id}")
+
+    def run_held(self, live: LiveQuery, slot: Slot, record: HeldRecord) -> asyncio.Task[None]:
+        """As `run_reserved`, of a query whose record waits for its end for a moment."""
+        running = self._run_new(live, slot, lambda ran: self._runner.settle_with_record(live, ran, record))
+        return self._tasks.spawn(running, f"run-{live.query.query_id}")
 
     def free(self, query: Query, slot: Slot) -> None:
         """A run is over, or never began: its slot is for the next."""
@@ -151,24 +158,12 @@ class Scheduler:
             await self._runner.settle(live, ran)
         await self._wait_again(live)
 
-    def run_held(self, live: LiveQuery, slot: Slot, record: HeldRecord) -> asyncio.Task[None]:
-        """As `run_reserved`, of a query whose record waits for its end for a moment."""
-        return self._tasks.spawn(self._run_held(live, slot, record), f"run-{live.query.query_id}")
-
-    async def _run_held(self, live: LiveQuery, slot: Slot, record: HeldRecord) -> None:
+    async def _run_new(self, live: LiveQuery, slot: Slot, settle: Callable[[Ran], Awaitable[None]]) -> None:
         try:
             ran = await self._runner.follow(live, slot)
         finally:
             self.free(live.query, slot)
-        await self._runner.settle_with_record(live, ran, record)
-        await self._wait_again(live)
-
-    async def _run_reserved(self, live: LiveQuery, slot: Slot, durable: asyncio.Future[tuple[Query, bool]]) -> None:
-        try:
-            ran = await self._runner.follow(live, slot)
-        finally:
-            self.free(live.query, slot)
-        await self._runner.settle_if_durable(live, ran, durable)
+        await settle(ran)
         await self._wait_again(live)
 
     async def _wait_again(self, live: LiveQuery) -> None:
