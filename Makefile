@@ -54,7 +54,7 @@ interop: setup ## Follow docs/clients against a live server: a program in each l
 .PHONY: compat
 compat: engines ## Read every type of every engine with every Arrow library; write the table in docs/engines.md
 	@echo "Building readers in four languages and starting the engines: about ten minutes at first, then about three"
-	$(BIN)/python -m tests.compat
+	PYTHONPATH=tests/plugins $(BIN)/python -m tests.compat
 
 .PHONY: readme
 readme: setup ## Follow README.md word by word in a fresh clone, but for make test
