@@ -7,6 +7,8 @@ from typing import Any
 from google.protobuf.message import Message
 from grpc.aio import ServicerContext
 
+from queryengine.domain.identity import NOBODY, Principal
+
 Context = ServicerContext[Any, Any]
 Reply = Message | bytes
 """A message, or one that is encoded already, as stored pages are."""
@@ -15,15 +17,18 @@ Count = Callable[[str], None]
 
 
 class Caller:
-    """Who asks."""
+    """Who asks, and the turn that the call has."""
 
-    __slots__ = ("leave_turn", "subject", "tenant")
+    __slots__ = ("leave_turn", "principal")
 
-    def __init__(self, tenant: str, subject: str) -> None:
-        self.tenant = tenant
-        self.subject = subject
+    def __init__(self, principal: Principal) -> None:
+        self.principal = principal
         self.leave_turn: Callable[[], None] = _stay
         """To be called before the call waits, so that the next one is let in. Idempotent."""
+
+    @property
+    def tenant(self) -> str:
+        return self.principal.tenant
 
 
 def _stay() -> None:
@@ -53,7 +58,7 @@ class Call:
     def __init__(self, method: Method, context: Context) -> None:
         self.method = method
         self.context = context
-        self.caller = Caller("", "")
+        self.caller = Caller(NOBODY)
         """Nobody, until the caller is identified."""
 
 

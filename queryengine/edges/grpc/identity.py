@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 from typing import Final
 
+from queryengine.domain.identity import Principal
 from queryengine.edges.grpc.call import Call, Caller, Following
 from queryengine.edges.grpc.fields import invalid
 
@@ -17,7 +18,8 @@ Metadata = Iterable[tuple[str, str | bytes]] | None
 async def identify(call: Call, following: Following) -> bytes | None:
     """The link that says who calls. Raises INVALID_FIELD."""
     metadata = call.context.invocation_metadata()
-    call.caller = Caller(_name(metadata, TENANT_KEY) or DEFAULT_TENANT, _name(metadata, SUBJECT_KEY))
+    tenant = _name(metadata, TENANT_KEY) or DEFAULT_TENANT
+    call.caller = Caller(Principal(tenant=tenant, subject=_name(metadata, SUBJECT_KEY)))
     return await following(call)
 
 

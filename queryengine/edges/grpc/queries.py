@@ -69,7 +69,7 @@ class QueryRpcs:
         inline_as_rows = as_rows(request.result.inline_format, "inline_format")
         call = SubmitCall(
             query_id=submitted_id(request.query_id),
-            submission=to_submission(request, caller.tenant, caller.subject, limits),
+            submission=to_submission(request, caller.tenant, caller.principal.subject, limits),
             wait_seconds=wait,
             inline_as_rows=inline_as_rows,
             leave_turn=caller.leave_turn,
