@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+from queryengine.domain.identity import Principal
 from queryengine.domain.plan import Plan
 from queryengine.domain.submission import Submission
 from queryengine.live.query import Key
@@ -14,6 +15,7 @@ class SubmitCall:
 
     query_id: str
     """Empty to have one made."""
+    principal: Principal
     submission: Submission
     wait_seconds: float = 0.0
     """For the end of the query; 0 not to wait."""

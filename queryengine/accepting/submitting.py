@@ -75,7 +75,7 @@ class Submitting:
 
     async def _accepted(self, call: SubmitCall) -> tuple[LiveQuery, bool]:
         """The query of a call, and whether it was there before. Calls with one id are decided one after the other."""
-        call.outline = self._planner.outline(call.submission)
+        call.outline = self._planner.outline(call.principal, call.submission)
         call.query_id = call.query_id or str(uuid.uuid4())
         key = call.key
         while key in self._in_hand:
@@ -123,7 +123,9 @@ class Submitting:
     async def _accept_new(self, call: SubmitCall) -> tuple[LiveQuery, bool]:
         submission = call.submission
         self._admitting.admit(submission.tenant, call.outline.engine)
-        plan, analysis = await self._planner.complete(submission, call.outline, leave_turn=call.leave_turn)
+        plan, analysis = await self._planner.complete(
+            call.principal, submission, call.outline, leave_turn=call.leave_turn
+        )
         call.is_recorded = True
         call.leave_turn()
         query = Query(

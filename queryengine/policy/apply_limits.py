@@ -3,6 +3,7 @@
 from dataclasses import dataclass, replace
 
 from queryengine.domain.analysis import Analysis
+from queryengine.domain.identity import Principal
 from queryengine.domain.plan import Plan
 from queryengine.domain.submission import Submission
 
@@ -26,7 +27,7 @@ class ApplyLimits:
         """Use other defaults for submissions that come now."""
         self._defaults = defaults
 
-    def __call__(self, submission: Submission, _: Analysis, plan: Plan) -> Plan:
+    def __call__(self, _: Principal, submission: Submission, __: Analysis, plan: Plan) -> Plan:
         defaults = self._defaults
         return replace(
             plan,

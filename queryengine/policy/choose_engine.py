@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 
 from queryengine.domain.analysis import Analysis
 from queryengine.domain.errors import Failure, QueryEngineError, Reason, error
+from queryengine.domain.identity import Principal
 from queryengine.domain.plan import Plan
 from queryengine.domain.submission import Submission
 from queryengine.engines.base import EngineTraits
@@ -41,7 +42,7 @@ class ChooseEngine:
             )
         return chosen
 
-    def __call__(self, submission: Submission, _: Analysis, plan: Plan) -> Plan:
+    def __call__(self, _: Principal, submission: Submission, __: Analysis, plan: Plan) -> Plan:
         """Raises UNKNOWN_ENGINE, UNSUPPORTED for what the engine cannot do, and ENGINE_UNAVAILABLE when it cannot be
         used at all.
         """

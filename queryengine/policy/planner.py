@@ -3,6 +3,7 @@
 from collections.abc import Callable, Sequence
 
 from queryengine.domain.analysis import NOT_ANALYSED, Analysis
+from queryengine.domain.identity import Principal
 from queryengine.domain.plan import Plan
 from queryengine.domain.submission import Submission
 from queryengine.policy.analyses import Analyses
@@ -19,15 +20,15 @@ class Planner:
         self._then = then
         self._analyses = analyses
 
-    def outline(self, submission: Submission) -> Plan:
+    def outline(self, principal: Principal, submission: Submission) -> Plan:
         """The plan as far as the submission alone decides it, and all its limits. Raises what the first steps raise."""
         plan = Plan()
         for step in self._first:
-            plan = step(submission, NOT_ANALYSED, plan)
+            plan = step(principal, submission, NOT_ANALYSED, plan)
         return plan
 
     async def complete(
-        self, submission: Submission, outline: Plan, *, leave_turn: Callable[[], None]
+        self, principal: Principal, submission: Submission, outline: Plan, *, leave_turn: Callable[[], None]
     ) -> tuple[Plan, Analysis]:
         """The whole plan, and what is known of the text. `leave_turn` is called before it waits for an analysis. Raises
         what the other steps and Analyses.of raise.
@@ -39,5 +40,5 @@ class Planner:
             analysis = await self._analyses.of(tenant, engine, sql, size_bytes=submission.record_bytes())
         plan = outline
         for step in self._then:
-            plan = step(submission, analysis, plan)
+            plan = step(principal, submission, analysis, plan)
         return plan, analysis

@@ -14,6 +14,7 @@ from queryengine.app.service import Service
 from queryengine.app.use_cases import UseCases
 from queryengine.domain.errors import QueryEngineError, Reason
 from queryengine.domain.filters import QueryFilter
+from queryengine.domain.identity import Principal
 from queryengine.domain.lifecycle import QueryState, ResultState
 from queryengine.domain.submission import Submission
 from queryengine.live.query import LiveQuery
@@ -40,7 +41,11 @@ class Edge:
     async def submit(self, sql: str, *, query_id: str = "", wait_seconds: float = 0.0, **asked: object) -> Submitted:
         submission = Submission(tenant="edge", sql=sql, engine_hint="scripted", **asked)  # type: ignore[arg-type]
         call = SubmitCall(
-            query_id=query_id, submission=submission, wait_seconds=wait_seconds, leave_turn=self.leave_turn
+            query_id=query_id,
+            principal=Principal(tenant="edge"),
+            submission=submission,
+            wait_seconds=wait_seconds,
+            leave_turn=self.leave_turn,
         )
         return await self.cases.submitting.submit(call)
 

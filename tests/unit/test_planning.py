@@ -7,6 +7,7 @@ import pytest
 
 from queryengine.domain.analysis import NOT_ANALYSED, Analysis
 from queryengine.domain.errors import Failure, QueryEngineError, Reason
+from queryengine.domain.identity import Principal
 from queryengine.domain.plan import Plan
 from queryengine.domain.submission import Submission
 from queryengine.engines.base import EngineTraits
@@ -17,6 +18,7 @@ from queryengine.policy.planner import Planner
 from queryengine.policy.step import Step
 from tests.store_values import submission
 
+CALLER = Principal(tenant="tenant")
 DEFAULTS = DefaultLimits(queue_timeout_ms=10, execution_timeout_ms=20, ttl_ms=30)
 DRIVERLESS = Failure(Reason.ENGINE_UNAVAILABLE, "the driver is not installed")
 ENGINES = {
@@ -29,7 +31,7 @@ BEGUN = Plan(policy_version="7", cache_key="k", executed_sql="SELECT 2")
 
 
 def chosen(asked: Submission) -> Plan:
-    return ChooseEngine(ENGINES, "small")(asked, NOT_ANALYSED, BEGUN)
+    return ChooseEngine(ENGINES, "small")(CALLER, asked, NOT_ANALYSED, BEGUN)
 
 
 @pytest.mark.parametrize(
@@ -92,7 +94,7 @@ def test_what_the_engine_can_do_passes() -> None:
 )
 def test_limits_left_open_are_those_of_the_service(asked: dict[str, int], in_force: tuple[int, ...]) -> None:
     step = ApplyLimits(DEFAULTS)
-    plan = step(submission(**asked), NOT_ANALYSED, BEGUN)
+    plan = step(CALLER, submission(**asked), NOT_ANALYSED, BEGUN)
     names = ("queue_timeout_ms", "execution_timeout_ms", "row_limit", "byte_limit", "ttl_ms")
     assert plan == replace(BEGUN, **dict(zip(names, in_force, strict=True)))
 
@@ -100,18 +102,18 @@ def test_limits_left_open_are_those_of_the_service(asked: dict[str, int], in_for
 def test_other_defaults_hold_for_what_comes_then() -> None:
     step = ApplyLimits(DEFAULTS)
     step.adopt(replace(DEFAULTS, ttl_ms=31))
-    assert step(submission(), NOT_ANALYSED, Plan()).ttl_ms == 31
+    assert step(CALLER, submission(), NOT_ANALYSED, Plan()).ttl_ms == 31
 
 
 @pytest.mark.parametrize("analysis", [NOT_ANALYSED, Analysis(kind="SELECT", functions=frozenset({"f"}))])
 def test_a_text_that_is_not_refused_passes(analysis: Analysis) -> None:
-    assert check_text(submission(), analysis, BEGUN) is BEGUN
+    assert check_text(CALLER, submission(), analysis, BEGUN) is BEGUN
 
 
 def test_a_text_that_the_engine_refuses_is_refused() -> None:
     failure = Failure(Reason.SYNTAX_ERROR, "near FORM")
     with pytest.raises(QueryEngineError) as refusal:
-        check_text(submission(), Analysis(refusal=failure), BEGUN)
+        check_text(CALLER, submission(), Analysis(refusal=failure), BEGUN)
     assert refusal.value.failure is failure
 
 
@@ -134,7 +136,7 @@ class KnownTexts:
 def adding(letter: str, seen: list[str | None]) -> Step:
     """A step that adds a letter to the cache key, and notes the kind of statement that it saw."""
 
-    def step(_: Submission, analysis: Analysis, plan: Plan) -> Plan:
+    def step(_: Principal, __: Submission, analysis: Analysis, plan: Plan) -> Plan:
         seen.append(analysis.kind)
         return replace(plan, engine="small", cache_key=plan.cache_key + letter)
 
@@ -149,10 +151,10 @@ async def test_steps_act_in_their_order_around_one_analysis(sql: str, kind: str,
         then=[adding("c", seen), adding("d", seen)],
         analyses=texts,  # type: ignore[arg-type]
     )
-    outline = planner.outline(submission(sql=sql))
+    outline = planner.outline(CALLER, submission(sql=sql))
     assert outline.cache_key == "ab"
     assert not texts.asked
-    plan, analysis = await planner.complete(submission(sql=sql), outline, leave_turn=lambda: turns.append(1))
+    plan, analysis = await planner.complete(CALLER, submission(sql=sql), outline, leave_turn=lambda: turns.append(1))
     assert (plan.cache_key, analysis.kind) == ("abcd", kind)
     assert seen == [None, None, kind, kind]
     # Whoever waits for no analysis keeps its turn.

@@ -69,6 +69,7 @@ class QueryRpcs:
         inline_as_rows = as_rows(request.result.inline_format, "inline_format")
         call = SubmitCall(
             query_id=submitted_id(request.query_id),
+            principal=caller.principal,
             submission=to_submission(request, caller.tenant, caller.principal.subject, limits),
             wait_seconds=wait,
             inline_as_rows=inline_as_rows,
