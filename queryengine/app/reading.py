@@ -9,8 +9,8 @@ from queryengine.reading.byte_budget import ByteBudget
 from queryengine.reading.cutting import Cutting
 from queryengine.reading.fetching import Fetching
 from queryengine.reading.indexes import Indexes
-from queryengine.reading.listing import Listing
 from queryengine.reading.open_streams import OpenStreams
+from queryengine.reading.page_listing import PageListing
 from queryengine.reading.schemas import Schemas
 from queryengine.reading.streaming import Streams
 from queryengine.reading.watching import Watching
@@ -28,7 +28,7 @@ class Reading:
     streams: Streams
     watching: Watching
     fetching: Fetching
-    listing: Listing
+    listing: PageListing
 
 
 def make_cutting(settings: Settings, pool: SandboxPool, state: State) -> Cutting:
@@ -69,5 +69,5 @@ def make_reading(settings: Settings, cutting: Cutting, state: State, shared: Sha
         streams=streams,
         watching=Watching(shared.registry, streams, open_streams),
         fetching=fetching,
-        listing=Listing(indexes),
+        listing=PageListing(indexes),
     )

@@ -13,7 +13,7 @@ from queryengine.results.index import PageIndex
 from queryengine.results.meter import SpoolMeter
 from queryengine.results.stored import StoredResults
 from queryengine.workers.events import Ended, Failed, Lost, PagePublished, Progressed, RunEvent, SchemaKnown
-from queryengine.workers.supervisor import Run, Slot
+from queryengine.workers.supervisor import RemoteExecution, Slot
 
 
 class Following:
@@ -53,7 +53,7 @@ class Following:
             live.engine_cancel = _engine_cancel(last)
         return last
 
-    async def _last_word(self, live: LiveQuery, run: Run) -> LastWord:
+    async def _last_word(self, live: LiveQuery, run: RemoteExecution) -> LastWord:
         """Adopt what the worker reports until its last word."""
         while True:
             event: RunEvent = await run.event()

@@ -9,13 +9,13 @@ from queryengine.domain.incidents import incident
 from queryengine.domain.lifecycle import QueryState
 from queryengine.executing.outcomes import timed_out
 from queryengine.live.query import EngineCancel, LiveQuery, Stop
-from queryengine.workers.supervisor import Run
+from queryengine.workers.supervisor import RemoteExecution
 
 REPEAT_CANCEL_SECONDS: Final = 0.5
 
 
 @contextmanager
-def stoppable(live: LiveQuery, run: Run, *, grace_seconds: float) -> Iterator[None]:
+def stoppable(live: LiveQuery, run: RemoteExecution, *, grace_seconds: float) -> Iterator[None]:
     """While it is open, the run ends when its query is asked to stop, and after its execution timeout."""
     timeout_ms = live.query.plan.execution_timeout_ms
     out_of_time = Stop(timed_out(timeout_ms), QueryState.FAILED)
@@ -37,7 +37,7 @@ def stoppable(live: LiveQuery, run: Run, *, grace_seconds: float) -> Iterator[No
             each.cancel()
 
 
-async def _stop(live: LiveQuery, run: Run, grace_seconds: float) -> None:
+async def _stop(live: LiveQuery, run: RemoteExecution, grace_seconds: float) -> None:
     live.engine_cancel = EngineCancel.SENT
     loop = asyncio.get_running_loop()
     deadline = loop.time() + grace_seconds

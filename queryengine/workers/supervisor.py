@@ -64,8 +64,8 @@ class EngineConfig:
         }
 
 
-class Run:
-    """One execution in a slot. `event` yields what happens, and last one of Ended, Failed or Lost."""
+class RemoteExecution:
+    """An execution in a worker, as the server sees it. `event` yields what happens, at last Ended, Failed or Lost."""
 
     def __init__(self, supervisor: "Supervisor", process: WorkerProcess, order: RunOrder) -> None:
         self._supervisor = supervisor
@@ -100,19 +100,19 @@ class Slot:
     def __init__(self, supervisor: "Supervisor", process: WorkerProcess) -> None:
         self._supervisor = supervisor
         self._process = process
-        self.execution: Run | None = None
+        self.execution: RemoteExecution | None = None
         """What was begun in it."""
 
     @property
     def worker_pid(self) -> int:
         return self._process.pid
 
-    def run(self, order: RunOrder) -> Run:
+    def run(self, order: RunOrder) -> RemoteExecution:
         """Start an execution, once. When the process has ended meanwhile, its one event is Failed with
         ENGINE_UNAVAILABLE.
         """
         frame = order.encode()
-        run = self.execution = Run(self._supervisor, self._process, order)
+        run = self.execution = RemoteExecution(self._supervisor, self._process, order)
         self._supervisor.begin(run, self)
         self._process.send(frame)
         return run
@@ -143,7 +143,7 @@ class Supervisor:
         self._health: Health | None = None
         """Of an engine that is elsewhere; one inside the worker process lives as long as that does."""
         self._refreshing: Refreshing | None = None
-        self._runs: dict[str, Run] = {}
+        self._runs: dict[str, RemoteExecution] = {}
         self._slots: set[Slot] = set()
         """Slots of the process that are given out."""
         self._retiring = False
@@ -212,7 +212,7 @@ class Supervisor:
         self._slots.add(slot)
         return slot
 
-    def begin(self, run: Run, slot: Slot) -> None:
+    def begin(self, run: RemoteExecution, slot: Slot) -> None:
         if slot in self._slots:
             self._was_used = True
             self._runs[run.execution] = run
@@ -231,7 +231,7 @@ class Supervisor:
         """What the process found when it looked at its files again; None when there is no process."""
         return await self._refreshing.ask() if self._refreshing is not None else None
 
-    def abandon(self, run: Run, description: str) -> None:
+    def abandon(self, run: RemoteExecution, description: str) -> None:
         if self._runs.pop(run.execution, None) is None:
             return
         run.deliver(Lost(description))
@@ -352,7 +352,7 @@ class Supervisor:
             case other:
                 logger.error("worker of engine %s sent %r, which is nothing", self._config.name, other)
 
-    def _finish(self, run: Run, event: RunEvent) -> None:
+    def _finish(self, run: RemoteExecution, event: RunEvent) -> None:
         del self._runs[run.execution]
         run.deliver(event)
         self._kill_if_idle()

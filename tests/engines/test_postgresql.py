@@ -21,7 +21,7 @@ from queryengine.domain.errors import Failure, QueryEngineError, Reason
 from queryengine.engines.base import Statement
 from queryengine.engines.databases import SQLAlchemyEngine
 from queryengine.engines.kit.lexicons import POSTGRESQL
-from queryengine.engines.kit.reading import Query
+from queryengine.engines.kit.reading import StatementText
 from queryengine.engines.kit.sqltemplate import Template
 from queryengine.engines.postgresql import engine as module
 from tests.executing import table
@@ -141,7 +141,7 @@ def test_a_write_that_the_check_misses_is_refused_by_the_server(
 ) -> None:
     with server.connect() as connection:
         connection.execute("CREATE TABLE IF NOT EXISTS own (a serial); ALTER TABLE own OWNER TO reader")
-    query = Query(sql, POSTGRESQL.tokens(sql))
+    query = StatementText(sql, POSTGRESQL.tokens(sql))
     monkeypatch.setattr(module, "check", lambda _: (query, Template.of(query, [])))
     monkeypatch.setattr(module.Guard, "check", lambda *_: None)
     assert failure(engine, sql).reason in {Reason.STATEMENT_NOT_ALLOWED, Reason.STATEMENT_REJECTED}

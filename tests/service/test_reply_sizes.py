@@ -30,7 +30,7 @@ from queryengine.edges.grpc.identity import NAME_CHARACTERS_MAX
 from queryengine.engines.base import Progress
 from queryengine.live.query import LiveQuery, QueuePlace
 from queryengine.reading.fetching import STATUSES_BYTES
-from queryengine.reading.listing import PAGES_MAX, ListCursor, Listed, ListedPage, Listing
+from queryengine.reading.page_listing import PAGES_MAX, ListCursor, Listed, ListedPage, PageListing
 from queryengine.results.segment import ResultTotals
 from queryengine.v1 import query_service_pb2 as pb
 from queryengine.v1 import result_pb2
@@ -141,7 +141,7 @@ async def most_pages(api: Api, query_id: str) -> Message:
     pages = [ListedPage(MOST, MOST, MOST, (1 << 32) - 1)] * PAGES_MAX
     listed = Listed(1, pages, ListCursor(1, MOST), ResultTotals(MOST, MOST, MOST))
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(Listing, "list", AsyncMock(return_value=listed))
+        patch.setattr(PageListing, "list", AsyncMock(return_value=listed))
         return await api.pages(query_id)
 
 

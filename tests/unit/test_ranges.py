@@ -24,8 +24,8 @@ from queryengine.reading.byte_budget import ByteBudget, ByteBudgetLimits
 from queryengine.reading.cutting import Cutting
 from queryengine.reading.indexes import Indexes
 from queryengine.reading.items import Columns, Finished, Item, PagePart, ReadRequest
-from queryengine.reading.listing import ListCursor, Listing
 from queryengine.reading.open_streams import OpenStreams
+from queryengine.reading.page_listing import ListCursor, PageListing
 from queryengine.reading.schemas import Schemas
 from queryengine.reading.streaming import StreamLimits, Streams
 from queryengine.results.index import PageIndex
@@ -55,7 +55,7 @@ class Stand:
     results: StoredResults
     index: PageIndex
     streams: Streams
-    listing: Listing
+    listing: PageListing
 
     def completed(self, *, recorded: bool = False) -> LiveQuery:
         facts: dict[str, Any] = {"end_us": 3_000, "expire_us": 1 << 60, "result_state": ResultState.READY}
@@ -167,7 +167,7 @@ async def stand(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Stand
             )
             index = results.index("tenant", query(attempt=1).own_result_id, 1)
             assert len(index) == PAGES
-            yield Stand(results, index, streams, Listing(indexes))
+            yield Stand(results, index, streams, PageListing(indexes))
 
 
 EDGES = (0, 1, 99, 100, 101, 250, 300, 599, 600)

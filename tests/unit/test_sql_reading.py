@@ -6,14 +6,14 @@ from queryengine.domain.errors import Failure, Position, QueryEngineError, Reaso
 from queryengine.engines.kit.lexicons import CLICKHOUSE, POSTGRESQL, SPARK, SQLITE, TRINO
 from queryengine.engines.kit.lexing import Lexer
 from queryengine.engines.kit.placeholders import by_colon, by_number, by_question_mark, of_one_kind
-from queryengine.engines.kit.reading import Query
+from queryengine.engines.kit.reading import StatementText
 
 LEXERS = {"postgresql": POSTGRESQL, "clickhouse": CLICKHOUSE, "sqlite": SQLITE, "trino": TRINO, "spark": SPARK}
 
 
 def failure(sql: str, lexer: Lexer = POSTGRESQL) -> Failure:
     with pytest.raises(QueryEngineError) as caught:
-        Query.read(sql, lexer)
+        StatementText.read(sql, lexer)
     return caught.value.failure
 
 
@@ -97,7 +97,7 @@ def test_what_is_not_one_query_is_refused(engine: str, sql: str, reason: Reason,
     ],
 )
 def test_a_query_is_read_whatever_its_names(engine: str, sql: str) -> None:
-    Query.read(sql, LEXERS[engine])
+    StatementText.read(sql, LEXERS[engine])
 
 
 @pytest.mark.parametrize(
@@ -113,21 +113,21 @@ def test_a_query_is_read_whatever_its_names(engine: str, sql: str) -> None:
     ],
 )
 def test_named_placeholders(engine: str, sql: str, expected: list[str]) -> None:
-    query = Query.read(sql, LEXERS[engine])
+    query = StatementText.read(sql, LEXERS[engine])
     found = by_colon(query)
     assert [each.name for each in found] == expected
     assert all(sql[each.start : each.end] == f":{each.name}" for each in found)
 
 
 def test_positional_placeholders() -> None:
-    query = Query.read("SELECT ?, '?' FROM t MATCH_RECOGNIZE (PATTERN (A? (B?)) DEFINE A AS ? > 1)", TRINO)
+    query = StatementText.read("SELECT ?, '?' FROM t MATCH_RECOGNIZE (PATTERN (A? (B?)) DEFINE A AS ? > 1)", TRINO)
     assert [each.name for each in by_question_mark(query)] == ["1", "2"]
-    query = Query.read("SELECT $2, '$3', $1, $2, a$4", POSTGRESQL)
+    query = StatementText.read("SELECT $2, '$3', $1, $2, a$4", POSTGRESQL)
     assert [each.name for each in by_number(query)] == ["2", "1", "2"]
 
 
 def test_placeholders_are_of_one_kind() -> None:
-    query = Query.read("SELECT :a, $1", POSTGRESQL)
+    query = StatementText.read("SELECT :a, $1", POSTGRESQL)
     with pytest.raises(QueryEngineError) as caught:
         of_one_kind(by_colon(query), by_number(query))
     assert caught.value.failure.reason is Reason.PARAMETER_MISMATCH

@@ -16,7 +16,7 @@ from queryengine.domain.errors import Failure, Position, QueryEngineError, Reaso
 from queryengine.engines.base import Statement
 from queryengine.engines.databases import SQLAlchemyEngine
 from queryengine.engines.kit.lexicons import SQLITE
-from queryengine.engines.kit.reading import Query
+from queryengine.engines.kit.reading import StatementText
 from queryengine.engines.kit.sqltemplate import Template
 from queryengine.engines.sqlalchemy.dialect import CheckedText
 from queryengine.engines.sqlalchemy.patience import PatientConnection
@@ -119,7 +119,7 @@ def test_what_is_not_allowed_is_named(engine: SQLAlchemyEngine) -> None:
 def test_a_write_that_the_check_misses_is_refused_by_sqlite(
     engine: SQLAlchemyEngine, path: Path, sql: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    query = Query(sql, SQLITE.tokens(sql))
+    query = StatementText(sql, SQLITE.tokens(sql))
     before = path.read_bytes()
     monkeypatch.setattr(SQLiteDialect, "check", lambda *_: CheckedText(Template.of(query, []), frozenset()))
     assert failure(engine, sql).reason is Reason.STATEMENT_NOT_ALLOWED

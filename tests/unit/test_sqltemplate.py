@@ -5,12 +5,12 @@ import pytest
 from queryengine.domain.errors import Position
 from queryengine.engines.kit.lexicons import POSTGRESQL
 from queryengine.engines.kit.placeholders import by_colon, by_number
-from queryengine.engines.kit.reading import Query
+from queryengine.engines.kit.reading import StatementText
 from queryengine.engines.kit.sqltemplate import Template
 
 
 def template(sql: str) -> Template:
-    query = Query.read(sql, POSTGRESQL)
+    query = StatementText.read(sql, POSTGRESQL)
     return Template.of(query, by_colon(query) or by_number(query))
 
 

@@ -11,7 +11,7 @@ from queryengine.results.segment import ResultTotals
 from queryengine.telemetry.logs import LogStyle
 from queryengine.workers.events import Ended, Failed, Lost, RunEvent
 from queryengine.workers.protocol import Frame
-from queryengine.workers.supervisor import EngineConfig, Run, Slot, Supervisor
+from queryengine.workers.supervisor import EngineConfig, RemoteExecution, Slot, Supervisor
 
 
 class Order:
@@ -57,7 +57,7 @@ def take(supervisor: Supervisor) -> Slot:
     return slot
 
 
-def begin(slot: Slot, name: str = "x") -> Run:
+def begin(slot: Slot, name: str = "x") -> RemoteExecution:
     return slot.run(Order(name))  # type: ignore[arg-type]
 
 
@@ -65,7 +65,7 @@ def report(supervisor: Supervisor, kind: str, **header: Any) -> None:
     supervisor._on_frame(Frame({"type": kind, "execution": "x", **header}))
 
 
-def last(run: Run) -> RunEvent:
+def last(run: RemoteExecution) -> RunEvent:
     event = run._events.get_nowait()
     assert run._events.empty()
     return event

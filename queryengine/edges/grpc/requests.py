@@ -21,7 +21,7 @@ from queryengine.edges.grpc.fields import (
 )
 from queryengine.reading.cursor import Cursor
 from queryengine.reading.items import ReadRequest
-from queryengine.reading.listing import PAGES_MAX, ListCursor
+from queryengine.reading.page_listing import PAGES_MAX, ListCursor
 from queryengine.v1 import query_pb2, query_service_pb2, result_pb2, value_pb2
 
 PAGE_SIZE_DEFAULT: Final = 1_000

@@ -19,7 +19,7 @@ from queryengine.edges.grpc.statuses import Statuses
 from queryengine.live.query import LiveQuery
 from queryengine.reading.fetching import Fetching
 from queryengine.reading.items import Beat, Changed, Columns, Finished, PagePart, Rotated, Started
-from queryengine.reading.listing import Listing
+from queryengine.reading.page_listing import PageListing
 from queryengine.reading.streaming import Streams
 from queryengine.results.reader import StoredPage
 from queryengine.results.slicing import CutPage
@@ -36,7 +36,7 @@ class ResultRpcs:
         looking: Looking,
         streams: Streams,
         fetching: Fetching,
-        listing: Listing,
+        listing: PageListing,
         statuses: Statuses,
         limits: LimitsInForce,
     ) -> None:

@@ -18,7 +18,7 @@ from queryengine.engines.kit.lexicons import CLICKHOUSE
 from queryengine.engines.kit.lexing import Kind, Token
 from queryengine.engines.kit.parameters import bound, check_names
 from queryengine.engines.kit.placeholders import of_one_kind
-from queryengine.engines.kit.reading import READING, Placeholder, Query, not_allowed
+from queryengine.engines.kit.reading import READING, Placeholder, StatementText, not_allowed
 from queryengine.engines.kit.sqltemplate import PlacedText, Template
 
 _BEGINS: Final = READING | {"FROM"}
@@ -33,7 +33,7 @@ _NAMES: Final = frozenset({"AND", "AS", "BY", "DISTINCT", "FROM", "JOIN", "NOT",
 
 @dataclass(frozen=True, slots=True)
 class CheckedQuery:
-    query: Query
+    query: StatementText
     template: Template
     """Its text, cut at the placeholders."""
     types: Mapping[str, str]
@@ -42,7 +42,7 @@ class CheckedQuery:
 
 def check(sql: str) -> CheckedQuery:
     """Raises SYNTAX_ERROR with position, NOT_ONE_STATEMENT, STATEMENT_NOT_ALLOWED, PARAMETER_MISMATCH."""
-    query = Query.read(sql, CLICKHOUSE, _BEGINS)
+    query = StatementText.read(sql, CLICKHOUSE, _BEGINS)
     _check_clauses(query)
     named, types = _named(query)
     placeholders = of_one_kind(named, _positional(query))
@@ -73,7 +73,7 @@ def prepared(
     return checked.template.filled(placeholders), values
 
 
-def _check_clauses(query: Query) -> None:
+def _check_clauses(query: StatementText) -> None:
     tokens = query.tokens
     for number, (former, token) in enumerate(pairwise(tokens), 1):
         word = token.text.upper() if token.kind is Kind.WORD else ""
@@ -107,7 +107,7 @@ def _is_setting(tokens: Sequence[Token]) -> bool:
     return name.kind is Kind.QUOTED or (name.kind is Kind.WORD and name.text.upper() not in _NO_SETTINGS)
 
 
-def _named(query: Query) -> tuple[list[Placeholder], dict[str, str]]:
+def _named(query: StatementText) -> tuple[list[Placeholder], dict[str, str]]:
     """Placeholders of the form `{name:Type}`, and the types by name."""
     found: list[Placeholder] = []
     types: dict[str, str] = {}
@@ -127,7 +127,7 @@ def _named(query: Query) -> tuple[list[Placeholder], dict[str, str]]:
     return found, types
 
 
-def _positional(query: Query) -> list[Placeholder]:
+def _positional(query: StatementText) -> list[Placeholder]:
     """Question marks, but for those of the operator `a ? b : c`.
 
     Raises UNSUPPORTED when a statement has both, as tokens do not show which is which.

@@ -10,7 +10,7 @@ from typing import Any, Final
 from queryengine.domain.errors import QueryEngineError, Reason, error
 from queryengine.engines.kit.lexicons import CLICKHOUSE
 from queryengine.engines.kit.lexing import Kind, Token
-from queryengine.engines.kit.reading import Query
+from queryengine.engines.kit.reading import StatementText
 from queryengine.engines.kit.sqltext import position_of_character
 
 SYSTEM: Final = "system"
@@ -40,7 +40,7 @@ def check_schema(schema: str) -> None:
         raise error(Reason.STATEMENT_NOT_ALLOWED, message, statement_type="SELECT")
 
 
-def check_names_in(query: Query, identifiers: Mapping[str, Any]) -> None:
+def check_names_in(query: StatementText, identifiers: Mapping[str, Any]) -> None:
     """`identifiers` are the values of parameters of the type Identifier.
 
     Raises STATEMENT_NOT_ALLOWED, with its place, for a name that is refused.

@@ -6,7 +6,7 @@ from typing import Final
 
 from queryengine.domain.analysis import Analysis
 from queryengine.engines.kit.lexing import Kind, Lexer, Token
-from queryengine.engines.kit.reading import Query
+from queryengine.engines.kit.reading import StatementText
 
 # fmt: off
 _NO_FUNCTIONS: Final = frozenset({
@@ -39,7 +39,7 @@ _READING: Final = frozenset({"FROM", "IN", "INTO", "JOIN", "TABLE"})
 # fmt: on
 
 
-def of_tokens(query: Query, lexer: Lexer, placeholders: Collection[str]) -> Analysis:
+def of_tokens(query: StatementText, lexer: Lexer, placeholders: Collection[str]) -> Analysis:
     """The analysis of a statement that is not refused."""
     words = frozenset(token.text.upper() for token in query.tokens if token.kind is Kind.WORD)
     kind = next((token.text.upper() for token in query.tokens if not token.is_sign("(")), "")
@@ -55,7 +55,7 @@ def of_tokens(query: Query, lexer: Lexer, placeholders: Collection[str]) -> Anal
     )
 
 
-def _called(query: Query, lexer: Lexer) -> Iterator[str]:
+def _called(query: StatementText, lexer: Lexer) -> Iterator[str]:
     following: Token | None
     for token, following in pairwise([*query.tokens, None]):
         assert token is not None
@@ -73,7 +73,7 @@ def _is_deterministic(functions: Collection[str], words: Collection[str]) -> boo
     return True if _STEADY.issuperset(functions) and _CHOOSING.isdisjoint(words) else None
 
 
-def _normalised(query: Query) -> str:
+def _normalised(query: StatementText) -> str:
     pieces = []
     end = query.start
     for token in query.tokens:

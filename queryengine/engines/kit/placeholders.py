@@ -6,7 +6,7 @@ from typing import Final
 
 from queryengine.domain.errors import Reason, error
 from queryengine.engines.kit.lexing import Kind, Token
-from queryengine.engines.kit.reading import Placeholder, Query
+from queryengine.engines.kit.reading import Placeholder, StatementText
 
 _NAME: Final = re.compile(r"(?:[^\W\d]|[^\x00-\x7f\s])(?:[\w$]|[^\x00-\x7f\s])*")
 """Letters of every language; the engine's own lexer may know fewer."""
@@ -17,7 +17,7 @@ _OPERATORS: Final = frozenset(
 """Words behind which a value is due, so that a colon after them begins a placeholder."""
 
 
-def by_colon(query: Query) -> list[Placeholder]:
+def by_colon(query: StatementText) -> list[Placeholder]:
     """Those of the form `:name`, with any name that begins with a letter, words of SQL included.
 
     Other uses of a colon are known by what stands before it: a value, a closing bracket, or a name without a blank, as
@@ -42,13 +42,13 @@ def by_colon(query: Query) -> list[Placeholder]:
     return found
 
 
-def by_question_mark(query: Query) -> list[Placeholder]:
+def by_question_mark(query: StatementText) -> list[Placeholder]:
     """Each `?` by its number, but for those in the pattern of MATCH_RECOGNIZE."""
     marks = [token for token in _outside_patterns(query.tokens) if token.is_sign("?")]
     return [Placeholder(str(number), token.start, token.end) for number, token in enumerate(marks, 1)]
 
 
-def by_number(query: Query) -> list[Placeholder]:
+def by_number(query: StatementText) -> list[Placeholder]:
     """Those of the form `$1`, which may repeat."""
     marks = (token for token in query.tokens if token.kind is Kind.MARK)
     return [Placeholder(token.text[1:].lstrip("0") or "0", token.start, token.end) for token in marks]

@@ -46,7 +46,7 @@ class Placeholder(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class Query:
+class StatementText:
     """One statement that reads."""
 
     sql: str

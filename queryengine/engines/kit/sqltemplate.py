@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import NamedTuple, Self
 
 from queryengine.domain.errors import Position
-from queryengine.engines.kit.reading import Placeholder, Query
+from queryengine.engines.kit.reading import Placeholder, StatementText
 from queryengine.engines.kit.sqltext import position_of_character
 
 
@@ -65,7 +65,7 @@ class Template:
     """The placeholder behind each piece but the last."""
 
     @classmethod
-    def of(cls, query: Query, placeholders: Sequence[Placeholder]) -> Self:
+    def of(cls, query: StatementText, placeholders: Sequence[Placeholder]) -> Self:
         """`placeholders` in the order of the text."""
         pieces, start = [], query.start
         for each in placeholders:

@@ -9,19 +9,19 @@ from typing import Final
 from queryengine.engines.kit.lexicons import POSTGRESQL
 from queryengine.engines.kit.lexing import Token
 from queryengine.engines.kit.placeholders import by_colon, by_number, of_one_kind
-from queryengine.engines.kit.reading import Query, not_allowed
+from queryengine.engines.kit.reading import StatementText, not_allowed
 from queryengine.engines.kit.sqltemplate import Template
 
 _LOCKS: Final = ("UPDATE", "SHARE", "NO", "KEY")
 """What follows FOR where rows are locked."""
 
 
-def check(sql: str) -> tuple[Query, Template]:
+def check(sql: str) -> tuple[StatementText, Template]:
     """The query, and its text cut at the placeholders.
 
     Raises SYNTAX_ERROR with position, NOT_ONE_STATEMENT, STATEMENT_NOT_ALLOWED, PARAMETER_MISMATCH.
     """
-    query = Query.read(sql, POSTGRESQL)
+    query = StatementText.read(sql, POSTGRESQL)
     for token, word in _refused(query.tokens):
         raise not_allowed(sql, token, word)
     return query, Template.of(query, of_one_kind(by_colon(query), by_number(query)))

@@ -16,7 +16,7 @@ from queryengine.engines.kit.analysing import of_tokens
 from queryengine.engines.kit.lexicons import SPARK
 from queryengine.engines.kit.lexing import Kind, Token
 from queryengine.engines.kit.placeholders import by_colon, by_question_mark, names, of_one_kind
-from queryengine.engines.kit.reading import READING, Query
+from queryengine.engines.kit.reading import READING, StatementText
 from queryengine.engines.kit.sqltext import position_of_character
 
 _BEGINS: Final = READING | {"FROM"}
@@ -61,9 +61,9 @@ def analyse(sql: str) -> Analysis:
     return of_tokens(query, SPARK, placeholders)
 
 
-def _read(sql: str) -> tuple[Query, frozenset[str]]:
+def _read(sql: str) -> tuple[StatementText, frozenset[str]]:
     """The query, and the names of its placeholders."""
-    query = Query.read(sql, SPARK, _BEGINS)
+    query = StatementText.read(sql, SPARK, _BEGINS)
     _check_depth(query)
     for number, (token, following) in enumerate(pairwise(query.tokens)):
         if following.is_sign("("):
@@ -75,7 +75,7 @@ def _read(sql: str) -> tuple[Query, frozenset[str]]:
     return query, names(of_one_kind(by_colon(query), by_question_mark(query)))
 
 
-def _check_depth(query: Query) -> None:
+def _check_depth(query: StatementText) -> None:
     depth = 0
     for token in query.tokens:
         if token.kind is Kind.SIGN:
@@ -88,7 +88,7 @@ def _check_depth(query: Query) -> None:
             raise error(Reason.STATEMENT_TOO_COMPLEX, message, position=place)
 
 
-def _check_function(query: Query, number: int) -> None:
+def _check_function(query: StatementText, number: int) -> None:
     """The token there stands before a bracket."""
     token = query.tokens[number]
     # With a setting of the server a name may stand in double quotes.
@@ -110,7 +110,7 @@ def _arguments(tokens: Sequence[Token]) -> int:
     return count
 
 
-def _check_table(query: Query, number: int) -> None:
+def _check_table(query: StatementText, number: int) -> None:
     """A name in several parts, with a path as the last of them, or a path without quotes. Spark itself refuses all of
     them, in words that help less.
     """
@@ -122,7 +122,7 @@ def _check_table(query: Query, number: int) -> None:
             return
 
 
-def _refused(query: Query, token: Token, what: str) -> QueryEngineError:
+def _refused(query: StatementText, token: Token, what: str) -> QueryEngineError:
     message = f"{what} is not allowed; a statement may only read"
     place = position_of_character(query.sql, token.start)
     return error(Reason.STATEMENT_NOT_ALLOWED, message, statement_type="SELECT", position=place)

@@ -11,7 +11,7 @@ import sqlalchemy as sa
 from queryengine.engines.kit.lexicons import POSTGRESQL
 from queryengine.engines.kit.postgresql.guard import Guard
 from queryengine.engines.kit.postgresql.roles import refuse_reaching_out
-from queryengine.engines.kit.reading import Query
+from queryengine.engines.kit.reading import StatementText
 
 CheckText = Callable[[str], None]
 """Raises STATEMENT_NOT_ALLOWED, with its place, for a name that no statement may use."""
@@ -34,7 +34,7 @@ def guard_of(backend: str, connection: sa.Connection) -> CheckText:
     except ValueError as cause:
         raise ValueError(f"{cause}, which an url that begins with postgresql:// has") from None
     guard = Guard.ask(ask)
-    return lambda sql: guard.check(Query.read(sql, POSTGRESQL))
+    return lambda sql: guard.check(StatementText.read(sql, POSTGRESQL))
 
 
 def _pass(sql: str) -> None:

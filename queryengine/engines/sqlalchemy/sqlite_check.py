@@ -7,7 +7,7 @@ from queryengine.engines.kit.analysing import of_tokens
 from queryengine.engines.kit.lexicons import SQLITE
 from queryengine.engines.kit.lexing import Kind, Token
 from queryengine.engines.kit.placeholders import names, of_one_kind
-from queryengine.engines.kit.reading import Placeholder, Query
+from queryengine.engines.kit.reading import Placeholder, StatementText
 from queryengine.engines.kit.sqltemplate import Template
 from queryengine.engines.sqlalchemy.dialect import CheckedText
 
@@ -27,8 +27,8 @@ def analyse(sql: str) -> Analysis:
     return of_tokens(query, SQLITE, names(placeholders))
 
 
-def _read(sql: str) -> tuple[Query, list[Placeholder]]:
-    query = Query.read(sql, SQLITE)
+def _read(sql: str) -> tuple[StatementText, list[Placeholder]]:
+    query = StatementText.read(sql, SQLITE)
     marks = [token for token in query.tokens if token.kind is Kind.MARK]
     # `:a`, `@a` and `$a` are the same parameter: its name is what follows.
     named = [Placeholder(each.text[1:], each.start, each.end) for each in marks if each.text[0] != "?"]
@@ -45,7 +45,7 @@ def _numbered(marks: Sequence[Token]) -> Iterator[Placeholder]:
             yield Placeholder(str(number), mark.start, mark.end)
 
 
-def _casts(query: Query) -> Iterator[str]:
+def _casts(query: StatementText) -> Iterator[str]:
     """For each item of the select list the type that it is cast to as a whole; empty for another item."""
     for item in _items(query.tokens):
         if len(item) < 6 or not item[0].is_word("CAST") or not item[1].is_sign("("):

@@ -8,7 +8,7 @@ from typing import Final
 from queryengine.domain.errors import QueryEngineError, Reason, error
 from queryengine.engines.kit.lexicons import TRINO
 from queryengine.engines.kit.lexing import Kind, Token
-from queryengine.engines.kit.reading import Query
+from queryengine.engines.kit.reading import StatementText
 from queryengine.engines.kit.sqltext import position_of_character
 
 _SYSTEM: Final = "system"
@@ -27,7 +27,7 @@ def check_home(catalog: str, schema: str) -> None:
             raise error(Reason.STATEMENT_NOT_ALLOWED, message, statement_type="SELECT")
 
 
-def check_names_in(query: Query) -> None:
+def check_names_in(query: StatementText) -> None:
     """Raises STATEMENT_NOT_ALLOWED, with its place, for a name that is refused."""
     for first, second, token, is_column in _pairs(query.tokens):
         if first == _SYSTEM and second not in _HARMLESS and not is_column:

@@ -13,7 +13,7 @@ from typing import Final
 
 from queryengine.engines.kit.lexicons import TRINO
 from queryengine.engines.kit.placeholders import by_colon, by_question_mark, of_one_kind
-from queryengine.engines.kit.reading import Placeholder, Query
+from queryengine.engines.kit.reading import Placeholder, StatementText
 from queryengine.engines.trino.guard import check_names_in
 
 PREFIX: Final = "EXECUTE IMMEDIATE "
@@ -27,17 +27,17 @@ class SentText:
     skipped: int
 
 
-def check(sql: str) -> tuple[Query, list[Placeholder]]:
+def check(sql: str) -> tuple[StatementText, list[Placeholder]]:
     """The query and its placeholders.
 
     Raises SYNTAX_ERROR with position, NOT_ONE_STATEMENT, STATEMENT_NOT_ALLOWED, PARAMETER_MISMATCH.
     """
-    query = Query.read(sql, TRINO)
+    query = StatementText.read(sql, TRINO)
     check_names_in(query)
     return query, of_one_kind(by_colon(query), by_question_mark(query))
 
 
-def text_to_send(query: Query, placeholders: Sequence[Placeholder], literals: Mapping[str, str]) -> SentText:
+def text_to_send(query: StatementText, placeholders: Sequence[Placeholder], literals: Mapping[str, str]) -> SentText:
     """The statement with these literals, by name or number, for its placeholders."""
     # Blanks keep the place of everything else, and line breaks its line.
     pieces = ["".join(each if each == "\n" else " " for each in query.sql[: query.start])]

@@ -20,7 +20,7 @@ from queryengine.engines.kit.postgresql.harmless import (
     RUNNING_TEXT_ELSEWHERE,
     SHOWING_STATEMENTS,
 )
-from queryengine.engines.kit.reading import Query
+from queryengine.engines.kit.reading import StatementText
 from queryengine.engines.kit.sqltext import position_of_character
 
 _CATALOG: Final = "pg_catalog"
@@ -49,7 +49,7 @@ class Guard:
             (_names(ask(_FUNCTIONS)) - HARMLESS_FUNCTIONS) | RUNNING_TEXT, _names(ask(_TABLES)) - HARMLESS_TABLES
         )
 
-    def check(self, query: Query) -> None:
+    def check(self, query: StatementText) -> None:
         """Raises STATEMENT_NOT_ALLOWED, with its place, for a name that is refused."""
         for name, token, is_called, is_elsewhere in _names_in(query.tokens):
             anywhere, of_catalog = (RUNNING_TEXT_ELSEWHERE, self.functions) if is_called else ((), self.tables)

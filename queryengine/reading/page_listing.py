@@ -68,7 +68,7 @@ class Listed:
     """None while the query runs."""
 
 
-class Listing:
+class PageListing:
     """Lists pages from the index; reads none."""
 
     def __init__(self, indexes: Indexes) -> None:
