@@ -14,6 +14,7 @@ from queryengine.settings.model import (
 )
 from queryengine.settings.reference import to_markdown
 from queryengine.settings.reload import Reload, reloaded
+from queryengine.settings.secret import Secret
 from queryengine.settings.state import StateSettings
 
 __all__ = [
@@ -24,6 +25,7 @@ __all__ = [
     "Reload",
     "ResultSettings",
     "SandboxSettings",
+    "Secret",
     "ServerSettings",
     "Settings",
     "SettingsError",

@@ -2,6 +2,7 @@
 
 import difflib
 import os
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Final
@@ -13,6 +14,7 @@ from pydantic_settings import SettingsError as SourceError
 
 from queryengine.settings.checking import unknown_variables
 from queryengine.settings.model import ENVIRONMENT_PREFIX, EngineSettings, Origins, Settings, groups
+from queryengine.settings.secret import SECRET_ERROR
 
 _Key = tuple[str, ...]
 _Lines = dict[_Key, int]
@@ -67,10 +69,16 @@ class _Loader(yaml.SafeLoader):
     def construct_object(self, node: yaml.Node, deep: bool = False) -> Any:
         try:
             return super().construct_object(node, deep)
-        except (ValueError, ArithmeticError) as cause:
+        except (ValueError, ArithmeticError, AttributeError) as cause:
             # Not the value itself: it may be a password.
             kind, length = node.tag.rpartition(":")[2], len(node.value)
-            why = f"it has {length:,} characters" if length > INPUT_CHARACTERS_MAX else _one_line(cause)
+            if length > INPUT_CHARACTERS_MAX:
+                why = f"it has {length:,} characters"
+            elif isinstance(cause, AttributeError):
+                # From the parser's own use of a pattern that does not match.
+                why = "it does not have that form"
+            else:
+                why = _unquoted(_one_line(cause))
             raise _UnreadableValue(node, f"cannot be read as {kind}: {why}") from cause
 
 
@@ -95,7 +103,7 @@ def _read(path: str) -> tuple[dict[str, Any], _Lines]:
         raise SettingsError(f"{path}: cannot be read: {_one_line(cause)}") from cause
     except yaml.MarkedYAMLError as cause:
         line = cause.problem_mark.line + 1 if cause.problem_mark else 1
-        raise SettingsError(f"{path}:{line}: not YAML: {cause.problem or cause.context}") from cause
+        raise SettingsError(f"{path}:{line}: not YAML: {_unquoted(cause.problem or cause.context or '')}") from cause
     except yaml.YAMLError as cause:
         raise SettingsError(f"{path}: not YAML: {_one_line(cause)}") from cause
     except _UnreadableValue as cause:
@@ -130,6 +138,14 @@ def _keys(node: yaml.Node | None, parent: _Key) -> Iterator[tuple[_Key, int, yam
             yield from _keys(value, path)
 
 
+def _unquoted(problem: str) -> str:
+    """What YAML's parser says, without what it quotes of the text: an alias *name and a tag !name may be a password
+    that was to stand in quotation marks. Single characters and names of tokens stay.
+    """
+    quoted = re.sub(r"(['\"])(?!<[a-z ]+>\1).{2,}\1", "(not shown)", problem)
+    return f"{quoted}; put a value that begins with * or ! in quotation marks" if quoted != problem else problem
+
+
 def _one_line(cause: Exception) -> str:
     return " ".join(str(cause).split())
 
@@ -149,9 +165,10 @@ def _describe(mistake: ErrorDetails, path: str | None, lines: _Lines) -> str:
     else:
         expected = mistake["msg"].removeprefix("Value error, ").replace("Input should be", "expected")
         expected = expected.partition(" or instance of ")[0]
-        # Only plain values are repeated: a mapping may hold an engine's password, and so may a URL.
-        if key == ("state", "database"):
-            return f"{_origin(key, path, lines)}: {'.'.join(key)}: {expected}"
+        # Only plain values are repeated: a mapping may hold an engine's password.
+        if mistake["type"] == SECRET_ERROR:
+            inside = (*key, *mistake["ctx"]["inside"])
+            return f"{_origin(inside, path, lines)}: {'.'.join(key)}: {mistake['ctx']['problem']}"
         if isinstance(mistake["input"], str):
             expected += f", not {_shown(mistake['input'])}"
         elif isinstance(mistake["input"], int | float):

@@ -21,6 +21,7 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, Settings
 from queryengine.engines.registry import ENGINE_TYPES, check_type
 from queryengine.settings.group import GIB, KIB, MIB, Group
 from queryengine.settings.limits import LimitSettings, SandboxSettings
+from queryengine.settings.options import with_secrets
 from queryengine.settings.state import StateSettings
 from queryengine.telemetry.logs import LogStyle
 
@@ -120,8 +121,10 @@ class EngineSettings(Group):
     )
     options: Mapping[str, Any] = Field(
         default_factory=dict,
-        description="Settings of this kind of engine; see docs/engines.md.",
+        description="Settings of this kind of engine; see docs/engines.md. Texts in `url`, `password`, `token`, "
+        "`init_sql` and `connect_args` may be `file:/path` or `env:NAME`, which stand for what is there.",
         repr=False,
+        exclude=True,
         json_schema_extra={"default": "none"},
     )
 
@@ -130,6 +133,11 @@ class EngineSettings(Group):
     def _known_type(cls, value: str) -> str:
         check_type(value)
         return value
+
+    @field_validator("options")
+    @classmethod
+    def _read_secrets(cls, value: Mapping[str, Any]) -> Mapping[str, Any]:
+        return with_secrets(value)
 
 
 class ResultSettings(Group):

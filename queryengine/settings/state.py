@@ -8,6 +8,7 @@ from urllib.parse import unquote, urlsplit
 from pydantic import Field, field_validator
 
 from queryengine.settings.group import Group
+from queryengine.settings.secret import resolved, secret_error
 
 _SQLITE: Final = "sqlite:///"
 _POSTGRESQL: Final = ("postgresql", "postgres")
@@ -28,10 +29,11 @@ class StateSettings(Group):
     database: str = Field(
         default="",
         description="Database of the record of queries: `sqlite:///` and the path of a file, or a URL of PostgreSQL as "
-        "libpq takes it, such as `postgresql://user@host/name`; used by one server at a time. A password may stand in "
-        "the variable of this key, in `PGPASSWORD` or in the file that `PGPASSFILE` names. By default the file "
-        "`queries.db` in the folder.",
+        "libpq takes it, such as `postgresql://user@host/name`; used by one server at a time. With a password it is "
+        "best given as `file:/path` or `env:NAME`, which stand for what is there; `PGPASSWORD` and `PGPASSFILE` work, "
+        "too. By default the file `queries.db` in the folder.",
         repr=False,
+        exclude=True,
         json_schema_extra={"default": ""},
     )
 
@@ -55,7 +57,10 @@ class StateSettings(Group):
     @field_validator("database")
     @classmethod
     def _is_known(cls, value: str) -> str:
-        return checked_place(value)
+        try:
+            return checked_place(resolved(value))
+        except ValueError as cause:
+            raise secret_error(str(cause)) from cause
 
     @property
     def record(self) -> Path | str:
