@@ -78,7 +78,7 @@ fmt: setup ## Format the code and fix what can be fixed by itself
 generate: setup ## Write queryengine/v1 from protos, and the blocking Python client from the one for asyncio
 	rm -f queryengine/v1/*_pb2*.py*
 	$(BIN)/python -m grpc_tools.protoc -Iprotos --python_out=. --pyi_out=. protos/queryengine/v1/*.proto
-	$(BIN)/python -m grpc_tools.protoc -Iprotos --grpc_python_out=. protos/queryengine/v1/query_service.proto
+	$(BIN)/python -m grpc_tools.protoc -Iprotos --grpc_python_out=. protos/queryengine/v1/*_service.proto
 	$(BIN)/python -m tools.blocking_client
 
 .PHONY: check-generated

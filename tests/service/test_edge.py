@@ -9,6 +9,7 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection_pb2
 
 from queryengine.app.service import Service
+from queryengine.edges.grpc.server import ADMIN_SERVICE, SERVICES
 from queryengine.v1 import query_service_pb2 as pb
 from queryengine.v1 import query_service_pb2_grpc as pb_grpc
 from tests.scraping import get
@@ -79,6 +80,7 @@ async def test_reflection_is_all_that_a_client_needs(channel: grpc.aio.Channel, 
     names = await reflection.services()
     assert names == {
         SERVICE.full_name,
+        ADMIN_SERVICE.full_name,
         "grpc.health.v1.Health",
         "grpc.reflection.v1.ServerReflection",
         "grpc.reflection.v1alpha.ServerReflection",
@@ -95,6 +97,11 @@ async def test_reflection_is_all_that_a_client_needs(channel: grpc.aio.Channel, 
     reply = await call(message_factory.GetMessageClass(method.input_type)())
     assert {engine.name for engine in reply.engines} >= {"duckdb"}
     assert (await reflection.ask(file_containing_symbol="no.Such")).error_response.error_code == 5
+
+
+async def test_no_two_rpcs_have_one_name() -> None:
+    names = [method.name for service in SERVICES for method in service.methods]
+    assert len(names) == len(set(names))
 
 
 async def test_the_admin_port_describes_itself(service: Service) -> None:

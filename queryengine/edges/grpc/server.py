@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import Final
 
 import grpc
+from google.protobuf.message_factory import GetMessageClass
 from grpc.aio import Server
 
 from queryengine.domain.turns import Turns
@@ -15,9 +16,13 @@ from queryengine.edges.grpc.chain import serving
 from queryengine.edges.grpc.handling import Handling, InFlight
 from queryengine.edges.grpc.reflecting import reflect
 from queryengine.telemetry.metrics import Metrics
-from queryengine.v1 import query_service_pb2 as pb
+from queryengine.v1 import admin_service_pb2, query_service_pb2
 
-SERVICE: Final = pb.DESCRIPTOR.services_by_name["QueryService"].full_name
+QUERY_SERVICE: Final = query_service_pb2.DESCRIPTOR.services_by_name["QueryService"]
+SERVICE: Final = QUERY_SERVICE.full_name
+ADMIN_SERVICE: Final = admin_service_pb2.DESCRIPTOR.services_by_name["AdminService"]
+SERVICES: Final = (QUERY_SERVICE, ADMIN_SERVICE)
+"""Their RPCs have names of their own: behaviours and metrics know an RPC by its name alone."""
 CONNECTION_CALLS: Final = 128
 """Calls open on one connection; gRPC clients keep further ones back, in their order. Calls of one method are accepted
 in the order of their arrival whoever sent them, which is the only wait that turns of tenants do not shorten.
@@ -64,26 +69,29 @@ def make_server(
     stalled_seconds: float,
     with_reflection: bool,
 ) -> Server:
-    """The service, not bound to a port yet. `behaviours` has what serves each method, by its name."""
+    """The services, not bound to a port yet. `behaviours` has what serves each method, by its name."""
     options = (*OPTIONS, ("grpc.max_receive_message_length", request_bytes_max + TRANSPORT_SLACK_BYTES))
     admission = Admission(turns)
     handling = Handling(request_bytes_max=request_bytes_max, stalled_seconds=stalled_seconds, in_flight=in_flight)
-    handlers = {}
-    for described in pb.DESCRIPTOR.services_by_name["QueryService"].methods:
-        method = Method(
-            name=described.name,
-            request_type=getattr(pb, described.input_type.name),
-            behaviour=behaviours[described.name],
-            is_streaming=described.server_streaming,
-            count=metrics.requests_of(described.name),
-        )
-        handlers[method.name] = serving(method, admission, handling)
     server = grpc.aio.server(options=options)
-    # gRPC has a line of arrivals for each registered method: a flood of one method delays no call of another.
-    server.add_registered_method_handlers(SERVICE, handlers)
+    for service in SERVICES:
+        handlers = {}
+        for described in service.methods:
+            if described.name not in behaviours:
+                continue
+            method = Method(
+                name=described.name,
+                request_type=GetMessageClass(described.input_type),
+                behaviour=behaviours[described.name],
+                is_streaming=described.server_streaming,
+                count=metrics.requests_of(described.name),
+            )
+            handlers[method.name] = serving(method, admission, handling)
+        # gRPC has a line of arrivals for each registered method: a flood of one method delays no call of another.
+        server.add_registered_method_handlers(service.full_name, handlers)
     health.serve_on(server)
     if with_reflection:
-        reflect(server, (SERVICE, HEALTH))
+        reflect(server, (*(service.full_name for service in SERVICES), HEALTH))
     return server
 
 
