@@ -20,6 +20,7 @@ from queryengine.policy.analyses import Analyses
 from queryengine.policy.apply_limits import ApplyLimits, DefaultLimits
 from queryengine.policy.check_text import check_text
 from queryengine.policy.choose_engine import ChooseEngine, KnownEngine
+from queryengine.policy.identity import Authenticator, Unverified
 from queryengine.policy.planner import Planner
 from queryengine.reading.byte_budget import ByteBudgetLimits
 from queryengine.reading.streaming import StreamLimits
@@ -114,6 +115,12 @@ def call_turns(settings: Settings) -> Turns:
         tenant_waiting_bytes=0,
     )
     return Turns(limits)
+
+
+def authenticators(settings: Settings) -> list[Authenticator]:
+    """In their order."""
+    configured = settings.auth.authenticators
+    return [Unverified(stands_alone=len(configured) == 1) for _ in configured]
 
 
 def trimming(turns: Turns, threads: Executor) -> Trimming:

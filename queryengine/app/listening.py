@@ -12,6 +12,7 @@ from queryengine.edges.admin.health import Health
 from queryengine.edges.admin.scraping import MetricsServer
 from queryengine.edges.grpc.call import Streaming, Unary
 from queryengine.edges.grpc.server import SERVICE, bind, make_server
+from queryengine.policy.identity import Authentication
 from queryengine.reading.byte_budget import ByteBudget
 from queryengine.settings import Settings
 from queryengine.telemetry.gauges import Gauges, Reading
@@ -35,6 +36,7 @@ async def listen(
     rpcs: Mapping[str, Unary | Streaming],
     *,
     turns: Turns,
+    authentication: Authentication,
     byte_budget: ByteBudget,
     metrics: Metrics,
     read: Callable[[], Reading],
@@ -50,6 +52,7 @@ async def listen(
         metrics,
         turns,
         health,
+        authentication=authentication,
         in_flight=byte_budget.add,
         request_bytes_max=settings.limits.request_bytes,
         stalled_seconds=settings.streams.stalled_seconds,

@@ -20,6 +20,7 @@ from queryengine.accepting.refreshing import Refreshes
 from queryengine.app.behaviours import behaviours
 from queryengine.app.configured import (
     analyses,
+    authenticators,
     call_turns,
     default_limits,
     engine_choice,
@@ -46,6 +47,7 @@ from queryengine.live.tasks import Tasks
 from queryengine.policy.analyses import Analyses
 from queryengine.policy.apply_limits import ApplyLimits
 from queryengine.policy.choose_engine import ChooseEngine
+from queryengine.policy.identity import Authentication
 from queryengine.settings import Settings, missing_places, warnings
 from queryengine.store import Store
 from queryengine.telemetry.metrics import Metrics
@@ -109,9 +111,17 @@ async def start(settings: Callable[[], Settings], clock: Clock, closing: AsyncEx
     limits, turns = LimitsInForce(request_limits(now)), call_turns(now)
     refreshes = Refreshes(choice, execution.pool, shared.tasks)
     rpcs = behaviours(cases, reading, engines, refreshes, clock=clock, limits=limits)
+    authentication = Authentication(authenticators(now), clock)
     read = readings(engines, state.meter, reading.open_streams)
     edges = await listen(
-        now, rpcs, turns=turns, byte_budget=reading.byte_budget, metrics=shared.metrics, read=read, closing=closing
+        now,
+        rpcs,
+        turns=turns,
+        authentication=authentication,
+        byte_budget=reading.byte_budget,
+        metrics=shared.metrics,
+        read=read,
+        closing=closing,
     )
     shared.tasks.spawn(_keep_readiness(edges.health, state.store), "readiness")
     shared.tasks.spawn(trimming(turns, state.disk).keep_trimming(), "trimming")

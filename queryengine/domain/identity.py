@@ -31,6 +31,8 @@ class Principal:
 
     tenant: str
     """Who pays, and whose data it is."""
+    home_tenant: str = ""
+    """The tenant of an ADMIN's credential while it acts in another one; else empty."""
     subject: str = ""
     """The user or service that asks; empty when it is not known."""
     roles: frozenset[Role] = UNVERIFIED_ROLES
@@ -41,7 +43,7 @@ class Principal:
     credential_id: str = ""
     """Names the credential in audit records, such as the id of an API key; never the secret."""
     expires_us: int | None = None
-    """When the credential ends, in microseconds since 1970; None for never."""
+    """When the credential is no longer accepted, in microseconds since 1970; None for never."""
 
 
 NOBODY: Final = Principal(tenant="", roles=frozenset())

@@ -19,6 +19,7 @@ from pydantic import (
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from queryengine.engines.registry import ENGINE_TYPES, check_type
+from queryengine.settings.auth import AuthSettings
 from queryengine.settings.group import GIB, KIB, MIB, Group
 from queryengine.settings.limits import LimitSettings, SandboxSettings
 from queryengine.settings.options import with_secrets
@@ -311,6 +312,7 @@ class Settings(BaseSettings):
         description="Engine of requests that name none.",
         json_schema_extra={"default": "the first"},
     )
+    auth: AuthSettings = Field(default_factory=AuthSettings)
     limits: LimitSettings = Field(default_factory=LimitSettings)
     sandbox: SandboxSettings = Field(default_factory=SandboxSettings)
     results: ResultSettings = Field(default_factory=ResultSettings)

@@ -26,9 +26,9 @@ from queryengine.domain.query import Query
 from queryengine.domain.refreshed import Refreshed, ViewChange
 from queryengine.domain.views import ViewChangeKind
 from queryengine.edges.grpc.fitting import REPLY_BYTES_MAX
-from queryengine.edges.grpc.identity import NAME_CHARACTERS_MAX
 from queryengine.engines.base import Progress
 from queryengine.live.query import LiveQuery, QueuePlace
+from queryengine.policy.identity.presented import NAME_CHARACTERS_MAX
 from queryengine.reading.fetching import STATUSES_BYTES
 from queryengine.reading.page_listing import PAGES_MAX, ListCursor, Listed, ListedPage, PageListing
 from queryengine.results.segment import ResultTotals

@@ -8,14 +8,18 @@ import grpc
 import pytest
 from google.protobuf.wrappers_pb2 import StringValue
 
+from queryengine.domain.clock import SystemClock
 from queryengine.domain.errors import QueryEngineError, Reason, error
 from queryengine.domain.turns import TurnLimits, Turns
 from queryengine.edges.grpc.admission import Admission
 from queryengine.edges.grpc.call import Call, Caller, Following, Link, Method
 from queryengine.edges.grpc.chain import joined, serving
 from queryengine.edges.grpc.handling import Handling
+from queryengine.edges.grpc.identity import identifying
+from queryengine.policy.identity import Authentication
 from tests.support import refused
 
+UNVERIFIED = identifying(Authentication((), SystemClock()))
 LIMITS = TurnLimits(places=1, tenant_places=1, tenant_waiting=1, tenant_waiting_bytes=0)
 TENANT = (("x-tenant-id", "tenant"), ("x-user-id", "user"))
 
@@ -80,7 +84,9 @@ async def served(behaviour: Callable[[Any, Caller], Any], counted: list[str]) ->
         name="Method", request_type=StringValue, behaviour=behaviour, is_streaming=False, count=counted.append
     )
     server = grpc.aio.server()
-    server.add_registered_method_handlers("test.Service", {"Method": serving(method, Admission(turns), handling)})
+    server.add_registered_method_handlers(
+        "test.Service", {"Method": serving(method, UNVERIFIED, Admission(turns), handling)}
+    )
     port = server.add_insecure_port("127.0.0.1:0")
     await server.start()
     async with grpc.aio.insecure_channel(f"127.0.0.1:{port}") as channel:
@@ -92,7 +98,7 @@ async def served(behaviour: Callable[[Any, Caller], Any], counted: list[str]) ->
 
 
 async def echo(request: StringValue, caller: Caller) -> bytes:
-    return f"{caller.tenant}/{caller.subject}/{request.value}".encode()
+    return f"{caller.tenant}/{caller.principal.subject}/{request.value}".encode()
 
 
 async def broken(_: Any, __: Caller) -> bytes:

@@ -6,15 +6,19 @@ import grpc
 import pytest
 from google.protobuf.empty_pb2 import Empty
 
+from queryengine.domain.clock import SystemClock
 from queryengine.domain.turns import TurnLimits, Turns
 from queryengine.edges.grpc.admission import Admission
 from queryengine.edges.grpc.call import Caller, Method
 from queryengine.edges.grpc.chain import serving
 from queryengine.edges.grpc.handling import Handling
+from queryengine.edges.grpc.identity import identifying
+from queryengine.policy.identity import Authentication
 from queryengine.reading.byte_budget import ByteBudget, ByteBudgetLimits
 from tests import raw_http2
 from tests.support import until
 
+UNVERIFIED = identifying(Authentication((), SystemClock()))
 PATH = "/test.Service/Method"
 
 
@@ -30,7 +34,9 @@ async def test_a_reply_is_in_flight_until_its_call_is_done(size: int) -> None:
     method = Method(name="Method", request_type=Empty, behaviour=large, is_streaming=False, count=lambda _: None)
     handling = Handling(request_bytes_max=100, stalled_seconds=60.0, in_flight=budget.add)
     server = grpc.aio.server()
-    server.add_registered_method_handlers("test.Service", {"Method": serving(method, Admission(turns), handling)})
+    server.add_registered_method_handlers(
+        "test.Service", {"Method": serving(method, UNVERIFIED, Admission(turns), handling)}
+    )
     port = server.add_insecure_port("127.0.0.1:0")
     await server.start()
     try:

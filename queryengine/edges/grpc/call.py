@@ -19,10 +19,14 @@ Count = Callable[[str], None]
 class Caller:
     """Who asks, and the turn that the call has."""
 
-    __slots__ = ("leave_turn", "principal")
+    __slots__ = ("leave_turn", "principal", "still_valid")
 
-    def __init__(self, principal: Principal) -> None:
+    def __init__(self, principal: Principal, still_valid: Callable[[], None]) -> None:
         self.principal = principal
+        self.still_valid = still_valid
+        """To be called between the messages of a stream: raises TOKEN_EXPIRED, or CREDENTIAL_INVALID after a
+        revocation. Answers from memory.
+        """
         self.leave_turn: Callable[[], None] = _stay
         """To be called before the call waits, so that the next one is let in. Idempotent."""
 
@@ -33,6 +37,10 @@ class Caller:
 
 def _stay() -> None:
     """What has no turn cannot leave it."""
+
+
+def _unidentified() -> None:
+    """Nothing is sent to nobody."""
 
 
 Unary = Callable[[Any, Caller], Awaitable[Reply]]
@@ -58,7 +66,7 @@ class Call:
     def __init__(self, method: Method, context: Context) -> None:
         self.method = method
         self.context = context
-        self.caller = Caller(NOBODY)
+        self.caller = Caller(NOBODY, _unidentified)
         """Nobody, until the caller is identified."""
 
 

@@ -14,10 +14,9 @@ from queryengine.edges.grpc.call import Call, Context, Following, Link, Method
 from queryengine.edges.grpc.counting import count
 from queryengine.edges.grpc.failures import report_defects, translate_failures
 from queryengine.edges.grpc.handling import Handling
-from queryengine.edges.grpc.identity import identify
 
 
-def serving(method: Method, admission: Admission, handling: Handling) -> Any:
+def serving(method: Method, identify: Link, admission: Admission, handling: Handling) -> Any:
     """The handler of one method. The request is read by the last link, so that a call which is refused before, or waits
     for its turn, holds none of it in memory.
     """

@@ -14,7 +14,9 @@ from queryengine.edges.grpc.admission import Admission
 from queryengine.edges.grpc.call import Method, Streaming, Unary
 from queryengine.edges.grpc.chain import serving
 from queryengine.edges.grpc.handling import Handling, InFlight
+from queryengine.edges.grpc.identity import identifying
 from queryengine.edges.grpc.reflecting import reflect
+from queryengine.policy.identity import Authentication
 from queryengine.telemetry.metrics import Metrics
 from queryengine.v1 import admin_service_pb2, query_service_pb2
 
@@ -64,6 +66,7 @@ def make_server(
     turns: Turns,
     health: Health,
     *,
+    authentication: Authentication,
     in_flight: InFlight,
     request_bytes_max: int,
     stalled_seconds: float,
@@ -71,7 +74,7 @@ def make_server(
 ) -> Server:
     """The services, not bound to a port yet. `behaviours` has what serves each method, by its name."""
     options = (*OPTIONS, ("grpc.max_receive_message_length", request_bytes_max + TRANSPORT_SLACK_BYTES))
-    admission = Admission(turns)
+    identify, admission = identifying(authentication), Admission(turns)
     handling = Handling(request_bytes_max=request_bytes_max, stalled_seconds=stalled_seconds, in_flight=in_flight)
     server = grpc.aio.server(options=options)
     for service in SERVICES:
@@ -86,7 +89,7 @@ def make_server(
                 is_streaming=described.server_streaming,
                 count=metrics.requests_of(described.name),
             )
-            handlers[method.name] = serving(method, admission, handling)
+            handlers[method.name] = serving(method, identify, admission, handling)
         # gRPC has a line of arrivals for each registered method: a flood of one method delays no call of another.
         server.add_registered_method_handlers(service.full_name, handlers)
     health.serve_on(server)
