@@ -9,6 +9,7 @@ from typing import Final
 from queryengine.accepting.looking import Looking
 from queryengine.domain.clock import Clock
 from queryengine.domain.filters import QueryFilter
+from queryengine.domain.identity import Principal
 from queryengine.domain.lifecycle import QueryState
 from queryengine.executing.scheduler import Scheduler
 from queryengine.live.query import LiveQuery, Stop, cancelled
@@ -56,15 +57,15 @@ class Cancelling:
         self._clock = clock
 
     async def cancel(
-        self, tenant: str, query_id: str, *, reason: str, wait_seconds: float, leave_turn: Callable[[], None]
+        self, principal: Principal, query_id: str, *, reason: str, wait_seconds: float, leave_turn: Callable[[], None]
     ) -> Cancelled:
         """Ask for the end of a query, and wait for it no longer than the time given. `leave_turn` is called before it
         waits.
 
-        Raises QUERY_NOT_FOUND, and STORE_UNAVAILABLE when the wish could not be written; in memory it holds all the
-        same.
+        Raises what Looking.find_to_change raises, and STORE_UNAVAILABLE when the wish could not be written; in memory
+        it holds all the same.
         """
-        live = await self._looking.find(tenant, query_id)
+        live = await self._looking.find_to_change(principal, query_id)
         await self.request(live, reason)
         if wait_seconds:
             leave_turn()
@@ -72,14 +73,20 @@ class Cancelling:
         return _answer(live)
 
     async def cancel_matching(
-        self, tenant: str, wanted: QueryFilter, *, reason: str, wait_seconds: float, leave_turn: Callable[[], None]
+        self,
+        principal: Principal,
+        wanted: QueryFilter,
+        *,
+        reason: str,
+        wait_seconds: float,
+        leave_turn: Callable[[], None],
     ) -> CancelledSome:
-        """Ask for the end of the queries that wait or run now and match, the first submitted first, and wait for all of
-        them no longer than the time given.
+        """Ask for the end of the queries that wait or run now, match, and are the principal's to change, the first
+        submitted first, and wait for all of them no longer than the time given.
 
-        Raises STORE_UNAVAILABLE when a wish could not be written; in memory all of them hold.
+        Raises ROLE_MISSING, and STORE_UNAVAILABLE when a wish could not be written; in memory all of them hold.
         """
-        found = self._looking.active(tenant, wanted)
+        found = self._looking.active_to_change(principal, wanted)
         chosen = found[:QUERIES_MAX]
         leave_turn()
         for done in await asyncio.gather(*(self.request(live, reason) for live in chosen), return_exceptions=True):

@@ -3,9 +3,11 @@
 from dataclasses import dataclass
 
 from queryengine.domain.errors import Failure
+from queryengine.domain.identity import Principal
 from queryengine.engines.base import EngineTraits
 from queryengine.executing.dispatcher import Dispatcher
 from queryengine.policy.choose_engine import ChooseEngine
+from queryengine.policy.rights import Right, require
 from queryengine.workers.pool import EngineLoad, WorkerPool
 
 
@@ -30,8 +32,13 @@ class Engines:
         self._pool = pool
         self._dispatcher = dispatcher
 
+    def seen_by(self, principal: Principal) -> list[EngineView]:
+        """Every engine, by name. Raises ROLE_MISSING for a principal without any role."""
+        require(principal, Right.SEE_ENGINES)
+        return self.views()
+
     def views(self) -> list[EngineView]:
-        """Every engine, by name."""
+        """Every engine, by name, for the service itself."""
         return [
             EngineView(
                 name=name,

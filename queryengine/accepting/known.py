@@ -3,16 +3,17 @@
 from collections.abc import Callable
 
 from queryengine.accepting.submit_call import SubmitCall
-from queryengine.domain.errors import Reason, error
-from queryengine.domain.plan import is_same_submission
+from queryengine.domain.plan import id_reused, is_same_submission
+from queryengine.domain.query import Query
 from queryengine.live.query import LiveQuery
 from queryengine.live.registry import Registry
+from queryengine.policy.rights import viewer
 from queryengine.store.store import Store
 
 
 class Known:
     """Finds the query that a Submit is a repetition of. Every method raises QUERY_ID_REUSED when the query of its id
-    was submitted as something else.
+    was submitted as something else, or is one that the caller does not see.
     """
 
     def __init__(self, registry: Registry, store: Store, has_rows: Callable[[str, str], bool]) -> None:
@@ -24,8 +25,9 @@ class Known:
     def in_memory(self, call: SubmitCall) -> LiveQuery | None:
         found = self._registry.in_memory(*call.key)
         if found is not None:
+            require_seen(found.query, call)
             found.readers.seen()
-            _require_same(found, call)
+            _require_same(found.query, call)
         return found
 
     async def with_rows(self, call: SubmitCall) -> LiveQuery | None:
@@ -39,12 +41,19 @@ class Known:
         stored = await self._store.get(*call.key)
         if stored is None:
             return None
+        require_seen(stored, call)
         found = self._registry.add(stored)
-        _require_same(found, call)
+        _require_same(found.query, call)
         return found
 
 
-def _require_same(found: LiveQuery, call: SubmitCall) -> None:
-    if not is_same_submission(found.query.fingerprint, call.submission, call.outline):
-        message = "this query_id was used for another request; choose a new one"
-        raise error(Reason.QUERY_ID_REUSED, message, query_id=found.query.query_id)
+def require_seen(found: Query, call: SubmitCall) -> None:
+    """Raises QUERY_ID_REUSED, as for another submission, when the caller does not see the query of its id."""
+    seen_by = viewer(call.principal)
+    if seen_by is not None and not seen_by.sees(found):
+        raise id_reused(found.query_id)
+
+
+def _require_same(found: Query, call: SubmitCall) -> None:
+    if not is_same_submission(found.fingerprint, call.submission, call.outline):
+        raise id_reused(found.query_id)

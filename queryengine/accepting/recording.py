@@ -89,7 +89,7 @@ class Recording:
             self._scheduler.free(query, slot)
             raise
         try:
-            with self._registry.undecided(live.key):
+            with self._registry.undecided(live):
                 stored, is_old = await durable
                 found = self._registry.add(stored) if is_old else live
                 self._registry.keep(found)

@@ -10,9 +10,11 @@ from dataclasses import dataclass
 from typing import Final
 
 from queryengine.domain.errors import Failure, QueryEngineError, Reason, error
+from queryengine.domain.identity import Principal
 from queryengine.domain.refreshed import Refreshed, merged
 from queryengine.live.tasks import Tasks
 from queryengine.policy.choose_engine import ChooseEngine
+from queryengine.policy.rights import Right, require
 from queryengine.workers.pool import WorkerPool
 
 PAUSE_SECONDS: Final = 1.0
@@ -44,13 +46,14 @@ class Refreshes:
         """Looks that have not begun, by engine."""
         self._locks: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
 
-    async def refresh(self, name: str, *, leave_turn: Callable[[], None]) -> EngineRefreshed:
+    async def refresh(self, principal: Principal, name: str, *, leave_turn: Callable[[], None]) -> EngineRefreshed:
         """The outcome of a look that begins after this call, of all workers of an engine that are up; the default
         engine's without a name. `leave_turn` is called before it waits.
 
-        Raises UNKNOWN_ENGINE, UNSUPPORTED for an engine that reads no folder, and ENGINE_UNAVAILABLE when no worker
-        could look.
+        Raises ROLE_MISSING, UNKNOWN_ENGINE, UNSUPPORTED for an engine that reads no folder, and ENGINE_UNAVAILABLE when
+        no worker could look.
         """
+        require(principal, Right.REFRESH_ENGINE)
         engine = self._choice.named(name)
         leave_turn()
         coming = self._next.get(engine)

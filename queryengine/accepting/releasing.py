@@ -5,6 +5,7 @@ from typing import Final
 from queryengine.accepting.looking import Looking
 from queryengine.domain.clock import Clock
 from queryengine.domain.errors import QueryEngineError, Reason, error
+from queryengine.domain.identity import Principal
 from queryengine.domain.lifecycle import ResultState
 from queryengine.live.lifetimes import Lifetimes
 from queryengine.live.query import LiveQuery
@@ -16,7 +17,7 @@ EXTEND_MAX_US: Final = 7 * 24 * 3600 * 1_000_000
 
 
 class Releasing:
-    """Every method raises QUERY_NOT_FOUND for an id that the tenant does not have, and is safe to repeat."""
+    """Every method raises what Looking.find_to_change raises, and is safe to repeat."""
 
     def __init__(self, *, looking: Looking, store: Store, lifetimes: Lifetimes, removal: Removal, clock: Clock) -> None:
         self._looking = looking
@@ -25,9 +26,9 @@ class Releasing:
         self._removal = removal
         self._clock = clock
 
-    async def release(self, tenant: str, query_id: str) -> LiveQuery:
+    async def release(self, principal: Principal, query_id: str) -> LiveQuery:
         """Free the rows of an ended query. Raises RESULT_NOT_READY while it runs."""
-        live = await self._looking.find(tenant, query_id)
+        live = await self._looking.find_to_change(principal, query_id)
         if not live.is_final:
             raise error(Reason.RESULT_NOT_READY, "the query has not ended; cancel it instead")
         if self._lifetimes.holds_rows(live.query):
@@ -44,11 +45,11 @@ class Releasing:
                 raise _not_recorded()
         return live
 
-    async def extend(self, tenant: str, query_id: str, until_us: int) -> LiveQuery:
+    async def extend(self, principal: Principal, query_id: str, until_us: int) -> LiveQuery:
         """Keep the rows until a time. Raises INVALID_FIELD for a time out of range, and what reading them would
         raise.
         """
-        live = await self._looking.find(tenant, query_id)
+        live = await self._looking.find_to_change(principal, query_id)
         now_us = self._clock.now_us()
         if not now_us < until_us <= now_us + EXTEND_MAX_US:
             message = "extend_to must be later than now and at most 7 days away"

@@ -5,7 +5,7 @@ import uuid
 from dataclasses import dataclass
 
 from queryengine.accepting.admitting import Admitting
-from queryengine.accepting.known import Known
+from queryengine.accepting.known import Known, require_seen
 from queryengine.accepting.recording import Recording
 from queryengine.accepting.submit_call import SubmitCall
 from queryengine.domain.clock import Clock
@@ -14,6 +14,7 @@ from queryengine.domain.lifecycle import QueryState
 from queryengine.domain.query import Query
 from queryengine.live.query import Key, LiveQuery
 from queryengine.policy.planner import Planner
+from queryengine.policy.rights import Right, has, require
 from queryengine.reading.fetching import Fetching, InlineRows
 
 
@@ -25,7 +26,8 @@ class Submitted:
     existing: bool
     """The id was submitted before, with an equal submission."""
     inline: InlineRows | None
-    """The first rows, of a query that completed within the time to wait; None when they cannot be read."""
+    """The first rows, of a query that completed within the time to wait; None when they cannot be
+    read, or the caller may not read."""
 
 
 class Submitting:
@@ -55,16 +57,17 @@ class Submitting:
         begun leaves nothing. Whoever waits for the end counts as a reader; an end within the time is no failure,
         whatever it is.
 
-        Raises what Planner and Admitting raise, QUERY_ID_REUSED, RECORDS_FULL, and STORE_UNAVAILABLE when nothing could
-        be written.
+        Raises ROLE_MISSING, what Planner and Admitting raise, QUERY_ID_REUSED, RECORDS_FULL, and STORE_UNAVAILABLE when
+        nothing could be written.
         """
+        require(call.principal, Right.SUBMIT_TEXT)
         live, existing = await self._accepted(call)
         inline: InlineRows | None = None
         if call.wait_seconds:
             call.leave_turn()
             with live.readers.present():
                 await live.wait_until_final(call.wait_seconds)
-            if live.query.state is QueryState.COMPLETED:
+            if live.query.state is QueryState.COMPLETED and has(call.principal, Right.READ):
                 inline = await self._fetching.inline(live, as_rows=call.inline_as_rows)
         return Submitted(live, existing, inline)
 
@@ -137,4 +140,7 @@ class Submitting:
             submit_us=self._clock.now_us(),
             record_bytes=submission.record_bytes() + len(plan.executed_sql.encode("utf-8", "replace")),
         )
-        return await self._recording.record(query, may_hold=bool(call.wait_seconds))
+        live, is_old = await self._recording.record(query, may_hold=bool(call.wait_seconds))
+        if is_old:
+            require_seen(live.query, call)
+        return live, is_old

@@ -6,6 +6,7 @@ from typing import Final
 
 from queryengine.domain.lifecycle import QueryState
 from queryengine.domain.query import Query
+from queryengine.domain.viewer import Viewer
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -20,6 +21,8 @@ class QueryFilter:
     query_id_prefix: str = ""
     submitted_from_us: int | None = None
     submitted_before_us: int | None = None
+    seen_by: Viewer | None = None
+    """Whom they are for, who may not see all of them."""
 
     def matches(self, query: Query) -> bool:
         labels = query.submission.labels
@@ -30,6 +33,7 @@ class QueryFilter:
             and query.query_id.startswith(self.query_id_prefix)
             and (self.submitted_from_us is None or query.submit_us >= self.submitted_from_us)
             and (self.submitted_before_us is None or query.submit_us < self.submitted_before_us)
+            and (self.seen_by is None or self.seen_by.sees(query))
             and all(labels.get(key) == value for key, value in self.labels.items())
         )
 

@@ -4,6 +4,7 @@ import hashlib
 import json
 from dataclasses import dataclass, replace
 
+from queryengine.domain.errors import QueryEngineError, Reason, error
 from queryengine.domain.submission import FINGERPRINT_FORM, SQL_CHARACTERS_KEPT, Submission, WideIntegers
 
 
@@ -45,6 +46,12 @@ def is_same_submission(fingerprint: str, submission: Submission, plan: Plan) -> 
     if fingerprint.startswith(FINGERPRINT_FORM):
         return fingerprint == submission.fingerprint()
     return fingerprint == legacy_fingerprint(submission, plan)
+
+
+def id_reused(query_id: str) -> QueryEngineError:
+    """The refusal of a submission whose id has another query. It says nothing of that, which may be anybody's."""
+    message = "this query_id was used for another request; choose a new one"
+    return error(Reason.QUERY_ID_REUSED, message, query_id=query_id)
 
 
 def legacy_fingerprint(submission: Submission, plan: Plan) -> str:

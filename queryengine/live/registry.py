@@ -8,6 +8,7 @@ from typing import Final
 
 from queryengine.domain.errors import QueryEngineError, Reason, error
 from queryengine.domain.query import Query
+from queryengine.domain.viewer import Viewer
 from queryengine.live.changes import Changes
 from queryengine.live.lifetimes import Lifetimes
 from queryengine.live.query import Key, LiveQuery
@@ -21,7 +22,7 @@ results, which the record holds, too."""
 
 
 def not_found() -> QueryEngineError:
-    """One answer for unknown, malformed and foreign ids, so that they cannot be distinguished."""
+    """One answer for unknown, malformed, foreign and unseen ids, so that they cannot be distinguished."""
     return error(Reason.QUERY_NOT_FOUND, "no such query")
 
 
@@ -39,7 +40,7 @@ class Registry:
         self._held: dict[Key, int] = {}
         self._held_bytes = 0
         """Of the ended ones: what each holds, and all of them."""
-        self._undecided: dict[Key, asyncio.Future[None]] = {}
+        self._undecided: dict[Key, tuple[LiveQuery, asyncio.Future[None]]] = {}
 
     def active(self) -> list[LiveQuery]:
         """Queries whose end is not recorded yet."""
@@ -61,10 +62,10 @@ class Registry:
         return LiveQuery(query, self._metrics.ended, self.changes.note)
 
     @contextmanager
-    def undecided(self, key: Key) -> Iterator[None]:
-        """While it is open, nobody knows whether there will be a query of this id, or which; who looks for it waits."""
-        decision = asyncio.get_running_loop().create_future()
-        self._undecided[key] = decision
+    def undecided(self, live: LiveQuery) -> Iterator[None]:
+        """While it is open, nobody knows whether there will be this query; whoever looks for it waits."""
+        decision, key = asyncio.get_running_loop().create_future(), live.key
+        self._undecided[key] = live, decision
         try:
             yield
         finally:
@@ -120,20 +121,32 @@ class Registry:
             raise not_found()
         return stored
 
-    async def find(self, tenant: str, query_id: str) -> LiveQuery:
-        """The query, from memory or from the store. Raises QUERY_NOT_FOUND."""
+    async def find(self, tenant: str, query_id: str, viewer: Viewer | None = None) -> LiveQuery:
+        """The query, from memory or from the store. Raises QUERY_NOT_FOUND, after one read of the store: also for a
+        query in memory that the viewer does not see, as for an id that nobody has used.
+        """
         key = (tenant, query_id)
         while True:
-            live = self.in_memory(tenant, query_id)
+            live = self._seen_in_memory(key, viewer)
             if live is not None:
                 return live
-            if key in self._undecided:
-                await asyncio.wait([self._undecided[key]])
+            decision = self._decision(key, viewer)
+            if decision is not None:
+                await asyncio.wait([decision])
                 continue
-            query = await self._store.get(tenant, query_id)
-            if key in self._undecided or self.in_memory(tenant, query_id) is not None:
+            query = await self._store.get(tenant, query_id, seen_by=viewer)
+            if self._decision(key, viewer) is not None or self._seen_in_memory(key, viewer) is not None:
                 # A Submit came meanwhile.
                 continue
             if query is None or self._lifetimes.is_forgotten(query):
                 raise not_found()
             return self.add(query)
+
+    def _seen_in_memory(self, key: Key, viewer: Viewer | None) -> LiveQuery | None:
+        live = self.in_memory(*key)
+        return live if live is None or viewer is None or viewer.sees(live.query) else None
+
+    def _decision(self, key: Key, viewer: Viewer | None) -> asyncio.Future[None] | None:
+        """Whether there will be a query of an id, which the viewer would see: done once that is known."""
+        live, decision = self._undecided.get(key, (None, None))
+        return decision if live is None or viewer is None or viewer.sees(live.query) else None

@@ -1,14 +1,16 @@
-"""What a watcher of all queries of a tenant is sent, and when. Holds nothing for it but how far it has come."""
+"""What a watcher of the queries of a tenant is sent, and when. Holds nothing for it but how far it has come."""
 
 import asyncio
 from collections.abc import AsyncIterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from queryengine.domain.errors import QueryEngineError, Reason
 from queryengine.domain.filters import QueryFilter
+from queryengine.domain.identity import Principal
 from queryengine.live.query import LiveQuery
 from queryengine.live.registry import Registry
+from queryengine.policy.rights import Right, require, viewer
 from queryengine.reading.items import Beat, RotateReason
 from queryengine.reading.open_streams import OpenStreams
 from queryengine.reading.streaming import Streams
@@ -47,11 +49,14 @@ class Watching:
         self._open_streams = open_streams
 
     async def watch(
-        self, tenant: str, wanted: QueryFilter, *, position: str, heartbeat_seconds: float
+        self, principal: Principal, wanted: QueryFilter, *, position: str, heartbeat_seconds: float
     ) -> AsyncIterator[WatchItem]:
         """Queries that have changed since the position and leave it matching, each as it is now; then whatever changes,
-        until the stream rotates. Raises TENANT_STREAM_LIMIT.
+        until the stream rotates. What the principal does not see is passed over as what does not match. Raises
+        ROLE_MISSING and TENANT_STREAM_LIMIT.
         """
+        require(principal, Right.READ)
+        tenant, wanted = principal.tenant, replace(wanted, seen_by=viewer(principal))
         started = sent = _now()
         versions: dict[str, int] = {}
         with self._open_streams.one(tenant), self._changes.watched(tenant) as log:

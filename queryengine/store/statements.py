@@ -3,7 +3,7 @@
 A compare-and-set is generated from the lifecycle table, so no statement here names a state of its own.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import lru_cache
 from typing import Any, Final
 
@@ -14,9 +14,10 @@ from queryengine.domain.filters import QueryFilter
 from queryengine.domain.lifecycle import FINAL, TRANSITIONS, Event, QueryState, ResultState, sources
 from queryengine.domain.query import VERSION_STEP
 from queryengine.domain.submission import SQL_CHARACTERS_KEPT
+from queryengine.domain.viewer import SHARED_KEY, SHARED_VALUE, Viewer
 from queryengine.store.prepared import Prepared
 from queryengine.store.rows import ASKED, BECAME, label_line, plain
-from queryengine.store.tables import HAS_ROWS, QUERIES, RESULTS, SERVER, USAGE
+from queryengine.store.tables import HAS_ROWS, HAS_SUBJECT, QUERIES, RESULTS, SERVER, USAGE
 
 _Q: Final = QUERIES.c
 _R: Final = RESULTS.c
@@ -67,6 +68,11 @@ def _strpos(element: _position, compiler: Any, **options: Any) -> str:
     return f"strpos({compiler.process(element.clauses, **options)})"
 
 
+def _quoted(text: str) -> sa.ColumnElement[str]:
+    """A text of letters and JSON, as a literal."""
+    return sa.literal_column(f"'{text}'", sa.Text())
+
+
 def _replacing(insert: Any, key: Sequence[str], names: Sequence[str]) -> Any:
     return insert.on_conflict_do_update(index_elements=list(key), set_={name: insert.excluded[name] for name in names})
 
@@ -76,7 +82,23 @@ def _same_query() -> tuple[sa.ColumnElement[bool], ...]:
 
 
 INSERT: Final = Prepared(lambda insert: insert(QUERIES).on_conflict_do_nothing(), names=ASKED + BECAME)
+# Literal, so that the planner sees that the partial indexes apply.
+_HAS_SUBJECT: Final = sa.text(HAS_SUBJECT)
+_IS_SHARED: Final = _position(_Q.labels, _quoted(label_line(SHARED_KEY, SHARED_VALUE))) > sa.literal_column("0")
+
+
+def _seen(subject: sa.ColumnElement[Any], *, shared: bool) -> sa.ColumnElement[bool]:
+    """Condition of the queries that a viewer of a subject sees."""
+    own = sa.and_(_Q.subject == subject, _HAS_SUBJECT)
+    return sa.or_(own, _IS_SHARED) if shared else own
+
+
 GET: Final = Prepared(sa.select(*_ALL).where(*_same_query()))
+GET_SEEN: Final = {
+    shared: Prepared(sa.select(*_ALL).where(*_same_query(), _seen(_bind("seen_subject"), shared=shared)))
+    for shared in (False, True)
+}
+"""By whether the viewer sees shared queries."""
 PARAMETERS: Final = Prepared(sa.select(_Q.parameters).where(*_same_query()))
 RECOVER: Final = Prepared(sa.update(QUERIES).where(_Q.end_us.is_(None)).values(version=_NEXT_VERSION).returning(*_ALL))
 EXPIRING: Final = Prepared(
@@ -209,33 +231,51 @@ def listing(
     ended_since_us: int,
     now_us: int,
     limit: int,
-) -> sa.Select[Any]:
+) -> sa.Select[Any] | sa.CompoundSelect[Any]:
     """Newest first, with the beginning of their SQL; `before` is the (submit_us, query_id) of the last one that was
     seen. Of those that ended before `ended_since_us` only the ones that have rows which can be read at `now_us`.
     """
-    select = sa.select(*_LISTED).where(_Q.tenant == tenant)
-    if wanted.states:
-        select = select.where(_Q.state.in_(sorted(wanted.states)))
-    if wanted.engine:
-        select = select.where(_Q.engine == plain(wanted.engine))
-    if wanted.subject:
-        select = select.where(_Q.subject == plain(wanted.subject))
-    if wanted.submitted_from_us is not None:
-        select = select.where(_Q.submit_us >= wanted.submitted_from_us)
-    if wanted.submitted_before_us is not None:
-        select = select.where(_Q.submit_us < wanted.submitted_before_us)
-    if prefix := wanted.query_id_prefix:
-        # A range, which the primary key finds; ids are ASCII.
-        select = select.where(_Q.query_id >= prefix, _Q.query_id < prefix + AFTER_ASCII)
-    for key, value in wanted.labels.items():
-        select = select.where(_position(_Q.labels, label_line(key, value)) > 0)
+    conditions = [_Q.tenant == tenant, *_matching(wanted)]
     if ended_since_us:
         has_rows = sa.and_(sa.text(HAS_ROWS), sa.or_(_Q.expire_us.is_(None), _Q.expire_us > now_us))
-        remembered = sa.or_(_Q.end_us.is_(None), _Q.end_us >= ended_since_us, has_rows)
-        select = select.where(remembered)
+        conditions.append(sa.or_(_Q.end_us.is_(None), _Q.end_us >= ended_since_us, has_rows))
     if before is not None:
-        select = select.where(sa.tuple_(_Q.submit_us, _Q.query_id) < before)
-    return select.order_by(_Q.submit_us.desc(), _Q.query_id.desc()).limit(limit)
+        conditions.append(sa.tuple_(_Q.submit_us, _Q.query_id) < before)
+    # Each part has an index that holds it in order, so that as much of it is read as the limit takes.
+    parts = [sa.select(*_LISTED).where(*conditions, part) for part in _parts_seen(wanted.seen_by)]
+    select = parts[0] if len(parts) == 1 else sa.union_all(*parts)
+    return select.order_by(sa.desc("submit_us"), sa.desc("query_id")).limit(limit)
+
+
+def _matching(wanted: QueryFilter) -> Iterator[sa.ColumnElement[bool]]:
+    """Conditions of all that a filter gives, but for whom the queries are."""
+    if wanted.states:
+        yield _Q.state.in_(sorted(wanted.states))
+    if wanted.engine:
+        yield _Q.engine == plain(wanted.engine)
+    if wanted.subject:
+        yield _Q.subject == plain(wanted.subject)
+    if wanted.submitted_from_us is not None:
+        yield _Q.submit_us >= wanted.submitted_from_us
+    if wanted.submitted_before_us is not None:
+        yield _Q.submit_us < wanted.submitted_before_us
+    if prefix := wanted.query_id_prefix:
+        # A range, which the primary key finds; ids are ASCII.
+        yield _Q.query_id >= prefix
+        yield _Q.query_id < prefix + AFTER_ASCII
+    for key, value in wanted.labels.items():
+        yield _position(_Q.labels, label_line(key, value)) > 0
+
+
+def _parts_seen(viewer: Viewer | None) -> list[sa.ColumnElement[bool]]:
+    """What a viewer sees, in parts that have no query in common: its own, and those of others that are shared."""
+    if viewer is None:
+        return [sa.true()]
+    subject = sa.literal(plain(viewer.subject), sa.Text())
+    parts = [sa.and_(_Q.subject == subject, _HAS_SUBJECT)] if viewer.subject else []
+    if viewer.sees_shared:
+        parts.append(sa.and_(_Q.subject != subject, _IS_SHARED) if viewer.subject else _IS_SHARED)
+    return parts or [sa.false()]
 
 
 def holding_rows(query_ids: Sequence[str]) -> sa.Select[Any]:

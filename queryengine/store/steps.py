@@ -9,9 +9,10 @@ import sqlalchemy as sa
 from queryengine.domain.errors import Reason, error
 from queryengine.domain.lifecycle import HOLDS_ROWS, ResultState
 from queryengine.domain.query import Query
+from queryengine.domain.viewer import Viewer
 from queryengine.store import statements
 from queryengine.store.prepared import Prepared
-from queryengine.store.rows import to_query, with_facts
+from queryengine.store.rows import plain, to_query, with_facts
 from queryengine.store.usage import Usage
 
 
@@ -33,8 +34,13 @@ def usage_of(connection: sa.Connection) -> Usage:
     return Usage([(tenant, size) for tenant, size in statements.USED.run(connection, {})])
 
 
-def get_query(connection: sa.Connection, tenant: str, query_id: str) -> Query | None:
-    row = statements.GET.run(connection, {"key_tenant": tenant, "key_query_id": query_id}).one_or_none()
+def get_query(connection: sa.Connection, tenant: str, query_id: str, seen_by: Viewer | None = None) -> Query | None:
+    values = {"key_tenant": tenant, "key_query_id": query_id}
+    if seen_by is None:
+        row = statements.GET.run(connection, values).one_or_none()
+    else:
+        values["seen_subject"] = plain(seen_by.subject)
+        row = statements.GET_SEEN[seen_by.sees_shared].run(connection, values).one_or_none()
     return None if row is None else to_query(row)
 
 

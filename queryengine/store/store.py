@@ -18,9 +18,10 @@ import sqlalchemy as sa
 from queryengine.domain.errors import QueryEngineError, Reason, error
 from queryengine.domain.filters import EVERYTHING, QueryFilter
 from queryengine.domain.lifecycle import HOLDS_ROWS, Event, QueryState, ResultState, sources
-from queryengine.domain.plan import is_same_submission
+from queryengine.domain.plan import id_reused, is_same_submission
 from queryengine.domain.query import Query
 from queryengine.domain.submission import SQL_CHARACTERS_KEPT
+from queryengine.domain.viewer import Viewer
 from queryengine.store import statements
 from queryengine.store.database import Database, Results, StoreUnusable
 from queryengine.store.folder_lock import FileLock
@@ -129,16 +130,12 @@ class Store:
             self.usage.add(query.tenant, existing.record_bytes)
             return existing, False
         if not is_same_submission(existing.fingerprint, query.submission, query.plan):
-            raise error(
-                Reason.QUERY_ID_REUSED,
-                "this query_id was used for another request: choose a new one",
-                query_id=query.query_id,
-            )
+            raise id_reused(query.query_id)
         return existing, True
 
-    async def get(self, tenant: str, query_id: str) -> Query | None:
-        """The query, without its parameters."""
-        return await self._reader.read(lambda connection: get_query(connection, tenant, query_id))
+    async def get(self, tenant: str, query_id: str, *, seen_by: Viewer | None = None) -> Query | None:
+        """The query, without its parameters; None for one that the viewer does not see, of which nothing is read."""
+        return await self._reader.read(lambda connection: get_query(connection, tenant, query_id, seen_by))
 
     async def parameters(self, tenant: str, query_id: str) -> bytes:
         """The parameters of a query, which are empty once it has ended. Raises QUERY_NOT_FOUND."""

@@ -24,6 +24,7 @@ _KEY: Final = sa.Text().with_variant(sa.Text(collation="C"), "postgresql")
 """Compared by its bytes, whatever the language of the database."""
 
 HAS_ROWS: Final = _one_of("result_state", HOLDS_ROWS)
+HAS_SUBJECT: Final = "subject <> ''"
 
 
 def _index_where(rule: str, *names: str) -> sa.Index:

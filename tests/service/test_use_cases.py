@@ -23,6 +23,7 @@ from tests.support import Gate, new_id, served, until
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
+EDGE = Principal(tenant="edge")
 LONG = 60.0
 READ = ReadRequest(start_row=0, attempt=0, as_rows=False, heartbeat_seconds=LONG)
 
@@ -42,7 +43,7 @@ class Edge:
         submission = Submission(tenant="edge", sql=sql, engine_hint="scripted", **asked)  # type: ignore[arg-type]
         call = SubmitCall(
             query_id=query_id,
-            principal=Principal(tenant="edge"),
+            principal=EDGE,
             submission=submission,
             wait_seconds=wait_seconds,
             leave_turn=self.leave_turn,
@@ -51,7 +52,7 @@ class Edge:
 
     async def cancel(self, query_id: str, *, wait_seconds: float = 0.0) -> CancelResult:
         done = await self.cases.cancelling.cancel(
-            "edge", query_id, reason="enough", wait_seconds=wait_seconds, leave_turn=self.leave_turn
+            EDGE, query_id, reason="enough", wait_seconds=wait_seconds, leave_turn=self.leave_turn
         )
         return done.result
 
@@ -148,7 +149,7 @@ async def test_looking_waits_for_a_change_and_knows_other_spellings_of_an_id(edg
     await until(lambda: live.query.state is QueryState.RUNNING)
     looking = asyncio.ensure_future(
         edge.cases.looking.status(
-            "edge",
+            EDGE,
             live.query.query_id.upper(),
             after_version=1 << 60,
             wait_seconds=LONG,
@@ -161,15 +162,17 @@ async def test_looking_waits_for_a_change_and_knows_other_spellings_of_an_id(edg
     assert live.is_final
     for foreign in ("other", "edge"):
         with pytest.raises(QueryEngineError) as refusal:
-            await edge.cases.looking.find(foreign, "x" * 65 if foreign == "edge" else live.query.query_id)
+            await edge.cases.looking.find(
+                Principal(tenant=foreign), "x" * 65 if foreign == "edge" else live.query.query_id
+            )
         assert refusal.value.failure.reason is Reason.QUERY_NOT_FOUND
 
 
 async def test_rows_are_released_and_queries_listed(edge: Edge) -> None:
     live = (await edge.submit("rows 2", wait_seconds=LONG)).live
-    found = await edge.cases.listing.list("edge", QueryFilter(engine="scripted"), before=None, limit=10)
+    found = await edge.cases.listing.list(EDGE, QueryFilter(engine="scripted"), before=None, limit=10)
     assert found == [live]
-    released = await edge.cases.releasing.release("edge", live.query.query_id)
+    released = await edge.cases.releasing.release(EDGE, live.query.query_id)
     assert released.query.result_state is ResultState.RELEASED
     with pytest.raises(QueryEngineError) as refusal:
         await edge.read(live)

@@ -11,6 +11,7 @@ import pytest_asyncio
 
 from queryengine.app.service import Service
 from queryengine.domain.filters import EVERYTHING
+from queryengine.domain.identity import Principal
 from queryengine.live import changes
 from queryengine.live.query import LiveQuery
 from queryengine.reading.watching import Reset, Watching
@@ -247,7 +248,7 @@ async def test_a_slow_watcher_gets_a_reset_and_costs_no_memory(
     monkeypatch.setattr(changes, "CHANGED_MAX", 3)
     watch = Watching(
         service.parts.shared.registry, service.parts.reading.streams, service.parts.reading.open_streams
-    ).watch(api.tenant, EVERYTHING, position="", heartbeat_seconds=60)
+    ).watch(Principal(tenant=api.tenant), EVERYTHING, position="", heartbeat_seconds=60)
     first = await anext(watch)
     assert first.event == Reset()
     for number in range(10):

@@ -17,8 +17,11 @@ class EngineRpcs:
     def behaviours(self) -> dict[str, Unary]:
         return {"ListEngines": self.list_engines, "RefreshEngine": self.refresh_engine}
 
-    async def list_engines(self, _: pb.ListEnginesRequest, caller: Caller) -> pb.ListEnginesResponse:  # noqa: ARG002
-        return pb.ListEnginesResponse(engines=[convert.engine(view) for view in self._engines.views()])
+    async def list_engines(self, _: pb.ListEnginesRequest, caller: Caller) -> pb.ListEnginesResponse:
+        return pb.ListEnginesResponse(
+            engines=[convert.engine(view) for view in self._engines.seen_by(caller.principal)]
+        )
 
     async def refresh_engine(self, request: pb.RefreshEngineRequest, caller: Caller) -> pb.RefreshEngineResponse:
-        return convert.refreshed(await self._refreshes.refresh(request.engine, leave_turn=caller.leave_turn))
+        refreshed = await self._refreshes.refresh(caller.principal, request.engine, leave_turn=caller.leave_turn)
+        return convert.refreshed(refreshed)

@@ -80,7 +80,7 @@ class QueryRpcs:
     async def get_status(self, request: pb.GetStatusRequest, caller: Caller) -> pb.GetStatusResponse:
         full = is_full(request)
         live = await self._looking.status(
-            caller.tenant,
+            caller.principal,
             request.query_id,
             after_version=request.after_version,
             wait_seconds=wait_seconds(request, self._limits.now),
@@ -91,7 +91,7 @@ class QueryRpcs:
 
     async def cancel(self, request: pb.CancelRequest, caller: Caller) -> pb.CancelResponse:
         done = await self._cancelling.cancel(
-            caller.tenant,
+            caller.principal,
             request.query_id,
             reason=cancel_reason(request),
             wait_seconds=wait_seconds(request, self._limits.now),
@@ -105,7 +105,7 @@ class QueryRpcs:
 
     async def cancel_queries(self, request: pb.CancelQueriesRequest, caller: Caller) -> pb.CancelQueriesResponse:
         done = await self._cancelling.cancel_matching(
-            caller.tenant,
+            caller.principal,
             to_cancelled(request),
             reason=cancel_reason(request),
             wait_seconds=wait_seconds(request, self._limits.now),
@@ -123,7 +123,7 @@ class QueryRpcs:
     async def list_queries(self, request: pb.ListQueriesRequest, caller: Caller) -> pb.ListQueriesResponse:
         size = to_list_size(request)
         found = await self._listing.list(
-            caller.tenant, to_filter(request), before=_before(request.page_token), limit=size + 1
+            caller.principal, to_filter(request), before=_before(request.page_token), limit=size + 1
         )
         reply = pb.ListQueriesResponse(queries=fitting(self._statuses.of(live) for live in found[:size]))
         if len(reply.queries) < len(found):
@@ -133,9 +133,9 @@ class QueryRpcs:
     async def release_results(self, request: pb.ReleaseResultsRequest, caller: Caller) -> pb.ReleaseResultsResponse:
         if request.HasField("extend_to"):
             until_us = microseconds(request.extend_to)
-            live = await self._releasing.extend(caller.tenant, request.query_id, until_us)
+            live = await self._releasing.extend(caller.principal, request.query_id, until_us)
         else:
-            live = await self._releasing.release(caller.tenant, request.query_id)
+            live = await self._releasing.release(caller.principal, request.query_id)
         return pb.ReleaseResultsResponse(status=self._statuses.of(live))
 
     def _submit_response(self, submitted: Submitted) -> bytes:

@@ -59,7 +59,7 @@ class ResultRpcs:
         self, request: pb.StreamResultsRequest, caller: Caller
     ) -> AsyncIterator[bytes | pb.StreamResultsResponse]:
         read = to_read(request, self._limits.now)
-        live = await self._looking.find(caller.tenant, request.query_id)
+        live = await self._looking.find(caller.principal, request.query_id)
         format_value = result_pb2.PAGE_FORMAT_ROWS if read.as_rows else result_pb2.PAGE_FORMAT_ARROW
         caller.leave_turn()
         async for item in self._streams.read(live, read):
@@ -75,7 +75,7 @@ class ResultRpcs:
         self, request: pb.WatchStatusRequest, caller: Caller
     ) -> AsyncIterator[pb.WatchStatusResponse]:
         heartbeat = heartbeat_seconds(request, self._limits.now)
-        live = await self._looking.find(caller.tenant, request.query_id)
+        live = await self._looking.find(caller.principal, request.query_id)
         caller.leave_turn()
         async for item in self._streams.watch(live, request.after_version, heartbeat):
             if isinstance(item, Changed):
@@ -88,7 +88,7 @@ class ResultRpcs:
     async def fetch_page(self, request: pb.FetchPageRequest, caller: Caller) -> bytes:
         cursor = to_cursor(request)
         rows = as_rows(request.format, "format")
-        live = await self._looking.find(caller.tenant, request.query_id)
+        live = await self._looking.find(caller.principal, request.query_id)
         caller.leave_turn()
         fetched = await self._fetching.fetch(live, cursor, as_rows=rows)
         response = pb.FetchPageResponse(
@@ -103,7 +103,7 @@ class ResultRpcs:
 
     async def list_pages(self, request: pb.ListPagesRequest, caller: Caller) -> pb.ListPagesResponse:
         cursor, limit = to_list_pages(request)
-        live = await self._looking.find(caller.tenant, request.query_id)
+        live = await self._looking.find(caller.principal, request.query_id)
         caller.leave_turn()
         listed = await self._listing.list(live, cursor, limit)
         return pb.ListPagesResponse(

@@ -31,7 +31,9 @@ class WatchRpcs:
         heartbeat = heartbeat_seconds(request, self._limits.now)
         wanted, position = to_watched(request), to_position(request)
         caller.leave_turn()
-        async for item in self._watching.watch(caller.tenant, wanted, position=position, heartbeat_seconds=heartbeat):
+        async for item in self._watching.watch(
+            caller.principal, wanted, position=position, heartbeat_seconds=heartbeat
+        ):
             yield self._message(item)
 
     def _message(self, item: WatchItem) -> pb.WatchQueriesResponse:
