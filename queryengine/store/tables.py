@@ -144,3 +144,42 @@ SERVER: Final = sa.Table(
     sa.Column("beats", sa.BigInteger, nullable=False),
     sa.CheckConstraint("id = 1", name="one_server"),
 )
+
+API_KEYS: Final = sa.Table(
+    "api_keys",
+    METADATA,
+    # Ids are unique among all tenants.
+    sa.Column("key_id", _KEY, primary_key=True),
+    sa.Column("tenant", _KEY, nullable=False),
+    sa.Column("subject", sa.Text, nullable=False),
+    # Words, in order, between spaces.
+    sa.Column("roles", sa.Text, nullable=False),
+    sa.Column("label", sa.Text, nullable=False),
+    # Between spaces, too.
+    sa.Column("cidrs", sa.Text, nullable=False),
+    # SHA-256 of the whole key, which is nowhere.
+    sa.Column("secret_hash", sa.LargeBinary, nullable=False),
+    sa.Column("created_us", sa.BigInteger, nullable=False),
+    sa.Column("created_by", sa.Text, nullable=False),
+    sa.Column("replaces", sa.Text, nullable=False),
+    sa.Column("expire_us", sa.BigInteger),
+    sa.Column("revoke_us", sa.BigInteger),
+    sa.Column("last_use_us", sa.BigInteger),
+    # The earlier of the two times at which it ceases to work.
+    sa.Column("end_us", sa.BigInteger),
+    # The number of the last change that matters to whoever accepts keys.
+    sa.Column("change", sa.BigInteger, nullable=False),
+    sa.CheckConstraint("length(secret_hash) = 32", name="a_hash_has_256_bits"),
+    sa.Index("api_keys_by_creation", "tenant", "created_us", "key_id"),
+    sa.Index("api_keys_by_change", "change"),
+    sa.Index("api_keys_by_end", "end_us"),
+)
+
+API_KEY_CHANGES: Final = sa.Table(
+    "api_key_changes",
+    METADATA,
+    # One row, which every change of a key counts in: changes have numbers in the order of their COMMITs.
+    sa.Column("id", sa.Integer, primary_key=True),
+    sa.Column("count", sa.BigInteger, nullable=False),
+    sa.CheckConstraint("id = 1", name="one_count"),
+)

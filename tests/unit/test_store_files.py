@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 import sqlalchemy as sa
 
-from queryengine.store import Store, StoreLocked, StoreUnusable, statements
+from queryengine.store import Store, StoreLocked, StoreUnusable, keys, statements
 from queryengine.store.sqlite import SQLite
 from queryengine.store.tables import METADATA
 
@@ -148,9 +148,11 @@ async def test_a_failed_open_holds_nothing(path: Path, files: SQLite) -> None:
 def test_every_search_uses_an_index(files: SQLite, path: Path) -> None:
     searches = [statements.RECOVER, statements.EXPIRING, statements.EXECUTION_TIMES, statements.DELETE_ENDED]
     with plainly(path) as connection:
+        searches += [keys.GET, keys.ALIVE_OF, keys.END, keys.NOTE_USE, keys.CHANGED, keys.DELETE_ENDED]
         for search in [*searches, statements.DELETE_OLDEST_OF, statements.DROP_RESULT, statements.GET]:
             form = search.form("sqlite")
             values = tuple(form.defaults[name] or 0 for name in form.names)
             steps = [row[3] for row in connection.execute(f"EXPLAIN QUERY PLAN {form.sql}", values)]
             assert any("INDEX" in step for step in steps), (form.sql, steps)
-            assert not any(step.startswith("SCAN queries") and "INDEX" not in step for step in steps), steps
+            unaided = [step for step in steps if step.startswith(("SCAN queries", "SCAN api_keys"))]
+            assert not any("INDEX" not in step for step in unaided if step != "SCAN api_key_changes"), steps
