@@ -15,8 +15,9 @@ from queryengine import __version__
 from queryengine.app.service import Service
 from queryengine.codec.memory import keep_malloc_memory
 from queryengine.domain.errors import QueryEngineError
+from queryengine.domain.reloads import Trigger
 from queryengine.edges.grpc.server import PortTaken
-from queryengine.settings import Settings, SettingsError
+from queryengine.settings import Settings, SettingsError, Source
 from queryengine.store import StoreUnusable
 from queryengine.telemetry.logs import set_up_logging
 
@@ -32,23 +33,21 @@ def serve(
     *,
     program: str,
     guide: Callable[[str], str] | None = None,
-    load_again: Callable[[], Settings] | None = None,
+    source: Source | None = None,
 ) -> int:
     """Run a server until SIGTERM or SIGINT; a second signal ends it at once. Returns the exit code. The program is what
     a person types to call the command line. `guide` makes the text that follows the banner from the server's address.
-    SIGHUP has `load_again` called for settings, of which a running server takes over what it can; it never ends one.
+    SIGHUP, or a change of a file of `source`, has the settings loaded again; it never ends a server.
     """
     set_up_logging(settings.log.style)
     # Whatever is written from here on, by workers too, holds what tenants ask and get: it is for this user alone.
     os.umask(0o077)
     keep_malloc_memory()
-    return uvloop.run(_serve(settings, program, guide, load_again))
+    return uvloop.run(_serve(settings, program, guide, source))
 
 
-async def _serve(
-    settings: Settings, program: str, guide: Callable[[str], str] | None, load_again: Callable[[], Settings] | None
-) -> int:
-    service = Service(settings)
+async def _serve(settings: Settings, program: str, guide: Callable[[str], str] | None, source: Source | None) -> int:
+    service = Service(settings, source=source)
     stopping = asyncio.Event()
     loop = asyncio.get_running_loop()
 
@@ -63,12 +62,12 @@ async def _serve(
 
     def on_hangup() -> None:
         nonlocal asked_early
-        if load_again is None:
+        if source is None:
             logger.info("SIGHUP: there is no file of settings to read again")
         elif not started:
             asked_early = True
         elif not stopping.is_set():
-            service.reload(load_again)
+            service.ask_to_reload(Trigger.SIGNAL)
 
     loop.add_signal_handler(signal.SIGHUP, on_hangup)
     for each in (signal.SIGTERM, signal.SIGINT):

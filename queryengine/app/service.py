@@ -1,25 +1,33 @@
 """A whole server in this process: started, read again, stopped."""
 
-from collections.abc import Callable
 from contextlib import AsyncExitStack
 
-from queryengine.app import reload, wiring
+from queryengine.app import wiring
 from queryengine.app.draining import drain
+from queryengine.app.reload import SettingsInForce
 from queryengine.app.wiring import Parts
 from queryengine.domain.clock import Clock, SystemClock
-from queryengine.settings import Settings
+from queryengine.domain.reloads import ReloadStatus, Trigger
+from queryengine.settings import Settings, Source
 from queryengine.workers.pool import WorkerPool
 
 
 class Service:
     """`start`, then `stop`; each once."""
 
-    def __init__(self, settings: Settings, clock: Clock | None = None) -> None:
-        self.settings = settings
+    def __init__(self, settings: Settings, clock: Clock | None = None, source: Source | None = None) -> None:
+        """`source` is where the settings came from, for a server that can load them again."""
+        self._in_force = SettingsInForce(settings)
+        self._source = source
         self._clock = clock or SystemClock()
         self._parts: Parts | None = None
         self._closing: AsyncExitStack | None = None
         """Closes whatever was opened, the last first; None while there is nothing to close."""
+
+    @property
+    def settings(self) -> Settings:
+        """Those in force."""
+        return self._in_force.now
 
     @property
     def parts(self) -> Parts:
@@ -54,14 +62,16 @@ class Service:
         them.
         """
         async with AsyncExitStack() as closing:
-            self._parts = await wiring.start(lambda: self.settings, self._clock, closing)
+            self._parts = await wiring.start(self._in_force, self._clock, self._source, closing)
             self._closing = closing.pop_all()
 
-    def reload(self, load: Callable[[], Settings]) -> None:
-        """Take over what a running server can of the settings that `load` returns, all of it or, when they are refused,
-        nothing. Says in the log what has changed and what waits for a restart. To be called after `start`.
-        """
-        self.settings = reload.reload(self.parts, self.settings, load)
+    def ask_to_reload(self, trigger: Trigger) -> None:
+        """Load the settings again, soon. To be called after `start`."""
+        self.parts.reloading.ask(trigger)
+
+    async def reload(self, trigger: Trigger) -> ReloadStatus:
+        """Load the settings again; see `Reloading`. To be called after `start`."""
+        return await self.parts.reloading.reload(trigger)
 
     async def stop(self, drain_seconds: float | None = None) -> None:
         """Drain, then stop: no new work; streams rotate; running queries get their time; what is left is put back or

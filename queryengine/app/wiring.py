@@ -8,7 +8,7 @@ what it had opened, and a stop is the same stack.
 
 import asyncio
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from typing import Final
@@ -35,6 +35,8 @@ from queryengine.app.execution import Execution, make_execution
 from queryengine.app.listening import Edges, listen
 from queryengine.app.reading import Reading, make_cutting, make_reading
 from queryengine.app.readings import readings
+from queryengine.app.reload import Reloadable, Reloading, SettingsInForce
+from queryengine.app.reloadables import LimitsAndLog
 from queryengine.app.shared import Shared
 from queryengine.app.state import State, open_state
 from queryengine.app.use_cases import UseCases, make_use_cases
@@ -48,7 +50,7 @@ from queryengine.policy.analyses import Analyses
 from queryengine.policy.apply_limits import ApplyLimits
 from queryengine.policy.choose_engine import ChooseEngine
 from queryengine.policy.identity import Authentication
-from queryengine.settings import Settings, missing_places, warnings
+from queryengine.settings import Settings, Source, missing_places, warnings
 from queryengine.store import Store
 from queryengine.telemetry.metrics import Metrics
 from queryengine.workers.sandboxes import Sandboxes
@@ -76,14 +78,15 @@ class Parts:
     reading: Reading
     limits: LimitsInForce
     edges: Edges
+    reloading: Reloading
 
 
-async def start(settings: Callable[[], Settings], clock: Clock, closing: AsyncExitStack) -> Parts:
-    """Start a server; it answers calls on return. `settings` are those of the moment: a reload changes them later.
+async def start(in_force: SettingsInForce, clock: Clock, source: Source | None, closing: AsyncExitStack) -> Parts:
+    """Start a server; it answers calls on return. A reload changes the settings in force later.
 
     Raises StoreLocked and StoreUnusable for the state, PortTaken for an address, SettingsError for an option.
     """
-    now = settings()
+    now = in_force.now
     state = await open_state(now, closing)
     for line in (*warnings(now), *missing_places(now)):
         logger.warning("%s", line)
@@ -94,7 +97,7 @@ async def start(settings: Callable[[], Settings], clock: Clock, closing: AsyncEx
     )
     closing.push_async_callback(workers.close)
     texts, cutting = analyses(now, workers), make_cutting(now, workers.cuts, state)
-    execution = await make_execution(settings, configs, state, shared, closing)
+    execution = await make_execution(lambda: in_force.now, configs, state, shared, closing)
     closing.push_async_callback(shared.tasks.close)
     closing.callback(execution.scheduler.close)
     await workers.start()
@@ -109,6 +112,11 @@ async def start(settings: Callable[[], Settings], clock: Clock, closing: AsyncEx
     shared.tasks.spawn(execution.scheduler.run(), "scheduler")
     engines = Engines(choice, execution.pool, execution.dispatcher)
     limits, turns = LimitsInForce(request_limits(now)), call_turns(now)
+    # Whatever takes over a new configuration while the server runs.
+    reloadables: list[Reloadable] = [
+        LimitsAndLog(state, shared.lifetimes, execution, reading, texts, left_open, limits, now.log.style)
+    ]
+    reloading = Reloading(in_force, source, reloadables, clock=clock, metrics=shared.metrics, disk=state.disk)
     refreshes = Refreshes(choice, execution.pool, shared.tasks)
     rpcs = behaviours(cases, reading, engines, refreshes, clock=clock, limits=limits)
     authentication = Authentication(authenticators(now), clock)
@@ -126,6 +134,7 @@ async def start(settings: Callable[[], Settings], clock: Clock, closing: AsyncEx
     shared.tasks.spawn(_keep_readiness(edges.health, state.store), "readiness")
     shared.tasks.spawn(trimming(turns, state.disk).keep_trimming(), "trimming")
     shared.tasks.spawn(execution.sweeper.run(), "sweeper")
+    shared.tasks.spawn(reloading.run(), "reloading")
     return Parts(
         state=state,
         shared=shared,
@@ -139,6 +148,7 @@ async def start(settings: Callable[[], Settings], clock: Clock, closing: AsyncEx
         reading=reading,
         limits=limits,
         edges=edges,
+        reloading=reloading,
     )
 
 

@@ -41,7 +41,7 @@ def serve(
         loaded = settings.load(path)
     except settings.SettingsError as error:
         raise ended(str(error)) from error
-    raise typer.Exit(process.serve(loaded, program=program(), load_again=lambda: settings.load_again(path)))
+    raise typer.Exit(process.serve(loaded, program=program(), source=settings.Source(config)))
 
 
 def _serve_demo(config: Path | None) -> NoReturn:

@@ -2,7 +2,7 @@
 
 from queryengine.settings.checking import missing_places, warnings
 from queryengine.settings.limits import LimitSettings, SandboxSettings
-from queryengine.settings.loading import SettingsError, load, load_again
+from queryengine.settings.loading import SettingsError, load
 from queryengine.settings.model import (
     EngineSettings,
     LogSettings,
@@ -15,6 +15,7 @@ from queryengine.settings.model import (
 from queryengine.settings.reference import to_markdown
 from queryengine.settings.reload import Reload, reloaded
 from queryengine.settings.secret import Secret
+from queryengine.settings.source import Source
 from queryengine.settings.state import StateSettings
 
 __all__ = [
@@ -29,10 +30,10 @@ __all__ = [
     "ServerSettings",
     "Settings",
     "SettingsError",
+    "Source",
     "StateSettings",
     "StreamSettings",
     "load",
-    "load_again",
     "missing_places",
     "reloaded",
     "to_markdown",

@@ -71,6 +71,12 @@ class ServerSettings(Group):
     drain_seconds: float = Field(
         default=20, ge=0, description="Longest wait for running queries when the server stops."
     )
+    watch_seconds: float = Field(
+        default=2,
+        ge=0,
+        description="Between two looks whether the settings file, or one that it names, has changed; they are read "
+        "once two looks find the same change. 0: at SIGHUP alone.",
+    )
 
     _check_addresses = field_validator("listen", "admin_listen")(_address)
     _check_metrics_address = field_validator("metrics_listen")(_metrics_address)

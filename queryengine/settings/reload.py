@@ -9,7 +9,7 @@ from queryengine.settings.model import Settings
 
 RELOADABLE: Final[Mapping[str, frozenset[str]]] = MappingProxyType(
     {
-        "server": frozenset({"drain_seconds"}),
+        "server": frozenset({"drain_seconds", "watch_seconds"}),
         "limits": frozenset(
             {
                 "sql_bytes",

@@ -1,0 +1,65 @@
+"""The parts of a server that take over a new configuration while it runs: one class for each, named in `wiring`.
+
+A part that reads files of its own, such as certificates, is one more class here with `files` and `prepare`; keys of
+settings that it takes over are marked in `settings/reload.py`.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+from queryengine.app.configured import (
+    default_limits,
+    record_limits,
+    request_limits,
+    share_limits,
+    spool_limits,
+    stream_limits,
+)
+from queryengine.app.execution import Execution
+from queryengine.app.reading import Reading
+from queryengine.app.reload import Prepared
+from queryengine.app.state import State
+from queryengine.edges.grpc.requests import LimitsInForce
+from queryengine.live.lifetimes import Lifetimes
+from queryengine.policy.analyses import Analyses
+from queryengine.policy.apply_limits import ApplyLimits
+from queryengine.settings import Settings
+from queryengine.telemetry.logs import LogStyle, set_up_logging
+
+
+@dataclass
+class LimitsAndLog:
+    """Limits, lifetimes and the log, which are keys of the settings and nothing else."""
+
+    state: State
+    lifetimes: Lifetimes
+    execution: Execution
+    reading: Reading
+    analyses: Analyses
+    default_limits: ApplyLimits
+    limits: LimitsInForce
+    log: LogStyle
+    """As it was set up."""
+
+    def files(self, settings: Settings) -> Iterable[Path]:  # noqa: ARG002 - The signature is the protocol's.
+        return ()
+
+    async def prepare(self, settings: Settings) -> Prepared:
+        return Prepared(commit=lambda: self._adopt(settings))
+
+    def _adopt(self, settings: Settings) -> None:
+        limits = settings.limits
+        self.execution.scheduler.adopt(share_limits(settings), tenant_queued=limits.tenant_queued)
+        self.state.quota.adopt(spool_limits(settings))
+        self.state.records.adopt(record_limits(settings))
+        self.reading.streams.adopt(stream_limits(settings))
+        self.reading.open_streams.adopt(limits.tenant_streams)
+        self.limits.now = request_limits(settings)
+        self.default_limits.adopt(default_limits(settings))
+        self.analyses.adopt(cpu_seconds=limits.check_timeout_seconds)
+        self.lifetimes.adopt(keep_records_us=int(settings.records.keep_seconds * 1e6))
+        if settings.log.style != self.log:
+            self.log = settings.log.style
+            set_up_logging(self.log)
+            self.execution.pool.log_as(self.log)
