@@ -77,6 +77,7 @@ class Parts:
     engines: Engines
     reading: Reading
     limits: LimitsInForce
+    authentication: Authentication
     edges: Edges
     reloading: Reloading
 
@@ -147,6 +148,7 @@ async def start(in_force: SettingsInForce, clock: Clock, source: Source | None, 
         engines=engines,
         reading=reading,
         limits=limits,
+        authentication=authentication,
         edges=edges,
         reloading=reloading,
     )

@@ -1,11 +1,16 @@
 """Where one reader is in a result: the next row, and the index and columns that its rows belong to."""
 
+from collections.abc import Callable
 from concurrent.futures import Executor
+from dataclasses import replace
 
 from queryengine.domain.errors import QueryEngineError, Reason, error
 from queryengine.reading.items import Finished, PageItem, ReadRequest, Rotated, RotateReason
 from queryengine.results.index import PageIndex
 from queryengine.results.reader import PageReader, StoredPage
+
+StillValid = Callable[[], None]
+"""Raises what ends a stream whose reader may no longer read."""
 
 
 class Place:
@@ -65,6 +70,14 @@ class Place:
     def pass_page(self, index: PageIndex) -> None:
         """Go on behind the page that the row is in."""
         self.row = min(index[index.find(self.row)].end_row, self.end_row(index))
+
+    def check(self, still_valid: StillValid) -> None:
+        """Raise what `still_valid` raises, with the row to go on at and its attempt among the metadata."""
+        try:
+            still_valid()
+        except QueryEngineError as cause:
+            metadata = {**cause.failure.metadata, "next_row": str(self.row), "attempt": str(self.attempt)}
+            raise QueryEngineError(replace(cause.failure, metadata=metadata)) from cause
 
     def rotated(self, reason: RotateReason) -> Rotated:
         return Rotated(self.row, self.attempt, reason)

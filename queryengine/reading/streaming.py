@@ -6,6 +6,7 @@ applies:
 
 | there is | it sends | and goes on |
 | --- | --- | --- |
+| a reader whose credential has ended; looked at before each page, too | a failure that has the next row | no further |
 | a status that is due | Changed | |
 | an attempt whose columns were not sent | Columns; RESULT_RESTARTED if rows of another one were | |
 | a page with rows that are wanted | its items, up to 16 pages a turn | with the next turn |
@@ -43,7 +44,7 @@ from queryengine.reading.items import (
 from queryengine.reading.open_streams import OpenStreams
 from queryengine.reading.pace import StatusPace
 from queryengine.reading.paging import Paging
-from queryengine.reading.place import Place
+from queryengine.reading.place import Place, StillValid
 from queryengine.reading.schemas import Schemas
 from queryengine.results.index import PageIndex
 
@@ -100,14 +101,17 @@ class Streams:
         for live in self._readers:
             live.pulse.beat()
 
-    async def watch(self, live: LiveQuery, after_version: int, heartbeat_seconds: float) -> AsyncIterator[Item]:
+    async def watch(
+        self, live: LiveQuery, after_version: int, heartbeat_seconds: float, *, still_valid: StillValid
+    ) -> AsyncIterator[Item]:
         """States only: Changed for versions later than one, ending after a final state or in Rotated. Raises
-        TENANT_STREAM_LIMIT.
+        TENANT_STREAM_LIMIT, and what `still_valid` raises.
         """
         pace = StatusPace(after_version)
         started = _now()
         with self._joined(live):
             while True:
+                still_valid()
                 if pace.is_due(live):
                     pace.sent(live)
                     yield Changed()
@@ -119,9 +123,9 @@ class Streams:
                 elif not await self._changed(live, pace, started, heartbeat_seconds):
                     yield Beat()
 
-    async def read(self, live: LiveQuery, request: ReadRequest) -> AsyncIterator[Item]:
+    async def read(self, live: LiveQuery, request: ReadRequest, *, still_valid: StillValid) -> AsyncIterator[Item]:
         """The whole story of a result from a row on. Raises the query's failure, RESULT_RESTARTED, ROW_PAST_END,
-        TENANT_STREAM_LIMIT, and what makes stored rows unreadable.
+        TENANT_STREAM_LIMIT, what makes stored rows unreadable, and what `still_valid` raises, with the row to go on at.
         """
         place = Place(request, live.query.attempt, self._disk)
         pace = StatusPace(0)
@@ -132,6 +136,7 @@ class Streams:
             await leaving.enter_async_context(self._indexes.reading(live))
             yield Started(place.attempt, place.row)
             while True:
+                place.check(still_valid)
                 if pace.is_due(live):
                     pace.sent(live)
                     yield Changed()
@@ -140,6 +145,7 @@ class Streams:
                     yield await self._columns(index)
                 sent_pages = 0
                 while index is not None and place.has_rows(index) and sent_pages < PAGES_BETWEEN_STATES:
+                    place.check(still_valid)
                     if (reason := self.rotation(started, place.sent_bytes)) is not None:
                         yield place.rotated(reason)
                         return

@@ -13,6 +13,7 @@ from queryengine.live.registry import Registry
 from queryengine.policy.rights import Right, require, viewer
 from queryengine.reading.items import Beat, RotateReason
 from queryengine.reading.open_streams import OpenStreams
+from queryengine.reading.place import StillValid
 from queryengine.reading.streaming import Streams
 
 LOOK: Final = 64
@@ -49,11 +50,17 @@ class Watching:
         self._open_streams = open_streams
 
     async def watch(
-        self, principal: Principal, wanted: QueryFilter, *, position: str, heartbeat_seconds: float
+        self,
+        principal: Principal,
+        wanted: QueryFilter,
+        *,
+        position: str,
+        heartbeat_seconds: float,
+        still_valid: StillValid,
     ) -> AsyncIterator[WatchItem]:
         """Queries that have changed since the position and leave it matching, each as it is now; then whatever changes,
         until the stream rotates. What the principal does not see is passed over as what does not match. Raises
-        ROLE_MISSING and TENANT_STREAM_LIMIT.
+        ROLE_MISSING and TENANT_STREAM_LIMIT, and what `still_valid` raises.
         """
         require(principal, Right.READ)
         tenant, wanted = principal.tenant, replace(wanted, seen_by=viewer(principal))
@@ -65,6 +72,7 @@ class Watching:
                 seen = log.sequence
                 yield WatchItem(log.position(seen), Reset())
             while True:
+                still_valid()
                 if (reason := self._streams.rotation(started)) is not None:
                     yield WatchItem(log.position(seen), WatchRotated(reason))
                     return

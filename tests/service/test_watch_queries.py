@@ -246,9 +246,10 @@ async def test_a_slow_watcher_gets_a_reset_and_costs_no_memory(
     api: Api, service: Service, monkeypatch: pytest.MonkeyPatch, watches: Watches
 ) -> None:
     monkeypatch.setattr(changes, "CHANGED_MAX", 3)
-    watch = Watching(
-        service.parts.shared.registry, service.parts.reading.streams, service.parts.reading.open_streams
-    ).watch(Principal(tenant=api.tenant), EVERYTHING, position="", heartbeat_seconds=60)
+    reading = service.parts.reading
+    watch = Watching(service.parts.shared.registry, reading.streams, reading.open_streams).watch(
+        Principal(tenant=api.tenant), EVERYTHING, position="", heartbeat_seconds=60, still_valid=lambda: None
+    )
     first = await anext(watch)
     assert first.event == Reset()
     for number in range(10):

@@ -24,7 +24,7 @@ class Caller:
     def __init__(self, principal: Principal, still_valid: Callable[[], None]) -> None:
         self.principal = principal
         self.still_valid = still_valid
-        """To be called between the messages of a stream: raises TOKEN_EXPIRED, or CREDENTIAL_INVALID after a
+        """To be called between the messages or pages of a stream: raises TOKEN_EXPIRED, or CREDENTIAL_INVALID after a
         revocation. Answers from memory.
         """
         self.leave_turn: Callable[[], None] = _stay

@@ -62,7 +62,7 @@ class ResultRpcs:
         live = await self._looking.find(caller.principal, request.query_id)
         format_value = result_pb2.PAGE_FORMAT_ROWS if read.as_rows else result_pb2.PAGE_FORMAT_ARROW
         caller.leave_turn()
-        async for item in self._streams.read(live, read):
+        async for item in self._streams.read(live, read, still_valid=caller.still_valid):
             if isinstance(item, StoredPage | CutPage | PagePart):
                 yield stream_message(item)
             elif isinstance(item, Columns):
@@ -77,7 +77,7 @@ class ResultRpcs:
         heartbeat = heartbeat_seconds(request, self._limits.now)
         live = await self._looking.find(caller.principal, request.query_id)
         caller.leave_turn()
-        async for item in self._streams.watch(live, request.after_version, heartbeat):
+        async for item in self._streams.watch(live, request.after_version, heartbeat, still_valid=caller.still_valid):
             if isinstance(item, Changed):
                 yield pb.WatchStatusResponse(status=self._statuses.last(live))
             elif isinstance(item, Rotated):

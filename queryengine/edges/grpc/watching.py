@@ -32,7 +32,11 @@ class WatchRpcs:
         wanted, position = to_watched(request), to_position(request)
         caller.leave_turn()
         async for item in self._watching.watch(
-            caller.principal, wanted, position=position, heartbeat_seconds=heartbeat
+            caller.principal,
+            wanted,
+            position=position,
+            heartbeat_seconds=heartbeat,
+            still_valid=caller.still_valid,
         ):
             yield self._message(item)
 
