@@ -2,12 +2,36 @@
 
 import hashlib
 from dataclasses import dataclass
-from typing import Any, Final, Self
+from types import MappingProxyType
+from typing import Any, Final, NamedTuple, Self
 
 from queryengine.domain.errors import Failure
 
 Name = tuple[str, ...]
 """A qualified name by its parts, as it is written but for quotation marks."""
+
+KINDS: Final = MappingProxyType(
+    {
+        **dict.fromkeys(("SELECT", "WITH", "VALUES", "TABLE", "FROM"), "SELECT"),
+        **dict.fromkeys(("PIVOT", "UNPIVOT"), "PIVOT"),
+        **dict.fromkeys(("DESCRIBE", "DESC"), "DESCRIBE"),
+        **{word: word for word in ("EXPLAIN", "SHOW", "SUMMARIZE")},
+    }
+)
+"""The kind of a statement that reads, by the word that it begins with. Words of one kind can say the same."""
+
+
+class Measures(NamedTuple):
+    """How large a statement is, by its tokens; a text that is not parsed has them too."""
+
+    depth: int
+    """Of brackets and CASE within each other."""
+    joins: int
+    """JOIN in all its forms, and commas between tables."""
+    set_operations: int
+    """UNION, INTERSECT, EXCEPT, MINUS."""
+    list_items: int
+    """Of the longest list behind IN, or in square brackets."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -16,12 +40,18 @@ class Analysis:
 
     kind: str | None = None
     """The word that the statement begins with, in upper case, such as SELECT, WITH or EXPLAIN."""
+    kinds: frozenset[str] | None = None
+    """Values of KINDS: that of the statement and those of all statements inside of it."""
     tables: frozenset[Name] | None = None
     """Everything that is read by a name: no table is missing, and a name that stands for a part of the statement itself
     may be among them. What a view or a macro reads is not."""
     functions: frozenset[str] | None = None
     """Everything that may be called, in lower case: no function is missing, and other words that stand before a
     parenthesis may be among them."""
+    unproven: frozenset[str] | None = None
+    """Those of `functions` which are not known to compute from their arguments alone: they may reach files, networks,
+    settings, catalogs, other tables or other sessions, or nobody has looked at them."""
+    measures: Measures | None = None
     placeholders: frozenset[str] | None = None
     """Names of parameters; "1", "2", … when they are positional."""
     is_deterministic: bool | None = None
@@ -41,9 +71,12 @@ class Analysis:
         """JSON-ready form of what is known of a text that is not refused; the inverse of from_json."""
         facts = {
             "kind": self.kind,
+            "kinds": _sorted(self.kinds),
             "tables": None if self.tables is None else sorted(map(list, self.tables)),
-            "functions": None if self.functions is None else sorted(self.functions),
-            "placeholders": None if self.placeholders is None else sorted(self.placeholders),
+            "functions": _sorted(self.functions),
+            "unproven": _sorted(self.unproven),
+            "measures": self.measures,
+            "placeholders": _sorted(self.placeholders),
             "is_deterministic": self.is_deterministic,
             "normalised": self.normalised,
         }
@@ -51,15 +84,26 @@ class Analysis:
 
     @classmethod
     def from_json(cls, data: dict[str, Any]) -> Self:
-        tables, functions, placeholders = map(data.get, ("tables", "functions", "placeholders"))
+        tables, measures = data.get("tables"), data.get("measures")
         return cls(
             kind=data.get("kind"),
+            kinds=_names(data.get("kinds")),
             tables=None if tables is None else frozenset(map(tuple, tables)),
-            functions=None if functions is None else frozenset(functions),
-            placeholders=None if placeholders is None else frozenset(placeholders),
+            functions=_names(data.get("functions")),
+            unproven=_names(data.get("unproven")),
+            measures=None if measures is None else Measures(*measures),
+            placeholders=_names(data.get("placeholders")),
             is_deterministic=data.get("is_deterministic"),
             normalised=data.get("normalised"),
         )
+
+
+def _sorted(names: frozenset[str] | None) -> list[str] | None:
+    return None if names is None else sorted(names)
+
+
+def _names(names: list[str] | None) -> frozenset[str] | None:
+    return None if names is None else frozenset(names)
 
 
 NOT_ANALYSED: Final = Analysis()

@@ -8,7 +8,7 @@ import pytest
 from queryengine.domain.errors import QueryEngineError, Reason
 from queryengine.engines.duckdb import functions
 from queryengine.engines.duckdb.check import StatementCheck
-from queryengine.engines.duckdb.functions import ALLOWED, REFUSED, SYSTEM_VIEWS, why_refused
+from queryengine.engines.duckdb.functions import ALLOWED, COMPUTING, REFUSED, SYSTEM_VIEWS, why_refused
 
 PLACES = (
     "SELECT {call}",
@@ -164,6 +164,8 @@ def test_every_function_that_duckdb_has_is_judged(connection: duckdb.DuckDBPyCon
     assert not unjudged, "judge them in queryengine/engines/duckdb/functions.py"
     assert not ALLOWED & judged
     assert not ALLOWED - {name for (name,) in live}
+    assert COMPUTING < ALLOWED
+    assert not [name for name in COMPUTING if name.startswith(("duckdb_", "pragma_", "has_", "pg_get_", "inet_"))]
 
 
 def test_every_system_view_that_duckdb_has_is_judged(connection: duckdb.DuckDBPyConnection) -> None:

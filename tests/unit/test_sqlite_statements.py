@@ -2,6 +2,7 @@
 
 import sqlite3
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ import pytest
 from queryengine.codec.values import BoundParameter
 from queryengine.domain.errors import Failure, QueryEngineError, Reason
 from queryengine.engines.databases import SQLAlchemyEngine
+from queryengine.engines.kit.calls import computing
 from tests.executing import table, tuples
 
 SETUP = """
@@ -22,6 +24,59 @@ CREATE VIRTUAL TABLE old USING fts4(body); INSERT INTO old VALUES ('hello world'
 CREATE VIRTUAL TABLE boxes USING rtree(id, a, b); INSERT INTO boxes VALUES (1, 2, 3);
 CREATE VIEW v AS SELECT i, s FROM t; CREATE TABLE json (j); INSERT INTO json VALUES ('{"a": [1, 2]}');
 """
+
+
+KNOWN = computing("queryengine.engines.sqlalchemy", "sqlite_computing.txt")
+LOOKED_AT = frozenset(
+    [
+        "bm25",
+        "changes",
+        "dbstat",
+        "fts3",
+        "fts3_tokenizer",
+        "fts3tokenize",
+        "fts4",
+        "fts4aux",
+        "fts5",
+        "fts5_get_locale",
+        "fts5_insttoken",
+        "fts5_locale",
+        "fts5_source_id",
+        "fts5vocab",
+        "highlight",
+        "last_insert_rowid",
+        "load_extension",
+        "match",
+        "matchinfo",
+        "offsets",
+        "optimize",
+        "pragma_function_list",
+        "pragma_module_list",
+        "rtree",
+        "rtree_i32",
+        "rtreecheck",
+        "rtreedepth",
+        "rtreenode",
+        "snippet",
+        "sqlite_compileoption_get",
+        "sqlite_compileoption_used",
+        "sqlite_log",
+        "sqlite_source_id",
+        "sqlite_stmt",
+        "total_changes",
+    ]
+)
+"""Functions and table functions of SQLite that reach beyond their arguments, or tell of the database."""
+
+
+@pytest.mark.parametrize("list_of_them", ["pragma_function_list", "pragma_module_list"])
+def test_every_function_of_sqlite_was_looked_at(list_of_them: str) -> None:
+    with closing(sqlite3.connect(":memory:")) as connection:
+        names = {name.lower() for (name,) in connection.execute(f"SELECT DISTINCT name FROM {list_of_them}")}
+    operators = {name for name in names if not name[0].isalpha()}
+    assert len(names) > 5
+    assert sorted(names - operators - KNOWN - LOOKED_AT) == []
+    assert not KNOWN & LOOKED_AT
 
 
 @pytest.fixture(scope="module")

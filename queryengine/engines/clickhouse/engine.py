@@ -21,6 +21,7 @@ from queryengine.engines.clickhouse.check import check, prepared
 from queryengine.engines.clickhouse.columns import plan
 from queryengine.engines.clickhouse.control import Control, Counted, Watch
 from queryengine.engines.clickhouse.errors import Sent, translated
+from queryengine.engines.clickhouse.functions import not_computing
 from queryengine.engines.clickhouse.guard import check_schema
 from queryengine.engines.clickhouse.options import CONTROL_SECONDS, ClickHouseOptions
 from queryengine.engines.clickhouse.parameters import Encoded
@@ -67,7 +68,7 @@ class ClickHouseEngine(Engine):
     @classmethod
     def analyse(cls, sql: str, options: Mapping[str, Any]) -> Analysis:  # noqa: ARG003 - no option changes it
         checked = check(sql)
-        return of_tokens(checked.query, CLICKHOUSE, checked.template.names)
+        return of_tokens(checked.query, CLICKHOUSE, checked.template.names, not_computing(checked.query.tokens))
 
     def __init__(self, name: str, options: Mapping[str, Any]) -> None:
         self.options = parsed = ClickHouseOptions.parse(options)

@@ -1,13 +1,16 @@
 """What DuckDB's own parser says of a statement: of its tokens and of its tree, both of which a check has anyway."""
 
 import json
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import replace
 from typing import Any, Final
 
-import duckdb
-
 from queryengine.domain.analysis import Analysis, Name
+from queryengine.engines.duckdb.functions import COMPUTING
+from queryengine.engines.duckdb.tokens import tokens_of
 from queryengine.engines.kit.analysing import CALLED_BARE
+from queryengine.engines.kit.lexing import Kind, Token
+from queryengine.engines.kit.measuring import kinds_in, measured
 
 # fmt: off
 _BY_ORDER: Final = frozenset({
@@ -25,13 +28,30 @@ _CHOOSING: Final = frozenset({"LIMIT_MODIFIER", "LIMIT_PERCENT_MODIFIER"})
 """What chooses rows by an order that the statement may not give."""
 
 
-def analysed(sql: str, placeholders: Collection[str], tree: str | None, steady: Collection[str]) -> Analysis:
-    """The analysis of one statement that is not refused. `tree` is its serialised form, None when there is none, and
-    `steady` the functions of which the same arguments always give the same outcome.
+def analysed(
+    sql: str,
+    placeholders: Collection[str],
+    *,
+    called: Collection[str] | None,
+    tree: str | None,
+    steady: Collection[str],
+) -> Analysis:
+    """The analysis of one statement that is not refused. `called` are the functions of its tree, None when it has none;
+    `tree` is its serialised form, None when there is none or the text is long; `steady` are the functions of which the
+    same arguments always give the same outcome.
     """
-    kind, normalised = _of_tokens(sql)
-    found = Analysis(kind=kind, placeholders=frozenset(placeholders), normalised=normalised)
-    if tree is None:
+    tokens = tokens_of(sql)
+    functions = None if called is None else frozenset(map(str.lower, called)) | _called_bare(tokens)
+    found = Analysis(
+        kind=_first_word(tokens),
+        kinds=kinds_in(tokens, reserved=True),
+        functions=functions,
+        unproven=None if functions is None else functions - COMPUTING - CALLED_BARE,
+        measures=measured(tokens),
+        placeholders=frozenset(placeholders),
+        normalised=_normalised(tokens),
+    )
+    if tree is None or functions is None:
         return found
     walk = _Walk()
     try:
@@ -39,31 +59,32 @@ def analysed(sql: str, placeholders: Collection[str], tree: str | None, steady: 
     except RecursionError:
         # Deeper than Python follows; DuckDB runs it all the same.
         return found
-    return Analysis(
-        kind=kind,
+    return replace(
+        found,
         tables=None if walk.shows else frozenset(walk.tables),
         functions=frozenset(walk.functions),
-        placeholders=frozenset(placeholders),
-        is_deterministic=None if kind == "EXPLAIN" else walk.is_deterministic(steady),
-        normalised=normalised,
+        unproven=frozenset(walk.functions) - COMPUTING - CALLED_BARE,
+        is_deterministic=None if found.kind == "EXPLAIN" else walk.is_deterministic(steady),
     )
 
 
-def _of_tokens(sql: str) -> tuple[str, str]:
-    """The first word, and the text without comments."""
-    text = sql.encode("utf-8", "replace")
-    tokens = [(start, kind is duckdb.token_type.comment) for start, kind in duckdb.tokenize(sql)]
-    pieces, word, is_apart = list[bytes](), b"", False
-    for number, (start, is_comment) in enumerate(tokens):
-        end = tokens[number + 1][0] if number + 1 < len(tokens) else len(text)
-        piece = text[start:end]
-        bare = b"" if is_comment else piece.rstrip()
-        if bare:
-            pieces += [b" ", bare] if is_apart and pieces else [bare]
-            word = word or bare.strip(b"(")
-        is_apart = len(bare) < len(piece) or (is_apart and not bare)
-    normalised = b"".join(pieces).decode("utf-8", "replace").rstrip("; ")
-    return word.decode("utf-8", "replace").upper(), normalised
+def _called_bare(tokens: Sequence[Token]) -> frozenset[str]:
+    """Functions that a name alone may call; a column of that name counts, too."""
+    return CALLED_BARE.intersection(token.text.lower() for token in tokens if token.kind is Kind.WORD)
+
+
+def _first_word(tokens: Sequence[Token]) -> str:
+    return next((token.text.upper() for token in tokens if not token.is_sign("(")), "")
+
+
+def _normalised(tokens: Sequence[Token]) -> str:
+    """The text without comments."""
+    pieces = list[str]()
+    for number, token in enumerate(tokens):
+        if number and tokens[number - 1].end < token.start:
+            pieces.append(" ")
+        pieces.append(token.text)
+    return "".join(pieces).rstrip("; ")
 
 
 class _Walk:

@@ -85,16 +85,16 @@ class StatementCheck:
     def analyse(self, sql: str) -> Analysis:
         """What is known of the text, when it may run. Raises as `check` does."""
         with self._lock:
-            statement, tree = self._checked(sql)
-        return analysed(sql, statement.named_parameters, tree, self._steady)
+            statement, called, tree = self._checked(sql)
+        return analysed(sql, statement.named_parameters, called=called, tree=tree, steady=self._steady)
 
     def close(self) -> None:
         """Release the parser. Idempotent."""
         with self._lock:
             self._parser.close()
 
-    def _checked(self, sql: str) -> tuple[Any, str | None]:
-        """DuckDB's Statement, and the tree of the query in it where it can be had."""
+    def _checked(self, sql: str) -> tuple[Any, frozenset[str] | None, str | None]:
+        """DuckDB's Statement, and of the query in it what it calls and its tree, where they can be had."""
         try:
             statements = self._parser.extract_statements(sql)
         except duckdb.Error as cause:
@@ -105,25 +105,26 @@ class StatementCheck:
         statement = statements[0]
         kind = statement.type.name
         explain = _EXPLAIN.match(sql) if kind in ("EXPLAIN", "MULTI") else None
+        called: frozenset[str] | None = None
         tree: str | None = None
         if explain is not None:
-            _, tree = self._checked(sql[explain.end() :])
+            _, called, tree = self._checked(sql[explain.end() :])
         # A PIVOT that has to find its columns parses as several statements.
         elif kind == "SELECT" or (kind == "MULTI" and _READS.match(sql)):
-            tree = self._check_names(sql)
+            called, tree = self._check_names(sql)
         else:
             raise _kind_not_allowed(kind)
-        return statement, tree
+        return statement, called, tree
 
-    def _check_names(self, sql: str) -> str | None:
-        """Returns the tree of a text that is taken apart."""
+    def _check_names(self, sql: str) -> tuple[frozenset[str] | None, str | None]:
+        """What a text that is taken apart calls, and its tree if it is short."""
         # EXECUTE takes no parameters, and to prepare anew would take three times as long.
         row = self._parser.execute(f"EXECUTE take_apart({literal(sql)})").fetchone()
         assert row is not None, "it is one row for any text"
         seen, failed, types, functions, table_functions, tables, tree = row
         if failed or seen != sql:
             self._check_words(sql)
-            return None
+            return None, None
         for node in types:
             if _WRITING_NODE.fullmatch(node):
                 raise _kind_not_allowed(node.partition("_")[0])
@@ -134,7 +135,7 @@ class StatementCheck:
         for name in map(str.lower, tables):
             if name in self._views:
                 raise _name_not_allowed("view", name, "it shows other queries or the process")
-        return str(tree) if tree is not None else None
+        return frozenset((*functions, *table_functions)), str(tree) if tree is not None else None
 
     def _check_words(self, sql: str) -> None:
         lowered = sql.lower()

@@ -99,6 +99,28 @@ ALLOWED: Final = _names(
     """
 )
 
+_CATALOG: Final = _names(
+    """
+    col_description current_query current_schemas duckdb_available_metrics duckdb_columns duckdb_constraints
+    duckdb_coordinate_systems duckdb_databases duckdb_dependencies duckdb_dialects duckdb_functions
+    duckdb_grammar_extensions duckdb_indexes duckdb_keywords duckdb_optimizers duckdb_schemas duckdb_sequences
+    duckdb_tables duckdb_triggers duckdb_types duckdb_views format_pg_type has_any_column_privilege
+    has_column_privilege has_database_privilege has_foreign_data_wrapper_privilege has_function_privilege
+    has_language_privilege has_schema_privilege has_sequence_privilege has_server_privilege has_table_privilege
+    has_tablespace_privilege in_search_path inet_client_addr inet_client_port inet_server_addr inet_server_port
+    map_to_pg_oid obj_description pg_collation_is_visible pg_conf_load_time pg_conversion_is_visible
+    pg_function_is_visible pg_get_constraintdef pg_get_expr pg_get_viewdef pg_has_role pg_is_other_temp_schema
+    pg_my_temp_schema pg_opclass_is_visible pg_operator_is_visible pg_opfamily_is_visible
+    pg_postmaster_start_time pg_table_is_visible pg_ts_config_is_visible pg_ts_dict_is_visible
+    pg_ts_parser_is_visible pg_ts_template_is_visible pg_type_is_visible pragma_collations pragma_platform
+    pragma_show pragma_table_info pragma_user_agent pragma_version shobj_description
+    """
+)
+"""Those of ALLOWED that read the catalog, or tell of the session."""
+
+COMPUTING: Final = ALLOWED - _CATALOG
+"""What may be called where row policies apply: it computes from its arguments, the clock or chance."""
+
 _PRAGMA: Final = "it is a pragma"
 
 REFUSED: Final[Mapping[str, frozenset[str]]] = MappingProxyType(

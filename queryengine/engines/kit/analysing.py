@@ -5,7 +5,9 @@ from itertools import pairwise
 from typing import Final
 
 from queryengine.domain.analysis import Analysis
+from queryengine.engines.kit.calls import applied
 from queryengine.engines.kit.lexing import Kind, Lexer, Token
+from queryengine.engines.kit.measuring import kinds_in, measured
 from queryengine.engines.kit.reading import StatementText
 
 # fmt: off
@@ -39,7 +41,7 @@ _READING: Final = frozenset({"FROM", "IN", "INTO", "JOIN", "TABLE"})
 # fmt: on
 
 
-def of_tokens(query: StatementText, lexer: Lexer, placeholders: Collection[str]) -> Analysis:
+def of_tokens(query: StatementText, lexer: Lexer, placeholders: Collection[str], unproven: frozenset[str]) -> Analysis:
     """The analysis of a statement that is not refused."""
     words = frozenset(token.text.upper() for token in query.tokens if token.kind is Kind.WORD)
     kind = next((token.text.upper() for token in query.tokens if not token.is_sign("(")), "")
@@ -47,8 +49,11 @@ def of_tokens(query: StatementText, lexer: Lexer, placeholders: Collection[str])
     queries = kind in {"SELECT", "VALUES", "WITH"}
     return Analysis(
         kind=kind,
+        kinds=kinds_in(query.tokens),
+        measures=measured(query.tokens),
         tables=frozenset() if queries and not words & _READING else None,
         functions=functions if queries else None,
+        unproven=unproven if queries else None,
         placeholders=frozenset(placeholders),
         is_deterministic=_is_deterministic(functions, words) if queries else None,
         normalised=_normalised(query),
@@ -65,6 +70,8 @@ def _called(query: StatementText, lexer: Lexer) -> Iterator[str]:
             continue
         if token.kind is Kind.QUOTED or (token.kind is Kind.WORD and token.text.upper() not in _NO_FUNCTIONS):
             yield lexer.name(token).lower()
+    for token in applied(query.tokens):
+        yield lexer.name(token).lower()
 
 
 def _is_deterministic(functions: Collection[str], words: Collection[str]) -> bool | None:

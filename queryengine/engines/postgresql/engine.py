@@ -18,6 +18,7 @@ from queryengine.domain.analysis import Analysis
 from queryengine.domain.errors import QueryEngineError, Reason, error
 from queryengine.engines.base import Engine, EngineTraits, Progress, Statement
 from queryengine.engines.kit.analysing import of_tokens
+from queryengine.engines.kit.calls import computing, unproven
 from queryengine.engines.kit.executions import OpenExecutions
 from queryengine.engines.kit.guarded import GuardedExecution, check_columns
 from queryengine.engines.kit.interrupting import cancelled
@@ -76,7 +77,8 @@ class PostgreSQLEngine(Engine):
     @classmethod
     def analyse(cls, sql: str, options: Mapping[str, Any]) -> Analysis:  # noqa: ARG003 - no option changes it
         query, template = check(sql)
-        return of_tokens(query, POSTGRESQL, template.names)
+        known = computing("queryengine.engines.kit.postgresql")
+        return of_tokens(query, POSTGRESQL, template.names, unproven(query.tokens, POSTGRESQL, known))
 
     @staticmethod
     def _options(options: Mapping[str, Any]) -> PostgreSQLOptions:

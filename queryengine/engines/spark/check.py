@@ -13,6 +13,7 @@ from typing import Final
 from queryengine.domain.analysis import Analysis
 from queryengine.domain.errors import QueryEngineError, Reason, error
 from queryengine.engines.kit.analysing import of_tokens
+from queryengine.engines.kit.calls import computing, unproven
 from queryengine.engines.kit.lexicons import SPARK
 from queryengine.engines.kit.lexing import Kind, Token
 from queryengine.engines.kit.placeholders import by_colon, by_question_mark, names, of_one_kind
@@ -58,7 +59,7 @@ def check(sql: str) -> CheckedText:
 def analyse(sql: str) -> Analysis:
     """What is known of the text. Raises as `check` does."""
     query, placeholders = _read(sql)
-    return of_tokens(query, SPARK, placeholders)
+    return of_tokens(query, SPARK, placeholders, unproven(query.tokens, SPARK, computing(__package__)))
 
 
 def _read(sql: str) -> tuple[StatementText, frozenset[str]]:

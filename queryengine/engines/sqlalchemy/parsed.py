@@ -5,7 +5,7 @@ says whose knowledge ended.
 """
 
 import logging
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
 from itertools import pairwise
 from typing import Any, Final
 
@@ -15,6 +15,8 @@ from sqlglot.errors import ParseError, SqlglotError
 
 from queryengine.domain.analysis import Analysis
 from queryengine.domain.errors import Position, QueryEngineError, Reason, error
+from queryengine.engines.kit.lexing import Kind, Token
+from queryengine.engines.kit.measuring import kinds_in, measured
 from queryengine.engines.kit.sqltemplate import Template
 from queryengine.engines.kit.sqltext import position_of_character
 from queryengine.engines.sqlalchemy.dialect import CheckedText
@@ -51,12 +53,30 @@ def analyse(sql: str, dialect: str) -> Analysis:
     functions = {
         each.name if isinstance(each, exp.Anonymous) else each.sql_name() for each in statement.find_all(exp.Func)
     }
+    tokens = list(_tokens(sql, dialect))
+    called = frozenset(map(str.lower, functions))
     return Analysis(
         kind=statement.key.upper(),
+        kinds=kinds_in(tokens) | {"SELECT"},
+        # Of such a database no function is known.
+        unproven=called,
+        measures=measured(tokens),
         tables=frozenset(tuple(part.name for part in each.parts) for each in statement.find_all(exp.Table)),
-        functions=frozenset(map(str.lower, functions)),
+        functions=called,
         placeholders=placeholders,
     )
+
+
+def _tokens(sql: str, dialect: str) -> Iterator[Token]:
+    for token in sqlglot.tokenize(sql, read=dialect):
+        name = token.token_type.name
+        if name == "IDENTIFIER":
+            kind = Kind.QUOTED
+        elif name.endswith("STRING"):
+            kind = Kind.STRING
+        else:
+            kind = Kind.WORD if token.text[:1].isalpha() else Kind.SIGN
+        yield Token(kind, token.text, token.start, token.end + 1)
 
 
 def _read(sql: str, dialect: str) -> tuple[Any, frozenset[str]]:

@@ -4,6 +4,7 @@ from collections.abc import Iterator, Sequence
 
 from queryengine.domain.analysis import Analysis
 from queryengine.engines.kit.analysing import of_tokens
+from queryengine.engines.kit.calls import computing, unproven
 from queryengine.engines.kit.lexicons import SQLITE
 from queryengine.engines.kit.lexing import Kind, Token
 from queryengine.engines.kit.placeholders import names, of_one_kind
@@ -24,7 +25,8 @@ def check(sql: str) -> CheckedText:
 def analyse(sql: str) -> Analysis:
     """What is known of the text. Raises as `check` does."""
     query, placeholders = _read(sql)
-    return of_tokens(query, SQLITE, names(placeholders))
+    known = computing(__package__, "sqlite_computing.txt")
+    return of_tokens(query, SQLITE, names(placeholders), unproven(query.tokens, SQLITE, known))
 
 
 def _read(sql: str) -> tuple[StatementText, list[Placeholder]]:

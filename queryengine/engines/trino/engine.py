@@ -15,6 +15,7 @@ from queryengine.domain.analysis import Analysis
 from queryengine.domain.errors import QueryEngineError, Reason, error
 from queryengine.engines.base import Engine, EngineTraits, Progress, Statement
 from queryengine.engines.kit.analysing import of_tokens
+from queryengine.engines.kit.calls import computing, unproven
 from queryengine.engines.kit.executions import OpenExecutions
 from queryengine.engines.kit.guarded import GuardedExecution, check_columns
 from queryengine.engines.kit.interrupting import cancelled
@@ -61,7 +62,7 @@ class TrinoEngine(Engine):
     @classmethod
     def analyse(cls, sql: str, options: Mapping[str, Any]) -> Analysis:  # noqa: ARG003 - no option changes it
         query, placeholders = check(sql)
-        return of_tokens(query, TRINO, names(placeholders))
+        return of_tokens(query, TRINO, names(placeholders), unproven(query.tokens, TRINO, computing(__package__)))
 
     def __init__(self, name: str, options: Mapping[str, Any]) -> None:
         self.name = name
