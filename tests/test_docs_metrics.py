@@ -29,4 +29,4 @@ def test_the_example_scrapes_the_default_port() -> None:
 def test_a_name_follows_the_rules_of_prometheus(metric: Metric) -> None:
     assert metric.name.startswith("queryengine_")
     assert metric.name.endswith("_total") == (metric.kind is Kind.COUNTER)
-    assert set(metric.labels) <= {"engine", "state", "reason", "method", "code", "outcome", "version"}
+    assert set(metric.labels) <= {"engine", "state", "reason", "method", "code", "outcome", "version", "certificate"}

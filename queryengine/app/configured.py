@@ -4,7 +4,7 @@ import json
 import logging
 from collections.abc import Mapping, Sequence
 from concurrent.futures import Executor
-from typing import Any, Final
+from typing import Final
 
 from queryengine.app.trimming import Trimming
 from queryengine.codec.memory import give_back_malloc_memory
@@ -93,9 +93,9 @@ async def engine_traits(settings: Settings, analyses: Analyses) -> dict[str, Eng
     return traits
 
 
-def sandboxes(settings: Settings, engines: Mapping[str, Mapping[str, Any]]) -> Sandboxes:
+def sandboxes(settings: Settings, engines: Mapping[str, EngineConfig]) -> Sandboxes:
     return Sandboxes(
-        engines,
+        {name: {"type": each.type, "options": dict(each.options)} for name, each in engines.items()},
         settings.log.style,
         spool=str(settings.state.spool.absolute()),
         cuts=str(settings.state.cuts.absolute()),

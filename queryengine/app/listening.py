@@ -12,6 +12,7 @@ from queryengine.edges.admin.health import Health
 from queryengine.edges.admin.scraping import MetricsServer
 from queryengine.edges.grpc.call import Streaming, Unary
 from queryengine.edges.grpc.server import SERVICE, bind, make_server
+from queryengine.edges.grpc.tls import Tls
 from queryengine.policy.identity import Authentication
 from queryengine.reading.byte_budget import ByteBudget
 from queryengine.settings import Settings
@@ -29,6 +30,8 @@ class Edges:
     admin_address: str
     metrics_address: str
     """Empty when metrics are not served."""
+    mutual_address: str
+    """Where clients must show a certificate beside `address`, where they need none; empty without such a place."""
 
 
 async def listen(
@@ -38,6 +41,7 @@ async def listen(
     turns: Turns,
     authentication: Authentication,
     byte_budget: ByteBudget,
+    tls: Tls | None,
     metrics: Metrics,
     read: Callable[[], Reading],
     closing: AsyncExitStack,
@@ -59,8 +63,7 @@ async def listen(
         with_reflection=settings.server.reflection,
     )
     closing.push_async_callback(server.stop, 0)
-    address = bind(server, settings.server.listen, "server.listen")
-    admin_address = bind(health.server, settings.server.admin_listen, "server.admin_listen")
+    address, admin_address, mutual_address = _bind(settings, server, health, tls)
     await health.alive()
     await health.server.start()
     await server.start()
@@ -71,7 +74,25 @@ async def listen(
         address=address,
         admin_address=admin_address,
         metrics_address=metrics_address,
+        mutual_address=mutual_address,
     )
+
+
+def _bind(settings: Settings, server: Server, health: Health, tls: Tls | None) -> tuple[str, str, str]:
+    """The addresses of the service, of health alone, and of the service for clients with certificates, if any."""
+    chosen = settings.tls
+    if tls is None:
+        plain = bind(server, settings.server.listen, "server.listen")
+        return plain, bind(health.server, settings.server.admin_listen, "server.admin_listen"), ""
+    is_mutual = chosen.client_certificates == "required"
+    credentials = tls.credentials(client_certificates=is_mutual)
+    address = bind(server, settings.server.listen, "server.listen", credentials)
+    health_credentials = tls.credentials(client_certificates=False) if chosen.health else None
+    admin_address = bind(health.server, settings.server.admin_listen, "server.admin_listen", health_credentials)
+    if not chosen.mutual_listen:
+        return address, admin_address, ""
+    mutual = tls.credentials(client_certificates=True)
+    return address, admin_address, bind(server, chosen.mutual_listen, "tls.mutual_listen", mutual)
 
 
 def _serve_metrics(

@@ -50,6 +50,11 @@ class Service:
         return self.parts.edges.admin_address
 
     @property
+    def mutual_address(self) -> str:
+        """Where certificates of clients are required while `address` asks for none; empty without such a place."""
+        return self.parts.edges.mutual_address
+
+    @property
     def metrics_address(self) -> str:
         """Empty when metrics are not served."""
         return self.parts.edges.metrics_address

@@ -18,6 +18,7 @@ from queryengine.accepting.engines import Engines
 from queryengine.accepting.recording import Recording
 from queryengine.accepting.refreshing import Refreshes
 from queryengine.app.behaviours import behaviours
+from queryengine.app.certificates import CertificatesOfPorts, tls
 from queryengine.app.configured import (
     analyses,
     authenticators,
@@ -92,10 +93,9 @@ async def start(in_force: SettingsInForce, clock: Clock, source: Source | None, 
     for line in (*warnings(now), *missing_places(now)):
         logger.warning("%s", line)
     shared = _shared(now, clock, state.store)
+    encryption = tls(now, clock, shared.metrics)
     configs = {name: engine_config(now, name) for name in now.engines}
-    workers = sandboxes(
-        now, {name: {"type": each.type, "options": dict(each.options)} for name, each in configs.items()}
-    )
+    workers = sandboxes(now, configs)
     closing.push_async_callback(workers.close)
     texts, cutting = analyses(now, workers), make_cutting(now, workers.cuts, state)
     execution = await make_execution(lambda: in_force.now, configs, state, shared, closing)
@@ -115,7 +115,8 @@ async def start(in_force: SettingsInForce, clock: Clock, source: Source | None, 
     limits, turns = LimitsInForce(request_limits(now)), call_turns(now)
     # Whatever takes over a new configuration while the server runs.
     reloadables: list[Reloadable] = [
-        LimitsAndLog(state, shared.lifetimes, execution, reading, texts, left_open, limits, now.log.style)
+        LimitsAndLog(state, shared.lifetimes, execution, reading, texts, left_open, limits, now.log.style),
+        *([CertificatesOfPorts(encryption, clock)] if encryption is not None else []),
     ]
     reloading = Reloading(in_force, source, reloadables, clock=clock, metrics=shared.metrics, disk=state.disk)
     refreshes = Refreshes(choice, execution.pool, shared.tasks)
@@ -128,13 +129,13 @@ async def start(in_force: SettingsInForce, clock: Clock, source: Source | None, 
         turns=turns,
         authentication=authentication,
         byte_budget=reading.byte_budget,
+        tls=encryption,
         metrics=shared.metrics,
         read=read,
         closing=closing,
     )
-    shared.tasks.spawn(_keep_readiness(edges.health, state.store), "readiness")
+    _spawn_loops(shared.tasks, edges.health, state, execution)
     shared.tasks.spawn(trimming(turns, state.disk).keep_trimming(), "trimming")
-    shared.tasks.spawn(execution.sweeper.run(), "sweeper")
     shared.tasks.spawn(reloading.run(), "reloading")
     return Parts(
         state=state,
@@ -175,6 +176,11 @@ async def _recover(
         state.meter.add(tenant, size)
     for query in await execution.recovery.recover(configs):
         recording.adopt(query)
+
+
+def _spawn_loops(tasks: Tasks, health: Health, state: State, execution: Execution) -> None:
+    tasks.spawn(_keep_readiness(health, state.store), "readiness")
+    tasks.spawn(execution.sweeper.run(), "sweeper")
 
 
 async def _keep_readiness(health: Health, store: Store) -> None:

@@ -62,9 +62,12 @@ def check(config: Annotated[Path, typer.Argument(metavar="FILE", help="Settings,
     """Check a settings file for `serve`."""
     with server_installed():
         from queryengine import settings
+        from queryengine.app.certificates import certificates
+        from queryengine.domain.clock import SystemClock
 
     try:
         loaded = settings.load(str(config))
+        certificates(loaded, SystemClock())
         warnings = [*settings.warnings(loaded), *_check_options(loaded)]
     except settings.SettingsError as error:
         raise ended(str(error)) from error

@@ -17,6 +17,7 @@ from queryengine.settings.reload import Reload, reloaded
 from queryengine.settings.secret import Secret
 from queryengine.settings.source import Source
 from queryengine.settings.state import StateSettings
+from queryengine.settings.tls import TlsSettings
 
 __all__ = [
     "EngineSettings",
@@ -33,6 +34,7 @@ __all__ = [
     "Source",
     "StateSettings",
     "StreamSettings",
+    "TlsSettings",
     "load",
     "missing_places",
     "reloaded",

@@ -10,13 +10,7 @@ from collections.abc import Iterator
 from typing import Final
 
 from queryengine.engines.kit.places import missing
-from queryengine.settings.model import ENVIRONMENT_PREFIX, EngineSettings, Settings, groups
-
-CLIENT_VARIABLES: Final = frozenset(
-    f"{ENVIRONMENT_PREFIX}{name}"
-    for name in ("TARGET", "TENANT", "USER", "TLS", "CA", "TOKEN_FILE", "HEADERS", "CONFIG", "CLIENT_CONFIG")
-)
-"""Variables that the command line reads for itself; they may be set where a server is started, too."""
+from queryengine.settings.model import CLIENT_VARIABLES, ENVIRONMENT_PREFIX, EngineSettings, Settings, groups
 
 _SERVICE_LINK: Final = re.compile(
     rf"{ENVIRONMENT_PREFIX}(\w+_)?(SERVICE_HOST|SERVICE_PORT(_\w+)?|PORT_\d+_(TCP|UDP|SCTP)(_PROTO|_PORT|_ADDR)?)=.*"

@@ -13,7 +13,7 @@ from pydantic_core import ErrorDetails
 from pydantic_settings import SettingsError as SourceError
 
 from queryengine.settings.checking import unknown_variables
-from queryengine.settings.model import ENVIRONMENT_PREFIX, EngineSettings, Origins, Settings, groups
+from queryengine.settings.model import CLIENT_VARIABLES, ENVIRONMENT_PREFIX, EngineSettings, Origins, Settings, groups
 from queryengine.settings.secret import SECRET_ERROR
 
 _Key = tuple[str, ...]
@@ -177,7 +177,7 @@ def _describe(mistake: ErrorDetails, path: str | None, lines: _Lines) -> str:
 
 
 def _origin(key: _Key, path: str | None, lines: _Lines) -> str:
-    variables = {name.upper(): name for name in os.environ}
+    variables = {name.upper(): name for name in os.environ if name.upper() not in CLIENT_VARIABLES}
     exact = variables.get((ENVIRONMENT_PREFIX + "__".join(key)).upper())
     if exact is not None:
         return f"environment variable {exact}"

@@ -4,7 +4,6 @@ name.
 
 import dataclasses
 import os
-import re
 from collections.abc import Callable, Iterator, Mapping
 from typing import Annotated, Any, Final, Literal, Self
 
@@ -16,38 +15,46 @@ from pydantic import (
     ValidationInfo,
     field_validator,
 )
-from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
+from pydantic_settings import BaseSettings, EnvSettingsSource, PydanticBaseSettingsSource, SettingsConfigDict
 
 from queryengine.engines.registry import ENGINE_TYPES, check_type
+from queryengine.settings.addresses import checked_address, is_address
 from queryengine.settings.auth import AuthSettings
 from queryengine.settings.group import GIB, KIB, MIB, Group
 from queryengine.settings.limits import LimitSettings, SandboxSettings
 from queryengine.settings.options import with_secrets
 from queryengine.settings.state import StateSettings
+from queryengine.settings.tls import TlsSettings
 from queryengine.telemetry.logs import LogStyle
 
 ENVIRONMENT_PREFIX: Final = "QUERYENGINE_"
+CLIENT_VARIABLES: Final = frozenset(
+    f"{ENVIRONMENT_PREFIX}{name}"
+    for name in (
+        "TARGET",
+        "TENANT",
+        "USER",
+        "TLS",
+        "CA",
+        "CERT",
+        "KEY",
+        "TOKEN_FILE",
+        "API_KEY",
+        "API_KEY_FILE",
+        "HEADERS",
+        "CONFIG",
+        "CLIENT_CONFIG",
+    )
+)
+"""Variables that the command line reads for itself; they may be set where a server is started, too."""
 
 DAY_SECONDS: Final = 24 * 60 * 60
-
-_ADDRESS: Final = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[^:\s/\[\]]+):(\d{1,5})|unix:\S+")
 
 EngineName = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_-]{0,62}$")]
 
 
-def _is_address(value: str) -> bool:
-    match = _ADDRESS.fullmatch(value)
-    return match is not None and int(match[2] or 0) <= 65535
-
-
-def _address(value: str) -> str:
-    if not _is_address(value):
-        raise ValueError("expected host:port, [IPv6 address]:port or unix:path")
-    return value
-
-
 def _metrics_address(value: str) -> str:
-    if value and (value.startswith("unix:") or not _is_address(value)):
+    if value and (value.startswith("unix:") or not is_address(value)):
         raise ValueError("expected host:port, [IPv6 address]:port or nothing")
     return value
 
@@ -78,7 +85,7 @@ class ServerSettings(Group):
         "once two looks find the same change. 0: at SIGHUP alone.",
     )
 
-    _check_addresses = field_validator("listen", "admin_listen")(_address)
+    _check_addresses = field_validator("listen", "admin_listen")(checked_address)
     _check_metrics_address = field_validator("metrics_listen")(_metrics_address)
 
     @field_validator("admin_listen", "metrics_listen")
@@ -305,6 +312,7 @@ class Settings(BaseSettings):
     )
 
     server: ServerSettings = Field(default_factory=ServerSettings)
+    tls: TlsSettings = Field(default_factory=TlsSettings)
     state: StateSettings = Field(default_factory=StateSettings)
     engines: Mapping[EngineName, EngineSettings] = Field(
         default_factory=_one_duckdb,
@@ -354,7 +362,10 @@ class Settings(BaseSettings):
         dotenv_settings: PydanticBaseSettingsSource,  # noqa: ARG003
         file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003
     ) -> tuple[PydanticBaseSettingsSource, ...]:
-        """The environment first, then what the file says."""
+        """The environment first, then what the file says. QUERYENGINE_TLS is for the command line, not a group."""
+        assert isinstance(env_settings, EnvSettingsSource)
+        variables = env_settings.env_vars
+        env_settings.env_vars = {name: variables[name] for name in variables if name.upper() not in CLIENT_VARIABLES}
         return env_settings, init_settings
 
 

@@ -6,10 +6,12 @@ from types import MappingProxyType
 from typing import Any, Final
 
 from queryengine.settings.model import Settings
+from queryengine.settings.tls import TlsSettings
 
 RELOADABLE: Final[Mapping[str, frozenset[str]]] = MappingProxyType(
     {
         "server": frozenset({"drain_seconds", "watch_seconds"}),
+        "tls": frozenset({"certificate", "key", "client_ca"}),
         "limits": frozenset(
             {
                 "sql_bytes",
@@ -75,7 +77,18 @@ def reloaded(running: Settings, new: Settings) -> Reload:
         else:
             differ = [key for key in type(now).model_fields if getattr(old, key) != getattr(now, key)]
             taken = {key: getattr(now, key) for key in differ if key in RELOADABLE.get(group, ())}
+            if group == "tls" and not _same_ports(old, now):
+                taken = {}
             groups[group] = old.model_copy(update=taken)
             applied += [f"{group}.{key}" for key in taken]
             needs_restart += [f"{group}.{key}" for key in differ if key not in taken]
     return Reload(running.model_copy(update=groups), tuple(applied), tuple(needs_restart))
+
+
+def _same_ports(old: TlsSettings, now: TlsSettings) -> bool:
+    """Whether only files differ: ports that ask for certificates stay as they are, and need their authorities."""
+
+    def ports(tls: TlsSettings) -> tuple[object, ...]:
+        return tls.is_on, tls.client_certificates, tls.mutual_listen, tls.health
+
+    return ports(old) == ports(now)

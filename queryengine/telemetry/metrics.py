@@ -88,6 +88,7 @@ class Metrics:
         self._requests = self._make(Counter, names.REQUESTS)
         reloads = self._make(Counter, names.RELOADS)
         self._reloads = {outcome: reloads.labels(outcome) for outcome in ("applied", "refused")}
+        self._certificate_ends = self._make(Gauge, names.CERTIFICATE_ENDS)
         self._engines: dict[str, _EngineCounts] = {}
         for engine in engines:
             self._of(engine)
@@ -119,6 +120,10 @@ class Metrics:
     def reloaded(self, outcome: Literal["applied", "refused"]) -> None:
         """Settings were read again."""
         self._reloads[outcome].inc()
+
+    def certificate_ends(self, seconds: float) -> None:
+        """When the certificate in force ends, in seconds since 1970."""
+        self._certificate_ends.labels("server").set(seconds)
 
     def requests_of(self, method: str) -> Callable[[str], None]:
         """What counts a call of the method, given the name of the status that it ended with."""

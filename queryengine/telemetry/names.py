@@ -87,6 +87,12 @@ RELOADS: Final = Metric(
     ("outcome",),
     "Times that settings were read again: applied, or refused, so that those before stay.",
 )
+CERTIFICATE_ENDS: Final = Metric(
+    "queryengine_certificate_not_after_seconds",
+    Kind.GAUGE,
+    ("certificate",),
+    "When the certificate that new connections are shown ends, in seconds since 1970; missing without `tls`.",
+)
 BUILD_INFO: Final = Metric("queryengine_build_info", Kind.GAUGE, ("version",), "Always 1, for its label.")
 
 METRICS: Final = (
@@ -106,6 +112,7 @@ METRICS: Final = (
     STREAMS,
     REQUESTS,
     RELOADS,
+    CERTIFICATE_ENDS,
     BUILD_INFO,
 )
 

@@ -98,10 +98,15 @@ def make_server(
     return server
 
 
-def bind(server: Server, address: str, key: str) -> str:
-    """Bind a server to what a key of the settings says; returns the address with the port it got. Raises PortTaken."""
+def bind(server: Server, address: str, key: str, credentials: grpc.ServerCredentials | None = None) -> str:
+    """Bind a server to what a key of the settings says, in plain text without credentials; returns the address with the
+    port it got. Raises PortTaken.
+    """
     try:
-        port = server.add_insecure_port(address)
+        if credentials is None:
+            port = server.add_insecure_port(address)
+        else:
+            port = server.add_secure_port(address, credentials)
     except RuntimeError as cause:
         message = f"cannot listen on {address}, is it in use? {key} sets another one: {cause}"
         raise PortTaken(message) from cause
