@@ -1,23 +1,25 @@
 """Makes a planned query durable and sets it going: in a slot at once when one is free, else in the queue.
 
-A slot or a place that is reserved for a query is used or given back, whatever fails.
+The engine begins before the disk writes. Until a query is durable nobody sees it; when it does not become so, or its id
+has a record, it is withdrawn and leaves nothing, and only then may the id be submitted again. Statements only read. A
+slot or a place that is reserved for a query is used or given back, whatever fails.
 """
 
-import asyncio
 from typing import Final
 
 from queryengine.accepting.unread import Unread
 from queryengine.domain.lifecycle import QueryState
 from queryengine.domain.query import Query
 from queryengine.executing.dispatcher import Dispatcher, WaitingPlace
-from queryengine.executing.held_record import HeldRecord
 from queryengine.executing.scheduler import Scheduler
-from queryengine.live.query import LiveQuery, Stop, cancelled
+from queryengine.live.first_write import FirstWrite
+from queryengine.live.query import LiveQuery
 from queryengine.live.registry import Registry
 from queryengine.store.store import Store
 from queryengine.telemetry.metrics import Metrics
-from queryengine.workers.supervisor import Slot
 
+HELD_BYTES_MAX: Final = 64 << 10
+"""Larger records are written at once, so that they do not wait in memory."""
 PARAMETERS_KEPT_BYTES: Final = 16 << 10
 """Of a query that waits, in memory; larger ones are read from the store when it runs."""
 
@@ -49,78 +51,53 @@ class Recording:
         self._unread.expect_readers(live)
         return live
 
-    async def record(self, query: Query, *, may_hold: bool = False) -> tuple[LiveQuery, bool]:
-        """The query, durable and going, or the stored one of its id; and whether it was there before. With `may_hold`,
-        as the caller waits for its end anyway, it may have ended when it becomes durable.
+    async def record(self, query: Query, *, hold_seconds: float = 0.0) -> tuple[LiveQuery, bool]:
+        """The query, durable and going, or the stored one of its id; and whether it was there before. Its record may be
+        held for so long, as the caller waits for its end anyway: then it may have ended when it becomes durable.
 
         Raises TENANT_QUEUE_FULL, and what Store.submit raises.
         """
-        place = self._dispatcher.reserve(query)
-        if isinstance(place, WaitingPlace):
-            live, is_old = await self._wait(query, place)
-        else:
-            live, is_old = await self._run_at_once(query, place, may_hold=may_hold)
-        if not is_old:
-            self._metrics.submitted(query.plan.engine)
-            self._unread.expect_readers(live)
-        return live, is_old
-
-    async def _run_at_once(self, query: Query, slot: Slot, *, may_hold: bool) -> tuple[LiveQuery, bool]:
-        """Claim at once: one commit for SUBMIT and CLAIM, and for the end, too, when it comes within a moment and the
-        record may be held. The engine begins before the disk writes. Nobody sees the run before it is durable. When it
-        does not become so, or its id has a record, it is stopped and leaves nothing, and only then may the id be
-        submitted again; statements only read.
-        """
-        durable: asyncio.Future[tuple[Query, bool]] | None = None
-        try:
-            query = self._scheduler.claimed(query)
-            live = self._registry.new(query)
-            if may_hold:
-                record = HeldRecord(self._store, query)
-                durable = record.decided
-                run = self._scheduler.run_held(live, slot, record)
-            else:
-                durable = asyncio.ensure_future(self._store.submit(query))
-                run = self._scheduler.run_reserved(live, slot, durable)
-        except BaseException:
-            if durable is not None:
-                # It has not begun: nothing awaits between here and where it was made.
-                durable.cancel()
-            self._scheduler.free(query, slot)
-            raise
+        live, first = self._begin(query, hold_seconds if query.record_bytes <= HELD_BYTES_MAX else 0.0)
         try:
             with self._registry.undecided(live):
-                stored, is_old = await durable
+                stored, is_old = await first.decided
                 found = self._registry.add(stored) if is_old else live
                 self._registry.keep(found)
         except Exception:
-            await _undone(live, run, "it could not be recorded")
+            await self._scheduler.withdraw(live, "it could not be recorded")
             raise
         if is_old:
-            await _undone(live, run, "the query id was known")
-        return found, is_old
-
-    async def _wait(self, query: Query, place: WaitingPlace) -> tuple[LiveQuery, bool]:
-        try:
-            stored, is_old = await self._store.submit(query)
-            live = self._registry.add(stored)
+            await self._scheduler.withdraw(live, "the query id was known")
+            return found, True
+        live.first_write = None
+        if live.query.state is QueryState.QUEUED:
             live.forget_parameters(larger_than=PARAMETERS_KEPT_BYTES)
-        except BaseException:
-            self._dispatcher.give_back(query.tenant, place)
-            raise
-        if is_old:
-            self._dispatcher.give_back(query.tenant, place)
-            return live, is_old
+        self._metrics.submitted(query.plan.engine)
+        self._unread.expect_readers(live)
+        return live, False
+
+    def _begin(self, query: Query, hold_seconds: float) -> tuple[LiveQuery, FirstWrite]:
+        """Let it run or wait, and write its record at once or within a moment."""
+        place = self._dispatcher.reserve(query)
+        first: FirstWrite | None = None
+        live: LiveQuery | None = None
         try:
-            self._scheduler.enqueue(live, place)
+            live = self._registry.new(query if isinstance(place, WaitingPlace) else self._scheduler.claimed(query))
+            first = live.first_write = FirstWrite(self._store, live.query)
+            if hold_seconds:
+                first.hold(hold_seconds)
+            else:
+                first.write()
+            if isinstance(place, WaitingPlace):
+                self._scheduler.enqueue(live, place)
+            else:
+                self._scheduler.start(live, place)
         except BaseException:
-            if not self._dispatcher.remove(live):
+            if first is not None:
+                first.abandon()
+            if not isinstance(place, WaitingPlace):
+                self._scheduler.free(query, place)
+            elif live is None or not self._dispatcher.remove(live):
                 self._dispatcher.give_back(query.tenant, place)
             raise
-        return live, is_old
-
-
-async def _undone(live: LiveQuery, run: asyncio.Task[None], why: str) -> None:
-    """Return once nothing is left of a run that nobody is to see."""
-    live.request_stop(Stop(cancelled(why), QueryState.CANCELLED))
-    await asyncio.wait([run])
+        return live, first

@@ -140,7 +140,7 @@ class Submitting:
             submit_us=self._clock.now_us(),
             record_bytes=submission.record_bytes() + len(plan.executed_sql.encode("utf-8", "replace")),
         )
-        live, is_old = await self._recording.record(query, may_hold=bool(call.wait_seconds))
+        live, is_old = await self._recording.record(query, hold_seconds=call.wait_seconds)
         if is_old:
             require_seen(live.query, call)
         return live, is_old

@@ -7,6 +7,7 @@ from typing import Any
 from queryengine.domain.lifecycle import Event, QueryState
 from queryengine.domain.query import Query
 from queryengine.executing.retry import until_stored
+from queryengine.live.query import LiveQuery
 from queryengine.results.stored import StoredResults
 from queryengine.store.store import Store
 
@@ -18,6 +19,18 @@ class Recorder:
         self._store = store
         self._results = results
         self._disk = disk
+
+    async def end(
+        self, live: LiveQuery, seen: Query, event: Event, changes: dict[str, Any], payload: bytes | None
+    ) -> Query | None:
+        """Write how a run ended, with the record of its query where that is held still. Returns the query as it is
+        then; None when it was not accepted, so that nobody is to hear of the run.
+        """
+        first = live.first_write
+        if first is not None and first.is_held:
+            return await first.write_with_end(event, changes, payload)
+        _, query = await self.advance(seen, event, changes, payload)
+        return query
 
     async def advance(
         self, seen: Query, event: Event, changes: dict[str, Any], payload: bytes | None = None

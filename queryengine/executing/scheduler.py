@@ -6,7 +6,6 @@ its own methods when a run ended, a query began to wait or a limit changed; or u
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable
 from typing import Final
 
 from queryengine.domain.clock import Clock
@@ -15,13 +14,12 @@ from queryengine.domain.incidents import incident
 from queryengine.domain.lifecycle import Event, QueryState
 from queryengine.domain.query import Query
 from queryengine.executing.dispatcher import Dispatcher, GiveUp, Start, WaitingPlace
-from queryengine.executing.held_record import HeldRecord
 from queryengine.executing.holders import Holders
 from queryengine.executing.pacing import Pacing
 from queryengine.executing.places import Places
-from queryengine.executing.runner import Ran, Runner
+from queryengine.executing.runner import Runner
 from queryengine.executing.shares import ShareLimits
-from queryengine.live.query import LiveQuery
+from queryengine.live.query import LiveQuery, Stop, cancelled
 from queryengine.live.tasks import Tasks
 from queryengine.workers.supervisor import Slot
 
@@ -85,20 +83,12 @@ class Scheduler:
         self._wake.set()
 
     def claimed(self, query: Query) -> Query:
-        """A new query as `run_reserved` expects it: RUNNING, its first attempt, owned by this server."""
+        """A new query as it starts at once: RUNNING, its first attempt, owned by this server."""
         return self._runner.claimed(query)
 
-    def run_reserved(
-        self, live: LiveQuery, slot: Slot, durable: asyncio.Future[tuple[Query, bool]]
-    ) -> asyncio.Task[None]:
-        """Run a query whose record, RUNNING already, is still being written, in a slot that was reserved for it."""
-        running = self._run_new(live, slot, lambda ran: self._runner.settle_if_durable(live, ran, durable))
-        return self._tasks.spawn(running, f"run-{live.query.query_id}")
-
-    def run_held(self, live: LiveQuery, slot: Slot, record: HeldRecord) -> asyncio.Task[None]:
-        """As `run_reserved`, of a query whose record waits for its end for a moment."""
-        running = self._run_new(live, slot, lambda ran: self._runner.settle_with_record(live, ran, record))
-        return self._tasks.spawn(running, f"run-{live.query.query_id}")
+    def start(self, live: LiveQuery, slot: Slot) -> None:
+        """Run a query in a slot that was reserved for it. A new one is RUNNING, as `claimed` makes it."""
+        live.run = self._tasks.spawn(self._run(live, slot), f"run-{live.query.query_id}")
 
     def free(self, query: Query, slot: Slot) -> None:
         """A run is over, or never began: its slot is for the next."""
@@ -127,11 +117,20 @@ class Scheduler:
             ending = self._runner.end_waiting(live, Event.CANCEL, failure)
             await asyncio.wait([self._tasks.spawn(ending, f"cancel-{live.query.query_id}")])
 
+    async def withdraw(self, live: LiveQuery, why: str) -> None:
+        """Return once nothing is left of a query that nobody is to see: it waits no more, or its run is over."""
+        if self._dispatcher.remove(live):
+            self._has_left(live)
+            self._wake.set()
+        elif live.run is not None:
+            live.request_stop(Stop(cancelled(why), QueryState.CANCELLED))
+            await asyncio.wait([live.run])
+
     def _act(self) -> None:
         while (decision := self._dispatcher.decide()) is not None:
             match decision:
                 case Start(live, slot):
-                    self._tasks.spawn(self._run(live, slot), f"run-{live.query.query_id}")
+                    self.start(live, slot)
                 case GiveUp(live, failure):
                     ending = self._runner.end_waiting(live, Event.FAIL, failure)
                     self._tasks.spawn(ending, f"queue-timeout-{live.query.query_id}")
@@ -151,24 +150,17 @@ class Scheduler:
 
     async def _run(self, live: LiveQuery, slot: Slot) -> None:
         try:
-            ran = await self._runner.claim_and_follow(live, slot)
+            ran = await self._runner.run(live, slot)
         finally:
             self.free(live.query, slot)
         if ran is not None:
             await self._runner.settle(live, ran)
-        await self._wait_again(live)
-
-    async def _run_new(self, live: LiveQuery, slot: Slot, settle: Callable[[Ran], Awaitable[None]]) -> None:
-        try:
-            ran = await self._runner.follow(live, slot)
-        finally:
-            self.free(live.query, slot)
-        await settle(ran)
+        live.run = None
         await self._wait_again(live)
 
     async def _wait_again(self, live: LiveQuery) -> None:
         """Back to the queue with a query whose run ended it for nobody: it is QUEUED again, or still."""
-        if live.query.state is not QueryState.QUEUED:
+        if live.query.state is not QueryState.QUEUED or live.is_refused:
             return
         if live.cancel_wish is not None:
             await self._runner.end_waiting(live, Event.CANCEL, live.cancel_wish.failure)

@@ -13,7 +13,6 @@ from queryengine.domain.query import Query
 from queryengine.executing.crashes import Crashes
 from queryengine.executing.estimates import Estimates
 from queryengine.executing.following import count_stored
-from queryengine.executing.held_record import HeldRecord
 from queryengine.executing.outcomes import LastWord, outcome
 from queryengine.executing.recorder import Recorder
 from queryengine.live.query import LiveQuery
@@ -72,6 +71,8 @@ class Settling:
         on disk, so that a server which finds the record still RUNNING completes it. The store keeps its order, so
         nothing that follows overtakes it, unless the store fails. A small result is nowhere but in the completion, so
         it is reported once that is written; a server that ends before runs the query again, of which nobody saw a row.
+        What ends while its record is held is reported once that is written with it. When its id had a record, or the
+        store failed, what the run left is removed and nobody hears of it.
         """
         try:
             await self._settle(live, last, ended_us)
@@ -80,6 +81,11 @@ class Settling:
 
     async def end_waiting(self, live: LiveQuery, event: Event, failure: Failure) -> None:
         """End a query that has left its queue without a slot."""
+        first = live.first_write
+        if first is not None:
+            first.write()
+            if not await first.is_accepted():
+                return
         changes = {"end_us": self._clock.now_us(), "failure": failure}
         try:
             _, query = await self._recorder.advance(live.query, event, changes)
@@ -94,7 +100,8 @@ class Settling:
         failure = incident(f"query {live.query.query_id}", cause)
         changes = {"end_us": self._clock.now_us(), "failure": failure, "result_state": ResultState.NONE}
         try:
-            await self._record(live, live.query, _End(Event.FAIL, changes))
+            if not await self._record(live, live.query, _End(Event.FAIL, changes)):
+                return
         except Exception as second:
             incident(f"query {live.query.query_id}, whose failure is not written", second)
         if not live.is_final:
@@ -107,25 +114,11 @@ class Settling:
         await self._removal.discard(live.query.tenant, live.query.own_result_id, live.metered_bytes)
         live.metered_bytes = 0
 
-    async def settle_unrecorded(self, live: LiveQuery, last: LastWord, ended_us: int, record: HeldRecord) -> bool:
-        """As `settle`, of a query whose record is held: it is written with the outcome. False when it was not, as its
-        id had a record or the store failed: then nobody hears of the run. Raises what a defect raises, before anything
-        is written.
-        """
-        end = self._conclude(live, last, ended_us)
-        query = await record.write_with_end(end.event, end.changes, end.payload)
-        if query is None:
-            return False
-        try:
-            await self._adopt(live, query, end.small)
-        except Exception as cause:
-            await self.fail(live, cause)
-        return True
-
     async def _settle(self, live: LiveQuery, last: LastWord, ended_us: int) -> None:
         seen = live.query
         end = self._conclude(live, last, ended_us)
-        if end.event is Event.COMPLETE and end.small is None:
+        is_held = live.first_write is not None and live.first_write.is_held
+        if end.event is Event.COMPLETE and end.small is None and not is_held:
             live.amend(state=QueryState.COMPLETED, **end.changes)
             self._tasks.spawn(self._record_completion(live, seen, end), f"record-{seen.query_id}")
         else:
@@ -164,20 +157,23 @@ class Settling:
             raise ValueError(f"a result of {last.totals} came as {index.totals}")
         return index
 
-    async def _record(self, live: LiveQuery, seen: Query, end: "_End") -> None:
-        _, query = await self._recorder.advance(seen, end.event, end.changes, end.payload)
-        await self._adopt(live, query, end.small)
-
-    async def _adopt(self, live: LiveQuery, query: Query, small: PageIndex | None) -> None:
-        """Adopt the record that results, and drop the rows nobody may read."""
+    async def _record(self, live: LiveQuery, seen: Query, end: "_End") -> bool:
+        """Write the end, adopt the record that results, and drop the rows nobody may read. False when the query was not
+        accepted.
+        """
+        query = await self._recorder.end(live, seen, end.event, end.changes, end.payload)
+        if query is None:
+            await self.discard(live)
+            return False
         if query.state is QueryState.QUEUED:
             live.begin_again()
         if query.state is not QueryState.COMPLETED:
             await self.discard(live)
-        elif small is not None and live.index is not None:
-            live.index.fill(small)
+        elif end.small is not None and live.index is not None:
+            live.index.fill(end.small)
         live.take(query)
         self._registry.keep(live)
+        return True
 
     async def _record_completion(self, live: LiveQuery, seen: Query, end: "_End") -> None:
         try:

@@ -13,6 +13,7 @@ from queryengine.domain.errors import Failure, Reason
 from queryengine.domain.lifecycle import QueryState
 from queryengine.domain.query import Query
 from queryengine.engines.base import Progress
+from queryengine.live.first_write import FirstWrite
 from queryengine.live.pulse import Pulse
 from queryengine.live.readers import Readers
 from queryengine.live.remaining import remaining_us
@@ -81,6 +82,10 @@ class LiveQuery:
         self._ended = ended
         self._note = note
         self.version = query.version
+        self.first_write: FirstWrite | None = None
+        """Of a new query, until it is durable."""
+        self.run: asyncio.Task[None] | None = None
+        """Its run, from its slot to its final state or back to the queue."""
         self.progress = Progress()
         self.place: QueuePlace | None = None
         """As of `refresh_place`."""
@@ -108,6 +113,11 @@ class LiveQuery:
     @property
     def is_final(self) -> bool:
         return self.query.is_final
+
+    @property
+    def is_refused(self) -> bool:
+        """Whether it was not accepted: nobody is to hear of it."""
+        return self.first_write is not None and self.first_write.is_refused
 
     @property
     def engine_query_id(self) -> str:
@@ -145,6 +155,10 @@ class LiveQuery:
             self._grown(query.version)
             if not is_known:
                 self._note(self.key, True)
+
+    def replace(self, query: Query) -> None:
+        """Adopt another record while nobody has heard of the query."""
+        self.query = _kept(query)
 
     def amend(self, **facts: Any) -> None:
         """Change facts that are written with the final state only, such as rows so far."""

@@ -130,12 +130,16 @@ class Registry:
             live = self._seen_in_memory(key, viewer)
             if live is not None:
                 return live
-            decision = self._decision(key, viewer)
-            if decision is not None:
+            undecided = self._undecided_for(key, viewer)
+            if undecided is not None:
+                new, decision = undecided
+                if new.first_write is not None:
+                    # Or the wait would be as long as a record may be held.
+                    new.first_write.write()
                 await asyncio.wait([decision])
                 continue
             query = await self._store.get(tenant, query_id, seen_by=viewer)
-            if self._decision(key, viewer) is not None or self._seen_in_memory(key, viewer) is not None:
+            if self._undecided_for(key, viewer) is not None or self._seen_in_memory(key, viewer) is not None:
                 # A Submit came meanwhile.
                 continue
             if query is None or self._lifetimes.is_forgotten(query):
@@ -146,7 +150,9 @@ class Registry:
         live = self.in_memory(*key)
         return live if live is None or viewer is None or viewer.sees(live.query) else None
 
-    def _decision(self, key: Key, viewer: Viewer | None) -> asyncio.Future[None] | None:
-        """Whether there will be a query of an id, which the viewer would see: done once that is known."""
-        live, decision = self._undecided.get(key, (None, None))
-        return decision if live is None or viewer is None or viewer.sees(live.query) else None
+    def _undecided_for(self, key: Key, viewer: Viewer | None) -> tuple[LiveQuery, asyncio.Future[None]] | None:
+        """A query of an id, which the viewer would see and of which is not known whether it will be; and what is done
+        once that is known.
+        """
+        found = self._undecided.get(key)
+        return found if found is None or viewer is None or viewer.sees(found[0].query) else None

@@ -11,7 +11,7 @@ from queryengine.app.service import Service
 from queryengine.domain.errors import Reason, error
 from queryengine.domain.query import Query
 from queryengine.v1 import query_service_pb2 as pb
-from tests.support import COMPLETED, FAILED, RUNNING, WAIT, Api, Gate, new_id, refused, served, until
+from tests.support import CANCELLED, COMPLETED, FAILED, QUEUED, RUNNING, WAIT, Api, Gate, new_id, refused, served, until
 
 ONE = {"scripted": {"type": "scripted", "workers": 1}}
 ROWS = "columns n:int64; rows 5"
@@ -44,7 +44,8 @@ class Records:
         monkeypatch.setattr(store, "submit", watched_submit)
         monkeypatch.setattr(store, "submit_ended", watched_submit_ended)
         # However busy the machine is, a record is held until its run ends, where the test does not end the wait.
-        monkeypatch.setattr("queryengine.executing.held_record.HELD_SECONDS", 3600.0)
+        monkeypatch.setattr("queryengine.live.first_write.RUNNING_SECONDS", 3600.0)
+        monkeypatch.setattr("queryengine.live.first_write.WAITING_SECONDS", 3600.0)
 
 
 @pytest.fixture
@@ -81,7 +82,7 @@ async def test_a_query_that_takes_longer_is_recorded_meanwhile(
     beside: Beside, gate: Gate, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     _, api, records = beside
-    monkeypatch.setattr("queryengine.executing.held_record.HELD_SECONDS", 0.0)
+    monkeypatch.setattr("queryengine.live.first_write.RUNNING_SECONDS", 0.0)
     query_id = new_id()
     call = asyncio.ensure_future(api.script(f"{gate.script}; {ROWS}", query_id=query_id, wait_timeout=WAIT))
     await until(lambda: records.written)
@@ -155,3 +156,101 @@ async def test_it_is_recorded_though_its_caller_leaves(beside: Beside) -> None:
     await waiting
     records.free.set()
     assert (await api.ended(query_id)).state == COMPLETED
+
+
+async def waiting(service: Service, api: Api, script: str = ROWS, **asked: Any) -> asyncio.Future[Any]:
+    """A Submit that waits for its end, of a query that waits for a slot."""
+    call = asyncio.ensure_future(api.script(script, wait_timeout=WAIT, **asked))
+    dispatcher = service.parts.execution.dispatcher
+    await until(lambda: dispatcher.waiting("scripted") or call.done())
+    assert not call.done()
+    return call
+
+
+async def test_one_that_waits_for_its_slot_is_written_once_too(beside: Beside, gate: Gate) -> None:
+    service, api, records = beside
+    await api.script(gate.script)
+    call = await waiting(service, api)
+    gate.open()
+    status = (await call).status
+    assert (status.state, status.stats.rows, status.attempt) == (COMPLETED, 5, 1)
+    assert records.written == ["submit", "with its end"]
+    stored = await service.parts.state.store.get("tenant", status.query_id)
+    assert stored is not None
+    assert (stored.state.value, stored.version) == ("COMPLETED", status.version)
+
+
+async def test_one_that_waits_for_long_is_recorded_meanwhile(
+    beside: Beside, gate: Gate, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    service, api, records = beside
+    monkeypatch.setattr("queryengine.live.first_write.WAITING_SECONDS", 0.0)
+    await api.script(gate.script)
+    query_id = new_id()
+    call = await waiting(service, api, query_id=query_id)
+    await until(lambda: len(records.written) == 2)
+    assert (await api.status(query_id)).state == QUEUED
+    gate.open()
+    assert (await call).status.state == COMPLETED
+    assert records.written == ["submit", "submit"]
+
+
+async def test_who_looks_for_one_that_waits_has_it_recorded(beside: Beside, gate: Gate) -> None:
+    service, api, records = beside
+    await api.script(gate.script)
+    query_id = new_id()
+    call = await waiting(service, api, query_id=query_id)
+    assert (await api.status(query_id)).state == QUEUED
+    assert records.written == ["submit", "submit"]
+    assert (await api.cancel(query_id)).result == pb.CANCEL_RESULT_CANCELLED
+    assert (await call).status.state == CANCELLED
+    gate.open()
+
+
+async def test_one_that_waits_for_too_long_ends_as_recorded(beside: Beside, gate: Gate) -> None:
+    service, api, records = beside
+    await api.script(gate.script)
+    status = (await api.script(ROWS, wait_timeout=WAIT, limits={"queue_timeout": {"nanos": 1_000_000}})).status
+    assert (status.state, status.error.reason) == (FAILED, "QUEUE_TIMEOUT")
+    assert records.written == ["submit", "submit"]
+    gate.open()
+    stored = await service.parts.state.store.get("tenant", status.query_id)
+    assert stored is not None
+    assert stored.state.value == "FAILED"
+
+
+async def test_one_that_cannot_be_written_waits_no_more(
+    beside: Beside, gate: Gate, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    service, api, _ = beside
+    await api.script(gate.script)
+    query_id = new_id()
+    call = await waiting(service, api, query_id=query_id)
+
+    async def full(_: Query) -> Any:
+        raise error(Reason.STORE_UNAVAILABLE, "database or disk is full")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(service.parts.state.store, "submit", full)
+        assert (await refused(api.status(query_id))).reason == "QUERY_NOT_FOUND"
+        assert (await refused(call)).reason == "STORE_UNAVAILABLE"
+    assert service.parts.execution.dispatcher.waiting("scripted") == 0
+    again = await waiting(service, api, query_id=query_id)
+    gate.open()
+    assert ((await again).existing, (await again).status.state) == (False, COMPLETED)
+
+
+async def test_an_id_of_an_earlier_server_keeps_its_query_and_waits_for_no_slot(
+    tmp_path: Path, gate: Gate, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    query_id = new_id()
+    async with served(tmp_path, engines=ONE) as (_, api):
+        await api.script("fail ENGINE_ERROR", query_id=query_id, wait_timeout=WAIT)
+    async with served(tmp_path, engines=ONE) as (service, api):
+        Records(service, monkeypatch)
+        await api.script(gate.script)
+        call = await waiting(service, api, "fail ENGINE_ERROR", query_id=query_id)
+        assert (await api.status(query_id)).state == FAILED
+        assert (await call).existing
+        assert service.parts.execution.dispatcher.waiting("scripted") == 0
+        gate.open()

@@ -45,12 +45,12 @@ class Runs:
     def claimed(self, asked: Query) -> Query:
         return asked.but(state=QueryState.RUNNING, attempt=1, owner="server", start_us=1)
 
-    async def follow(self, live: LiveQuery, _: Any) -> None:
+    async def run(self, live: LiveQuery, _: Any) -> str:
         self.begun += 1
         await live.stop_asked()
+        return "ran"
 
-    async def settle_if_durable(self, live: LiveQuery, _: Any, durable: asyncio.Future[tuple[Query, bool]]) -> None:
-        await asyncio.wait([durable])
+    async def settle(self, live: LiveQuery, _: Any) -> None:
         live.query = live.query.but(state=QueryState.CANCELLED)
 
 
@@ -124,7 +124,7 @@ RUNNING = {
     "claim": ("scheduler", "claimed", raising(DEFECT)),
     "make it": ("registry", "new", raising(DEFECT)),
     "begin to write": ("store", "submit", raising(DEFECT)),
-    "begin to run": ("scheduler", "run_reserved", raising(DEFECT)),
+    "begin to run": ("scheduler", "start", raising(DEFECT)),
     "write": ("store", "submit", raising_later(FULL)),
     "write, unexpected": ("store", "submit", raising_later(DEFECT)),
     "show it": ("registry", "keep", raising(DEFECT)),
@@ -133,7 +133,7 @@ RUNNING = {
 WAITING = {
     "write": ("store", "submit", raising_later(FULL)),
     "write, unexpected": ("store", "submit", raising_later(DEFECT)),
-    "show it": ("registry", "add", raising(DEFECT)),
+    "show it": ("registry", "keep", raising(DEFECT)),
     "enqueue": ("dispatcher", "enqueue", raising(DEFECT)),
     "enqueue, late": ("scheduler", "_has_changed", raising(DEFECT)),
 }

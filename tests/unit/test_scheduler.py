@@ -34,7 +34,7 @@ class HandRunner:
         self.ended: asyncio.Queue[tuple[str, Event]] = asyncio.Queue()
         self.outcomes: dict[str, asyncio.Future[QueryState]] = {}
 
-    async def claim_and_follow(self, live: LiveQuery, _: Any) -> QueryState:
+    async def run(self, live: LiveQuery, _: Any) -> QueryState:
         name = live.query.query_id
         outcome = self.outcomes[name] = asyncio.get_running_loop().create_future()
         live.query = live.query.but(state=QueryState.RUNNING, attempt=live.query.attempt + 1)
