@@ -14,10 +14,10 @@ from queryengine.domain.filters import QueryFilter
 from queryengine.domain.lifecycle import FINAL, TRANSITIONS, Event, QueryState, ResultState, sources
 from queryengine.domain.query import VERSION_STEP
 from queryengine.domain.submission import SQL_CHARACTERS_KEPT
-from queryengine.domain.viewer import SHARED_KEY, SHARED_VALUE, Viewer
+from queryengine.domain.viewer import Viewer
 from queryengine.store.prepared import Prepared
 from queryengine.store.rows import ASKED, BECAME, label_line, plain
-from queryengine.store.tables import HAS_ROWS, HAS_SUBJECT, QUERIES, RESULTS, SERVER, USAGE
+from queryengine.store.tables import HAS_ROWS, HAS_SUBJECT, IS_SHARED, QUERIES, RESULTS, SERVER, USAGE
 
 _Q: Final = QUERIES.c
 _R: Final = RESULTS.c
@@ -68,11 +68,6 @@ def _strpos(element: _position, compiler: Any, **options: Any) -> str:
     return f"strpos({compiler.process(element.clauses, **options)})"
 
 
-def _quoted(text: str) -> sa.ColumnElement[str]:
-    """A text of letters and JSON, as a literal."""
-    return sa.literal_column(f"'{text}'", sa.Text())
-
-
 def _replacing(insert: Any, key: Sequence[str], names: Sequence[str]) -> Any:
     return insert.on_conflict_do_update(index_elements=list(key), set_={name: insert.excluded[name] for name in names})
 
@@ -84,13 +79,25 @@ def _same_query() -> tuple[sa.ColumnElement[bool], ...]:
 INSERT: Final = Prepared(lambda insert: insert(QUERIES).on_conflict_do_nothing(), names=ASKED + BECAME)
 # Literal, so that the planner sees that the partial indexes apply.
 _HAS_SUBJECT: Final = sa.text(HAS_SUBJECT)
-_IS_SHARED: Final = _position(_Q.labels, _quoted(label_line(SHARED_KEY, SHARED_VALUE))) > sa.literal_column("0")
+
+
+class _is_shared(sa.ColumnElement[Any]):  # noqa: N801 - A condition of SQL.
+    """Whether a query carries the label that shares it."""
+
+    # Not as a value, which SQLAlchemy would compare with 1.
+    type = sa.types.NULLTYPE
+    inherit_cache = True
+
+
+@compiles(_is_shared)
+def _is_shared_by(_: _is_shared, compiler: Any, **__: Any) -> str:
+    return IS_SHARED[compiler.dialect.name]
 
 
 def _seen(subject: sa.ColumnElement[Any], *, shared: bool) -> sa.ColumnElement[bool]:
     """Condition of the queries that a viewer of a subject sees."""
     own = sa.and_(_Q.subject == subject, _HAS_SUBJECT)
-    return sa.or_(own, _IS_SHARED) if shared else own
+    return sa.or_(own, _is_shared()) if shared else own
 
 
 GET: Final = Prepared(sa.select(*_ALL).where(*_same_query()))
@@ -242,7 +249,7 @@ def listing(
     if before is not None:
         conditions.append(sa.tuple_(_Q.submit_us, _Q.query_id) < before)
     # Each part has an index that holds it in order, so that as much of it is read as the limit takes.
-    parts = [sa.select(*_LISTED).where(*conditions, part) for part in _parts_seen(wanted.seen_by)]
+    parts = [part.where(*conditions) for part in _parts_seen(wanted.seen_by)]
     select = parts[0] if len(parts) == 1 else sa.union_all(*parts)
     return select.order_by(sa.desc("submit_us"), sa.desc("query_id")).limit(limit)
 
@@ -267,15 +274,17 @@ def _matching(wanted: QueryFilter) -> Iterator[sa.ColumnElement[bool]]:
         yield _position(_Q.labels, label_line(key, value)) > 0
 
 
-def _parts_seen(viewer: Viewer | None) -> list[sa.ColumnElement[bool]]:
+def _parts_seen(viewer: Viewer | None) -> list[sa.Select[Any]]:
     """What a viewer sees, in parts that have no query in common: its own, and those of others that are shared."""
+    listed = sa.select(*_LISTED)
     if viewer is None:
-        return [sa.true()]
+        return [listed]
     subject = sa.literal(plain(viewer.subject), sa.Text())
-    parts = [sa.and_(_Q.subject == subject, _HAS_SUBJECT)] if viewer.subject else []
+    parts = [listed.where(_Q.subject == subject, _HAS_SUBJECT)] if viewer.subject else []
     if viewer.sees_shared:
-        parts.append(sa.and_(_Q.subject != subject, _IS_SHARED) if viewer.subject else _IS_SHARED)
-    return parts or [sa.false()]
+        shared = listed.where(_is_shared())
+        parts.append(shared.where(_Q.subject != subject) if viewer.subject else shared)
+    return parts or [listed.where(sa.false())]
 
 
 def holding_rows(query_ids: Sequence[str]) -> sa.Select[Any]:

@@ -4,13 +4,15 @@ import random
 from collections.abc import AsyncIterator
 from dataclasses import replace
 
+import pytest
 import pytest_asyncio
+import sqlalchemy as sa
 
 from queryengine.domain.filters import QueryFilter
 from queryengine.domain.lifecycle import QueryState
 from queryengine.domain.query import Query
 from queryengine.domain.viewer import Viewer
-from queryengine.store import Store
+from queryengine.store import Store, statements
 from tests.store_values import query, stored, submission
 
 LABELS: tuple[dict[str, str], ...] = (
@@ -79,3 +81,30 @@ async def test_a_viewer_sees_a_query_in_every_state(store: Store) -> None:
         await stored(store, state, number)
     seen = await store.list("tenant", QueryFilter(seen_by=Viewer("subject", sees_shared=False)), limit=10)
     assert {each.state for each in seen} == set(QueryState)
+
+
+@pytest.mark.parametrize("before", [None, (20, "x")])
+async def test_what_a_viewer_sees_is_read_by_its_indexes(filled: Store, before: tuple[int, str] | None) -> None:
+    """However many queries its tenant has: in order, without a look at the others."""
+    wanted = QueryFilter(seen_by=Viewer("ann", sees_shared=True))
+    select = statements.listing("tenant", wanted, before=before, ended_since_us=1, now_us=1, limit=5)
+
+    def explained(connection: sa.Connection) -> str:
+        if connection.dialect.name == "sqlite":
+            rows = connection.execute(sa.text("EXPLAIN QUERY PLAN " + text(connection)))
+        else:
+            # Of a table as small as this one the indexes would not be worth it.
+            for way in ("seqscan", "bitmapscan", "sort"):
+                connection.execute(sa.text(f"SET LOCAL enable_{way} = off"))
+            rows = connection.execute(sa.text("EXPLAIN " + text(connection)))
+        return "\n".join(str(row[-1]) for row in rows)
+
+    def text(connection: sa.Connection) -> str:
+        compiled = select.compile(dialect=connection.dialect, compile_kwargs={"literal_binds": True})
+        # A colon would be taken for a parameter.
+        return str(compiled).replace(":", "\\:")
+
+    plan = await filled._reader.read(explained)
+    assert "queries_by_subject" in plan
+    assert "queries_shared" in plan
+    assert not any(word in plan for word in ("SCAN", "TEMP B-TREE", "Seq Scan", "queries_by_submission")), plan
