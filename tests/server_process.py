@@ -29,6 +29,8 @@ class ServerProcess:
         self._errors = folder / "errors"
         self.inside: tuple[str, ...] = ()
         """A command that runs the server, for a world of its own around it."""
+        self.arguments: tuple[str, ...] = ()
+        """Of serve, beside its settings."""
         self.program: tuple[str, ...] = (sys.executable, "-m", "queryengine")
         self.started_in = ROOT
         self._process: subprocess.Popen[bytes] | None = None
@@ -48,7 +50,7 @@ class ServerProcess:
 
     def launch(self) -> "subprocess.Popen[bytes]":
         """Start it and wait for nothing."""
-        command = [*self.inside, *self.program, "serve", "--config", str(self._config)]
+        command = [*self.inside, *self.program, "serve", "--config", str(self._config), *self.arguments]
         with self._output.open("wb") as output, self._errors.open("ab") as errors:
             self._process = subprocess.Popen(command, cwd=self.started_in, stdout=output, stderr=errors)
         return self._process

@@ -17,13 +17,14 @@ from queryengine.codec.memory import keep_malloc_memory
 from queryengine.domain.errors import QueryEngineError
 from queryengine.domain.reloads import Trigger
 from queryengine.edges.grpc.server import PortTaken
-from queryengine.settings import Settings, SettingsError, Source
+from queryengine.settings import Settings, SettingsError, Source, exposed
 from queryengine.store import StoreUnusable
 from queryengine.telemetry.logs import set_up_logging
 
 ENGINES_SECONDS = 5.0
 """How long the banner waits to say which engines are down."""
 LOOK_SECONDS = 0.02
+INSECURE = "  INSECURE other hosts reach it, and every caller is whoever it claims to be"
 
 logger = logging.getLogger(__name__)
 
@@ -34,20 +35,22 @@ def serve(
     program: str,
     guide: Callable[[str], str] | None = None,
     source: Source | None = None,
+    insecure: bool = False,
 ) -> int:
     """Run a server until SIGTERM or SIGINT; a second signal ends it at once. Returns the exit code. The program is what
     a person types to call the command line. `guide` makes the text that follows the banner from the server's address.
     SIGHUP, or a change of a file of `source`, has the settings loaded again; it never ends a server.
+    `insecure` lets callers of other hosts in without authentication.
     """
     set_up_logging(settings.log.style)
     # Whatever is written from here on, by workers too, holds what tenants ask and get: it is for this user alone.
     os.umask(0o077)
     keep_malloc_memory()
-    return uvloop.run(_serve(settings, program, guide, source))
+    return uvloop.run(_serve(Service(settings, source=source, insecure=insecure), program, guide, source))
 
 
-async def _serve(settings: Settings, program: str, guide: Callable[[str], str] | None, source: Source | None) -> int:
-    service = Service(settings, source=source)
+async def _serve(service: Service, program: str, guide: Callable[[str], str] | None, source: Source | None) -> int:
+    settings = service.settings
     stopping = asyncio.Event()
     loop = asyncio.get_running_loop()
 
@@ -111,9 +114,16 @@ def banner(service: Service, program: str) -> str:
     settings = service.settings
     engines = [_engine(service, name) for name in settings.engines]
     server = "" if service.address == "127.0.0.1:8815" else f" --server {service.address}"
+    server += " --tls" if settings.tls.is_on else ""
     lines = [
         f"queryengine {__version__}",
-        f"  gRPC     {service.address}" + (" (reflection on)" if settings.server.reflection else ""),
+        f"  gRPC     {service.address}{_traits(settings)}",
+        *([f"  gRPC     {service.mutual_address} (TLS with client certificates)"] if service.mutual_address else []),
+        *(
+            ["  INSECURE other hosts reach it, and every caller is whoever it claims to be"]
+            if exposed(settings)
+            else []
+        ),
         f"  health   {service.admin_address} (gRPC)",
         *([f"  metrics  http://{service.metrics_address}/metrics and /readyz"] if service.metrics_address else []),
         *engines,
@@ -121,6 +131,14 @@ def banner(service: Service, program: str) -> str:
         f'  try      {program} sql{server} "SELECT 42 AS answer"',
     ]
     return "\n".join(lines)
+
+
+def _traits(settings: Settings) -> str:
+    """Of the service's port, in parentheses."""
+    kind = "TLS with client certificates" if settings.tls.client_certificates == "required" else "TLS"
+    traits = [kind] if settings.tls.is_on else []
+    traits += ["reflection on"] if settings.server.reflection else []
+    return f" ({', '.join(traits)})" if traits else ""
 
 
 def _engine(service: Service, name: str) -> str:

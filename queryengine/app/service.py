@@ -4,6 +4,7 @@ from contextlib import AsyncExitStack
 
 from queryengine.app import wiring
 from queryengine.app.draining import drain
+from queryengine.app.exposure import Exposure
 from queryengine.app.reload import SettingsInForce
 from queryengine.app.wiring import Parts
 from queryengine.domain.clock import Clock, SystemClock
@@ -15,8 +16,18 @@ from queryengine.workers.pool import WorkerPool
 class Service:
     """`start`, then `stop`; each once."""
 
-    def __init__(self, settings: Settings, clock: Clock | None = None, source: Source | None = None) -> None:
-        """`source` is where the settings came from, for a server that can load them again."""
+    def __init__(
+        self,
+        settings: Settings,
+        clock: Clock | None = None,
+        source: Source | None = None,
+        *,
+        insecure: bool = False,
+    ) -> None:
+        """`source` is where the settings came from, for a server that can load them again. `insecure` accepts callers
+        of other hosts without authentication.
+        """
+        self._exposure = Exposure(is_accepted=insecure)
         self._in_force = SettingsInForce(settings)
         self._source = source
         self._clock = clock or SystemClock()
@@ -62,12 +73,13 @@ class Service:
     async def start(self) -> None:
         """Open the state, recover what a former process left, start workers, listen.
 
-        Raises StoreLocked and StoreUnusable for the state, PortTaken for an address, SettingsError for an option; what
-        had been opened is closed then. Returns when Submit works; workers may still be starting, and queries wait for
-        them.
+        Raises StoreLocked and StoreUnusable for the state, PortTaken for an address, SettingsError for an option and
+        for an address that other hosts reach without authentication; what had been opened is closed then. Returns
+        when Submit works; workers may still be starting, and queries wait for them.
         """
+        self._exposure.check(self.settings)
         async with AsyncExitStack() as closing:
-            self._parts = await wiring.start(self._in_force, self._clock, self._source, closing)
+            self._parts = await wiring.start(self._in_force, self._exposure, self._clock, self._source, closing)
             self._closing = closing.pop_all()
 
     def ask_to_reload(self, trigger: Trigger) -> None:

@@ -33,6 +33,7 @@ from queryengine.app.configured import (
     trimming,
 )
 from queryengine.app.execution import Execution, make_execution
+from queryengine.app.exposure import Exposure
 from queryengine.app.listening import Edges, listen
 from queryengine.app.reading import Reading, make_cutting, make_reading
 from queryengine.app.readings import readings
@@ -47,7 +48,6 @@ from queryengine.edges.grpc.requests import LimitsInForce
 from queryengine.live.lifetimes import Lifetimes
 from queryengine.live.registry import Registry
 from queryengine.live.tasks import Tasks
-from queryengine.policy.analyses import Analyses
 from queryengine.policy.apply_limits import ApplyLimits
 from queryengine.policy.choose_engine import ChooseEngine
 from queryengine.policy.identity import Authentication
@@ -70,20 +70,18 @@ class Parts:
     state: State
     shared: Shared
     sandboxes: Sandboxes
-    analyses: Analyses
-    default_limits: ApplyLimits
     choice: ChooseEngine
     execution: Execution
     cases: UseCases
-    engines: Engines
     reading: Reading
-    limits: LimitsInForce
     authentication: Authentication
     edges: Edges
     reloading: Reloading
 
 
-async def start(in_force: SettingsInForce, clock: Clock, source: Source | None, closing: AsyncExitStack) -> Parts:
+async def start(
+    in_force: SettingsInForce, exposure: Exposure, clock: Clock, source: Source | None, closing: AsyncExitStack
+) -> Parts:
     """Start a server; it answers calls on return. A reload changes the settings in force later.
 
     Raises StoreLocked and StoreUnusable for the state, PortTaken for an address, SettingsError for an option.
@@ -115,6 +113,7 @@ async def start(in_force: SettingsInForce, clock: Clock, source: Source | None, 
     limits, turns = LimitsInForce(request_limits(now)), call_turns(now)
     # Whatever takes over a new configuration while the server runs.
     reloadables: list[Reloadable] = [
+        exposure,
         LimitsAndLog(state, shared.lifetimes, execution, reading, texts, left_open, limits, now.log.style),
         *([CertificatesOfPorts(encryption, clock)] if encryption is not None else []),
     ]
@@ -141,14 +140,10 @@ async def start(in_force: SettingsInForce, clock: Clock, source: Source | None, 
         state=state,
         shared=shared,
         sandboxes=workers,
-        analyses=texts,
-        default_limits=left_open,
         choice=choice,
         execution=execution,
         cases=cases,
-        engines=engines,
         reading=reading,
-        limits=limits,
         authentication=authentication,
         edges=edges,
         reloading=reloading,

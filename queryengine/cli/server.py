@@ -22,6 +22,14 @@ def serve(
     demo: Annotated[
         bool, typer.Option("--demo", help="For trying: flights and TPC-H to query, removed when the server stops.")
     ] = False,
+    insecure: Annotated[
+        bool,
+        typer.Option(
+            "--insecure",
+            help="Start also where other hosts reach the server without authentication: whoever can connect then reads "
+            "and stops the queries of every tenant.",
+        ),
+    ] = False,
 ) -> None:
     """Run a server until Ctrl-C or TERM.
 
@@ -31,7 +39,7 @@ def serve(
     # Until the server handles it: a SIGHUP that comes early must not end it.
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
     if demo:
-        _serve_demo(config)
+        _serve_demo(config, insecure=insecure)
     with server_installed():
         from queryengine import settings
         from queryengine.app import process
@@ -41,10 +49,10 @@ def serve(
         loaded = settings.load(path)
     except settings.SettingsError as error:
         raise ended(str(error)) from error
-    raise typer.Exit(process.serve(loaded, program=program(), source=settings.Source(config)))
+    raise typer.Exit(process.serve(loaded, program=program(), source=settings.Source(config), insecure=insecure))
 
 
-def _serve_demo(config: Path | None) -> NoReturn:
+def _serve_demo(config: Path | None, *, insecure: bool) -> NoReturn:
     with server_installed("demo"):
         from queryengine.demo import serving
         from queryengine.demo.data import DataMissingError
@@ -53,7 +61,7 @@ def _serve_demo(config: Path | None) -> NoReturn:
     if config is not None:
         raise typer.BadParameter("--demo has settings of its own; leave --config out")
     try:
-        raise typer.Exit(serving.serve(program(), lambda text: typer.echo(text, err=True)))
+        raise typer.Exit(serving.serve(program(), lambda text: typer.echo(text, err=True), insecure=insecure))
     except (DataMissingError, SettingsError) as error:
         raise ended(str(error)) from error
 

@@ -21,7 +21,7 @@ _KEPT: Final = ("QUERYENGINE_SERVER__", "QUERYENGINE_LOG__")
 _ANY_PORT: Final = "127.0.0.1:0"
 
 
-def serve(program: str, say: Callable[[str], None]) -> int:
+def serve(program: str, say: Callable[[str], None], *, insecure: bool = False) -> int:
     """Run the demo until SIGTERM or SIGINT; returns the exit code. `say` takes a line on what takes its time.
 
     Raises DataMissingError when a package is not installed, and SettingsError for a setting in the environment.
@@ -44,7 +44,9 @@ def serve(program: str, say: Callable[[str], None]) -> int:
         ports = {"listen": free_or_any(DEFAULT_ADDRESS), "admin_listen": _ANY_PORT, "metrics_listen": _ANY_PORT}
         config = write_config(root, engines, ports)
         loaded = settings.load(str(config))
-        return process.serve(loaded, program=program, guide=lambda address: guide(address, program, folder))
+        return process.serve(
+            loaded, program=program, guide=lambda address: guide(address, program, folder), insecure=insecure
+        )
 
 
 def free_or_any(address: str) -> str:

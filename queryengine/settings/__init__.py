@@ -1,6 +1,7 @@
 """Settings: one YAML file, overridden by environment variables, read once at the start and frozen."""
 
 from queryengine.settings.checking import missing_places, warnings
+from queryengine.settings.exposure import exposed
 from queryengine.settings.limits import LimitSettings, SandboxSettings
 from queryengine.settings.loading import SettingsError, load
 from queryengine.settings.model import (
@@ -35,6 +36,7 @@ __all__ = [
     "StateSettings",
     "StreamSettings",
     "TlsSettings",
+    "exposed",
     "load",
     "missing_places",
     "reloaded",

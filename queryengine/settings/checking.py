@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from typing import Final
 
 from queryengine.engines.kit.places import missing
+from queryengine.settings.exposure import exposed, readable
 from queryengine.settings.model import CLIENT_VARIABLES, ENVIRONMENT_PREFIX, EngineSettings, Settings, groups
 
 _SERVICE_LINK: Final = re.compile(
@@ -21,7 +22,8 @@ _SERVICE_LINK: Final = re.compile(
 
 def warnings(settings: Settings) -> list[str]:
     """A line each, with the place of the key. Looks at names on the disk."""
-    return [*_meaningless(), *_open_folders(settings)]
+    network = [line for line in (exposed(settings), readable(settings)) if line]
+    return [*_meaningless(), *_open_folders(settings), *network]
 
 
 def missing_places(settings: Settings, *engines: str) -> list[str]:

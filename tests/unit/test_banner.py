@@ -32,7 +32,9 @@ class Pool:
 def lines(tmp_path: Path) -> list[str]:
     engines = {name: {"type": "scripted", "workers": number} for number, name in enumerate(LOADS, 1)}
     service = Service(Settings(engines=engines, default_engine="one", state={"directory": tmp_path}))
-    edges = SimpleNamespace(address="127.0.0.1:8815", admin_address="127.0.0.1:8816", metrics_address="")
+    edges = SimpleNamespace(
+        address="127.0.0.1:8815", admin_address="127.0.0.1:8816", metrics_address="", mutual_address=""
+    )
     service._parts = SimpleNamespace(execution=SimpleNamespace(pool=Pool()), edges=edges)  # type: ignore[assignment]
     return banner(service, ".venv/bin/queryengine").splitlines()
 
