@@ -4,7 +4,7 @@ import json
 import logging
 from collections.abc import Mapping, Sequence
 from concurrent.futures import Executor
-from typing import Final
+from typing import Any, Final
 
 from queryengine.app.trimming import Trimming
 from queryengine.codec.memory import give_back_malloc_memory
@@ -17,11 +17,7 @@ from queryengine.engines.base import EngineTraits
 from queryengine.executing.quota import RecordLimits, SpoolLimits
 from queryengine.executing.shares import ShareLimits, Shares
 from queryengine.policy.analyses import Analyses
-from queryengine.policy.apply_limits import ApplyLimits, DefaultLimits
-from queryengine.policy.check_text import check_text
-from queryengine.policy.choose_engine import ChooseEngine, KnownEngine
 from queryengine.policy.identity import Authenticator, Unverified
-from queryengine.policy.planner import Planner
 from queryengine.reading.byte_budget import ByteBudgetLimits
 from queryengine.reading.streaming import StreamLimits
 from queryengine.results.spool.local import LocalSpool
@@ -55,7 +51,7 @@ def engine_config(settings: Settings, name: str) -> EngineConfig:
     return EngineConfig(
         name=name,
         type=engine.type,
-        options=engine.options,
+        options=engine_options(settings, name),
         workers=engine.workers,
         slots_per_worker=engine.slots_per_worker,
         memory_limit_mib=engine.memory_limit_mib,
@@ -63,6 +59,12 @@ def engine_config(settings: Settings, name: str) -> EngineConfig:
         spool=str(settings.state.spool.absolute()),
         confine=engine.confine,
     )
+
+
+def engine_options(settings: Settings, name: str) -> Mapping[str, Any]:
+    """Options of an engine, with the functions that the statement gate allows by name."""
+    options, allowed = settings.engines[name].options, settings.statements.of(name).functions.allow
+    return {**options, "allow_functions": [*options.get("allow_functions", ()), *allowed]} if allowed else options
 
 
 async def engine_traits(settings: Settings, analyses: Analyses) -> dict[str, EngineTraits | Failure]:
@@ -77,7 +79,7 @@ async def engine_traits(settings: Settings, analyses: Analyses) -> dict[str, Eng
 
     for name, engine in settings.engines.items():
         try:
-            traits[name] = found = await analyses.traits(name, engine.type, engine.options)
+            traits[name] = found = await analyses.traits(name, engine.type, engine_options(settings, name))
             found.check_slots(engine.slots_per_worker)
         except QueryEngineError as cause:
             failure = traits[name] = cause.failure
@@ -203,25 +205,6 @@ def stream_limits(settings: Settings) -> StreamLimits:
         message_bytes_max=MESSAGE_BYTES_MAX,
         whole_page_streams=streams.whole_page_streams,
         chunk_bytes=streams.chunk_bytes,
-    )
-
-
-def engine_choice(settings: Settings, traits: Mapping[str, EngineTraits | Failure]) -> ChooseEngine:
-    known = {name: KnownEngine(engine.type, traits[name]) for name, engine in settings.engines.items()}
-    return ChooseEngine(known, settings.default_engine)
-
-
-def planner(choice: ChooseEngine, limits: ApplyLimits, analyses: Analyses) -> Planner:
-    """All planning steps, in their order."""
-    return Planner(first=(choice, limits), then=(check_text,), analyses=analyses)
-
-
-def default_limits(settings: Settings) -> DefaultLimits:
-    limits = settings.limits
-    return DefaultLimits(
-        queue_timeout_ms=int(limits.queue_timeout_seconds * 1000),
-        execution_timeout_ms=int(limits.execution_timeout_seconds * 1000),
-        ttl_ms=int(settings.results.ttl_seconds * 1000),
     )
 
 

@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from queryengine.app.configured import (
-    default_limits,
     record_limits,
     request_limits,
     share_limits,
@@ -17,27 +16,27 @@ from queryengine.app.configured import (
     stream_limits,
 )
 from queryengine.app.execution import Execution
+from queryengine.app.planning import Planning
 from queryengine.app.reading import Reading
 from queryengine.app.reload import Prepared
 from queryengine.app.state import State
 from queryengine.edges.grpc.requests import LimitsInForce
 from queryengine.live.lifetimes import Lifetimes
 from queryengine.policy.analyses import Analyses
-from queryengine.policy.apply_limits import ApplyLimits
 from queryengine.settings import Settings
 from queryengine.telemetry.logs import LogStyle, set_up_logging
 
 
 @dataclass
 class LimitsAndLog:
-    """Limits, lifetimes and the log, which are keys of the settings and nothing else."""
+    """Limits, rules on statements, lifetimes and the log, which are keys of the settings and nothing else."""
 
     state: State
     lifetimes: Lifetimes
     execution: Execution
     reading: Reading
     analyses: Analyses
-    default_limits: ApplyLimits
+    planning: Planning
     limits: LimitsInForce
     log: LogStyle
     """As it was set up."""
@@ -56,7 +55,7 @@ class LimitsAndLog:
         self.reading.streams.adopt(stream_limits(settings))
         self.reading.open_streams.adopt(limits.tenant_streams)
         self.limits.now = request_limits(settings)
-        self.default_limits.adopt(default_limits(settings))
+        self.planning.adopt(settings)
         self.analyses.adopt(cpu_seconds=limits.check_timeout_seconds)
         self.lifetimes.adopt(keep_records_us=int(settings.records.keep_seconds * 1e6))
         if settings.log.style != self.log:

@@ -23,11 +23,8 @@ from queryengine.app.configured import (
     analyses,
     authenticators,
     call_turns,
-    default_limits,
-    engine_choice,
     engine_config,
     engine_traits,
-    planner,
     request_limits,
     sandboxes,
     trimming,
@@ -35,6 +32,7 @@ from queryengine.app.configured import (
 from queryengine.app.execution import Execution, make_execution
 from queryengine.app.exposure import Exposure
 from queryengine.app.listening import Edges, listen
+from queryengine.app.planning import make_planning
 from queryengine.app.reading import Reading, make_cutting, make_reading
 from queryengine.app.readings import readings
 from queryengine.app.reload import Reloadable, Reloading, SettingsInForce
@@ -48,7 +46,6 @@ from queryengine.edges.grpc.requests import LimitsInForce
 from queryengine.live.lifetimes import Lifetimes
 from queryengine.live.registry import Registry
 from queryengine.live.tasks import Tasks
-from queryengine.policy.apply_limits import ApplyLimits
 from queryengine.policy.choose_engine import ChooseEngine
 from queryengine.policy.identity import Authentication
 from queryengine.settings import Settings, Source, missing_places, warnings
@@ -104,21 +101,21 @@ async def start(
     traits = await engine_traits(now, texts)
     await workers.inspections.close()
     execution.pool.start()
-    choice, left_open = engine_choice(now, traits), ApplyLimits(default_limits(now))
+    planning = make_planning(now, traits, texts)
     reading = make_reading(now, cutting, state, shared)
-    cases = make_use_cases(planner(choice, left_open, texts), execution, reading, state, shared)
+    cases = make_use_cases(planning.planner, execution, reading, state, shared)
     await _recover(configs, execution, cases.recording, state)
     shared.tasks.spawn(execution.scheduler.run(), "scheduler")
-    engines = Engines(choice, execution.pool, execution.dispatcher)
+    engines = Engines(planning.choice, execution.pool, execution.dispatcher)
     limits, turns = LimitsInForce(request_limits(now)), call_turns(now)
     # Whatever takes over a new configuration while the server runs.
     reloadables: list[Reloadable] = [
         exposure,
-        LimitsAndLog(state, shared.lifetimes, execution, reading, texts, left_open, limits, now.log.style),
+        LimitsAndLog(state, shared.lifetimes, execution, reading, texts, planning, limits, now.log.style),
         *([CertificatesOfPorts(encryption, clock)] if encryption is not None else []),
     ]
     reloading = Reloading(in_force, source, reloadables, clock=clock, metrics=shared.metrics, disk=state.disk)
-    refreshes = Refreshes(choice, execution.pool, shared.tasks)
+    refreshes = Refreshes(planning.choice, execution.pool, shared.tasks)
     rpcs = behaviours(cases, reading, engines, refreshes, clock=clock, limits=limits)
     authentication = Authentication(authenticators(now), clock)
     read = readings(engines, state.meter, reading.open_streams)
@@ -140,7 +137,7 @@ async def start(
         state=state,
         shared=shared,
         sandboxes=workers,
-        choice=choice,
+        choice=planning.choice,
         execution=execution,
         cases=cases,
         reading=reading,

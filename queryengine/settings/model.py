@@ -24,6 +24,7 @@ from queryengine.settings.group import GIB, KIB, MIB, Group
 from queryengine.settings.limits import LimitSettings, SandboxSettings
 from queryengine.settings.options import with_secrets
 from queryengine.settings.state import StateSettings
+from queryengine.settings.statements import FunctionSettings, StatementSettings
 from queryengine.settings.tls import TlsSettings
 from queryengine.telemetry.logs import LogStyle
 
@@ -327,6 +328,7 @@ class Settings(BaseSettings):
         json_schema_extra={"default": "the first"},
     )
     auth: AuthSettings = Field(default_factory=AuthSettings)
+    statements: StatementSettings = Field(default_factory=StatementSettings)
     limits: LimitSettings = Field(default_factory=LimitSettings)
     sandbox: SandboxSettings = Field(default_factory=SandboxSettings)
     results: ResultSettings = Field(default_factory=ResultSettings)
@@ -353,6 +355,14 @@ class Settings(BaseSettings):
             raise ValueError(f"expected one of the configured engines: {', '.join(engines)}")
         return value
 
+    @field_validator("statements")
+    @classmethod
+    def _rules_of_known_engines(cls, value: StatementSettings, info: ValidationInfo) -> StatementSettings:
+        engines = info.data.get("engines", value.engines)
+        if unknown := [name for name in value.engines if name not in engines]:
+            raise ValueError(f"engines.{unknown[0]}: expected one of the configured engines: {', '.join(engines)}")
+        return value
+
     @classmethod
     def settings_customise_sources(
         cls,
@@ -376,6 +386,8 @@ def groups() -> Iterator[tuple[str, type[BaseModel]]]:
     for name, field in Settings.model_fields.items():
         if isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel):
             yield name, field.annotation
+            if name == "statements":
+                yield f"{name}.functions", FunctionSettings
         elif name == "engines":
             yield "engines", Settings
             yield "engines.NAME", EngineSettings

@@ -29,6 +29,8 @@ def to_markdown() -> str:
 
 def _reload(group: str, key: str) -> str:
     """Whether a running server takes over another value of a key."""
+    if group == "statements.functions":
+        return "restart" if key == "allow" else "applies"
     return "applies" if key in RELOADABLE.get(group, ()) else "restart"
 
 

@@ -29,6 +29,20 @@ RELOADABLE: Final[Mapping[str, frozenset[str]]] = MappingProxyType(
                 "check_timeout_seconds",
             }
         ),
+        "statements": frozenset(
+            {
+                "kinds",
+                "functions",
+                "text_bytes_max",
+                "depth_max",
+                "joins_max",
+                "set_operations_max",
+                "list_items_max",
+                "placeholders_max",
+                "strict",
+                "engines",
+            }
+        ),
         "results": frozenset(
             {
                 "page_bytes",
@@ -70,6 +84,9 @@ def reloaded(running: Settings, new: Settings) -> Reload:
     groups: dict[str, Any] = {}
     for group in Settings.model_fields:
         old, now = getattr(running, group), getattr(new, group)
+        if group == "statements":
+            now, kept = now.allowing_as(old)
+            needs_restart += [f"statements.{key}" for key in kept]
         if group == "engines":
             needs_restart += [f"engines.{name}" for name in {**old, **now} if old.get(name) != now.get(name)]
         elif group == "default_engine":
