@@ -1,12 +1,14 @@
 """What serves each RPC, made from the use cases."""
 
 from queryengine.accepting.engines import Engines
+from queryengine.accepting.keys import Keys
 from queryengine.accepting.refreshing import Refreshes
 from queryengine.app.reading import Reading
 from queryengine.app.use_cases import UseCases
 from queryengine.domain.clock import Clock
 from queryengine.edges.grpc.call import Streaming, Unary
 from queryengine.edges.grpc.engines import EngineRpcs
+from queryengine.edges.grpc.keys import KeyRpcs
 from queryengine.edges.grpc.queries import QueryRpcs
 from queryengine.edges.grpc.requests import LimitsInForce
 from queryengine.edges.grpc.results import ResultRpcs
@@ -15,7 +17,14 @@ from queryengine.edges.grpc.watching import WatchRpcs
 
 
 def behaviours(
-    cases: UseCases, reading: Reading, engines: Engines, refreshes: Refreshes, *, clock: Clock, limits: LimitsInForce
+    cases: UseCases,
+    reading: Reading,
+    engines: Engines,
+    refreshes: Refreshes,
+    keys: Keys,
+    *,
+    clock: Clock,
+    limits: LimitsInForce,
 ) -> dict[str, Unary | Streaming]:
     """By the names of the RPCs."""
     statuses = Statuses(clock)
@@ -41,4 +50,5 @@ def behaviours(
         **results.behaviours(),
         **WatchRpcs(watching=reading.watching, statuses=statuses, limits=limits).behaviours(),
         **EngineRpcs(engines, refreshes).behaviours(),
+        **KeyRpcs(keys).behaviours(),
     }

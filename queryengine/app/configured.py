@@ -17,7 +17,6 @@ from queryengine.engines.base import EngineTraits
 from queryengine.executing.quota import RecordLimits, SpoolLimits
 from queryengine.executing.shares import ShareLimits, Shares
 from queryengine.policy.analyses import Analyses
-from queryengine.policy.identity import Authenticator, Unverified
 from queryengine.reading.byte_budget import ByteBudgetLimits
 from queryengine.reading.streaming import StreamLimits
 from queryengine.results.spool.local import LocalSpool
@@ -117,12 +116,6 @@ def call_turns(settings: Settings) -> Turns:
         tenant_waiting_bytes=0,
     )
     return Turns(limits)
-
-
-def authenticators(settings: Settings) -> list[Authenticator]:
-    """In their order."""
-    configured = settings.auth.authenticators
-    return [Unverified(stands_alone=len(configured) == 1) for _ in configured]
 
 
 def trimming(turns: Turns, threads: Executor) -> Trimming:

@@ -21,7 +21,7 @@ from queryengine.executing.runner import Runner
 from queryengine.executing.scheduler import Scheduler
 from queryengine.executing.settling import Settling
 from queryengine.executing.sweeper import Sweeper
-from queryengine.executing.sweeps import Expiry, Forgetting, Strays
+from queryengine.executing.sweeps import Expiry, Forgetting, ForgettingKeys, Strays
 from queryengine.settings import Settings
 from queryengine.workers.pool import WorkerPool
 from queryengine.workers.supervisor import EngineConfig
@@ -124,4 +124,5 @@ def _sweeper(expiry: Expiry, state: State, shared: Shared) -> Sweeper:
     store, lifetimes = state.store, shared.lifetimes
     strays = Strays(store=store, results=state.results, removal=state.removal, lifetimes=lifetimes, disk=state.disk)
     forgetting = Forgetting(store=store, records=state.records, lifetimes=lifetimes)
-    return Sweeper((expiry, strays, forgetting), quota=state.quota, registry=shared.registry)
+    keys = ForgettingKeys(keys=store.keys, lifetimes=lifetimes)
+    return Sweeper((expiry, strays, forgetting, keys), quota=state.quota, registry=shared.registry)

@@ -21,7 +21,6 @@ from queryengine.app.behaviours import behaviours
 from queryengine.app.certificates import CertificatesOfPorts, tls
 from queryengine.app.configured import (
     analyses,
-    authenticators,
     call_turns,
     engine_config,
     engine_traits,
@@ -31,6 +30,7 @@ from queryengine.app.configured import (
 )
 from queryengine.app.execution import Execution, make_execution
 from queryengine.app.exposure import Exposure
+from queryengine.app.identity import Identity, make_identity
 from queryengine.app.listening import Edges, listen
 from queryengine.app.planning import make_planning
 from queryengine.app.reading import Reading, make_cutting, make_reading
@@ -47,7 +47,6 @@ from queryengine.live.lifetimes import Lifetimes
 from queryengine.live.registry import Registry
 from queryengine.live.tasks import Tasks
 from queryengine.policy.choose_engine import ChooseEngine
-from queryengine.policy.identity import Authentication
 from queryengine.settings import Settings, Source, missing_places, warnings
 from queryengine.store import Store
 from queryengine.telemetry.metrics import Metrics
@@ -71,7 +70,7 @@ class Parts:
     execution: Execution
     cases: UseCases
     reading: Reading
-    authentication: Authentication
+    identity: Identity
     edges: Edges
     reloading: Reloading
 
@@ -103,6 +102,7 @@ async def start(
     execution.pool.start()
     planning = make_planning(now, traits, texts)
     reading = make_reading(now, cutting, state, shared)
+    identity = await make_identity(now, state, shared, closing)
     cases = make_use_cases(planning.planner, execution, reading, state, shared)
     await _recover(configs, execution, cases.recording, state)
     shared.tasks.spawn(execution.scheduler.run(), "scheduler")
@@ -113,21 +113,20 @@ async def start(
         exposure,
         LimitsAndLog(state, shared.lifetimes, execution, reading, texts, planning, limits, now.log.style),
         *([CertificatesOfPorts(encryption, clock)] if encryption is not None else []),
+        identity.authenticators,
     ]
     reloading = Reloading(in_force, source, reloadables, clock=clock, metrics=shared.metrics, disk=state.disk)
     refreshes = Refreshes(planning.choice, execution.pool, shared.tasks)
-    rpcs = behaviours(cases, reading, engines, refreshes, clock=clock, limits=limits)
-    authentication = Authentication(authenticators(now), clock)
-    read = readings(engines, state.meter, reading.open_streams)
+    rpcs = behaviours(cases, reading, engines, refreshes, identity.keys, clock=clock, limits=limits)
     edges = await listen(
         now,
         rpcs,
         turns=turns,
-        authentication=authentication,
+        authentication=identity.authentication,
         byte_budget=reading.byte_budget,
         tls=encryption,
         metrics=shared.metrics,
-        read=read,
+        read=readings(engines, state.meter, reading.open_streams),
         closing=closing,
     )
     _spawn_loops(shared.tasks, edges.health, state, execution)
@@ -141,7 +140,7 @@ async def start(
         execution=execution,
         cases=cases,
         reading=reading,
-        authentication=authentication,
+        identity=identity,
         edges=edges,
         reloading=reloading,
     )

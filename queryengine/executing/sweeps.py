@@ -1,4 +1,6 @@
-"""What a sweep does: results that have expired, those that no record names, records that were kept long enough."""
+"""What a sweep does: results that have expired, those that no record names, records and API keys that were
+kept long enough.
+"""
 
 import asyncio
 from collections.abc import Callable
@@ -13,6 +15,7 @@ from queryengine.live.registry import Registry
 from queryengine.results.removal import Removal
 from queryengine.results.spool.keys import tenant_hash
 from queryengine.results.stored import StoredResults
+from queryengine.store.keys import KeyStore
 from queryengine.store.store import Store
 
 T = TypeVar("T")
@@ -21,6 +24,8 @@ BATCH: Final = 500
 """Records in one step of the store."""
 STRAY_US: Final = 3600 * 1_000_000
 """Age at which a result that no record names is removed; younger ones may belong to a Submit under way."""
+ENDED_KEY_KEPT_US: Final = 30 * 24 * 3600 * 1_000_000
+"""How long an API key that has ended is listed."""
 REMEMBERED_US: Final = 3600 * 1_000_000
 """For so long the id of an ended query is not forgotten, however little room there is: its Submit may be repeated."""
 
@@ -105,4 +110,17 @@ class Forgetting:
                 if not await self._store.delete_oldest_of(tenant, ended_before_us, BATCH):
                     break
         while self._records.must_shorten() and await self._store.delete_ended_before(ended_before_us, BATCH):
+            continue
+
+
+class ForgettingKeys:
+    """Deletes API keys that ended long ago."""
+
+    def __init__(self, *, keys: KeyStore, lifetimes: Lifetimes) -> None:
+        self._keys = keys
+        self._lifetimes = lifetimes
+
+    async def sweep(self) -> None:
+        before_us = self._lifetimes.now_us() - ENDED_KEY_KEPT_US
+        while await self._keys.delete_ended_before(before_us, BATCH) == BATCH:
             continue

@@ -27,6 +27,8 @@ class Right(StrEnum):
     SEE_ENGINES = "see_engines"
     REFRESH_ENGINE = "refresh_engine"
     """Shows names of whatever lies in the folder, and what has changed there since anybody asked."""
+    MANAGE_KEYS = "manage_keys"
+    """API keys of the tenant."""
 
 
 ROLES: Final[Mapping[Right, tuple[Role, ...]]] = MappingProxyType(
@@ -36,6 +38,7 @@ ROLES: Final[Mapping[Right, tuple[Role, ...]]] = MappingProxyType(
         Right.CHANGE: (Role.CANCEL,),
         Right.SEE_ENGINES: (Role.READ, *Role),
         Right.REFRESH_ENGINE: (Role.TENANT_ADMIN, Role.ADMIN),
+        Right.MANAGE_KEYS: (Role.TENANT_ADMIN, Role.ADMIN),
     }
 )
 """Any one of them will do; a refusal names the first."""

@@ -1,11 +1,13 @@
 """Keys that say who may call."""
 
 from collections.abc import Sequence
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import Field, field_validator
 
+from queryengine.policy.identity.key_text import key_id_of
 from queryengine.settings.group import Group
+from queryengine.settings.secret import Secret, secret_error
 
 
 class UnverifiedSettings(Group):
@@ -14,7 +16,28 @@ class UnverifiedSettings(Group):
     type: Literal["none"] = Field(description="`none`.")
 
 
-AuthenticatorSettings = UnverifiedSettings
+class ApiKeySettings(Group):
+    """API keys, which tenant admins create, rotate and revoke while the service runs."""
+
+    type: Literal["api_key"] = Field(description="`api_key`.")
+    admin_keys: Sequence[Secret] = Field(
+        default=(),
+        max_length=16,
+        description="Keys with all roles in every tenant, to create others with: a list of `file:/path` or `env:NAME`. "
+        "`queryengine keys generate` makes one.",
+        json_schema_extra={"default": "none"},
+    )
+
+    @field_validator("admin_keys")
+    @classmethod
+    def _are_keys(cls, value: Sequence[Secret]) -> Sequence[Secret]:
+        for each in value:
+            if key_id_of(each.reveal()) is None:
+                raise secret_error(f"{each.reference} holds no API key; `queryengine keys generate` makes one")
+        return value
+
+
+AuthenticatorSettings = Annotated[UnverifiedSettings | ApiKeySettings, Field(discriminator="type")]
 
 
 class AuthSettings(Group):
@@ -30,7 +53,9 @@ class AuthSettings(Group):
 
     @field_validator("authenticators")
     @classmethod
-    def _none_is_last(cls, value: Sequence[AuthenticatorSettings]) -> Sequence[AuthenticatorSettings]:
+    def _are_asked(cls, value: Sequence[AuthenticatorSettings]) -> Sequence[AuthenticatorSettings]:
         if any(each.type == "none" for each in value[:-1]):
             raise ValueError("expected `none` once and last: what stands behind it is never asked")
+        if [each.type for each in value].count("api_key") > 1:
+            raise ValueError("expected `api_key` once: a second one is never asked")
         return value

@@ -1,7 +1,9 @@
 """The reference of all keys, printed by `python -m queryengine.settings` into docs/configuration.md."""
 
-from typing import Final
+from collections.abc import Iterator
+from typing import Any, Final, get_args
 
+from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
 from queryengine.settings.model import EngineSettings, Settings, groups
@@ -23,8 +25,28 @@ def to_markdown() -> str:
             for key, field in group.model_fields.items()
             if field.description
         ]
+        for key, kind, member in _members(group):
+            parts.append(f"\n#### {prefix}{key}, type `{kind}`\n")
+            parts.append(f"{member.__doc__}\n")
+            parts += [_HEAD] * (len(member.model_fields) > 1)
+            parts += [
+                f"| `{within}` | {_unit(within)} | {_default(field)} | {_reload(name, key)} | {field.description} |"
+                for within, field in member.model_fields.items()
+                if within != "type"
+            ]
         parts.append("")
     return "\n".join(parts).rstrip() + "\n"
+
+
+def _members(group: type[BaseModel]) -> Iterator[tuple[str, str, type[BaseModel]]]:
+    """What the lists of a group may hold, by the key of the list and by the type that tells them apart."""
+    for key, field in group.model_fields.items():
+        found = [field.annotation]
+        while found:
+            each: Any = found.pop(0)
+            if isinstance(each, type) and issubclass(each, BaseModel) and "type" in each.model_fields:
+                yield from ((key, name, each) for name in get_args(each.model_fields["type"].annotation))
+            found += get_args(each)
 
 
 def _reload(group: str, key: str) -> str:

@@ -64,6 +64,7 @@ RELOADABLE: Final[Mapping[str, frozenset[str]]] = MappingProxyType(
         ),
         "records": frozenset({"keep_seconds", "tenant_bytes_max", "bytes_max"}),
         "log": frozenset({"level", "format"}),
+        "auth": frozenset({"authenticators"}),
     }
 )
 """Keys by group. Keys that are checked against each other go together, so that no mixture is one that was refused."""

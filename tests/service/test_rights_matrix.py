@@ -15,13 +15,13 @@ import pytest_asyncio
 from google.protobuf.message import Message
 from google.protobuf.timestamp_pb2 import Timestamp
 
-from queryengine.app import wiring
 from queryengine.app.service import Service
 from queryengine.domain.clock import SystemClock
 from queryengine.domain.errors import Reason, error
 from queryengine.domain.identity import Principal, Role
 from queryengine.edges.grpc.server import SERVICES
 from queryengine.policy.identity import Presented
+from queryengine.v1 import admin_service_pb2 as admin_pb
 from queryengine.v1 import query_service_pb2 as pb
 from tests.support import COMPLETED, QUEUED, RUNNING, WAIT, Gate, Refusal, new_id, serving
 
@@ -166,6 +166,12 @@ PLAIN: Mapping[str, Plain] = {
     "ListEngines": Plain(pb.ListEnginesRequest, by_caller(EVERYBODY)),
     # It gets as far as to look for the engine.
     "RefreshEngine": Plain(lambda: pb.RefreshEngineRequest(engine="none"), by_caller(ADMINS, "UNKNOWN_ENGINE")),
+    "CreateApiKey": Plain(
+        lambda: admin_pb.CreateApiKeyRequest(subject="ann", roles=[admin_pb.ROLE_READ]), by_caller(ADMINS)
+    ),
+    "ListApiKeys": Plain(admin_pb.ListApiKeysRequest, by_caller(ADMINS)),
+    "RotateApiKey": Plain(admin_pb.RotateApiKeyRequest, by_caller(ADMINS, "API_KEY_NOT_FOUND")),
+    "RevokeApiKey": Plain(admin_pb.RevokeApiKeyRequest, by_caller(ADMINS, "API_KEY_NOT_FOUND")),
 }
 
 METHODS = {method.name: method for service in SERVICES for method in service.methods}
@@ -256,13 +262,12 @@ class Caller:
 async def guarded(tmp_path_factory: pytest.TempPathFactory, shared_folders: set[str]) -> AsyncIterator[Service]:
     """A service that asks for badges."""
     folder = tmp_path_factory.mktemp("guarded")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(wiring, "authenticators", lambda _: [Badges()])
-        async with serving(folder, engines={"scripted": {"type": "scripted", "workers": 2}}) as service:
-            shared_folders.add(str(folder))
-            # They begin when they are needed, which would look like the doing of a test.
-            await service.parts.sandboxes.start_all()
-            yield service
+    async with serving(folder, engines={"scripted": {"type": "scripted", "workers": 2}}) as service:
+        service.parts.identity.authentication.adopt([Badges()])
+        shared_folders.add(str(folder))
+        # They begin when they are needed, which would look like the doing of a test.
+        await service.parts.sandboxes.start_all()
+        yield service
     shared_folders.discard(str(folder))
 
 

@@ -1,7 +1,5 @@
 """The RPCs about queries: parse, call the use case, convert."""
 
-import base64
-import binascii
 from collections import Counter
 
 from queryengine.accepting.cancelling import Cancelling, CancelResult
@@ -12,10 +10,11 @@ from queryengine.accepting.submit_call import SubmitCall
 from queryengine.accepting.submitting import Submitted, Submitting
 from queryengine.edges.grpc import convert
 from queryengine.edges.grpc.call import Caller, Unary
-from queryengine.edges.grpc.fields import invalid, microseconds
+from queryengine.edges.grpc.fields import microseconds
 from queryengine.edges.grpc.filters import to_cancelled, to_filter
 from queryengine.edges.grpc.fitting import embedded, fitting
 from queryengine.edges.grpc.framing import page_message
+from queryengine.edges.grpc.page_tokens import list_token, listed_before
 from queryengine.edges.grpc.requests import (
     LimitsInForce,
     as_rows,
@@ -27,7 +26,6 @@ from queryengine.edges.grpc.requests import (
     wait_seconds,
 )
 from queryengine.edges.grpc.statuses import Statuses
-from queryengine.live.query import LiveQuery
 from queryengine.v1 import query_service_pb2 as pb
 
 
@@ -123,11 +121,12 @@ class QueryRpcs:
     async def list_queries(self, request: pb.ListQueriesRequest, caller: Caller) -> pb.ListQueriesResponse:
         size = to_list_size(request)
         found = await self._listing.list(
-            caller.principal, to_filter(request), before=_before(request.page_token), limit=size + 1
+            caller.principal, to_filter(request), before=listed_before(request.page_token), limit=size + 1
         )
         reply = pb.ListQueriesResponse(queries=fitting(self._statuses.of(live) for live in found[:size]))
         if len(reply.queries) < len(found):
-            reply.next_page_token = _list_token(found[len(reply.queries) - 1])
+            last = found[len(reply.queries) - 1].query
+            reply.next_page_token = list_token(last.submit_us, last.query_id)
         return reply
 
     async def release_results(self, request: pb.ReleaseResultsRequest, caller: Caller) -> pb.ReleaseResultsResponse:
@@ -148,21 +147,3 @@ class QueryRpcs:
             response.end.CopyFrom(convert.result_end(response.status, inline.totals, inline.attempt))
         parts = [response.SerializeToString(), embedded(pb.SubmitResponse, "schema", inline.schema)]
         return b"".join([*parts, *(embedded(pb.SubmitResponse, "pages", page_message(page)) for page in inline.pages)])
-
-
-def _list_token(live: LiveQuery) -> str:
-    text = f"{live.query.submit_us}:{live.query.query_id}"
-    return base64.urlsafe_b64encode(text.encode()).decode()
-
-
-def _before(token: str) -> tuple[int, str] | None:
-    if not token:
-        return None
-    try:
-        submit_us, _, query_id = base64.urlsafe_b64decode(token.encode()).decode().partition(":")
-        found = int(submit_us)
-        # SQLite has no larger numbers.
-        found.to_bytes(8, signed=True)
-        return found, query_id
-    except (ValueError, OverflowError, binascii.Error, UnicodeError) as cause:
-        raise invalid("page_token", "is not a token of an earlier answer") from cause

@@ -80,8 +80,6 @@ def make_server(
     for service in SERVICES:
         handlers = {}
         for described in service.methods:
-            if described.name not in behaviours:
-                continue
             method = Method(
                 name=described.name,
                 request_type=GetMessageClass(described.input_type),
