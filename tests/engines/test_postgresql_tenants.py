@@ -147,7 +147,17 @@ REFUSED = {
     "SELECT * FROM ROWS FROM (json_to_record('{{}}') AS (a pg_locks))": "pg_locks",
     "SELECT XMLFOREST(1 AS a, pg_terminate_backend({pid}) AS b)": "pg_terminate_backend",
     "SELECT 1 FROM (SELECT 1) a WINDOW w AS (ORDER BY pg_terminate_backend({pid}))": "pg_terminate_backend",
-    "WITH pg_shadow AS (SELECT 1) TABLE pg_shadow": "pg_shadow",
+    # A part of WITH hides a table of the catalog only where its name means it.
+    "WITH pg_shadow AS (TABLE pg_shadow) TABLE pg_shadow": "pg_shadow",
+    "WITH x AS (TABLE pg_locks), pg_locks AS (SELECT 1) TABLE x": "pg_locks",
+    "WITH pg_locks AS (SELECT 1) TABLE pg_catalog.pg_locks": "pg_locks",
+    "SELECT * FROM (WITH pg_locks AS (SELECT 1) TABLE pg_locks) a, pg_locks": "pg_locks",
+    "SELECT (WITH pg_locks AS (SELECT 1 AS a) SELECT max(a) FROM pg_locks) FROM pg_locks": "pg_locks",
+    "((WITH pg_locks AS (SELECT 1 AS a) TABLE pg_locks) UNION (SELECT pid FROM pg_locks))": "pg_locks",
+    'WITH "PG_LOCKS" AS (SELECT 1) TABLE pg_locks': "pg_locks",
+    "WITH pg_locks(a) AS (SELECT 1) SELECT a, pg_terminate_backend({pid}) FROM pg_locks": "pg_terminate_backend",
+    "WITH pg_notify AS (SELECT 1) SELECT pg_notify('a', 'b') FROM pg_notify": "pg_notify",
+    "SELECT 1 FROM unnest(ARRAY[1]) WITH ORDINALITY pg_locks (a, b), pg_locks": "pg_locks",
 }
 
 
@@ -199,6 +209,15 @@ def test_the_place_is_that_of_the_name(engine: SQLAlchemyEngine) -> None:
         "SELECT * FROM generate_series(1, 1) AS pg_terminate_backend(a)",
         "SELECT a AS pg_locks FROM lists.pg_locks AS set_config GROUP BY 1 ORDER BY 1",
         "WITH x AS (SELECT 1 AS pg_shadow) SELECT x.pg_shadow FROM x",
+        "WITH pg_shadow AS (SELECT 1) TABLE pg_shadow",
+        "WITH pg_locks (a) AS NOT MATERIALIZED (SELECT 1) SELECT pg_locks.a FROM PG_Locks",
+        "WITH x AS (SELECT 1), pg_locks AS MATERIALIZED (TABLE x), y AS (TABLE pg_locks) SELECT * FROM y, pg_locks",
+        "WITH RECURSIVE pg_locks(a) AS (SELECT 1 UNION ALL SELECT a + 1 FROM pg_locks WHERE a < 0) TABLE pg_locks",
+        "WITH RECURSIVE x AS (TABLE pg_locks), pg_locks AS (SELECT 1) TABLE x",
+        "SELECT * FROM (WITH pg_locks AS (SELECT 1 AS a) SELECT (SELECT a FROM pg_locks) FROM pg_locks) x",
+        r'WITH U&"pg\005flocks" AS (SELECT 1) TABLE pg_locks',
+        "WITH pg_terminate_backend (a) AS (SELECT 1) TABLE pg_terminate_backend",
+        "WITH pg_stat_statements AS (SELECT 1) TABLE pg_stat_statements",
     ],
 )
 def test_names_of_others_are_not_meant(engine: SQLAlchemyEngine, sql: str) -> None:

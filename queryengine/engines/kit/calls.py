@@ -50,19 +50,19 @@ def applied(tokens: Sequence[Token]) -> Iterator[Token]:
 
 
 def _called(tokens: Sequence[Token]) -> Iterator[Token]:
-    closing = _closing(tokens)
-    opening = {end: start for start, end in closing.items()}
+    closed = closing(tokens)
+    opening = {end: start for start, end in closed.items()}
     for number, token in enumerate(tokens[:-1]):
         if token.kind not in (Kind.WORD, Kind.QUOTED, Kind.STRING) or not tokens[number + 1].is_sign("("):
             continue
         former = tokens[number - 1] if number else None
         if former is not None and (former.is_word("AS") or _names_columns(tokens, opening.get(number - 1))):
             continue
-        if not _is_part_of_with(tokens, number, closing.get(number + 1)):
+        if not _is_part_of_with(tokens, number, closed.get(number + 1)):
             yield token
 
 
-def _closing(tokens: Sequence[Token]) -> dict[int, int]:
+def closing(tokens: Sequence[Token]) -> dict[int, int]:
     """Where each parenthesis that opens is closed."""
     opened, found = [], {}
     for number, token in enumerate(tokens):

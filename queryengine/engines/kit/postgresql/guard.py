@@ -20,6 +20,7 @@ from queryengine.engines.kit.postgresql.harmless import (
     RUNNING_TEXT_ELSEWHERE,
     SHOWING_STATEMENTS,
 )
+from queryengine.engines.kit.postgresql.parts import parts_of_with
 from queryengine.engines.kit.reading import StatementText
 from queryengine.engines.kit.sqltext import position_of_character
 
@@ -51,22 +52,24 @@ class Guard:
 
     def check(self, query: StatementText) -> None:
         """Raises STATEMENT_NOT_ALLOWED, with its place, for a name that is refused."""
-        for name, token, is_called, is_elsewhere in _names_in(query.tokens):
+        for number, name, is_called, is_elsewhere in _names_in(query.tokens):
             anywhere, of_catalog = (RUNNING_TEXT_ELSEWHERE, self.functions) if is_called else ((), self.tables)
-            if name in SHOWING_STATEMENTS or name in anywhere or (name in of_catalog and not is_elsewhere):
-                raise _refused(query.sql, token, f"function {name}" if is_called else name)
+            is_refused = name in SHOWING_STATEMENTS or name in anywhere or (name in of_catalog and not is_elsewhere)
+            if is_refused and not _is_part_of_with(query.tokens, number, name, is_called=is_called):
+                raise _refused(query.sql, query.tokens[number], f"function {name}" if is_called else name)
 
 
 def _names(rows: Sequence[Sequence[bytes | None]]) -> frozenset[str]:
     return frozenset((name or b"").decode() for [name] in rows)
 
 
-def _names_in(tokens: Sequence[Token]) -> Iterator[tuple[str, Token, bool, bool]]:
-    """Each name, whether it is called, and whether it is that of another schema or of a table's column. Behind AS, a
-    reserved word, stands what something is called from now on, or a type: neither reads or calls anything.
+def _names_in(tokens: Sequence[Token]) -> Iterator[tuple[int, str, bool, bool]]:
+    """Each name with the number of its token, whether it is called, and whether it is that of another schema or of a
+    table's column. Behind AS, a reserved word, stands what something is called from now on, or a type: neither reads
+    or calls anything.
     """
     schema, is_new = "", False
-    for token, following in pairwise([*tokens, Token(Kind.SIGN, "", 0, 0)]):
+    for number, (token, following) in enumerate(pairwise([*tokens, Token(Kind.SIGN, "", 0, 0)])):
         was_new, is_new = is_new, token.is_word("AS")
         if token.kind is Kind.WORD or token.kind is Kind.QUOTED:
             name = _name(token, following)
@@ -75,8 +78,16 @@ def _names_in(tokens: Sequence[Token]) -> Iterator[tuple[str, Token, bool, bool]
                 continue
             if was_new:
                 continue
-            yield name, token, following.text == "(", schema not in {"", _CATALOG}
+            yield number, name, following.text == "(", schema not in {"", _CATALOG}
         schema = schema if token.text == "." else ""
+
+
+def _is_part_of_with(tokens: Sequence[Token], number: int, name: str, *, is_called: bool) -> bool:
+    """Whether the name there names a part of WITH, or means one: it comes before a table of the catalog."""
+    if number and tokens[number - 1].text == ".":
+        return False
+    parts = [part for part in parts_of_with(tokens) if part.name == name]
+    return any(part.named_at == number or (part.start <= number < part.end and not is_called) for part in parts)
 
 
 def _name(token: Token, following: Token) -> str:
