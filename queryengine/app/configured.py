@@ -14,6 +14,7 @@ from queryengine.domain.query import Query
 from queryengine.domain.turns import TurnLimits, Turns
 from queryengine.edges.grpc.requests import RequestLimits
 from queryengine.engines.base import EngineTraits
+from queryengine.executing.discretion import Discretion
 from queryengine.executing.quota import RecordLimits, SpoolLimits
 from queryengine.executing.shares import ShareLimits, Shares
 from queryengine.policy.analyses import Analyses
@@ -134,8 +135,13 @@ def analyses(settings: Settings, sandboxes: Sandboxes) -> Analyses:
     )
 
 
-def shares(settings: Settings, clock: Clock) -> Shares:
-    return Shares(settings.engines, share_limits(settings), lambda: int(clock.monotonic() * 1e6))
+def are_verified(settings: Settings) -> bool:
+    """Whether callers are asked for credentials, so that not everybody of a tenant sees all of it."""
+    return any(each.type != "none" for each in settings.auth.authenticators)
+
+
+def shares(settings: Settings, clock: Clock, discretion: Discretion = Discretion()) -> Shares:  # noqa: B008 - It is a value.
+    return Shares(settings.engines, share_limits(settings), lambda: int(clock.monotonic() * 1e6), discretion)
 
 
 def share_limits(settings: Settings) -> ShareLimits:

@@ -5,9 +5,10 @@ from collections.abc import Callable, Mapping
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 
-from queryengine.app.configured import result_limits, shares
+from queryengine.app.configured import are_verified, result_limits, shares
 from queryengine.app.shared import Shared
 from queryengine.app.state import State
+from queryengine.executing.discretion import Discretion
 from queryengine.executing.dispatcher import Dispatcher
 from queryengine.executing.estimates import Estimates
 from queryengine.executing.following import Following
@@ -49,12 +50,17 @@ async def make_execution(
 ) -> Execution:
     """`settings` are those of the moment, since bounds on a result may be changed by a reload. Nothing runs yet."""
     now, clock = settings(), shared.clock
-    estimates = Estimates(await state.store.execution_times())
+    discretion = Discretion(lambda: are_verified(settings()))
+    past = [
+        (each.engine, discretion.past(each.tenant, each.subject, each.query_hash), each.microseconds)
+        for each in await state.store.execution_times()
+    ]
+    estimates = Estimates(past, discretion)
     wake = asyncio.Event()
     pool = WorkerPool(list(configs.values()), wake, shared.metrics.worker_restarted, now.log.style)
     closing.push_async_callback(pool.close)
     queues = {name: EngineQueue() for name in configs}
-    held = shares(now, clock)
+    held = shares(now, clock, discretion)
     dispatcher = Dispatcher(queues, slots=pool, shares=held, clock=clock, tenant_queued=now.limits.tenant_queued)
     runner = _runner(settings, estimates, state, shared)
     scheduler = Scheduler(

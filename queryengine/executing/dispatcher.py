@@ -172,7 +172,8 @@ class Dispatcher:
         if why_down := self._slots.why_down(engine):
             return engine_was_down(query, why_down)
         slots = self._slots.slots(engine)
-        return waited_out(query, *self._shares.kept_waiting_by(query, slots), slots, self._clock.now_us())
+        rule, runs = self._shares.kept_waiting_by(query, slots)
+        return waited_out(query, rule, runs, slots, self._clock.now_us(), may_name=self._shares.may_name)
 
     def _take(self, query: Query) -> Slot | None:
         slot = self._slots.take(query.plan.engine)

@@ -7,31 +7,39 @@ from collections import OrderedDict
 from collections.abc import Iterable, Sequence
 from typing import Final
 
-HASHES_MAX: Final = 10_000
+from queryengine.executing.discretion import Discretion
+
+PASTS_MAX: Final = 10_000
 WEIGHT: Final = 0.3
 """Of the newest run against all before it."""
 
 
 class Estimates:
-    """Moving averages of execution times in microseconds, by SQL and by engine."""
+    """Moving averages of execution times in microseconds, by the past of a query and by engine."""
 
-    def __init__(self, history: Iterable[tuple[str, str, int]]) -> None:
-        """`history`: engine, query_hash and microseconds of completed queries, newest first."""
-        self._by_hash: OrderedDict[tuple[str, str], float] = OrderedDict()
+    def __init__(
+        self,
+        history: Iterable[tuple[str, str, int]],
+        discretion: Discretion = Discretion(),  # noqa: B008 - It is a value.
+    ) -> None:
+        """`history`: engine, past and microseconds of completed queries, newest first."""
+        self.past_of = discretion.past_of
+        """Names the queries from which one is guessed at: those of the same SQL, as far as it may tell of them."""
+        self._by_past: OrderedDict[tuple[str, str], float] = OrderedDict()
         self._by_engine: dict[str, float] = {}
-        for engine, query_hash, microseconds in reversed(list(history)):
-            self.learn(engine, query_hash, microseconds)
+        for engine, past, microseconds in reversed(list(history)):
+            self.learn(engine, past, microseconds)
 
-    def learn(self, engine: str, query_hash: str, microseconds: int) -> None:
-        key = (engine, query_hash)
-        self._by_hash[key] = _moved(self._by_hash.pop(key, None), microseconds)
+    def learn(self, engine: str, past: str, microseconds: int) -> None:
+        key = (engine, past)
+        self._by_past[key] = _moved(self._by_past.pop(key, None), microseconds)
         self._by_engine[engine] = _moved(self._by_engine.get(engine), microseconds)
-        if len(self._by_hash) > HASHES_MAX:
-            self._by_hash.popitem(last=False)
+        if len(self._by_past) > PASTS_MAX:
+            self._by_past.popitem(last=False)
 
-    def execution_us(self, engine: str, query_hash: str) -> int | None:
-        """Guess for this SQL; None when it has never completed."""
-        found = self._by_hash.get((engine, query_hash))
+    def execution_us(self, engine: str, past: str) -> int | None:
+        """Guess for a query with this past; None when none has completed."""
+        found = self._by_past.get((engine, past))
         return None if found is None else int(found)
 
     def average_us(self, engine: str) -> int | None:

@@ -41,7 +41,7 @@ class Following:
         in it.
         """
         query = live.query
-        live.expected_us = self._estimates.execution_us(query.plan.engine, query.query_hash)
+        live.expected_us = self._estimates.execution_us(query.plan.engine, self._estimates.past_of(query))
         source = self._results.source(query.tenant, query.own_result_id)
         live.index = PageIndex(source, query.attempt)
         run = slot.run(self._orders.order(query, parameters, source.result))

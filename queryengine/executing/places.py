@@ -35,7 +35,7 @@ class Places:
         queue = self._queues[engine]
         down = self._slots.why_down(engine)
         start_us = None if down else self._start_us(live, now_us)
-        run_us = self._estimates.execution_us(engine, live.query.query_hash)
+        run_us = self._estimates.execution_us(engine, self._estimates.past_of(live.query))
         place = QueuePlace(
             position=queue.position(live),
             depth=len(queue),
@@ -62,7 +62,7 @@ class Places:
     def _why(self, query: Query, now_us: int) -> str:
         engine = query.plan.engine
         left = self._shares.why_left(query, self._slots.slots(engine))
-        return left or self._shares.why_held(engine, query.tenant, now_us)
+        return left or self._shares.why_held(query, now_us)
 
     def _start_us(self, live: LiveQuery, now_us: int) -> int | None:
         """Guess from what runs and waits; None when nothing has completed on the engine, or when the query waits for
@@ -85,7 +85,7 @@ class Places:
         return now_us + wait
 
     def _left_us(self, engine: str, run: HeldSlot, average_us: int, now_us: int) -> int:
-        expected = self._estimates.execution_us(engine, run.query_hash)
+        expected = self._estimates.execution_us(engine, run.past)
         elapsed_us = now_us - run.start_us
         return remaining_us(average_us if expected is None else expected, elapsed_us, run.timeout_ms * 1000)
 

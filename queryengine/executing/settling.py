@@ -145,7 +145,7 @@ class Settling:
         engine_query = {"engine_query_id": progress.engine_query_id, "engine_query_url": progress.engine_query_url}
         # First: a client that sees the end may ask for the same again at once.
         if found.event is Event.COMPLETE and seen.start_us is not None:
-            self._estimates.learn(seen.plan.engine, seen.query_hash, ended_us - seen.start_us)
+            self._estimates.learn(seen.plan.engine, self._estimates.past_of(seen), ended_us - seen.start_us)
         return _End(found.event, {**found.changes, **engine_query}, small)
 
     def _small_result(self, query: Query, last: LastWord) -> PageIndex | None:

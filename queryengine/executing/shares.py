@@ -8,6 +8,8 @@ from enum import IntEnum, StrEnum
 from typing import Final
 
 from queryengine.domain.query import Query
+from queryengine.domain.viewer import is_shared
+from queryengine.executing.discretion import Discretion
 from queryengine.live.query import Key
 
 HELD_SECONDS: Final = 60.0
@@ -72,9 +74,12 @@ class HeldSlot:
     key: Key
     start_us: int
     is_long: bool
-    query_hash: str
+    past: str
+    """Names the runs from which it is guessed how long it takes."""
     timeout_ms: int
     """How long it may run."""
+    subject: str
+    is_shared: bool
 
     @property
     def tenant(self) -> str:
@@ -84,8 +89,15 @@ class HeldSlot:
 class Shares:
     """The queries that hold slots, from the moment that a slot is given to them."""
 
-    def __init__(self, engines: Iterable[str], limits: ShareLimits, now_us: Callable[[], int]) -> None:
+    def __init__(
+        self,
+        engines: Iterable[str],
+        limits: ShareLimits,
+        now_us: Callable[[], int],
+        discretion: Discretion = Discretion(),  # noqa: B008 - It is a value.
+    ) -> None:
         """`now_us` is the time of a steady clock, from any beginning."""
+        self._discretion = discretion
         self._limits = limits
         self._now_us = now_us
         self._running: Counter[str] = Counter()
@@ -164,7 +176,13 @@ class Shares:
         key = (query.tenant, query.query_id)
         self._running[query.tenant] += 1
         self._runs[query.plan.engine][key] = HeldSlot(
-            key, now_us, self.length(query) is Length.LONG, query.query_hash, query.plan.execution_timeout_ms
+            key=key,
+            start_us=now_us,
+            is_long=self.length(query) is Length.LONG,
+            past=self._discretion.past_of(query),
+            timeout_ms=query.plan.execution_timeout_ms,
+            subject=query.subject,
+            is_shared=is_shared(query.submission.labels),
         )
 
     def end(self, query: Query) -> None:
@@ -188,19 +206,32 @@ class Shares:
             f"a query with an execution_timeout of at most {seconds:g} seconds may have it"
         )
 
-    def why_held(self, engine: str, tenant: str, now_us: int) -> str:
-        """Who holds the slots, for a query of the tenant that waits: its own queries by id, others by number. Empty
-        while all runs are young.
+    def may_name(self, query: Query, run: HeldSlot) -> bool:
+        """Whether a query that waits may say which run this is, and when it began."""
+        return self._discretion.may_name(query, tenant=run.tenant, subject=run.subject, shared=run.is_shared)
+
+    def why_held(self, query: Query, now_us: int) -> str:
+        """Who holds the slots of its engine, for a query that waits: those of its tenant by id where they may be named,
+        others by number. Empty while all runs are young.
         """
+        engine = query.plan.engine
         runs = self._oldest_first(engine, now_us)
         if not runs:
             return ""
-        mine = [run.key[1] for run in runs if run.key[0] == tenant]
-        text = f"{len(runs)} slots of engine {engine!r} are in use, the longest since {_at(runs[0].start_us)}"
+        oldest = runs[0]
+        since = (
+            f"since {_at(oldest.start_us)}" if self.may_name(query, oldest) else f"for over {HELD_SECONDS:g} seconds"
+        )
+        text = f"{len(runs)} slots of engine {engine!r} are in use, the longest {since}"
+        mine = [run for run in runs if run.tenant == query.tenant]
         if not mine:
             return text
-        more = f" and {len(mine) - NAMED_MAX} more" if len(mine) > NAMED_MAX else ""
-        return f"{text}; {len(mine)} by queries of this tenant: {', '.join(mine[:NAMED_MAX])}{more}"
+        text += f"; {len(mine)} by queries of this tenant"
+        named = [run.key[1] for run in mine if self.may_name(query, run)][:NAMED_MAX]
+        if not named:
+            return text
+        more = f" and {len(mine) - len(named)} more" if len(mine) > len(named) else ""
+        return f"{text}: {', '.join(named)}{more}"
 
     def _oldest_first(self, engine: str, now_us: int) -> list[HeldSlot]:
         runs = sorted(self._runs[engine].values(), key=_start)

@@ -1,6 +1,6 @@
 """The failure of a query that waited for too long: what it waited for, and who held that."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Final
 
 from queryengine.domain.errors import Failure, Reason
@@ -17,12 +17,20 @@ def engine_was_down(query: Query, why: str) -> Failure:
     return Failure(Reason.ENGINE_UNAVAILABLE, message, {"engine": engine})
 
 
-def waited_out(query: Query, rule: Rule, runs: Sequence[HeldSlot], slots: int, now_us: int) -> Failure:
-    """`runs` would have had to end, the oldest comes first. Those of the query's tenant are named, with how long they
-    have run and how long they may; of others the number is all that is said.
+def waited_out(
+    query: Query,
+    rule: Rule,
+    runs: Sequence[HeldSlot],
+    slots: int,
+    now_us: int,
+    *,
+    may_name: Callable[[Query, HeldSlot], bool],
+) -> Failure:
+    """`runs` would have had to end, the oldest comes first. Those of the query's tenant that it may name are named,
+    with how long they have run and how long they may; of others the number is all that is said.
     """
     mine = [run for run in runs if run.tenant == query.tenant]
-    named, others = mine[:NAMED_MAX], len(runs) - len(mine)
+    named, others = [run for run in mine if may_name(query, run)][:NAMED_MAX], len(runs) - len(mine)
     metadata = {
         "timeout_ms": str(query.plan.queue_timeout_ms),
         "engine": query.plan.engine,
@@ -39,7 +47,8 @@ def waited_out(query: Query, rule: Rule, runs: Sequence[HeldSlot], slots: int, n
     message = f"the query waited longer than {_limit(query)}"
     if runs:
         held = [_described(run, now_us) for run in named]
-        held += [f"{_queries(len(mine) - NAMED_MAX, 'more ')} of this tenant"] if len(mine) > NAMED_MAX else []
+        more = "more " if named else ""
+        held += [f"{_queries(len(mine) - len(named), more)} of this tenant"] if len(mine) > len(named) else []
         held += [f"{_queries(others)} of other tenants"] if others else []
         message += f"; {_why(query, rule, len(runs), slots)}: {', '.join(held)}"
     return Failure(Reason.QUEUE_TIMEOUT, message, metadata)

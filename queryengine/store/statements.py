@@ -116,7 +116,7 @@ EXPIRING: Final = Prepared(
     .limit(_bind("count"))
 )
 EXECUTION_TIMES: Final = Prepared(
-    sa.select(_Q.engine, _Q.query_hash, _Q.end_us - _Q.start_us)
+    sa.select(_Q.engine, _Q.tenant, _Q.subject, _Q.query_hash, _Q.end_us - _Q.start_us)
     .where(_Q.state == QueryState.COMPLETED, _Q.end_us.is_not(None))
     .order_by(_Q.end_us.desc())
     .limit(_bind("count"))

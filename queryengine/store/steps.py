@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, TypeAlias
+from typing import Any, NamedTuple, TypeAlias
 
 import sqlalchemy as sa
 
@@ -28,6 +28,17 @@ class Dropped:
     """Whether nothing refers to the result any more, so that its bytes in the spool may go."""
     payload_bytes: int = 0
     """What went with it from the record."""
+
+
+class PastRun(NamedTuple):
+    """How long a completed query has run."""
+
+    engine: str
+    tenant: str
+    subject: str
+    query_hash: str
+    microseconds: int
+    """On the engine."""
 
 
 def usage_of(connection: sa.Connection) -> Usage:

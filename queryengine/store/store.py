@@ -30,7 +30,7 @@ from queryengine.store.opening import open_database
 from queryengine.store.prepared import Prepared
 from queryengine.store.reader import Reader
 from queryengine.store.rows import to_columns, to_query, to_row
-from queryengine.store.steps import Change, Dropped, changed_by, found, get_query, usage_of
+from queryengine.store.steps import Change, Dropped, PastRun, changed_by, found, get_query, usage_of
 from queryengine.store.usage import Usage
 from queryengine.store.writer import Writer
 
@@ -280,12 +280,10 @@ class Store:
         select = statements.holding_rows(query_ids)
         return await self._reader.read(lambda connection: [tuple(row) for row in connection.execute(select)])
 
-    async def execution_times(self, limit: int = 1000) -> list[tuple[str, str, int]]:
-        """(engine, query_hash, microseconds on the engine) of completed queries of all tenants, newest
-        first.
-        """
+    async def execution_times(self, limit: int = 1000) -> list[PastRun]:
+        """Of completed queries of all tenants, newest first."""
         return await self._reader.read(
-            lambda connection: [tuple(row) for row in statements.EXECUTION_TIMES.run(connection, {"count": limit})]
+            lambda connection: [PastRun(*row) for row in statements.EXECUTION_TIMES.run(connection, {"count": limit})]
         )
 
     async def delete_ended_before(self, end_us: int, limit: int) -> int:

@@ -494,8 +494,9 @@ async def test_knows_how_long_completed_queries_ran(store: Store) -> None:
         await store.advance(running, E.COMPLETE, changes={"end_us": end})
     await stored(store, Q.FAILED, 7)
     known = query().query_hash
-    assert await store.execution_times() == [("duckdb", known, 35), ("duckdb", known, 20), ("duckdb", known, 19)]
-    assert await store.execution_times(1) == [("duckdb", known, 35)]
+    runs = [("duckdb", "tenant", "subject", known, microseconds) for microseconds in (35, 20, 19)]
+    assert await store.execution_times() == runs
+    assert await store.execution_times(1) == runs[:1]
 
 
 async def test_forgets_the_ended_whose_result_is_gone(store: Store) -> None:

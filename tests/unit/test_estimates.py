@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from queryengine.domain.lifecycle import QueryState
 from queryengine.engines.base import Progress
+from queryengine.executing.discretion import Discretion
 from queryengine.executing.estimates import Estimates, wait_us
 from queryengine.live.query import LiveQuery
 from queryengine.live.remaining import remaining_us
@@ -112,3 +113,19 @@ def test_a_query_that_does_not_run_has_no_end() -> None:
     live = LiveQuery(store_values.query())
     live.expected_us = 100
     assert live.expected_end_us(NOW_US) is None
+
+
+def test_where_callers_are_verified_a_guess_is_from_the_past_of_the_same_user() -> None:
+    """Else it would say to everybody that somebody has run this SQL, and for how long."""
+    estimates = Estimates([], Discretion(lambda: True))
+    asked = [
+        store_values.query(number, asked=store_values.submission(subject=subject), tenant=tenant)
+        for number, (tenant, subject) in enumerate((("a", "ann"), ("a", "bob"), ("b", "ann")))
+    ]
+    assert len({each.query_hash for each in asked}) == 1
+    estimates.learn("main", estimates.past_of(asked[0]), 100)
+    assert [estimates.execution_us("main", estimates.past_of(each)) for each in asked] == [100, None, None]
+    assert estimates.average_us("main") == 100
+    open_to_all = Estimates([])
+    open_to_all.learn("main", open_to_all.past_of(asked[0]), 100)
+    assert [open_to_all.execution_us("main", open_to_all.past_of(each)) for each in asked] == [100, 100, 100]

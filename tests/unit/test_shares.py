@@ -8,6 +8,7 @@ from queryengine.app import configured
 from queryengine.domain.plan import Plan
 from queryengine.domain.query import Query
 from queryengine.domain.submission import Submission
+from queryengine.executing.discretion import Discretion
 from queryengine.executing.shares import HELD_SECONDS, Rule, ShareLimits, Shares
 from queryengine.settings import Settings
 
@@ -30,7 +31,7 @@ def query(name: str, *, engine: str = "main", timeout_ms: int = 60_000) -> Query
     return Query(query_id=name, submission=submission, plan=plan, fingerprint="", query_hash="", submit_us=NOW_US)
 
 
-def shares(*, now_us: int = NOW_US, **limits: Any) -> Shares:
+def shares(*, now_us: int = NOW_US, strict: bool = False, **limits: Any) -> Shares:
     given = {
         "tenant_running": 10,
         "tenant_slots_percent": 100,
@@ -39,7 +40,7 @@ def shares(*, now_us: int = NOW_US, **limits: Any) -> Shares:
         "long_run_ms": HOUR_MS,
         **limits,
     }
-    return Shares(["main", "side"], ShareLimits(**given), lambda: now_us)
+    return Shares(["main", "side"], ShareLimits(**given), lambda: now_us, Discretion(lambda: strict))
 
 
 @pytest.mark.parametrize(
@@ -226,10 +227,32 @@ def test_who_holds_the_slots_is_named_to_whom_it_concerns() -> None:
     for number, name in enumerate(("b1", "a1", "a2", "a3", "a4")):
         found.begin(query(name), NOW_US + number)
     later = NOW_US + int(HELD_SECONDS * 1e6)
-    assert not found.why_held("main", "a", later - 1)
+    assert not found.why_held(query("a9"), later - 1)
     since = "5 slots of engine 'main' are in use, the longest since 2027-01-15T08:00:00Z"
-    assert found.why_held("main", "c", later) == since
-    assert found.why_held("main", "a", later) == f"{since}; 4 by queries of this tenant: a1, a2, a3 and 1 more"
-    assert found.why_held("main", "b", later) == f"{since}; 1 by queries of this tenant: b1"
-    assert not found.why_held("side", "a", later)
+    assert found.why_held(query("c9"), later) == since
+    assert found.why_held(query("a9"), later) == f"{since}; 4 by queries of this tenant: a1, a2, a3 and 1 more"
+    assert found.why_held(query("b9"), later) == f"{since}; 1 by queries of this tenant: b1"
+    assert not found.why_held(query("a9", engine="side"), later)
     assert found.held_by("main", later)[:2] == ["b/b1 since 2027-01-15T08:00:00Z", "a/a1 since 2027-01-15T08:00:00Z"]
+
+
+def test_where_callers_are_verified_only_what_all_may_see_is_named() -> None:
+    def of(name: str, subject: str, **labels: str) -> Query:
+        return query(name).but(submission=Submission(tenant="a", subject=subject, sql="SELECT 1", labels=labels))
+
+    found = shares(strict=True)
+    for number, each in enumerate((query("b1"), of("a1", "ann"), of("a2", "bob"), of("a3", "bob", shared="true"))):
+        found.begin(each, NOW_US + number)
+    later = NOW_US + int(HELD_SECONDS * 1e6)
+    # When the run of another tenant began is as little of the caller's business as which one it is.
+    held = "4 slots of engine 'main' are in use, the longest for over 60 seconds"
+    assert found.why_held(of("a9", "ann"), later) == f"{held}; 3 by queries of this tenant: a1, a3 and 1 more"
+    assert found.why_held(of("a9", "cid"), later) == f"{held}; 3 by queries of this tenant: a3 and 2 more"
+    assert found.why_held(query("c1"), later) == held
+    found.end(query("b1"))
+    held = "3 slots of engine 'main' are in use, the longest since 2027-01-15T08:00:00Z"
+    later += 1
+    assert found.why_held(of("a9", "ann"), later) == f"{held}; 3 by queries of this tenant: a1, a3 and 1 more"
+    found.end(of("a3", "bob"))
+    held = "2 slots of engine 'main' are in use, the longest for over 60 seconds"
+    assert found.why_held(of("a9", "cid"), later) == f"{held}; 2 by queries of this tenant"

@@ -4,6 +4,7 @@ import pytest
 
 from queryengine.domain.errors import Failure, Reason
 from queryengine.domain.query import Query
+from queryengine.executing.discretion import Discretion
 from queryengine.executing.shares import Rule, ShareLimits, Shares
 from queryengine.executing.waited_out import engine_was_down, waited_out
 from tests import store_values
@@ -19,17 +20,19 @@ def query(number: int, tenant: str, *, engine: str = "main", long: bool = False)
     return store_values.query(number, planned=plan, tenant=tenant)
 
 
-def failure(running: list[Query], *, slots: int, asks: Query | None = None, **limits: int) -> Failure:
+def failure(
+    running: list[Query], *, slots: int, asks: Query | None = None, strict: bool = False, **limits: int
+) -> Failure:
     """Of a query of tenant a; each run began ten seconds after the one before, the last ten seconds ago."""
     given = {"tenant_running": 10, "tenant_slots_percent": 100, "long_run_ms": HOUR_MS}
     given |= {"shared_us": 0, "short_run_ms": 0, **limits}
-    shares = Shares(["main", "side"], ShareLimits(**given), lambda: NOW_US)
+    shares = Shares(["main", "side"], ShareLimits(**given), lambda: NOW_US, Discretion(lambda: strict))
     if "shared_us" in limits:
         shares.asked(query(98, "b"))
     for number, each in enumerate(running):
         shares.begin(each, NOW_US - (len(running) - number) * 10_000_000)
     asked = asks or query(99, "a")
-    return waited_out(asked, *shares.kept_waiting_by(asked, slots), slots, NOW_US)
+    return waited_out(asked, *shares.kept_waiting_by(asked, slots), slots, NOW_US, may_name=shares.may_name)
 
 
 def name(number: int) -> str:
@@ -123,3 +126,38 @@ def test_an_engine_that_was_down_is_named() -> None:
     found = engine_was_down(query(1, "a"), "connection refused")
     assert found.reason is Reason.ENGINE_UNAVAILABLE
     assert found.message == "engine 'main' could not be used within its queue_timeout of 5 seconds: connection refused"
+
+
+def of(number: int, subject: str, **labels: str) -> Query:
+    asked = store_values.submission(subject=subject, labels=labels)
+    return store_values.query(
+        number, asked=asked, planned=store_values.plan(engine="main", queue_timeout_ms=5000), tenant="a"
+    )
+
+
+@pytest.mark.parametrize(
+    ("asks", "named", "held"),
+    [
+        (of(99, "ann"), [2, 3], "2 more queries of this tenant, 1 query of other tenants"),
+        # Whoever reads a shared query need not see the other queries of its subject.
+        (of(99, "ann", shared="true"), [3], "3 more queries of this tenant, 1 query of other tenants"),
+        (of(99, ""), [3], "3 more queries of this tenant, 1 query of other tenants"),
+    ],
+)
+def test_where_callers_are_verified_a_failure_names_what_all_who_see_it_may_see(
+    asks: Query, named: list[int], held: str
+) -> None:
+    running = [query(1, "b"), of(2, "ann"), of(3, "bob", shared="true"), of(4, "bob"), of(5, "")]
+    found = failure(running, slots=5, asks=asks, strict=True)
+    assert found.metadata["holder_ids"] == ",".join(map(name, named))
+    assert len(found.metadata["holder_running_ms"].split(",")) == len(found.metadata["holder_timeout_ms"].split(","))
+    assert (found.metadata["holders"], found.metadata["other_tenants_holders"]) == ("4", "1")
+    assert found.message.endswith(held)
+    assert not any(name(number) in found.message for number in {1, 2, 3, 4, 5} - set(named))
+
+
+def test_a_failure_that_may_name_nobody_has_numbers_alone() -> None:
+    found = failure([query(1, "b"), of(2, "bob"), of(3, "bob")], slots=3, asks=of(99, "ann"), strict=True)
+    held = "2 queries of this tenant, 1 query of other tenants"
+    assert found.message == f"{WAITED}; 3 of 3 slots of engine 'main' are in use: {held}"
+    assert not found.metadata.keys() & {"holder_ids", "holder_running_ms", "holder_timeout_ms"}
