@@ -1,12 +1,16 @@
 """One call of Submit, and how far it has come."""
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 
+from queryengine.domain.analysis import Analysis
 from queryengine.domain.identity import Principal
 from queryengine.domain.plan import Plan
 from queryengine.domain.submission import Submission
 from queryengine.live.query import Key
+
+Allow = Callable[[str, Submission, Plan, Analysis], Awaitable[None]]
+"""Given the id, what was asked, what would run and what is known of the text."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -23,6 +27,8 @@ class SubmitCall:
     """The first rows of the answer as typed values, and not as Arrow."""
     leave_turn: Callable[[], None]
     """Called before it waits for anything."""
+    allow: Allow | None = None
+    """Called before it has an effect, to record it for audit; may refuse. None when nothing is recorded."""
     outline: Plan = field(default_factory=Plan)
     """What the submission alone decides of its plan."""
     is_recorded: bool = False

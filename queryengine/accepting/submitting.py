@@ -129,6 +129,9 @@ class Submitting:
         plan, analysis = await self._planner.complete(
             call.principal, submission, call.outline, leave_turn=call.leave_turn
         )
+        if call.allow is not None:
+            call.leave_turn()
+            await call.allow(call.query_id, submission, plan, analysis)
         call.is_recorded = True
         call.leave_turn()
         query = Query(

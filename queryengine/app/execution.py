@@ -78,7 +78,7 @@ async def make_execution(
         removal=state.removal,
         disk=state.disk,
         clock=clock,
-        metrics=shared.metrics,
+        metrics=shared.ends,
     )
     expiry = Expiry(store=state.store, registry=shared.registry, lifetimes=shared.lifetimes, removal=state.removal)
     return Execution(

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from grpc.aio import Server
 
+from queryengine.app.auditing import Audit
 from queryengine.domain.turns import Turns
 from queryengine.edges.admin.health import Health
 from queryengine.edges.admin.scraping import MetricsServer
@@ -43,6 +44,7 @@ async def listen(
     byte_budget: ByteBudget,
     tls: Tls | None,
     metrics: Metrics,
+    audit: Audit | None,
     read: Callable[[], Reading],
     closing: AsyncExitStack,
 ) -> Edges:
@@ -57,6 +59,7 @@ async def listen(
         turns,
         health,
         authentication=authentication,
+        audit=None if audit is None else audit.log,
         in_flight=byte_budget.add,
         request_bytes_max=settings.limits.request_bytes,
         stalled_seconds=settings.streams.stalled_seconds,

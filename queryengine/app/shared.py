@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from queryengine.app.auditing import Audit, AuditedEnds
 from queryengine.domain.clock import Clock
 from queryengine.live.lifetimes import Lifetimes
 from queryengine.live.registry import Registry
@@ -15,6 +16,10 @@ class Shared:
 
     clock: Clock
     metrics: Metrics
+    audit: Audit | None
+    """None when it is off."""
+    ends: AuditedEnds | Metrics
+    """Takes note of queries that end."""
     tasks: Tasks
     lifetimes: Lifetimes
     registry: Registry

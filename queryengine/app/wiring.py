@@ -8,7 +8,7 @@ what it had opened, and a stop is the same stack.
 
 import asyncio
 import logging
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from typing import Final
@@ -17,6 +17,7 @@ from queryengine import __version__
 from queryengine.accepting.engines import Engines
 from queryengine.accepting.recording import Recording
 from queryengine.accepting.refreshing import Refreshes
+from queryengine.app.auditing import AuditedEnds, open_audit
 from queryengine.app.behaviours import behaviours
 from queryengine.app.certificates import CertificatesOfPorts, tls
 from queryengine.app.configured import (
@@ -86,7 +87,7 @@ async def start(
     state = await open_state(now, closing)
     for line in (*warnings(now), *missing_places(now)):
         logger.warning("%s", line)
-    shared = _shared(now, clock, state.store)
+    shared = _shared(now, clock, state, closing)
     encryption = tls(now, clock, shared.metrics)
     configs = {name: engine_config(now, name) for name in now.engines}
     workers = sandboxes(now, configs)
@@ -108,14 +109,10 @@ async def start(
     shared.tasks.spawn(execution.scheduler.run(), "scheduler")
     engines = Engines(planning.choice, execution.pool, execution.dispatcher)
     limits, turns = LimitsInForce(request_limits(now)), call_turns(now)
-    # Whatever takes over a new configuration while the server runs.
-    reloadables: list[Reloadable] = [
-        exposure,
-        LimitsAndLog(state, shared.lifetimes, execution, reading, texts, planning, limits, now.log.style),
-        *([CertificatesOfPorts(encryption, clock)] if encryption is not None else []),
-        identity.authenticators,
-    ]
-    reloading = Reloading(in_force, source, reloadables, clock=clock, metrics=shared.metrics, disk=state.disk)
+    certificates = None if encryption is None else CertificatesOfPorts(encryption, clock)
+    log = LimitsAndLog(state, shared.lifetimes, execution, reading, texts, planning, limits, now.log.style)
+    parts = (exposure, log, certificates, identity.authenticators, shared.audit)
+    reloading = _reloading(in_force, source, state, shared, parts)
     refreshes = Refreshes(planning.choice, execution.pool, shared.tasks)
     rpcs = behaviours(cases, reading, engines, refreshes, identity.keys, clock=clock, limits=limits)
     edges = await listen(
@@ -126,6 +123,7 @@ async def start(
         byte_budget=reading.byte_budget,
         tls=encryption,
         metrics=shared.metrics,
+        audit=shared.audit,
         read=readings(engines, state.meter, reading.open_streams),
         closing=closing,
     )
@@ -146,16 +144,33 @@ async def start(
     )
 
 
-def _shared(settings: Settings, clock: Clock, store: Store) -> Shared:
+def _shared(settings: Settings, clock: Clock, state: State, closing: AsyncExitStack) -> Shared:
+    """Raises SettingsError when there can be no audit log."""
     metrics = Metrics(settings.engines, __version__)
+    audit = open_audit(settings, server=state.owner, clock=clock, metrics=metrics, closing=closing)
+    ends = metrics if audit is None else AuditedEnds(metrics, audit.log)
     lifetimes = Lifetimes(clock, keep_records_us=int(settings.records.keep_seconds * 1e6))
     return Shared(
         clock=clock,
         metrics=metrics,
         tasks=Tasks(),
         lifetimes=lifetimes,
-        registry=Registry(store, metrics, lifetimes),
+        audit=audit,
+        ends=ends,
+        registry=Registry(state.store, ends, lifetimes),
     )
+
+
+def _reloading(
+    in_force: SettingsInForce,
+    source: Source | None,
+    state: State,
+    shared: Shared,
+    parts: Iterable[Reloadable | None],
+) -> Reloading:
+    """Of whatever takes over a new configuration while the server runs."""
+    found = [each for each in parts if each is not None]
+    return Reloading(in_force, source, found, clock=shared.clock, metrics=shared.metrics, disk=state.disk)
 
 
 async def _recover(

@@ -4,7 +4,7 @@ import asyncio
 import logging
 from collections.abc import Collection
 from concurrent.futures import Executor
-from typing import Any
+from typing import Any, Protocol
 
 from queryengine.domain.clock import Clock
 from queryengine.domain.errors import Failure, Reason
@@ -15,7 +15,6 @@ from queryengine.results.removal import Removal
 from queryengine.results.segment import StoredResult
 from queryengine.results.stored import StoredResults
 from queryengine.store.store import Store
-from queryengine.telemetry.metrics import Metrics
 
 logger = logging.getLogger(__name__)
 
@@ -64,6 +63,13 @@ def verdict_on_waiting(query: Query, engines: Collection[str], now_us: int) -> V
     return None
 
 
+class Recoveries(Protocol):
+    """Takes note of queries that are given their final state here, as Metrics does."""
+
+    def recovered(self, query: Query) -> None:
+        """Called once for each."""
+
+
 class Recovery:
     """Used once, before the first Submit is answered."""
 
@@ -75,7 +81,7 @@ class Recovery:
         removal: Removal,
         disk: Executor,
         clock: Clock,
-        metrics: Metrics,
+        metrics: Recoveries,
     ) -> None:
         self._store = store
         self._results = results

@@ -4,7 +4,7 @@ import asyncio
 from collections import OrderedDict
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Final
+from typing import Final, Protocol
 
 from queryengine.domain.errors import QueryEngineError, Reason, error
 from queryengine.domain.query import Query
@@ -13,7 +13,6 @@ from queryengine.live.changes import Changes
 from queryengine.live.lifetimes import Lifetimes
 from queryengine.live.query import Key, LiveQuery
 from queryengine.store.store import Store
-from queryengine.telemetry.metrics import Metrics
 
 ENDED_MAX: Final = 2_000
 ENDED_BYTES_MAX: Final = 64 << 20
@@ -26,15 +25,22 @@ def not_found() -> QueryEngineError:
     return error(Reason.QUERY_NOT_FOUND, "no such query")
 
 
+class Ends(Protocol):
+    """Takes note of queries that end, such as Metrics."""
+
+    def ended(self, query: Query) -> None:
+        """Called once for each query, when it reaches its final state."""
+
+
 class Registry:
     """Finds the one LiveQuery of a query."""
 
-    def __init__(self, store: Store, metrics: Metrics, lifetimes: Lifetimes) -> None:
+    def __init__(self, store: Store, ends: Ends, lifetimes: Lifetimes) -> None:
         self.changes = Changes()
         """What watchers of all queries of a tenant are to see."""
         self._store = store
         self._lifetimes = lifetimes
-        self._metrics = metrics
+        self._ends = ends
         self._active: dict[Key, LiveQuery] = {}
         self._ended: OrderedDict[Key, LiveQuery] = OrderedDict()
         self._held: dict[Key, int] = {}
@@ -59,7 +65,7 @@ class Registry:
 
     def new(self, query: Query) -> LiveQuery:
         """A LiveQuery that nobody finds before `keep`."""
-        return LiveQuery(query, self._metrics.ended, self.changes.note)
+        return LiveQuery(query, self._ends.ended, self.changes.note)
 
     @contextmanager
     def undecided(self, live: LiveQuery) -> Iterator[None]:

@@ -1,5 +1,6 @@
 """Settings: one YAML file, overridden by environment variables, read once at the start and frozen."""
 
+from queryengine.settings.audit import AuditSettings
 from queryengine.settings.checking import missing_places, warnings
 from queryengine.settings.exposure import exposed
 from queryengine.settings.limits import LimitSettings, SandboxSettings
@@ -21,6 +22,7 @@ from queryengine.settings.state import StateSettings
 from queryengine.settings.tls import TlsSettings
 
 __all__ = [
+    "AuditSettings",
     "EngineSettings",
     "LimitSettings",
     "LogSettings",

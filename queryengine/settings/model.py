@@ -19,6 +19,7 @@ from pydantic_settings import BaseSettings, EnvSettingsSource, PydanticBaseSetti
 
 from queryengine.engines.registry import ENGINE_TYPES, check_type
 from queryengine.settings.addresses import checked_address, is_address
+from queryengine.settings.audit import AuditSettings
 from queryengine.settings.auth import AuthSettings
 from queryengine.settings.group import GIB, KIB, MIB, Group
 from queryengine.settings.limits import LimitSettings, SandboxSettings
@@ -334,6 +335,7 @@ class Settings(BaseSettings):
     results: ResultSettings = Field(default_factory=ResultSettings)
     streams: StreamSettings = Field(default_factory=StreamSettings)
     records: RecordSettings = Field(default_factory=RecordSettings)
+    audit: AuditSettings = Field(default_factory=AuditSettings)
     log: LogSettings = Field(default_factory=LogSettings)
 
     _origins: Origins = PrivateAttr(default=Origins(lambda _: "settings"))

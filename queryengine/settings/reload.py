@@ -63,6 +63,18 @@ RELOADABLE: Final[Mapping[str, frozenset[str]]] = MappingProxyType(
             {"heartbeat_seconds", "rotate_seconds", "rotate_bytes", "whole_page_streams", "chunk_bytes"}
         ),
         "records": frozenset({"keep_seconds", "tenant_bytes_max", "bytes_max"}),
+        "audit": frozenset(
+            {
+                "statement",
+                "on_failure",
+                "fsync",
+                "rotate_bytes",
+                "rotate_seconds",
+                "keep_files",
+                "buffer_bytes",
+                "wait_seconds",
+            }
+        ),
         "log": frozenset({"level", "format"}),
         "auth": frozenset({"authenticators"}),
     }

@@ -89,6 +89,8 @@ class Metrics:
         reloads = self._make(Counter, names.RELOADS)
         self._reloads = {outcome: reloads.labels(outcome) for outcome in ("applied", "refused")}
         self._certificate_ends = self._make(Gauge, names.CERTIFICATE_ENDS)
+        audited = self._make(Counter, names.AUDIT_RECORDS)
+        self._audited = {outcome: audited.labels(outcome) for outcome in ("written", "lost")}
         self._engines: dict[str, _EngineCounts] = {}
         for engine in engines:
             self._of(engine)
@@ -124,6 +126,10 @@ class Metrics:
     def certificate_ends(self, seconds: float) -> None:
         """When the certificate in force ends, in seconds since 1970."""
         self._certificate_ends.labels("server").set(seconds)
+
+    def audited(self, outcome: Literal["written", "lost"], count: int) -> None:
+        """So many audit records were written or lost."""
+        self._audited[outcome].inc(count)
 
     def requests_of(self, method: str) -> Callable[[str], None]:
         """What counts a call of the method, given the name of the status that it ended with."""

@@ -93,6 +93,12 @@ CERTIFICATE_ENDS: Final = Metric(
     ("certificate",),
     "When the certificate that new connections are shown ends, in seconds since 1970; missing without `tls`.",
 )
+AUDIT_RECORDS: Final = Metric(
+    "queryengine_audit_records_total",
+    Kind.COUNTER,
+    ("outcome",),
+    "Audit records: written, or lost, so that they are nowhere.",
+)
 BUILD_INFO: Final = Metric("queryengine_build_info", Kind.GAUGE, ("version",), "Always 1, for its label.")
 
 METRICS: Final = (
@@ -113,6 +119,7 @@ METRICS: Final = (
     REQUESTS,
     RELOADS,
     CERTIFICATE_ENDS,
+    AUDIT_RECORDS,
     BUILD_INFO,
 )
 

@@ -8,6 +8,7 @@ from google.protobuf.message import Message
 from grpc.aio import ServicerContext
 
 from queryengine.domain.identity import NOBODY, Principal
+from queryengine.edges.grpc.trail import Trail
 
 Context = ServicerContext[Any, Any]
 Reply = Message | bytes
@@ -19,9 +20,9 @@ Count = Callable[[str], None]
 class Caller:
     """Who asks, and the turn that the call has."""
 
-    __slots__ = ("leave_turn", "principal", "still_valid")
+    __slots__ = ("leave_turn", "principal", "still_valid", "trail")
 
-    def __init__(self, principal: Principal, still_valid: Callable[[], None]) -> None:
+    def __init__(self, principal: Principal, still_valid: Callable[[], None], trail: Trail | None = None) -> None:
         self.principal = principal
         self.still_valid = still_valid
         """To be called between the messages or pages of a stream: raises TOKEN_EXPIRED, or CREDENTIAL_INVALID after a
@@ -29,6 +30,11 @@ class Caller:
         """
         self.leave_turn: Callable[[], None] = _stay
         """To be called before the call waits, so that the next one is let in. Idempotent."""
+
+        self.trail = trail
+        """Of the call in the audit log; None without one."""
+        if trail is not None:
+            trail.principal = principal
 
     @property
     def tenant(self) -> str:

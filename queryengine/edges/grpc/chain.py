@@ -16,11 +16,12 @@ from queryengine.edges.grpc.failures import report_defects, translate_failures
 from queryengine.edges.grpc.handling import Handling
 
 
-def serving(method: Method, identify: Link, admission: Admission, handling: Handling) -> Any:
+def serving(method: Method, identify: Link, admission: Admission, handling: Handling, audit: Link | None = None) -> Any:
     """The handler of one method. The request is read by the last link, so that a call which is refused before, or waits
     for its turn, holds none of it in memory.
     """
-    links: Sequence[Link] = (translate_failures, count, report_defects, identify, admission.admit)
+    recorded: Sequence[Link] = () if audit is None else (audit,)
+    links: Sequence[Link] = (translate_failures, count, report_defects, *recorded, identify, admission.admit)
     chain = joined(links, handling.stream if method.is_streaming else handling.reply)
 
     async def serve(_: Any, context: Context) -> bytes | None:

@@ -9,7 +9,7 @@ def identifying(authentication: Authentication) -> Link:
 
     async def identify(call: Call, following: Following) -> bytes | None:
         identified = await authentication.identify(_presented(call.context))
-        call.caller = Caller(identified.principal, identified.still_valid)
+        call.caller = Caller(identified.principal, identified.still_valid, call.caller.trail)
         return await following(call)
 
     return identify

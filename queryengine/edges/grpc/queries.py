@@ -72,6 +72,7 @@ class QueryRpcs:
             wait_seconds=wait,
             inline_as_rows=inline_as_rows,
             leave_turn=caller.leave_turn,
+            allow=None if caller.trail is None else caller.trail.allow_submission,
         )
         return self._submit_response(await self._submitting.submit(call))
 

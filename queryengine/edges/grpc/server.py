@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import Final
 
 import grpc
+from google.protobuf.descriptor import MethodDescriptor
 from google.protobuf.message_factory import GetMessageClass
 from grpc.aio import Server
 
@@ -11,12 +12,14 @@ from queryengine.domain.turns import Turns
 from queryengine.edges.admin.health import SERVICE as HEALTH
 from queryengine.edges.admin.health import Health
 from queryengine.edges.grpc.admission import Admission
+from queryengine.edges.grpc.auditing import audited, auditing
 from queryengine.edges.grpc.call import Method, Streaming, Unary
 from queryengine.edges.grpc.chain import serving
 from queryengine.edges.grpc.handling import Handling, InFlight
 from queryengine.edges.grpc.identity import identifying
 from queryengine.edges.grpc.reflecting import reflect
 from queryengine.policy.identity import Authentication
+from queryengine.telemetry.audit import AuditLog
 from queryengine.telemetry.metrics import Metrics
 from queryengine.v1 import admin_service_pb2, query_service_pb2
 
@@ -67,6 +70,7 @@ def make_server(
     health: Health,
     *,
     authentication: Authentication,
+    audit: AuditLog | None,
     in_flight: InFlight,
     request_bytes_max: int,
     stalled_seconds: float,
@@ -75,6 +79,7 @@ def make_server(
     """The services, not bound to a port yet. `behaviours` has what serves each method, by its name."""
     options = (*OPTIONS, ("grpc.max_receive_message_length", request_bytes_max + TRANSPORT_SLACK_BYTES))
     identify, admission = identifying(authentication), Admission(turns)
+    auditing_link = None if audit is None else auditing(audit)
     handling = Handling(request_bytes_max=request_bytes_max, stalled_seconds=stalled_seconds, in_flight=in_flight)
     server = grpc.aio.server(options=options)
     for service in SERVICES:
@@ -83,17 +88,21 @@ def make_server(
             method = Method(
                 name=described.name,
                 request_type=GetMessageClass(described.input_type),
-                behaviour=behaviours[described.name],
+                behaviour=_behaviour(behaviours[described.name], described, audit),
                 is_streaming=described.server_streaming,
                 count=metrics.requests_of(described.name),
             )
-            handlers[method.name] = serving(method, identify, admission, handling)
+            handlers[method.name] = serving(method, identify, admission, handling, auditing_link)
         # gRPC has a line of arrivals for each registered method: a flood of one method delays no call of another.
         server.add_registered_method_handlers(service.full_name, handlers)
     health.serve_on(server)
     if with_reflection:
         reflect(server, (*(service.full_name for service in SERVICES), HEALTH))
     return server
+
+
+def _behaviour(behaviour: Unary | Streaming, described: MethodDescriptor, audit: AuditLog | None) -> Unary | Streaming:
+    return behaviour if audit is None else audited(behaviour, is_streaming=described.server_streaming)
 
 
 def bind(server: Server, address: str, key: str, credentials: grpc.ServerCredentials | None = None) -> str:
