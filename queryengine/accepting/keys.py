@@ -12,8 +12,8 @@ from queryengine.domain.api_keys import ApiKey
 from queryengine.domain.clock import Clock
 from queryengine.domain.errors import QueryEngineError, Reason, error
 from queryengine.domain.identity import Principal, Role
+from queryengine.domain.key_text import new_key
 from queryengine.policy.identity.key_index import KeyIndex
-from queryengine.policy.identity.key_text import new_key
 from queryengine.policy.rights import Right, require
 from queryengine.store.keys import KeyFilter, KeyStore
 

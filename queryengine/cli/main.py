@@ -5,7 +5,7 @@ from typing import Annotated
 import typer
 
 from queryengine import __version__
-from queryengine.cli import config, engines, fetch, ps, queries, server, sql
+from queryengine.cli import config, engines, fetch, keys, ps, queries, server, sql
 from queryengine.cli.exits import EXIT_CODES
 
 EXAMPLES = """
@@ -20,6 +20,7 @@ queryengine watch 1f3a                          the beginning of an id is enough
 queryengine fetch 1f3a --offset 1000 --size 50
 queryengine cancel 1f3a --wait
 queryengine engines refresh lake
+queryengine keys create etl > etl.key           an API key, and its secret for this once
 queryengine config client                       which server the commands call, and why
 """
 
@@ -65,6 +66,7 @@ app.command()(queries.cancel)
 app.command()(fetch.fetch)
 app.command()(queries.release)
 app.add_typer(engines.app, name="engines")
+app.add_typer(keys.app, name="keys")
 settings.command("check")(server.check)
 settings.command("client")(config.client)
 app.add_typer(settings, name="config")

@@ -15,6 +15,7 @@ from queryengine.client.errors import (
     ResultUnavailable,
     ServiceUnavailable,
 )
+from queryengine.client.keys import ApiKey, ApiKeyList, NewApiKey
 from queryengine.client.model import (
     CancelledQueries,
     CancelOutcome,
@@ -32,9 +33,12 @@ from queryengine.client.pages import StoredPage, StoredPages
 from queryengine.client.refresh import EngineRefresh, ViewChange
 from queryengine.client.sync import Client, QueryHandle, QueryResult
 from queryengine.codec.memory import keep_malloc_memory
+from queryengine.domain.identity import Role
 from queryengine.domain.views import ViewChangeKind
 
 __all__ = [
+    "ApiKey",
+    "ApiKeyList",
     "AsyncClient",
     "AsyncQueryHandle",
     "AsyncQueryResult",
@@ -47,6 +51,7 @@ __all__ = [
     "EngineInfo",
     "EngineRefresh",
     "LimitReached",
+    "NewApiKey",
     "NotFound",
     "ParameterInfo",
     "QueryCancelled",
@@ -64,6 +69,7 @@ __all__ = [
     "ResultEnd",
     "ResultPage",
     "ResultUnavailable",
+    "Role",
     "Seconds",
     "ServiceUnavailable",
     "StoredPage",

@@ -11,6 +11,8 @@ from queryengine.client.arguments import Seconds, pairs, seconds, text
 from queryengine.client.backoff import Backoff, OnRetry
 
 SERVICE: Final = "queryengine.v1.QueryService"
+ADMIN_SERVICE: Final = "queryengine.v1.AdminService"
+ADMIN_METHODS: Final = frozenset({"CreateApiKey", "ListApiKeys", "RotateApiKey", "RevokeApiKey"})
 DEFAULT_TARGET: Final = "127.0.0.1:8815"
 STREAM_SECONDS: Final = 600.0
 """Longest life of one stream, so that a server that has gone silent is noticed; the result goes on with the
@@ -28,14 +30,23 @@ RETRIED_METHODS: Final = (
     "ReleaseResults",
     "ListEngines",
     "RefreshEngine",
+    "ListApiKeys",
+    "RevokeApiKey",
 )
-"""All unary calls: each is safe to repeat, Submit because the client chooses the query_id."""
+"""Unary calls that are safe to repeat, Submit because the client chooses the query_id. To create or rotate a key is
+not, as each time makes another one.
+"""
+
+
+def service_of(method: str) -> str:
+    return ADMIN_SERVICE if method in ADMIN_METHODS else SERVICE
+
 
 SERVICE_CONFIG: Final = json.dumps(
     {
         "methodConfig": [
             {
-                "name": [{"service": SERVICE, "method": method} for method in RETRIED_METHODS],
+                "name": [{"service": service_of(method), "method": method} for method in RETRIED_METHODS],
                 "retryPolicy": {
                     "maxAttempts": 5,
                     "initialBackoff": "0.1s",
@@ -130,4 +141,4 @@ class Connection:
 
 
 def path(method: str) -> str:
-    return f"/{SERVICE}/{method}"
+    return f"/{service_of(method)}/{method}"

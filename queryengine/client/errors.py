@@ -91,7 +91,7 @@ class ServiceUnavailable(QueryEngineClientError):
 CLASSES: Final[Mapping[str, type[QueryEngineClientError]]] = {
     **dict.fromkeys((Reason.INVALID_FIELD, Reason.REQUEST_TOO_LARGE, Reason.QUERY_ID_REUSED), QueryEngineClientError),
     Reason.QUERY_CANCELLED: QueryCancelled,
-    Reason.QUERY_NOT_FOUND: NotFound,
+    **dict.fromkeys((Reason.QUERY_NOT_FOUND, Reason.API_KEY_NOT_FOUND), NotFound),
     **dict.fromkeys(
         (
             Reason.RESULT_NOT_READY,
@@ -110,6 +110,7 @@ CLASSES: Final[Mapping[str, type[QueryEngineClientError]]] = {
             Reason.TENANT_BUSY,
             Reason.SPOOL_FULL,
             Reason.RECORDS_FULL,
+            Reason.API_KEY_LIMIT,
         ),
         LimitReached,
     ),

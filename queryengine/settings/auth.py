@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, field_validator
 
-from queryengine.policy.identity.key_text import key_id_of
+from queryengine.domain.key_text import key_id_of
 from queryengine.settings.group import Group
 from queryengine.settings.secret import Secret, secret_error
 

@@ -4,121 +4,30 @@ import contextlib
 import logging
 import sqlite3
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
-from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
-from typing import Any
 
-import grpc
 import pytest
 import pytest_asyncio
 from google.protobuf import timestamp_pb2
 
 from queryengine.app.service import Service
-from queryengine.domain.clock import SystemClock
-from queryengine.policy.identity.key_text import new_key
+from queryengine.domain.key_text import new_key
 from queryengine.v1 import admin_service_pb2 as pb
-from queryengine.v1 import admin_service_pb2_grpc as pb_grpc
-from tests.support import COMPLETED, WAIT, Api, Gate, Refusal, refused, serving, until
+from tests.keyed import ADMIN, ALL, KeyApi, Keyed, keyed
+from tests.support import COMPLETED, WAIT, Api, Gate, refused, until
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
-
-ADMIN = new_key()
-ALL = [pb.ROLE_SUBMIT, pb.ROLE_READ, pb.ROLE_CANCEL]
-CREATED = {"subject": "etl", "roles": ALL}
-
-
-class KeyApi(Api):
-    """Calls with a key."""
-
-    def __init__(self, channel: grpc.aio.Channel, text: str, *, scheme: str = "ApiKey ", tenant: str = "") -> None:
-        super().__init__(channel, tenant)
-        self.admin = pb_grpc.AdminServiceStub(channel)
-        self.metadata = (("authorization", scheme + text), *((("x-tenant-id", tenant),) if tenant else ()))
-
-    def manage(self, method: str, request: Any) -> Any:
-        return getattr(self.admin, method)(request, metadata=self.metadata, timeout=60)
-
-    def create(self, **fields: Any) -> Any:
-        return self.manage("CreateApiKey", pb.CreateApiKeyRequest(**{**CREATED, **fields}))
-
-    def keys(self, **fields: Any) -> Any:
-        return self.manage("ListApiKeys", pb.ListApiKeysRequest(**fields))
-
-    def rotate(self, key_id: str, **fields: Any) -> Any:
-        return self.manage("RotateApiKey", pb.RotateApiKeyRequest(key_id=key_id, **fields))
-
-    def revoke(self, key_id: str) -> Any:
-        return self.manage("RevokeApiKey", pb.RevokeApiKeyRequest(key_id=key_id))
-
-    async def works(self) -> bool:
-        """Whether the credential is accepted."""
-        try:
-            await self.listed()
-        except grpc.aio.AioRpcError as cause:
-            if Refusal.of(cause).reason == "CREDENTIAL_INVALID":
-                return False
-            raise
-        return True
-
-
-@dataclass
-class Settable(SystemClock):
-    """A wall clock that a test moves ahead."""
-
-    ahead_us: int = 0
-
-    def now_us(self) -> int:
-        return super().now_us() + self.ahead_us
-
-
-@dataclass(frozen=True)
-class Keyed:
-    """A service that takes API keys, and a caller with all rights in one tenant."""
-
-    service: Service
-    channel: grpc.aio.Channel
-    clock: Settable
-    admin: KeyApi
-
-    def by(self, text: str, **given: str) -> KeyApi:
-        return KeyApi(self.channel, text, **given)
-
-    async def tenant_admin(self, tenant: str = "acme", *roles: int) -> KeyApi:
-        admin = self.by(ADMIN.text, tenant=tenant)
-        made = await admin.create(subject="boss", roles=[*ALL, pb.ROLE_TENANT_ADMIN, *roles])
-        return self.by(made.secret)
-
-
-@pytest.fixture(scope="module")
-def admin_key_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    path = tmp_path_factory.mktemp("secret") / "admin-key"
-    path.write_text(ADMIN.text + "\n")
-    return path
-
-
-@asynccontextmanager
-async def keyed(folder: Path, admin_key_file: Path) -> AsyncIterator[Keyed]:
-    auth = {"authenticators": [{"type": "api_key", "admin_keys": [f"file:{admin_key_file}"]}]}
-    clock = Settable()
-    async with (
-        serving(folder, clock=clock, auth=auth) as service,
-        grpc.aio.insecure_channel(service.address) as channel,
-    ):
-        await channel.channel_ready()
-        yield Keyed(service, channel, clock, KeyApi(channel, ADMIN.text, tenant="acme"))
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="session")
 async def shared(
     tmp_path_factory: pytest.TempPathFactory,
-    admin_key_file: Path,
     shared_folders: set[str],
     shared_services: list[Service],
 ) -> AsyncIterator[Keyed]:
     folder = tmp_path_factory.mktemp("keyed")
-    async with keyed(folder, admin_key_file) as found:
+    async with keyed(folder) as found:
         shared_folders.add(str(folder))
         shared_services.append(found.service)
         yield found
@@ -379,17 +288,17 @@ async def test_unknown_and_malformed_ids_are_one_answer(shared: Keyed, key_id: s
 
 
 async def test_keys_outlive_a_restart_and_their_secrets_are_nowhere(
-    tmp_path: Path, admin_key_file: Path, caplog: pytest.LogCaptureFixture
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.DEBUG)
     state = tmp_path / "state"
-    async with keyed(state, admin_key_file) as first:
+    async with keyed(state) as first:
         made = await first.admin.create(label="kept")
         revoked = await first.admin.create()
         await first.admin.revoke(revoked.key.key_id)
         assert await first.by(made.secret).works()
         assert not await first.by(made.secret[:-1]).works()
-    async with keyed(state, admin_key_file) as second:
+    async with keyed(state) as second:
         assert await second.by(made.secret).works()
         assert not await second.by(revoked.secret).works()
         (kept,) = (await second.admin.keys()).keys
@@ -402,9 +311,9 @@ async def test_keys_outlive_a_restart_and_their_secrets_are_nowhere(
             assert not path.is_file() or secret.encode() not in path.read_bytes(), path
 
 
-async def test_a_key_that_another_server_revoked_stops_within_5_seconds(tmp_path: Path, admin_key_file: Path) -> None:
+async def test_a_key_that_another_server_revoked_stops_within_5_seconds(tmp_path: Path) -> None:
     state = tmp_path / "state"
-    async with keyed(state, admin_key_file) as found:
+    async with keyed(state) as found:
         made = await found.admin.create()
         api = found.by(made.secret)
         assert await api.works()

@@ -1,11 +1,11 @@
 """The client for asyncio."""
 
 import datetime as dt
-from collections.abc import AsyncIterator, Iterable, Mapping
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from types import TracebackType
 from typing import Self, Unpack
 
-from queryengine.client import calls
+from queryengine.client import calls, keys
 from queryengine.client.aio.following import followed
 from queryengine.client.aio.handle import AsyncQueryHandle
 from queryengine.client.aio.result import AsyncQueryResult
@@ -14,10 +14,12 @@ from queryengine.client.arguments import Seconds, text
 from queryengine.client.calls import Parameters
 from queryengine.client.changes import ChangesReader, QueryChange, watch_request
 from queryengine.client.errors import QueryEngineClientError
+from queryengine.client.keys import ApiKey, ApiKeyList, NewApiKey
 from queryengine.client.model import CancelledQueries, EngineInfo, QueryList
 from queryengine.client.options import QueryOptions, SubmitOptions, takes
 from queryengine.client.refresh import EngineRefresh
 from queryengine.client.result import OnStatus
+from queryengine.domain.identity import Role
 from queryengine.domain.lifecycle import QueryState
 from queryengine.v1 import query_service_pb2
 
@@ -158,6 +160,45 @@ class AsyncClient(AsyncTransport):
         see changes without it, within about a second. Without a name it is the default engine.
         """
         return await self.call(calls.refresh_engine(name))
+
+    async def create_api_key(
+        self,
+        subject: str,
+        roles: Iterable[Role | str],
+        *,
+        label: str = "",
+        cidrs: Sequence[str] = (),
+        expires: dt.datetime | None = None,
+    ) -> NewApiKey:
+        """Make an API key of the tenant with which `subject` calls; the secret is in the reply and nowhere else.
+
+        Takes the role tenant_admin or admin, and each role that the key gets. cidrs: networks that it works from, such
+        as "10.0.0.0/8"; none means all. expires has a time zone; None means never. Not tried again when the reply is
+        lost: list the keys then, and revoke the one that nobody has.
+        """
+        return await self.call(keys.create(subject, roles, label=label, cidrs=cidrs, expires=expires))
+
+    async def list_api_keys(
+        self, *, subject: str = "", include_ended: bool = False, page_size: int = 50, page_token: str = ""
+    ) -> ApiKeyList:
+        """API keys of the tenant, newest first; `next_page_token` continues. include_ended: also those of the last 30
+        days that were revoked or have expired.
+        """
+        return await self.call(
+            keys.list_keys(subject=subject, include_ended=include_ended, page_size=page_size, page_token=page_token)
+        )
+
+    async def rotate_api_key(
+        self, key_id: str, *, grace: Seconds = 0.0, expires: dt.datetime | None = None
+    ) -> NewApiKey:
+        """Make a key in the place of another one, which works for `grace` more, 30 days at most; without, it ends now.
+        Without expires the new key lasts as long as the old one was made to last. Not tried again, as create_api_key.
+        """
+        return await self.call(keys.rotate(key_id, grace=grace, expires=expires))
+
+    async def revoke_api_key(self, key_id: str) -> ApiKey:
+        """End a key: the server that answers accepts it no more, others within 5 seconds. Idempotent."""
+        return await self.call(keys.revoke(key_id))
 
     async def close(self) -> None:
         """Idempotent. Streams still open break off, and later calls are refused. A query of `query` that was not read

@@ -9,8 +9,8 @@ from typing import Final
 
 from queryengine.domain.errors import QueryEngineError, Reason, error
 from queryengine.domain.identity import Principal, Role
+from queryengine.domain.key_text import PREFIX, key_id_of, secret_hash
 from queryengine.policy.identity.key_index import LOOK_SECONDS, Key, KeyIndex
-from queryengine.policy.identity.key_text import PREFIX, key_id_of, secret_hash
 from queryengine.policy.identity.peers import address_of, is_within
 from queryengine.policy.identity.presented import DEFAULT_TENANT, Presented
 
