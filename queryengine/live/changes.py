@@ -6,12 +6,12 @@ changes; and a watcher holds no more than the number up to which it has seen all
 """
 
 import asyncio
-import secrets
 from collections import OrderedDict
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Final
 
+from queryengine.live.positions import Positions
 from queryengine.live.pulse import Pulse
 
 CHANGED_MAX: Final = 8_192
@@ -26,12 +26,12 @@ PROGRESS_SECONDS: Final = 0.5
 
 
 class ChangeLog:
-    """The changes of one tenant. A position is a number of its changes, and as text says which log it is of."""
+    """The changes of one tenant. A position is a number of its changes."""
 
     def __init__(self) -> None:
         self.sequence = 0
         """Number of the last change."""
-        self._name = secrets.token_hex(8)
+        self._positions = Positions()
         self._forgotten = 0
         """Of this change and those before it, it is not known any more which queries they were of."""
         self._last: OrderedDict[str, int] = OrderedDict()
@@ -76,15 +76,13 @@ class ChangeLog:
         return changed[: -count - 1 : -1]
 
     def position(self, sequence: int) -> str:
-        return f"{self._name}.{sequence}"
+        """As text for watchers, which only this log reads."""
+        return self._positions.text(sequence)
 
     def sequence_at(self, position: str) -> int | None:
         """None for a position that is not known, or not any more."""
-        name, _, number = position.partition(".")
-        if name != self._name or not (number.isascii() and number.isdigit()):
-            return None
-        sequence = int(number)
-        return sequence if self._forgotten <= sequence <= self.sequence else None
+        sequence = self._positions.number(position)
+        return sequence if sequence is not None and self._forgotten <= sequence <= self.sequence else None
 
 
 class Changes:
