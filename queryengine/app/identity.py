@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from queryengine.accepting.keys import Keys
+from queryengine.app.issuers import Issuer, Issuers
 from queryengine.app.reload import Prepared
 from queryengine.app.shared import Shared
 from queryengine.app.state import State
@@ -15,6 +16,7 @@ from queryengine.policy.identity.api_keys import ApiKeys
 from queryengine.policy.identity.key_index import KeyIndex
 from queryengine.settings import Settings, SettingsError
 from queryengine.settings.auth import ApiKeySettings, AuthenticatorSettings, UnverifiedSettings
+from queryengine.settings.jwt import JwtSettings
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,7 +34,9 @@ async def make_identity(settings: Settings, state: State, shared: Shared, closin
     index = KeyIndex(state.store.keys, shared.clock, shared.tasks)
     closing.push_async_callback(index.close)
     authentication = Authentication((), shared.clock)
-    authenticators = Authenticators(authentication, index)
+    issuers = Issuers(shared.clock, shared.tasks)
+    closing.push_async_callback(issuers.close)
+    authenticators = Authenticators(authentication, index, issuers)
     (await authenticators.prepare(settings)).commit()
     keys = Keys(state.store.keys, index, shared.clock)
     return Identity(authentication=authentication, authenticators=authenticators, keys=keys, index=index)
@@ -41,8 +45,9 @@ async def make_identity(settings: Settings, state: State, shared: Shared, closin
 class Authenticators:
     """Makes them, and puts them in force, at the start and again while the server runs."""
 
-    def __init__(self, authentication: Authentication, index: KeyIndex) -> None:
+    def __init__(self, authentication: Authentication, index: KeyIndex, issuers: Issuers) -> None:
         self._authentication = authentication
+        self._issuers = issuers
         self._index = index
         # One for as long as the server runs: open streams ask it whether their key is still valid.
         self._api_keys = ApiKeys(index)
@@ -60,17 +65,24 @@ class Authenticators:
                 where = settings.origin("auth", "authenticators")
                 raise SettingsError(f"{where}: auth.authenticators: {cause.failure.message}") from cause
         admin_keys = [secret.reveal() for each in keyed for secret in each.admin_keys]
-        made = [self._authenticator(each, configured) for each in configured]
+        issuers = self._issuers.prepare([each for each in configured if isinstance(each, JwtSettings)])
+        made = [self._authenticator(each, configured, issuers) for each in configured]
 
         def commit() -> None:
+            self._issuers.adopt(issuers)
             self._api_keys.adopt(admin_keys)
             self._authentication.adopt(made)
 
         return Prepared(commit=commit)
 
     def _authenticator(
-        self, settings: AuthenticatorSettings, configured: Sequence[AuthenticatorSettings]
+        self,
+        settings: AuthenticatorSettings,
+        configured: Sequence[AuthenticatorSettings],
+        issuers: Sequence[Issuer],
     ) -> Authenticator:
+        if isinstance(settings, JwtSettings):
+            return next(each.authenticator for each in issuers if each.settings == settings)
         if isinstance(settings, UnverifiedSettings):
             return Unverified(stands_alone=len(configured) == 1)
         return self._api_keys

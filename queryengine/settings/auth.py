@@ -7,11 +7,14 @@ from pydantic import Field, field_validator
 
 from queryengine.domain.key_text import key_id_of
 from queryengine.settings.group import Group
+from queryengine.settings.jwt import JwtSettings
 from queryengine.settings.secret import Secret, secret_error
 
 
 class UnverifiedSettings(Group):
-    """Callers are who they say they are, by `x-tenant-id` and `x-user-id`."""
+    """Callers are who they say they are, by `x-tenant-id` and `x-user-id`. Behind other authenticators it is for calls
+    without any credential.
+    """
 
     type: Literal["none"] = Field(description="`none`.")
 
@@ -37,7 +40,7 @@ class ApiKeySettings(Group):
         return value
 
 
-AuthenticatorSettings = Annotated[UnverifiedSettings | ApiKeySettings, Field(discriminator="type")]
+AuthenticatorSettings = Annotated[JwtSettings | ApiKeySettings | UnverifiedSettings, Field(discriminator="type")]
 
 
 class AuthSettings(Group):
@@ -58,4 +61,7 @@ class AuthSettings(Group):
             raise ValueError("expected `none` once and last: what stands behind it is never asked")
         if [each.type for each in value].count("api_key") > 1:
             raise ValueError("expected `api_key` once: a second one is never asked")
+        issuers = [each.issuer for each in value if isinstance(each, JwtSettings)]
+        if len(set(issuers)) < len(issuers):
+            raise ValueError("expected one `jwt` for each issuer: a second one is never asked")
         return value

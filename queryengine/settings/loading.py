@@ -3,7 +3,7 @@
 import difflib
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, Final
 
@@ -13,7 +13,8 @@ from pydantic_core import ErrorDetails
 from pydantic_settings import SettingsError as SourceError
 
 from queryengine.settings.checking import unknown_variables
-from queryengine.settings.model import CLIENT_VARIABLES, ENVIRONMENT_PREFIX, EngineSettings, Origins, Settings, groups
+from queryengine.settings.model import CLIENT_VARIABLES, ENVIRONMENT_PREFIX, Origins, Settings
+from queryengine.settings.places import place_of
 from queryengine.settings.secret import SECRET_ERROR
 
 _Key = tuple[str, ...]
@@ -108,7 +109,7 @@ def _read(path: str) -> tuple[dict[str, Any], _Lines]:
         raise SettingsError(f"{path}: not YAML: {_one_line(cause)}") from cause
     except _UnreadableValue as cause:
         mark = cause.node.start_mark
-        keys = [key for key, _, value in _keys(root, ()) if value.start_mark.index == mark.index]
+        keys = [key for key, _, at in _keys(root, ()) if at.start_mark.index == mark.index and not key[-1].isdecimal()]
         name = f"{'.'.join(keys[0])}: " if keys else ""
         raise SettingsError(f"{path}:{mark.line + 1}: {name}{cause}") from cause
     except RecursionError as cause:
@@ -130,11 +131,16 @@ def _lines(root: yaml.Node | None, path: str) -> _Lines:
 
 
 def _keys(node: yaml.Node | None, parent: _Key) -> Iterator[tuple[_Key, int, yaml.Node]]:
-    """Every key with its line and its value."""
+    """Every key with its line and its value; those of a list are numbers from 0 on."""
     if isinstance(node, yaml.MappingNode):
         for key, value in node.value:
             path = (*parent, str(key.value))
             yield path, key.start_mark.line + 1, value
+            yield from _keys(value, path)
+    elif isinstance(node, yaml.SequenceNode):
+        for number, value in enumerate(node.value):
+            path = (*parent, str(number))
+            yield path, value.start_mark.line + 1, value
             yield from _keys(value, path)
 
 
@@ -157,9 +163,9 @@ def _shown(value: object) -> str:
 
 def _describe(mistake: ErrorDetails, path: str | None, lines: _Lines) -> str:
     """One mistake: where it was written, its key, what was expected."""
-    key = tuple(str(part) for part in mistake["loc"] if part != "[key]")
+    key, models = place_of(mistake["loc"])
     if mistake["type"] == "extra_forbidden":
-        expected = f"unknown key{_suggestion(key)}"
+        expected = f"unknown key{_suggestion(key[-1], models)}"
     elif mistake["type"] == "missing":
         expected = "must be set"
     else:
@@ -191,11 +197,7 @@ def _origin(key: _Key, path: str | None, lines: _Lines) -> str:
     return path or "environment"
 
 
-def _suggestion(key: _Key) -> str:
-    model: type[BaseModel] = Settings
-    if key[0] == "engines":
-        model = EngineSettings
-    elif len(key) > 1:
-        model = dict(groups())[key[0]]
-    near = difflib.get_close_matches(key[-1], model.model_fields, n=1)
-    return f"; did you mean {near[0]}?" if near else f"; known here: {', '.join(model.model_fields)}"
+def _suggestion(name: str, models: Sequence[type[BaseModel]]) -> str:
+    known = list(dict.fromkeys(key for model in models for key in model.model_fields))
+    near = difflib.get_close_matches(name, known, n=1)
+    return f"; did you mean {near[0]}?" if near else f"; known here: {', '.join(known)}"

@@ -1,12 +1,12 @@
 """The reference of all keys, printed by `python -m queryengine.settings` into docs/configuration.md."""
 
-from collections.abc import Iterator
-from typing import Any, Final, get_args
+from collections.abc import Iterator, Sequence
+from typing import Final, get_origin
 
-from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
 from queryengine.settings.model import EngineSettings, Settings, groups
+from queryengine.settings.places import groups_in, type_of
 from queryengine.settings.reload import RELOADABLE
 
 _HEAD: Final = "| key | unit | default | SIGHUP | meaning |\n| --- | --- | --- | --- | --- |"
@@ -15,38 +15,37 @@ _UNITS: Final = {"bytes": "bytes", "seconds": "s", "ms": "ms", "mib": "MiB", "pe
 
 def to_markdown() -> str:
     """Every key with its unit, default and meaning, one table per group."""
-    parts = []
+    return "\n\n".join(_sections()) + "\n"
+
+
+def _sections() -> Iterator[str]:
     for name, group in groups():
         about = "" if group is Settings else f"{group.__doc__}\n\n"
         prefix = {EngineSettings: "engines.NAME.", Settings: ""}.get(group, f"{name}.")
-        parts.append(f"### {name}\n\n{about}{_HEAD}")
-        parts += [
-            f"| `{prefix}{key}` | {_unit(key)} | {_default(field)} | {_reload(name, key)} | {field.description} |"
-            for key, field in group.model_fields.items()
-            if field.description
-        ]
-        for key, kind, member in _members(group):
-            parts.append(f"\n#### {prefix}{key}, type `{kind}`\n")
-            parts.append(f"{member.__doc__}\n")
-            parts += [_HEAD] * (len(member.model_fields) > 1)
-            parts += [
-                f"| `{within}` | {_unit(within)} | {_default(field)} | {_reload(name, key)} | {field.description} |"
-                for within, field in member.model_fields.items()
-                if within != "type"
-            ]
-        parts.append("")
-    return "\n".join(parts).rstrip() + "\n"
+        rows = [_row(prefix + key, field, _reload(name, key)) for key, field in group.model_fields.items()]
+        yield "\n".join([f"### {name}\n\n{about}{_HEAD}", *filter(None, rows)])
+        if group is not Settings:
+            for key, field in group.model_fields.items():
+                yield from _members(prefix + key, field, _reload(name, key))
 
 
-def _members(group: type[BaseModel]) -> Iterator[tuple[str, str, type[BaseModel]]]:
-    """What the lists of a group may hold, by the key of the list and by the type that tells them apart."""
-    for key, field in group.model_fields.items():
-        found = [field.annotation]
-        while found:
-            each: Any = found.pop(0)
-            if isinstance(each, type) and issubclass(each, BaseModel) and "type" in each.model_fields:
-                yield from ((key, name, each) for name in get_args(each.model_fields["type"].annotation))
-            found += get_args(each)
+def _members(name: str, field: FieldInfo, reload: str) -> Iterator[str]:
+    """The sections of what a list may hold; it is taken over with the list."""
+    for member in groups_in(field.annotation) if get_origin(field.annotation) is Sequence else ():
+        kind = type_of(member)
+        rows = [_row(key, its, reload) for key, its in member.model_fields.items() if key != "type"]
+        about = " ".join((member.__doc__ or "").split())
+        title = f"#### {name}, type `{kind}`" if kind else f"#### {name}"
+        yield "\n".join([f"{title}\n\n{about}", *([f"\n{_HEAD}", *filter(None, rows)] if rows else [])])
+        for key, its in member.model_fields.items():
+            yield from _members(f"{name}[].{key}", its, reload)
+
+
+def _row(key: str, field: FieldInfo, reload: str) -> str:
+    if not field.description:
+        return ""
+    unit = _unit(key.rpartition(".")[2])
+    return f"| `{key}` | {unit} | {_default(field)} | {reload} | {field.description} |"
 
 
 def _reload(group: str, key: str) -> str:

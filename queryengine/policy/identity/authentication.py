@@ -7,6 +7,7 @@ from queryengine.domain.clock import Clock
 from queryengine.domain.errors import QueryEngineError, Reason, error
 from queryengine.domain.identity import Principal, Role
 from queryengine.policy.identity.authenticator import Authenticator
+from queryengine.policy.identity.expiry import expired
 from queryengine.policy.identity.presented import AUTHORIZATION_KEY, SUBJECT_KEY, TENANT_KEY, Presented
 from queryengine.policy.identity.unverified import Unverified
 
@@ -62,16 +63,10 @@ class Authentication:
         accepted = ",".join(dict.fromkeys(each.kind for each in self._authenticators))
         expected = "; or ".join(dict.fromkeys(each.expects for each in self._authenticators))
         if presented.has(AUTHORIZATION_KEY):
-            message = f"the service does not know credentials of this kind; it expects {expected}"
+            message = f"no configured authenticator takes this credential; the service expects {expected}"
             return error(Reason.CREDENTIAL_INVALID, message, accepted=accepted)
         message = f"the call has no credential; the service expects {expected}"
         return error(Reason.CREDENTIAL_MISSING, message, accepted=accepted)
-
-
-def expired(kind: str) -> QueryEngineError:
-    """For a credential of this kind whose time is over."""
-    message = "the credential has expired; send the call again with a fresh one"
-    return error(Reason.TOKEN_EXPIRED, message, authenticator=kind)
 
 
 def _agreed(principal: Principal, presented: Presented) -> Principal:
