@@ -19,6 +19,7 @@ from functools import partial
 from pathlib import Path
 
 import grpc
+import hypothesis
 import psutil
 import pytest
 import pytest_asyncio
@@ -40,6 +41,10 @@ sys.path.insert(0, PLUGINS)
 os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, (PLUGINS, os.environ.get("PYTHONPATH"))))
 
 PATIENCE_SECONDS = 20.0
+
+# Neither how long one example takes nor how long it takes to make one: both depend on what else the machine does.
+hypothesis.settings.register_profile("untimed", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow])
+hypothesis.settings.load_profile("untimed")
 
 SHARED_THREADS = ("disk_", "queryengine-store", "asyncio-waitpid", "waitpid")
 """A shared service starts these as it needs them; Python named the last one so before 3.11.3."""

@@ -29,7 +29,7 @@ def wall(*parts: int) -> dt.datetime:
 
 
 BITS = (8, 16, 32, 64, 128, 256)
-SLOW = settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+SLOW = settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 
 
 @pytest.fixture(scope="module")

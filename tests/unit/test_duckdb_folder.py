@@ -90,7 +90,7 @@ NAMES = st.lists(
 )
 
 
-@settings(max_examples=8, deadline=None)
+@settings(max_examples=8)
 @given(names=NAMES, data=st.data())
 def test_any_name_reads_its_own_file_or_is_refused_by_name(names: list[str], data: st.DataObject) -> None:
     with TemporaryDirectory() as folder:
