@@ -1,12 +1,16 @@
 """What serves each RPC, made from the use cases."""
 
+from queryengine.accepting.configuring import Configuring
 from queryengine.accepting.engines import Engines
 from queryengine.accepting.keys import Keys
 from queryengine.accepting.refreshing import Refreshes
 from queryengine.app.reading import Reading
+from queryengine.app.reload import Reloading
 from queryengine.app.use_cases import UseCases
 from queryengine.domain.clock import Clock
+from queryengine.domain.reloads import Trigger
 from queryengine.edges.grpc.call import Streaming, Unary
+from queryengine.edges.grpc.configuration import ConfigurationRpcs
 from queryengine.edges.grpc.engines import EngineRpcs
 from queryengine.edges.grpc.keys import KeyRpcs
 from queryengine.edges.grpc.queries import QueryRpcs
@@ -23,11 +27,13 @@ def behaviours(
     refreshes: Refreshes,
     keys: Keys,
     *,
+    reloading: Reloading,
     clock: Clock,
     limits: LimitsInForce,
 ) -> dict[str, Unary | Streaming]:
     """By the names of the RPCs."""
     statuses = Statuses(clock)
+    configuring = Configuring(lambda: reloading.status, lambda: reloading.reload(Trigger.CALL))
     queries = QueryRpcs(
         submitting=cases.submitting,
         looking=cases.looking,
@@ -51,4 +57,5 @@ def behaviours(
         **WatchRpcs(watching=reading.watching, statuses=statuses, limits=limits).behaviours(),
         **EngineRpcs(engines, refreshes).behaviours(),
         **KeyRpcs(keys).behaviours(),
+        **ConfigurationRpcs(configuring).behaviours(),
     }

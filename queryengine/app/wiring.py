@@ -114,7 +114,9 @@ async def start(
     parts = (exposure, log, certificates, identity.authenticators, shared.audit)
     reloading = _reloading(in_force, source, state, shared, parts)
     refreshes = Refreshes(planning.choice, execution.pool, shared.tasks)
-    rpcs = behaviours(cases, reading, engines, refreshes, identity.keys, clock=clock, limits=limits)
+    rpcs = behaviours(
+        cases, reading, engines, refreshes, identity.keys, reloading=reloading, clock=clock, limits=limits
+    )
     edges = await listen(
         now,
         rpcs,

@@ -5,7 +5,7 @@ from typing import Annotated
 import typer
 
 from queryengine import __version__
-from queryengine.cli import config, engines, fetch, keys, ps, queries, server, sql
+from queryengine.cli import config, engines, fetch, keys, ps, queries, reloading, server, sql
 from queryengine.cli.exits import EXIT_CODES
 
 EXAMPLES = """
@@ -21,6 +21,7 @@ queryengine fetch 1f3a --offset 1000 --size 50
 queryengine cancel 1f3a --wait
 queryengine engines refresh lake
 queryengine keys create etl > etl.key           an API key, and its secret for this once
+queryengine config reload                       have the server load its settings again, as an admin
 queryengine config client                       which server the commands call, and why
 """
 
@@ -69,9 +70,11 @@ app.add_typer(engines.app, name="engines")
 app.add_typer(keys.app, name="keys")
 settings.command("check")(server.check)
 settings.command("client")(config.client)
+settings.command("status")(reloading.status)
+settings.command("reload")(reloading.reload)
 app.add_typer(settings, name="config")
 
 
 @settings.callback()
 def _config() -> None:
-    """Check the settings of a server, or show those of the commands."""
+    """Check the settings of a server, show or reload those of one that runs, or show those of the commands."""

@@ -4,6 +4,7 @@ from queryengine.client.aio import AsyncClient, AsyncQueryHandle, AsyncQueryResu
 from queryengine.client.arguments import Seconds
 from queryengine.client.changes import QueryChange
 from queryengine.client.channel import Connection
+from queryengine.client.configuration import ReloadAttempt, ServerConfiguration
 from queryengine.client.details import ParameterInfo, QueryDetails
 from queryengine.client.errors import (
     LimitReached,
@@ -65,12 +66,14 @@ __all__ = [
     "QueryOptions",
     "QueryResult",
     "QueryStatus",
+    "ReloadAttempt",
     "ResultCorrupt",
     "ResultEnd",
     "ResultPage",
     "ResultUnavailable",
     "Role",
     "Seconds",
+    "ServerConfiguration",
     "ServiceUnavailable",
     "StoredPage",
     "StoredPages",

@@ -12,7 +12,9 @@ from queryengine.client.backoff import Backoff, OnRetry
 
 SERVICE: Final = "queryengine.v1.QueryService"
 ADMIN_SERVICE: Final = "queryengine.v1.AdminService"
-ADMIN_METHODS: Final = frozenset({"CreateApiKey", "ListApiKeys", "RotateApiKey", "RevokeApiKey"})
+ADMIN_METHODS: Final = frozenset(
+    {"CreateApiKey", "ListApiKeys", "RotateApiKey", "RevokeApiKey", "ReloadStatus", "Reload"}
+)
 DEFAULT_TARGET: Final = "127.0.0.1:8815"
 STREAM_SECONDS: Final = 600.0
 """Longest life of one stream, so that a server that has gone silent is noticed; the result goes on with the
@@ -32,6 +34,8 @@ RETRIED_METHODS: Final = (
     "RefreshEngine",
     "ListApiKeys",
     "RevokeApiKey",
+    "ReloadStatus",
+    "Reload",
 )
 """Unary calls that are safe to repeat, Submit because the client chooses the query_id. To create or rotate a key is
 not, as each time makes another one.

@@ -28,6 +28,8 @@ class Right(StrEnum):
     REFRESH_ENGINE = "refresh_engine"
     """Shows names of whatever lies in the folder, and what has changed there since anybody asked."""
     MANAGE_KEYS = "manage_keys"
+    CONFIGURE = "configure"
+    """See the configuration of the server, and have it loaded."""
     """API keys of the tenant."""
 
 
@@ -39,6 +41,7 @@ ROLES: Final[Mapping[Right, tuple[Role, ...]]] = MappingProxyType(
         Right.SEE_ENGINES: (Role.READ, *Role),
         Right.REFRESH_ENGINE: (Role.TENANT_ADMIN, Role.ADMIN),
         Right.MANAGE_KEYS: (Role.TENANT_ADMIN, Role.ADMIN),
+        Right.CONFIGURE: (Role.ADMIN,),
     }
 )
 """Any one of them will do; a refusal names the first."""

@@ -21,6 +21,14 @@ class Role(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     ROLE_TENANT_ADMIN: _ClassVar[Role]
     ROLE_ADMIN: _ClassVar[Role]
     ROLE_NAMED_ONLY: _ClassVar[Role]
+
+class ReloadTrigger(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+    __slots__ = ()
+    RELOAD_TRIGGER_UNSPECIFIED: _ClassVar[ReloadTrigger]
+    RELOAD_TRIGGER_START: _ClassVar[ReloadTrigger]
+    RELOAD_TRIGGER_SIGNAL: _ClassVar[ReloadTrigger]
+    RELOAD_TRIGGER_FILE: _ClassVar[ReloadTrigger]
+    RELOAD_TRIGGER_CALL: _ClassVar[ReloadTrigger]
 ROLE_UNSPECIFIED: Role
 ROLE_SUBMIT: Role
 ROLE_READ: Role
@@ -29,6 +37,11 @@ ROLE_WRITE: Role
 ROLE_TENANT_ADMIN: Role
 ROLE_ADMIN: Role
 ROLE_NAMED_ONLY: Role
+RELOAD_TRIGGER_UNSPECIFIED: ReloadTrigger
+RELOAD_TRIGGER_START: ReloadTrigger
+RELOAD_TRIGGER_SIGNAL: ReloadTrigger
+RELOAD_TRIGGER_FILE: ReloadTrigger
+RELOAD_TRIGGER_CALL: ReloadTrigger
 
 class ApiKey(_message.Message):
     __slots__ = ("key_id", "tenant", "subject", "roles", "label", "cidrs", "create_time", "expire_time", "last_use_time", "revoke_time", "created_by", "replaces")
@@ -131,3 +144,49 @@ class RevokeApiKeyResponse(_message.Message):
     KEY_FIELD_NUMBER: _ClassVar[int]
     key: ApiKey
     def __init__(self, key: _Optional[_Union[ApiKey, _Mapping]] = ...) -> None: ...
+
+class ReloadAttempt(_message.Message):
+    __slots__ = ("trigger", "end_time", "applied", "changed", "mistakes")
+    TRIGGER_FIELD_NUMBER: _ClassVar[int]
+    END_TIME_FIELD_NUMBER: _ClassVar[int]
+    APPLIED_FIELD_NUMBER: _ClassVar[int]
+    CHANGED_FIELD_NUMBER: _ClassVar[int]
+    MISTAKES_FIELD_NUMBER: _ClassVar[int]
+    trigger: ReloadTrigger
+    end_time: _timestamp_pb2.Timestamp
+    applied: bool
+    changed: _containers.RepeatedScalarFieldContainer[str]
+    mistakes: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, trigger: _Optional[_Union[ReloadTrigger, str]] = ..., end_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., applied: _Optional[bool] = ..., changed: _Optional[_Iterable[str]] = ..., mistakes: _Optional[_Iterable[str]] = ...) -> None: ...
+
+class Configuration(_message.Message):
+    __slots__ = ("version", "load_time", "needs_restart", "last_attempt")
+    VERSION_FIELD_NUMBER: _ClassVar[int]
+    LOAD_TIME_FIELD_NUMBER: _ClassVar[int]
+    NEEDS_RESTART_FIELD_NUMBER: _ClassVar[int]
+    LAST_ATTEMPT_FIELD_NUMBER: _ClassVar[int]
+    version: str
+    load_time: _timestamp_pb2.Timestamp
+    needs_restart: _containers.RepeatedScalarFieldContainer[str]
+    last_attempt: ReloadAttempt
+    def __init__(self, version: _Optional[str] = ..., load_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., needs_restart: _Optional[_Iterable[str]] = ..., last_attempt: _Optional[_Union[ReloadAttempt, _Mapping]] = ...) -> None: ...
+
+class ReloadStatusRequest(_message.Message):
+    __slots__ = ()
+    def __init__(self) -> None: ...
+
+class ReloadStatusResponse(_message.Message):
+    __slots__ = ("configuration",)
+    CONFIGURATION_FIELD_NUMBER: _ClassVar[int]
+    configuration: Configuration
+    def __init__(self, configuration: _Optional[_Union[Configuration, _Mapping]] = ...) -> None: ...
+
+class ReloadRequest(_message.Message):
+    __slots__ = ()
+    def __init__(self) -> None: ...
+
+class ReloadResponse(_message.Message):
+    __slots__ = ("configuration",)
+    CONFIGURATION_FIELD_NUMBER: _ClassVar[int]
+    configuration: Configuration
+    def __init__(self, configuration: _Optional[_Union[Configuration, _Mapping]] = ...) -> None: ...

@@ -57,6 +57,16 @@ class AdminServiceStub:
                 request_serializer=queryengine_dot_v1_dot_admin__service__pb2.RevokeApiKeyRequest.SerializeToString,
                 response_deserializer=queryengine_dot_v1_dot_admin__service__pb2.RevokeApiKeyResponse.FromString,
                 _registered_method=True)
+        self.ReloadStatus = channel.unary_unary(
+                '/queryengine.v1.AdminService/ReloadStatus',
+                request_serializer=queryengine_dot_v1_dot_admin__service__pb2.ReloadStatusRequest.SerializeToString,
+                response_deserializer=queryengine_dot_v1_dot_admin__service__pb2.ReloadStatusResponse.FromString,
+                _registered_method=True)
+        self.Reload = channel.unary_unary(
+                '/queryengine.v1.AdminService/Reload',
+                request_serializer=queryengine_dot_v1_dot_admin__service__pb2.ReloadRequest.SerializeToString,
+                response_deserializer=queryengine_dot_v1_dot_admin__service__pb2.ReloadResponse.FromString,
+                _registered_method=True)
 
 
 class AdminServiceServicer:
@@ -95,6 +105,22 @@ class AdminServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def ReloadStatus(self, request, context):
+        """Reports which configuration this server uses, and what came of the last attempt to load another. Needs ROLE_ADMIN.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def Reload(self, request, context):
+        """Has this server load its configuration again, as SIGHUP does, and answers when that is done. A configuration with
+        mistakes is no error of the call: the answer names them, and everything stays as it was. Needs ROLE_ADMIN. Safe to
+        repeat.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_AdminServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -117,6 +143,16 @@ def add_AdminServiceServicer_to_server(servicer, server):
                     servicer.RevokeApiKey,
                     request_deserializer=queryengine_dot_v1_dot_admin__service__pb2.RevokeApiKeyRequest.FromString,
                     response_serializer=queryengine_dot_v1_dot_admin__service__pb2.RevokeApiKeyResponse.SerializeToString,
+            ),
+            'ReloadStatus': grpc.unary_unary_rpc_method_handler(
+                    servicer.ReloadStatus,
+                    request_deserializer=queryengine_dot_v1_dot_admin__service__pb2.ReloadStatusRequest.FromString,
+                    response_serializer=queryengine_dot_v1_dot_admin__service__pb2.ReloadStatusResponse.SerializeToString,
+            ),
+            'Reload': grpc.unary_unary_rpc_method_handler(
+                    servicer.Reload,
+                    request_deserializer=queryengine_dot_v1_dot_admin__service__pb2.ReloadRequest.FromString,
+                    response_serializer=queryengine_dot_v1_dot_admin__service__pb2.ReloadResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -230,6 +266,60 @@ class AdminService:
             '/queryengine.v1.AdminService/RevokeApiKey',
             queryengine_dot_v1_dot_admin__service__pb2.RevokeApiKeyRequest.SerializeToString,
             queryengine_dot_v1_dot_admin__service__pb2.RevokeApiKeyResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ReloadStatus(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/queryengine.v1.AdminService/ReloadStatus',
+            queryengine_dot_v1_dot_admin__service__pb2.ReloadStatusRequest.SerializeToString,
+            queryengine_dot_v1_dot_admin__service__pb2.ReloadStatusResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def Reload(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/queryengine.v1.AdminService/Reload',
+            queryengine_dot_v1_dot_admin__service__pb2.ReloadRequest.SerializeToString,
+            queryengine_dot_v1_dot_admin__service__pb2.ReloadResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -122,6 +122,7 @@ def by_caller(allowed: str, answer: str = OK) -> dict[str, str]:
 READERS = "user named_only read_only without_subject tenant_admin tenant_auditor admin admin_from_elsewhere neighbour"
 CHANGERS = "user named_only cancel_only without_subject tenant_admin admin admin_from_elsewhere neighbour"
 ADMINS = "tenant_admin tenant_auditor admin admin_role_alone admin_from_elsewhere neighbour"
+SERVICE_ADMINS = "admin admin_role_alone admin_from_elsewhere"
 EVERYBODY = " ".join(caller for caller in CALLERS if caller != "without_role")
 
 
@@ -171,6 +172,8 @@ PLAIN: Mapping[str, Plain] = {
     ),
     "ListApiKeys": Plain(admin_pb.ListApiKeysRequest, by_caller(ADMINS)),
     "RotateApiKey": Plain(admin_pb.RotateApiKeyRequest, by_caller(ADMINS, "API_KEY_NOT_FOUND")),
+    "ReloadStatus": Plain(admin_pb.ReloadStatusRequest, by_caller(SERVICE_ADMINS)),
+    "Reload": Plain(admin_pb.ReloadRequest, by_caller(SERVICE_ADMINS)),
     "RevokeApiKey": Plain(admin_pb.RevokeApiKeyRequest, by_caller(ADMINS, "API_KEY_NOT_FOUND")),
 }
 

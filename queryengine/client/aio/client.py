@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from types import TracebackType
 from typing import Self, Unpack
 
-from queryengine.client import calls, keys
+from queryengine.client import calls, configuration, keys
 from queryengine.client.aio.following import followed
 from queryengine.client.aio.handle import AsyncQueryHandle
 from queryengine.client.aio.result import AsyncQueryResult
@@ -13,6 +13,7 @@ from queryengine.client.aio.transport import AsyncTransport
 from queryengine.client.arguments import Seconds, text
 from queryengine.client.calls import Parameters
 from queryengine.client.changes import ChangesReader, QueryChange, watch_request
+from queryengine.client.configuration import ServerConfiguration
 from queryengine.client.errors import QueryEngineClientError
 from queryengine.client.keys import ApiKey, ApiKeyList, NewApiKey
 from queryengine.client.model import CancelledQueries, EngineInfo, QueryList
@@ -199,6 +200,18 @@ class AsyncClient(AsyncTransport):
     async def revoke_api_key(self, key_id: str) -> ApiKey:
         """End a key: the server that answers accepts it no more, others within 5 seconds. Idempotent."""
         return await self.call(keys.revoke(key_id))
+
+    async def reload_status(self) -> ServerConfiguration:
+        """Which configuration the server that answers uses, and what came of the last attempt to load another. Takes
+        the role admin.
+        """
+        return await self.call(configuration.reload_status())
+
+    async def reload(self) -> ServerConfiguration:
+        """Have the server that answers load its configuration again; see `last_attempt` for whether it was applied.
+        Takes the role admin. Idempotent.
+        """
+        return await self.call(configuration.reload())
 
     async def close(self) -> None:
         """Idempotent. Streams still open break off, and later calls are refused. A query of `query` that was not read

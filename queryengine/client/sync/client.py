@@ -6,10 +6,11 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from types import TracebackType
 from typing import Self, Unpack
 
-from queryengine.client import calls, keys
+from queryengine.client import calls, configuration, keys
 from queryengine.client.arguments import Seconds, text
 from queryengine.client.calls import Parameters
 from queryengine.client.changes import ChangesReader, QueryChange, watch_request
+from queryengine.client.configuration import ServerConfiguration
 from queryengine.client.errors import QueryEngineClientError
 from queryengine.client.keys import ApiKey, ApiKeyList, NewApiKey
 from queryengine.client.model import CancelledQueries, EngineInfo, QueryList
@@ -194,6 +195,18 @@ class Client(Transport):
     def revoke_api_key(self, key_id: str) -> ApiKey:
         """End a key: the server that answers accepts it no more, others within 5 seconds. Idempotent."""
         return self.call(keys.revoke(key_id))
+
+    def reload_status(self) -> ServerConfiguration:
+        """Which configuration the server that answers uses, and what came of the last attempt to load another. Takes
+        the role admin.
+        """
+        return self.call(configuration.reload_status())
+
+    def reload(self) -> ServerConfiguration:
+        """Have the server that answers load its configuration again; see `last_attempt` for whether it was applied.
+        Takes the role admin. Idempotent.
+        """
+        return self.call(configuration.reload())
 
     def close(self) -> None:
         """Idempotent. Streams still open break off, and later calls are refused. A query of `query` that was not read
