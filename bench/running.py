@@ -23,6 +23,7 @@ KEEP_MEMORY: Final = {
     "MALLOC_TOP_PAD_": str(64 << 20),
 }
 STOP_SECONDS: Final = 20
+NOTHING: Final[Mapping[str, Any]] = MappingProxyType({})
 UNLIMITED: Final = MappingProxyType({"tenant_running": 1000, "tenant_queued": 10_000, "tenant_streams": 1000})
 
 
@@ -104,9 +105,14 @@ def program(module: str, *arguments: str, environment: Mapping[str, str] | None 
 
 @contextmanager
 def server(
-    options: Mapping[str, Any] | None = None, *, limits: Mapping[str, Any] = UNLIMITED
+    options: Mapping[str, Any] | None = None,
+    *,
+    limits: Mapping[str, Any] = UNLIMITED,
+    groups: Mapping[str, Any] = NOTHING,
 ) -> Iterator[tuple[Program, str]]:
-    """A queryengine server with one DuckDB engine, all defaults but its limits per tenant; yields its address."""
+    """A queryengine server with one DuckDB engine, all defaults but its limits per tenant and further groups of
+    settings; yields its address.
+    """
     with tempfile.TemporaryDirectory(prefix="queryengine-bench-") as folder:
         settings = {
             "server": {
@@ -119,6 +125,7 @@ def server(
             "engines": {"duckdb": {"type": "duckdb", "options": dict(options or {})}},
             "limits": dict(limits),
             "log": {"level": "warning"},
+            **groups,
         }
         # JSON is YAML.
         path = Path(folder) / "queryengine.yaml"
