@@ -9,6 +9,7 @@ from queryengine.domain.query import Query
 from queryengine.live.query import LiveQuery
 from queryengine.live.registry import Registry, not_found
 from queryengine.policy.rights import Right, may_change, require, require_change, viewer
+from queryengine.policy.row_security.policies import Policies
 
 ID_CHARACTERS_MAX: Final = 64
 """Of what may be an id; longer texts are not looked up."""
@@ -19,8 +20,9 @@ class Looking:
     does not have or the principal does not see.
     """
 
-    def __init__(self, registry: Registry) -> None:
+    def __init__(self, registry: Registry, policies: Policies) -> None:
         self._registry = registry
+        self._policies = policies
 
     async def find(self, principal: Principal, query_id: str, right: Right = Right.READ) -> LiveQuery:
         """The query of an id, in any case of its letters, for whoever has the right."""
@@ -28,6 +30,20 @@ class Looking:
         if len(query_id) > ID_CHARACTERS_MAX:
             raise not_found()
         return await self._registry.find(principal.tenant, query_id.lower(), viewer(principal))
+
+    async def find_rows(self, principal: Principal, query_id: str) -> LiveQuery:
+        """As `find`, to read the rows of it. Raises RESULT_RESTRICTED where the principal does not see what the query
+        saw.
+        """
+        live = await self.find(principal, query_id)
+        self.require_rows(principal, live.query)
+        return live
+
+    def require_rows(self, principal: Principal, query: Query) -> None:
+        """Raises RESULT_RESTRICTED where the principal does not see, by the policies of this moment, what the query
+        saw.
+        """
+        self._policies.require_same(principal, query)
 
     async def find_to_change(self, principal: Principal, query_id: str) -> LiveQuery:
         """As `find`. Raises ROLE_MISSING, too, for a query that the principal only sees."""

@@ -15,6 +15,7 @@ from queryengine.domain.query import Query
 from queryengine.live.query import Key, LiveQuery
 from queryengine.policy.planner import Planner
 from queryengine.policy.rights import Right, has, require
+from queryengine.policy.row_security.policies import Policies
 from queryengine.reading.fetching import Fetching, InlineRows
 
 
@@ -41,6 +42,7 @@ class Submitting:
         planner: Planner,
         recording: Recording,
         fetching: Fetching,
+        policies: Policies,
         clock: Clock,
     ) -> None:
         self._known = known
@@ -48,6 +50,7 @@ class Submitting:
         self._planner = planner
         self._recording = recording
         self._fetching = fetching
+        self._policies = policies
         self._clock = clock
         self._in_hand: dict[Key, asyncio.Future[tuple[LiveQuery, bool]]] = {}
         """Submits that are not decided, by the key of their query."""
@@ -57,8 +60,8 @@ class Submitting:
         begun leaves nothing. Whoever waits for the end counts as a reader; an end within the time is no failure,
         whatever it is.
 
-        Raises ROLE_MISSING, what Planner and Admitting raise, QUERY_ID_REUSED, RECORDS_FULL, and STORE_UNAVAILABLE when
-        nothing could be written.
+        Raises ROLE_MISSING, what Planner and Admitting raise, QUERY_ID_REUSED, RECORDS_FULL, STORE_UNAVAILABLE when
+        nothing could be written, and RESULT_RESTRICTED for rows of an earlier Submit that the caller may not see.
         """
         require(call.principal, Right.SUBMIT_TEXT)
         live, existing = await self._accepted(call)
@@ -68,6 +71,7 @@ class Submitting:
             with live.readers.present():
                 await live.wait_until_final(call.wait_seconds)
             if live.query.state is QueryState.COMPLETED and has(call.principal, Right.READ):
+                self._policies.require_same(call.principal, live.query)
                 inline = await self._fetching.inline(live, as_rows=call.inline_as_rows)
         return Submitted(live, existing, inline)
 

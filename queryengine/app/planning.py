@@ -10,6 +10,8 @@ from queryengine.policy.apply_limits import ApplyLimits, DefaultLimits
 from queryengine.policy.check_text import check_text
 from queryengine.policy.choose_engine import ChooseEngine, KnownEngine
 from queryengine.policy.planner import Planner
+from queryengine.policy.row_security.apply_policies import apply_policies
+from queryengine.policy.row_security.policies import Policies
 from queryengine.policy.statement_gate import GateRules, StatementGate
 from queryengine.settings import Settings
 from queryengine.settings.statements import COMPUTING, StatementRules
@@ -30,11 +32,18 @@ class Planning:
         self.gate.adopt(gate_rules(settings))
 
 
-def make_planning(settings: Settings, traits: Mapping[str, EngineTraits | Failure], analyses: Analyses) -> Planning:
+def make_planning(
+    settings: Settings, traits: Mapping[str, EngineTraits | Failure], analyses: Analyses, policies: Policies
+) -> Planning:
     """All planning steps, in their order."""
     choice = engine_choice(settings, traits)
     limits, gate = ApplyLimits(default_limits(settings)), StatementGate(gate_rules(settings))
-    planner = Planner(first=(choice, gate.refuse_long_text, limits), then=(check_text, gate), analyses=analyses)
+    planner = Planner(
+        first=(choice, gate.refuse_long_text, limits),
+        then=(check_text, gate, apply_policies),
+        analyses=analyses,
+        policies=policies,
+    )
     return Planning(planner=planner, choice=choice, limits=limits, gate=gate)
 
 

@@ -16,6 +16,7 @@ from queryengine.app.reading import Reading
 from queryengine.app.shared import Shared
 from queryengine.app.state import State
 from queryengine.policy.planner import Planner
+from queryengine.policy.row_security.policies import Policies
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,9 +32,11 @@ class UseCases:
     recording: Recording
 
 
-def make_use_cases(planner: Planner, execution: Execution, reading: Reading, state: State, shared: Shared) -> UseCases:
+def make_use_cases(
+    planner: Planner, execution: Execution, reading: Reading, state: State, shared: Shared, *, policies: Policies
+) -> UseCases:
     store, registry, clock = state.store, shared.registry, shared.clock
-    looking = Looking(registry)
+    looking = Looking(registry, policies)
     cancelling = Cancelling(looking=looking, store=store, scheduler=execution.scheduler, clock=clock)
     admitting = Admitting(quota=state.quota, records=state.records, dispatcher=execution.dispatcher)
     recording = Recording(
@@ -50,6 +53,7 @@ def make_use_cases(planner: Planner, execution: Execution, reading: Reading, sta
         planner=planner,
         recording=recording,
         fetching=reading.fetching,
+        policies=policies,
         clock=clock,
     )
     releasing = Releasing(looking=looking, store=store, lifetimes=shared.lifetimes, removal=state.removal, clock=clock)

@@ -34,6 +34,7 @@ from queryengine.app.exposure import Exposure
 from queryengine.app.identity import Identity, make_identity
 from queryengine.app.listening import Edges, listen
 from queryengine.app.planning import make_planning
+from queryengine.app.policies import PoliciesInForce, checked_policies
 from queryengine.app.reading import Reading, make_cutting, make_reading
 from queryengine.app.readings import readings
 from queryengine.app.reload import Reloadable, Reloading, SettingsInForce
@@ -48,6 +49,7 @@ from queryengine.live.lifetimes import Lifetimes
 from queryengine.live.registry import Registry
 from queryengine.live.tasks import Tasks
 from queryengine.policy.choose_engine import ChooseEngine
+from queryengine.policy.row_security.policies import Policies
 from queryengine.settings import Settings, Source, missing_places, warnings
 from queryengine.store import Store
 from queryengine.telemetry.metrics import Metrics
@@ -101,17 +103,18 @@ async def start(
     traits = await engine_traits(now, texts)
     await workers.inspections.close()
     execution.pool.start()
-    planning = make_planning(now, traits, texts)
+    policies = Policies(await checked_policies(now, texts))
+    planning = make_planning(now, traits, texts, policies)
     reading = make_reading(now, cutting, state, shared)
     identity = await make_identity(now, state, shared, closing)
-    cases = make_use_cases(planning.planner, execution, reading, state, shared)
+    cases = make_use_cases(planning.planner, execution, reading, state, shared, policies=policies)
     await _recover(configs, execution, cases.recording, state)
     shared.tasks.spawn(execution.scheduler.run(), "scheduler")
     engines = Engines(planning.choice, execution.pool, execution.dispatcher)
     limits, turns = LimitsInForce(request_limits(now)), call_turns(now)
     certificates = None if encryption is None else CertificatesOfPorts(encryption, clock)
     log = LimitsAndLog(state, shared.lifetimes, execution, reading, texts, planning, limits, now.log.style)
-    parts = (exposure, log, certificates, identity.authenticators, shared.audit)
+    parts = (exposure, log, PoliciesInForce(policies, texts), certificates, identity.authenticators, shared.audit)
     reloading = _reloading(in_force, source, state, shared, parts)
     refreshes = Refreshes(planning.choice, execution.pool, shared.tasks)
     rpcs = behaviours(

@@ -29,7 +29,7 @@ def lines(submitted: QueryDetails) -> str:
     if submitted.parameters_left_out:
         known.append(f"{'parameter':<16}and {submitted.parameters_left_out:,} more")
     known += ["", visible(submitted.sql)]
-    if submitted.executed_sql != submitted.sql:
+    if submitted.executed_sql not in (submitted.sql, ""):
         known += ["", "-- runs as:", visible(submitted.executed_sql)]
     return "\n".join(known)
 

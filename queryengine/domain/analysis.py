@@ -35,6 +35,17 @@ class Measures(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Policed:
+    """What runs in place of a text for principals of one policy, and what of the policy has shaped it."""
+
+    sql: str
+    version: str
+    """Of what they see of the tables that it reads; never empty."""
+    policies: tuple[str, ...]
+    """The rules that apply, as `schema.table:rule`."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Analysis:
     """Each fact is None where the text is not understood so far, which says nothing about the statement."""
 
@@ -61,6 +72,8 @@ class Analysis:
     """The text without comments and without white space that means nothing."""
     refusal: Failure | None = None
     """Why the engine does not run the text."""
+    policed: Policed | None = None
+    """None on an engine without row and column policies."""
 
     def query_hash(self, sql: str) -> str:
         """Hash of the normalised text; of the text with all white space folded where it is not known."""

@@ -28,7 +28,9 @@ class Plan:
     """0 means none but the service's own."""
     ttl_ms: int = 0
     policy_version: str = ""
-    """Of the policy that shaped the plan; empty without one."""
+    """Of what row and column policies show of the tables that it reads; empty on an engine without policies."""
+    row_policies: tuple[str, ...] = ()
+    """The rules that apply to those tables, as `schema.table:rule`."""
     cache_key: str = ""
     """Equal for plans that may share a result; empty when the result is not to be shared."""
 

@@ -18,6 +18,7 @@ from queryengine.codec.values import BoundParameter
 from queryengine.domain.analysis import NOT_ANALYSED, Analysis
 from queryengine.domain.errors import QueryEngineError, Reason, error
 from queryengine.domain.refreshed import Refreshed
+from queryengine.domain.row_policy import RowPolicy, SecuredText
 from queryengine.domain.texts import NAME_BYTES_MAX, URL_BYTES_MAX, shortened, whole_or_none
 
 logger = logging.getLogger(__name__)
@@ -185,6 +186,11 @@ class Execution(ABC):
             logger.warning("an execution that has failed could not be released: %s", cause)
 
 
+PolicyProblem = tuple[int | None, str]
+"""The number of a relation in the policy, or None for all of it, and what is wrong."""
+NO_POLICIES: Final = "row and column policies cannot be applied to this kind of engine"
+
+
 class Engine(ABC):
     """A configured external system. Constructed once per worker process; several executions may be open at once unless
     its traits say embedded.
@@ -230,6 +236,21 @@ class Engine(ABC):
         """
         cls.check(sql, options)
         return NOT_ANALYSED
+
+    @classmethod
+    def secured(cls, sql: str, policy: RowPolicy, options: Mapping[str, Any]) -> SecuredText:  # noqa: ARG003
+        """The text that runs in place of one that `check` lets pass, and that reads only what a principal may see. What
+        is not understood for certain is refused. Runs where `check` does.
+
+        Raises RELATION_NOT_ALLOWED, STATEMENT_NOT_ALLOWED, STATEMENT_TOO_COMPLEX; UNSUPPORTED where policies cannot be
+        applied.
+        """
+        raise error(Reason.UNSUPPORTED, NO_POLICIES, feature="policies")
+
+    @classmethod
+    def policy_problems(cls, policy: RowPolicy, options: Mapping[str, Any]) -> Sequence[PolicyProblem]:  # noqa: ARG003
+        """What of a policy cannot be used. Values of placeholders are not looked at."""
+        return ((None, NO_POLICIES),)
 
     @abstractmethod
     def __init__(self, name: str, options: Mapping[str, Any]) -> None:

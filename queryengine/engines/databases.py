@@ -3,14 +3,15 @@
 PostgreSQL brings them as Arrow; of all others SQLAlchemy brings the rows.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 import sqlalchemy as sa
 
 from queryengine.domain.analysis import Analysis
 from queryengine.domain.errors import Reason, error
-from queryengine.engines.base import Engine, EngineTraits, Execution, Statement
+from queryengine.domain.row_policy import RowPolicy, SecuredText
+from queryengine.engines.base import Engine, EngineTraits, Execution, PolicyProblem, Statement
 from queryengine.engines.kit.drivers import install_command
 from queryengine.engines.sqlalchemy.rows import RowsEngine
 
@@ -33,6 +34,14 @@ class SQLAlchemyEngine(Engine):
     @classmethod
     def analyse(cls, sql: str, options: Mapping[str, Any]) -> Analysis:
         return _adapter_of(options).analyse(sql, options)
+
+    @classmethod
+    def secured(cls, sql: str, policy: RowPolicy, options: Mapping[str, Any]) -> SecuredText:
+        return _adapter_of(options).secured(sql, policy, options)
+
+    @classmethod
+    def policy_problems(cls, policy: RowPolicy, options: Mapping[str, Any]) -> Sequence[PolicyProblem]:
+        return _adapter_of(options).policy_problems(policy, options)
 
     def __init__(self, name: str, options: Mapping[str, Any]) -> None:
         self._adapter = _adapter_of(options)(name, options)

@@ -19,6 +19,7 @@ from queryengine.domain.errors import Failure, Reason
 from queryengine.domain.lifecycle import ATTEMPTS_MAX, Event, QueryState, ResultState
 from queryengine.domain.query import Query
 from queryengine.executing.crashes import Crashes
+from queryengine.executing.withheld import withheld
 from queryengine.live.query import Stop
 from queryengine.workers.events import Ended, Failed, Lost
 
@@ -52,7 +53,7 @@ def outcome(
         return _ended(query, Event.FAIL, crashes.failure(query, last), now_us)
     # The engine has the limit too, and its clock may be the first to strike.
     by_time = last.failure.reason is Reason.QUERY_TIMEOUT
-    failure = timed_out(query.plan.execution_timeout_ms) if by_time else last.failure
+    failure = timed_out(query.plan.execution_timeout_ms) if by_time else withheld(query, last.failure)
     return _ended(query, Event.FAIL, failure, now_us)
 
 

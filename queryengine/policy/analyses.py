@@ -7,12 +7,15 @@ to the thorough lane and gets the whole limit there. So a thousand bombs never w
 import asyncio
 import logging
 from collections import OrderedDict
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any, Final
 
 from queryengine.domain.analysis import Analysis
 from queryengine.domain.errors import Failure, QueryEngineError, Reason, error
-from queryengine.engines.base import EngineTraits
+from queryengine.domain.row_policy import RowPolicy
+from queryengine.engines.base import EngineTraits, PolicyProblem
+from queryengine.policy.row_security.policies import EffectivePolicy
 from queryengine.workers.protocol import Frame
 from queryengine.workers.sandbox import LimitExceeded, ProcessLost
 from queryengine.workers.sandbox_pool import SandboxPool
@@ -25,6 +28,7 @@ SHORT_CHARACTERS_MAX: Final = 8_192
 SLICE_SECONDS: Final = 0.1
 """Processor time of a short text; most take a thousandth of it."""
 TRAITS_SECONDS: Final = 10.0
+POLICY_SECONDS: Final = 30.0
 PATIENCE_SECONDS: Final = 60.0
 """After a text that took too long, its tenant's texts wait behind those of all others for this time."""
 TENANTS_MAX: Final = 10_000
@@ -41,29 +45,36 @@ class Analyses:
         self._quick = quick
         self._thorough = thorough
         self._cpu_seconds = cpu_seconds
-        self._remembered: OrderedDict[tuple[str, str], Analysis] = OrderedDict()
-        """By engine and text, the one used last at the end."""
+        self._remembered: OrderedDict[tuple[str, str, str], Analysis] = OrderedDict()
+        """By engine, policy and text, the one used last at the end."""
         self._slow_tenants: OrderedDict[str, float] = OrderedDict()
         """Until when a tenant's texts wait behind those of others."""
 
-    def remembered(self, engine: str, sql: str) -> Analysis | None:
-        """What is known of a text already: it depends on the text alone, and services repeat theirs."""
-        found = self._remembered.get((engine, sql))
+    def remembered(self, engine: str, sql: str, policy: EffectivePolicy | None = None) -> Analysis | None:
+        """What is known of a text already: it depends on the text and the policy alone, and services repeat theirs."""
+        key = _key(engine, sql, policy)
+        found = self._remembered.get(key)
         if found is not None:
-            self._remembered.move_to_end((engine, sql))
+            self._remembered.move_to_end(key)
         return found
 
-    async def of(self, tenant: str, engine: str, sql: str, *, size_bytes: int) -> Analysis:
-        """The analysis of a text by its engine, which may refuse it. `size_bytes` is what the caller holds in memory
-        meanwhile.
+    async def of(
+        self, tenant: str, engine: str, sql: str, *, size_bytes: int, policy: EffectivePolicy | None = None
+    ) -> Analysis:
+        """The analysis of a text by its engine, which may refuse it; with a policy, it says what runs in its place.
+        `size_bytes` is what the caller holds in memory meanwhile.
 
         Raises STATEMENT_TOO_COMPLEX when it takes too much time or memory; TENANT_BUSY when too many texts of the
         tenant wait; SANDBOX_UNAVAILABLE when it could not be analysed.
         """
-        order = {"type": "check", "engine": engine, "sql": sql}
+        order: dict[str, Any] = {"type": "check", "engine": engine, "sql": sql}
+        blob = b""
+        if policy is not None:
+            order["policy"] = {"values": policy.values, "schema": policy.schema}
+            blob = policy.profile.encoded
         last = self._waits_for_others(tenant)
         try:
-            frames = await self._frames(tenant, order, size_bytes, last=last)
+            frames = await self._frames(tenant, order, blob, size_bytes, last=last)
         except LimitExceeded as cause:
             self._note_slow(tenant)
             raise self._too_complex() from cause
@@ -73,8 +84,11 @@ class Analyses:
         if "failure" in done:
             return Analysis(refusal=Failure.from_json(done["failure"]))
         analysis = Analysis.from_json(done["analysis"])
+        if policy is not None:
+            secured = done["secured"]
+            analysis = replace(analysis, policed=policy.policed(secured["sql"], map(tuple, secured["relations"])))
         if len(sql) <= REMEMBERED_CHARACTERS_MAX:
-            self._remembered[engine, sql] = analysis
+            self._remembered[_key(engine, sql, policy)] = analysis
             if len(self._remembered) > REMEMBERED_MAX:
                 self._remembered.popitem(last=False)
         return analysis
@@ -97,17 +111,33 @@ class Analyses:
         fields = frames[0].header["traits"]
         return EngineTraits(**{**fields, "session_settings": tuple(fields["session_settings"])})
 
-    async def _frames(self, tenant: str, order: dict[str, str], size_bytes: int, *, last: bool) -> list[Frame]:
+    async def policy_problems(self, engine: str, policy: RowPolicy) -> Sequence[PolicyProblem]:
+        """What of an engine's policies cannot be used. Raises as `of` does."""
+        order = {"type": "policy", "engine": engine}
+        try:
+            frames = await self._thorough.request("", order, policy.encode(), cpu_seconds=POLICY_SECONDS)
+        except LimitExceeded:
+            return [(None, "they take too long to check; make them shorter")]
+        except ProcessLost as cause:
+            raise _unavailable("the policies could not be checked") from cause
+        _raise_failure(frames)
+        return [(number, problem) for number, problem in frames[-1].header["problems"]]
+
+    async def _frames(
+        self, tenant: str, order: dict[str, Any], blob: bytes, size_bytes: int, *, last: bool
+    ) -> list[Frame]:
         if len(order["sql"]) <= SHORT_CHARACTERS_MAX:
             seconds = min(SLICE_SECONDS, self._cpu_seconds)
             try:
-                return await self._quick.request(tenant, order, cpu_seconds=seconds, size_bytes=size_bytes, last=last)
+                return await self._quick.request(
+                    tenant, order, blob, cpu_seconds=seconds, size_bytes=size_bytes, last=last
+                )
             except LimitExceeded:
                 self._note_slow(tenant)
                 if seconds >= self._cpu_seconds:
                     raise
         return await self._thorough.request(
-            tenant, order, cpu_seconds=self._cpu_seconds, size_bytes=size_bytes, last=last
+            tenant, order, blob, cpu_seconds=self._cpu_seconds, size_bytes=size_bytes, last=last
         )
 
     def _waits_for_others(self, tenant: str) -> bool:
@@ -125,6 +155,10 @@ class Analyses:
             "the statement is too complex to check; simplify it, or bind long lists as parameters",
             timeout_ms=int(self._cpu_seconds * 1000),
         )
+
+
+def _key(engine: str, sql: str, policy: EffectivePolicy | None) -> tuple[str, str, str]:
+    return engine, policy.key if policy is not None else "", sql
 
 
 def _raise_failure(frames: list[Frame]) -> None:

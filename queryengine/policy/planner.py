@@ -7,6 +7,7 @@ from queryengine.domain.identity import Principal
 from queryengine.domain.plan import Plan
 from queryengine.domain.submission import Submission
 from queryengine.policy.analyses import Analyses
+from queryengine.policy.row_security.policies import Policies
 from queryengine.policy.step import Step
 
 
@@ -15,10 +16,11 @@ class Planner:
     dialect of a text is that of its engine.
     """
 
-    def __init__(self, *, first: Sequence[Step], then: Sequence[Step], analyses: Analyses) -> None:
+    def __init__(self, *, first: Sequence[Step], then: Sequence[Step], analyses: Analyses, policies: Policies) -> None:
         self._first = first
         self._then = then
         self._analyses = analyses
+        self._policies = policies
 
     def outline(self, principal: Principal, submission: Submission) -> Plan:
         """The plan as far as the submission alone decides it, and all its limits. Raises what the first steps raise."""
@@ -31,13 +33,15 @@ class Planner:
         self, principal: Principal, submission: Submission, outline: Plan, *, leave_turn: Callable[[], None]
     ) -> tuple[Plan, Analysis]:
         """The whole plan, and what is known of the text. `leave_turn` is called before it waits for an analysis. Raises
-        what the other steps and Analyses.of raise.
+        what the other steps, Analyses.of and Policies.of raise.
         """
         tenant, engine, sql = submission.tenant, outline.engine, submission.sql
-        analysis = self._analyses.remembered(engine, sql)
+        policy = self._policies.of(engine, principal, catalog=submission.catalog, schema=submission.schema)
+        analysis = self._analyses.remembered(engine, sql, policy)
         if analysis is None:
             leave_turn()
-            analysis = await self._analyses.of(tenant, engine, sql, size_bytes=submission.record_bytes())
+            size = submission.record_bytes()
+            analysis = await self._analyses.of(tenant, engine, sql, size_bytes=size, policy=policy)
         plan = outline
         for step in self._then:
             plan = step(principal, submission, analysis, plan)

@@ -11,7 +11,7 @@ from typing import Final
 
 from queryengine.engines.kit.places import missing
 from queryengine.settings.exposure import exposed, readable
-from queryengine.settings.model import CLIENT_VARIABLES, ENVIRONMENT_PREFIX, EngineSettings, Settings, groups
+from queryengine.settings.model import CLIENT_VARIABLES, ENVIRONMENT_PREFIX, Settings, groups
 
 _SERVICE_LINK: Final = re.compile(
     rf"{ENVIRONMENT_PREFIX}(\w+_)?(SERVICE_HOST|SERVICE_PORT(_\w+)?|PORT_\d+_(TCP|UDP|SCTP)(_PROTO|_PORT|_ADDR)?)=.*"
@@ -78,7 +78,7 @@ def _suggestion(name: str) -> str:
 def _keys() -> Iterator[str]:
     """Every key as the rest of its variable, without those of engines."""
     for group, model in groups():
-        if model not in (Settings, EngineSettings):
+        if model is not Settings and "." not in group:
             yield from (f"{group}__{key}".upper() for key in model.model_fields)
     yield "DEFAULT_ENGINE"
 

@@ -24,6 +24,7 @@ from queryengine.settings.auth import AuthSettings
 from queryengine.settings.group import GIB, KIB, MIB, Group
 from queryengine.settings.limits import LimitSettings, SandboxSettings
 from queryengine.settings.options import with_secrets
+from queryengine.settings.policies import POLICY_GROUPS, PolicySettings
 from queryengine.settings.state import StateSettings
 from queryengine.settings.statements import FunctionSettings, StatementSettings
 from queryengine.settings.tls import TlsSettings
@@ -330,6 +331,7 @@ class Settings(BaseSettings):
     )
     auth: AuthSettings = Field(default_factory=AuthSettings)
     statements: StatementSettings = Field(default_factory=StatementSettings)
+    policies: PolicySettings = Field(default_factory=PolicySettings)
     limits: LimitSettings = Field(default_factory=LimitSettings)
     sandbox: SandboxSettings = Field(default_factory=SandboxSettings)
     results: ResultSettings = Field(default_factory=ResultSettings)
@@ -390,6 +392,8 @@ def groups() -> Iterator[tuple[str, type[BaseModel]]]:
             yield name, field.annotation
             if name == "statements":
                 yield f"{name}.functions", FunctionSettings
+            if name == "policies":
+                yield from POLICY_GROUPS
         elif name == "engines":
             yield "engines", Settings
             yield "engines.NAME", EngineSettings

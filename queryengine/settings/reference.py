@@ -52,7 +52,9 @@ def _reload(group: str, key: str) -> str:
     """Whether a running server takes over another value of a key."""
     if group == "statements.functions":
         return "restart" if key == "allow" else "applies"
-    return "applies" if key in RELOADABLE.get(group, ()) else "restart"
+    top, _, below = group.partition(".")
+    name = below.partition(".")[0] or key
+    return "applies" if name in RELOADABLE.get(top, ()) else "restart"
 
 
 def _unit(key: str) -> str:

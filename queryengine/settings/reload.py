@@ -76,6 +76,7 @@ RELOADABLE: Final[Mapping[str, frozenset[str]]] = MappingProxyType(
             }
         ),
         "log": frozenset({"level", "format"}),
+        "policies": frozenset({"hash_key", "engines"}),
         "auth": frozenset({"authenticators"}),
     }
 )

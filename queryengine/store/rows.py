@@ -91,6 +91,8 @@ def to_row(query: Query) -> tuple[Any, ...]:
     spec = {name: getattr(submission, name) for name in _OF_SUBMISSION}
     spec["session_settings"] = dict(submission.session_settings)
     spec |= {name: getattr(plan, name) for name in _OF_PLAN}
+    if plan.row_policies:
+        spec["row_policies"] = plan.row_policies
     if submission.parameter_types:
         spec["parameter_types"] = b64encode(submission.parameter_types).decode()
     spec["asked"] = {name: limit for name, none in _LIMITS.items() if (limit := getattr(submission, name)) != none}
@@ -142,6 +144,7 @@ def to_query(row: Sequence[Any], sql_characters: int | None = None) -> Query:
         executed_sql=_to_text(asked["executed_sql"] or b"", sql_characters),
         policy_version=asked["policy_version"],
         cache_key=asked["cache_key"],
+        row_policies=tuple(spec.pop("row_policies", ())),
         **{name: spec.pop(name) for name in _OF_PLAN},
     )
     in_force = {name: getattr(plan, name) for name in _LIMITS}

@@ -77,7 +77,7 @@ class Limits(_message.Message):
     def __init__(self, queue_timeout: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., execution_timeout: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., row_limit: _Optional[int] = ..., byte_limit: _Optional[int] = ..., on_limit: _Optional[_Union[LimitAction, str]] = ...) -> None: ...
 
 class QueryStatus(_message.Message):
-    __slots__ = ("query_id", "version", "state", "result_state", "engine", "engine_type", "routing_reason", "attempt", "progress", "stats", "error", "submit_time", "start_time", "first_page_time", "end_time", "expire_time", "cancel_request_time", "labels", "sql_preview", "query_hash", "priority", "engine_query_id", "engine_query_url", "subject")
+    __slots__ = ("query_id", "version", "state", "result_state", "engine", "engine_type", "routing_reason", "attempt", "progress", "stats", "error", "submit_time", "start_time", "first_page_time", "end_time", "expire_time", "cancel_request_time", "labels", "sql_preview", "query_hash", "priority", "engine_query_id", "engine_query_url", "subject", "row_policies", "policy_version")
     class LabelsEntry(_message.Message):
         __slots__ = ("key", "value")
         KEY_FIELD_NUMBER: _ClassVar[int]
@@ -109,6 +109,8 @@ class QueryStatus(_message.Message):
     ENGINE_QUERY_ID_FIELD_NUMBER: _ClassVar[int]
     ENGINE_QUERY_URL_FIELD_NUMBER: _ClassVar[int]
     SUBJECT_FIELD_NUMBER: _ClassVar[int]
+    ROW_POLICIES_FIELD_NUMBER: _ClassVar[int]
+    POLICY_VERSION_FIELD_NUMBER: _ClassVar[int]
     query_id: str
     version: int
     state: QueryState
@@ -133,7 +135,9 @@ class QueryStatus(_message.Message):
     engine_query_id: str
     engine_query_url: str
     subject: str
-    def __init__(self, query_id: _Optional[str] = ..., version: _Optional[int] = ..., state: _Optional[_Union[QueryState, str]] = ..., result_state: _Optional[_Union[ResultState, str]] = ..., engine: _Optional[str] = ..., engine_type: _Optional[str] = ..., routing_reason: _Optional[str] = ..., attempt: _Optional[int] = ..., progress: _Optional[_Union[Progress, _Mapping]] = ..., stats: _Optional[_Union[QueryStats, _Mapping]] = ..., error: _Optional[_Union[QueryError, _Mapping]] = ..., submit_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., start_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., first_page_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., end_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., expire_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., cancel_request_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., labels: _Optional[_Mapping[str, str]] = ..., sql_preview: _Optional[str] = ..., query_hash: _Optional[str] = ..., priority: _Optional[int] = ..., engine_query_id: _Optional[str] = ..., engine_query_url: _Optional[str] = ..., subject: _Optional[str] = ...) -> None: ...
+    row_policies: _containers.RepeatedScalarFieldContainer[str]
+    policy_version: str
+    def __init__(self, query_id: _Optional[str] = ..., version: _Optional[int] = ..., state: _Optional[_Union[QueryState, str]] = ..., result_state: _Optional[_Union[ResultState, str]] = ..., engine: _Optional[str] = ..., engine_type: _Optional[str] = ..., routing_reason: _Optional[str] = ..., attempt: _Optional[int] = ..., progress: _Optional[_Union[Progress, _Mapping]] = ..., stats: _Optional[_Union[QueryStats, _Mapping]] = ..., error: _Optional[_Union[QueryError, _Mapping]] = ..., submit_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., start_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., first_page_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., end_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., expire_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., cancel_request_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., labels: _Optional[_Mapping[str, str]] = ..., sql_preview: _Optional[str] = ..., query_hash: _Optional[str] = ..., priority: _Optional[int] = ..., engine_query_id: _Optional[str] = ..., engine_query_url: _Optional[str] = ..., subject: _Optional[str] = ..., row_policies: _Optional[_Iterable[str]] = ..., policy_version: _Optional[str] = ...) -> None: ...
 
 class QueryDetails(_message.Message):
     __slots__ = ("sql", "executed_sql", "parameters", "parameters_left_out", "limits")

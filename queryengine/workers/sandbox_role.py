@@ -6,12 +6,15 @@ Both are work on other people's data of unknown cost, so they never happen on th
 import json
 import signal
 import socket
+from collections import OrderedDict
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from dataclasses import replace
 from types import FrameType
 from typing import Any, Final
 
 from queryengine.domain.errors import QueryEngineError, Reason, error
+from queryengine.domain.row_policy import RowPolicy
 from queryengine.engines.base import OptionError
 from queryengine.engines.registry import engine_class
 from queryengine.results.slicing import CutOrder, cut
@@ -19,12 +22,29 @@ from queryengine.results.spool.locations import spool_at
 from queryengine.workers.failures import failure_of
 from queryengine.workers.protocol import Frame, encode
 
+POLICIES_KEPT: Final = 8
 REPEAT_SECONDS: Final = 0.05
 """Between two interruptions of a request out of time, as the first may come where it must wait."""
 
 
 class _OutOfTime(BaseException):
     """The request has used up its processor time. No Exception, so that no adapter takes it for a fault of its own."""
+
+
+class _Policies:
+    """The policies that came last, as most texts come with the same few."""
+
+    def __init__(self) -> None:
+        self._decoded: OrderedDict[bytes, RowPolicy] = OrderedDict()
+
+    def decoded(self, blob: bytes) -> RowPolicy:
+        found = self._decoded.get(blob)
+        if found is None:
+            found = self._decoded[blob] = RowPolicy.decode(blob)
+            if len(self._decoded) > POLICIES_KEPT:
+                self._decoded.popitem(last=False)
+        self._decoded.move_to_end(blob)
+        return found
 
 
 class SandboxRole:
@@ -34,6 +54,7 @@ class SandboxRole:
         self._connection = connection
         self._engines: dict[str, dict[str, Any]] = header["engines"]
         self._spool = spool_at(header.get("spool", ""))
+        self._policies = _Policies()
         self._is_timed = False
         signal.signal(signal.SIGPROF, self._out_of_time)
         self._warm_up()
@@ -54,9 +75,11 @@ class SandboxRole:
         """Do what is asked; returns what `done` says."""
         try:
             if frame.type == "check":
+                return self._check(frame)
+            if frame.type == "policy":
                 engine = self._engines[frame.header["engine"]]
-                analysis = engine_class(engine["type"]).analyse(frame.header["sql"], engine["options"])
-                return {"analysis": analysis.to_json()}
+                policy = RowPolicy.decode(frame.blob)
+                return {"problems": list(engine_class(engine["type"]).policy_problems(policy, engine["options"]))}
             if frame.type == "traits":
                 self._traits(frame.header)
             elif frame.type == "cut":
@@ -71,6 +94,17 @@ class SandboxRole:
                 return {"over_limit": "memory"}
             return {"failure": failure.to_json()}
         return {}
+
+    def _check(self, frame: Frame) -> dict[str, Any]:
+        """Whether a text may run and what is known of it; with a policy in the frame, what runs in its place, too."""
+        engine = self._engines[frame.header["engine"]]
+        adapter, sql, options = engine_class(engine["type"]), frame.header["sql"], engine["options"]
+        done: dict[str, Any] = {"analysis": adapter.analyse(sql, options).to_json()}
+        if frame.blob:
+            policy = replace(self._policies.decoded(frame.blob), **frame.header["policy"])
+            found = adapter.secured(sql, policy, options)
+            done["secured"] = {"sql": found.sql, "relations": found.relations}
+        return done
 
     @contextmanager
     def _timed(self, cpu_seconds: float) -> Iterator[None]:

@@ -15,6 +15,7 @@ from queryengine.policy.apply_limits import ApplyLimits, DefaultLimits
 from queryengine.policy.check_text import check_text
 from queryengine.policy.choose_engine import ChooseEngine, KnownEngine
 from queryengine.policy.planner import Planner
+from queryengine.policy.row_security.policies import Policies
 from queryengine.policy.step import Step
 from tests.store_values import submission
 
@@ -124,11 +125,13 @@ class KnownTexts:
         self._remembered = remembered
         self.asked: list[tuple[str, str, str]] = []
 
-    def remembered(self, engine: str, sql: str) -> Analysis | None:
+    def remembered(self, engine: str, sql: str, policy: None) -> Analysis | None:
+        assert policy is None
         return self._remembered.get(sql)
 
-    async def of(self, tenant: str, engine: str, sql: str, *, size_bytes: int) -> Analysis:
+    async def of(self, tenant: str, engine: str, sql: str, *, size_bytes: int, policy: None) -> Analysis:
         assert size_bytes
+        assert policy is None
         self.asked.append((tenant, engine, sql))
         return Analysis(kind="NEW")
 
@@ -150,6 +153,7 @@ async def test_steps_act_in_their_order_around_one_analysis(sql: str, kind: str,
         first=[adding("a", seen), adding("b", seen)],
         then=[adding("c", seen), adding("d", seen)],
         analyses=texts,  # type: ignore[arg-type]
+        policies=Policies({}),
     )
     outline = planner.outline(CALLER, submission(sql=sql))
     assert outline.cache_key == "ab"

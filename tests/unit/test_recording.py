@@ -26,6 +26,7 @@ from queryengine.live.lifetimes import Lifetimes
 from queryengine.live.query import LiveQuery
 from queryengine.live.registry import Registry
 from queryengine.live.tasks import Tasks
+from queryengine.policy.row_security.policies import Policies
 from queryengine.store import Store
 from queryengine.telemetry.metrics import Metrics
 from tests.unit.core_values import HandClock, query, share_limits
@@ -74,7 +75,7 @@ class World:
             wake=asyncio.Event(),
             clock=clock,
         )
-        looking = Looking(self.registry)
+        looking = Looking(self.registry, Policies({}))
         cancelling = Cancelling(looking=looking, store=store, scheduler=self.scheduler, clock=clock)
         self.recording = Recording(
             store=store,

@@ -96,6 +96,8 @@ def status(live: LiveQuery, now_us: int) -> query_pb2.QueryStatus:
         query_hash=query.query_hash,
         priority=asked.priority,
         subject=query.subject,
+        row_policies=plan.row_policies,
+        policy_version=plan.policy_version,
         engine_query_id=live.engine_query_id,
         engine_query_url=live.engine_query_url,
     )
@@ -105,8 +107,9 @@ def details(query: Query) -> query_pb2.QueryDetails:
     """What was submitted and what runs for it."""
     found = query_pb2.QueryDetails.FromString(query.submission.parameter_types)
     found.sql = query.submission.sql
-    found.executed_sql = query.executed_sql
     plan = query.plan
+    # It has the policies in it, with names of columns that its tenant does not see.
+    found.executed_sql = "" if plan.policy_version else query.executed_sql
     found.limits.CopyFrom(
         query_pb2.Limits(
             queue_timeout=duration(plan.queue_timeout_ms * 1000),

@@ -59,10 +59,15 @@ class ResultRpcs:
         self, request: pb.StreamResultsRequest, caller: Caller
     ) -> AsyncIterator[bytes | pb.StreamResultsResponse]:
         read = to_read(request, self._limits.now)
-        live = await self._looking.find(caller.principal, request.query_id)
+        live = await self._looking.find_rows(caller.principal, request.query_id)
         format_value = result_pb2.PAGE_FORMAT_ROWS if read.as_rows else result_pb2.PAGE_FORMAT_ARROW
         caller.leave_turn()
-        async for item in self._streams.read(live, read, still_valid=caller.still_valid):
+
+        def still_valid() -> None:
+            caller.still_valid()
+            self._looking.require_rows(caller.principal, live.query)
+
+        async for item in self._streams.read(live, read, still_valid=still_valid):
             if isinstance(item, StoredPage | CutPage | PagePart):
                 yield stream_message(item)
             elif isinstance(item, Columns):
@@ -88,7 +93,7 @@ class ResultRpcs:
     async def fetch_page(self, request: pb.FetchPageRequest, caller: Caller) -> bytes:
         cursor = to_cursor(request)
         rows = as_rows(request.format, "format")
-        live = await self._looking.find(caller.principal, request.query_id)
+        live = await self._looking.find_rows(caller.principal, request.query_id)
         caller.leave_turn()
         fetched = await self._fetching.fetch(live, cursor, as_rows=rows)
         response = pb.FetchPageResponse(
@@ -103,7 +108,7 @@ class ResultRpcs:
 
     async def list_pages(self, request: pb.ListPagesRequest, caller: Caller) -> pb.ListPagesResponse:
         cursor, limit = to_list_pages(request)
-        live = await self._looking.find(caller.principal, request.query_id)
+        live = await self._looking.find_rows(caller.principal, request.query_id)
         caller.leave_turn()
         listed = await self._listing.list(live, cursor, limit)
         return pb.ListPagesResponse(

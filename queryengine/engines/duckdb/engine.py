@@ -5,7 +5,7 @@ Every execution has a cursor to itself, in a read-only transaction, on one locke
 """
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from functools import lru_cache
 from typing import Any, Final
@@ -17,7 +17,9 @@ from queryengine.codec.nesting import Convert
 from queryengine.domain.analysis import Analysis
 from queryengine.domain.errors import QueryEngineError
 from queryengine.domain.refreshed import Refreshed
-from queryengine.engines.base import Engine, EngineTraits, OptionError, Progress, Statement
+from queryengine.domain.row_policy import RowPolicy, SecuredText
+from queryengine.engines.base import Engine, EngineTraits, OptionError, PolicyProblem, Progress, Statement
+from queryengine.engines.duckdb import row_security
 from queryengine.engines.duckdb.check import StatementCheck, default_check
 from queryengine.engines.duckdb.errors import INTERNAL, facts_of, translated
 from queryengine.engines.duckdb.parameters import bind
@@ -37,6 +39,7 @@ from queryengine.engines.kit import alike
 from queryengine.engines.kit.executions import OpenExecutions
 from queryengine.engines.kit.guarded import GuardedExecution, check_columns
 from queryengine.engines.kit.parameters import with_short_integers
+from queryengine.engines.kit.row_security.problems import problems as policy_problems
 from queryengine.engines.kit.session_settings import check_settings
 from queryengine.engines.kit.spill import remove_spill
 
@@ -84,6 +87,14 @@ class DuckDBEngine(Engine):
     @classmethod
     def analyse(cls, sql: str, options: Mapping[str, Any]) -> Analysis:
         return default_check(tuple(options.get("allow_functions", ()))).analyse(sql)
+
+    @classmethod
+    def secured(cls, sql: str, policy: RowPolicy, options: Mapping[str, Any]) -> SecuredText:  # noqa: ARG003
+        return row_security.secured(sql, policy)
+
+    @classmethod
+    def policy_problems(cls, policy: RowPolicy, options: Mapping[str, Any]) -> Sequence[PolicyProblem]:  # noqa: ARG003
+        return policy_problems(policy, row_security.GRAMMAR)
 
     def __init__(self, name: str, options: Mapping[str, Any]) -> None:
         self.options = DuckDBOptions.parse(options)

@@ -5,7 +5,7 @@ connection, which also proves that it has stopped.
 """
 
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
 
 import adbc_driver_manager as adbc
@@ -16,7 +16,8 @@ import sqlalchemy as sa
 
 from queryengine.domain.analysis import Analysis
 from queryengine.domain.errors import QueryEngineError, Reason, error
-from queryengine.engines.base import Engine, EngineTraits, Progress, Statement
+from queryengine.domain.row_policy import RowPolicy, SecuredText
+from queryengine.engines.base import Engine, EngineTraits, PolicyProblem, Progress, Statement
 from queryengine.engines.kit.analysing import of_tokens
 from queryengine.engines.kit.calls import computing, unproven
 from queryengine.engines.kit.executions import OpenExecutions
@@ -26,9 +27,11 @@ from queryengine.engines.kit.lexicons import POSTGRESQL
 from queryengine.engines.kit.parameters import bound, check_names, with_short_integers
 from queryengine.engines.kit.postgresql.guard import Guard
 from queryengine.engines.kit.postgresql.roles import refuse_reaching_out, refuse_unusable, role_of
+from queryengine.engines.kit.row_security.problems import problems
 from queryengine.engines.kit.session_settings import check_settings
 from queryengine.engines.kit.sqlstates import QUERY_CANCELED
 from queryengine.engines.kit.sqltemplate import PlacedText, Template
+from queryengine.engines.postgresql import row_security
 from queryengine.engines.postgresql.check import check
 from queryengine.engines.postgresql.control import Backend, Control, SilentError, Watch
 from queryengine.engines.postgresql.errors import translated, words
@@ -79,6 +82,14 @@ class PostgreSQLEngine(Engine):
         query, template = check(sql)
         known = computing("queryengine.engines.kit.postgresql")
         return of_tokens(query, POSTGRESQL, template.names, unproven(query.tokens, POSTGRESQL, known))
+
+    @classmethod
+    def secured(cls, sql: str, policy: RowPolicy, options: Mapping[str, Any]) -> SecuredText:  # noqa: ARG003
+        return row_security.secured(sql, policy)
+
+    @classmethod
+    def policy_problems(cls, policy: RowPolicy, options: Mapping[str, Any]) -> Sequence[PolicyProblem]:  # noqa: ARG003
+        return problems(policy, row_security.GRAMMAR)
 
     @staticmethod
     def _options(options: Mapping[str, Any]) -> PostgreSQLOptions:

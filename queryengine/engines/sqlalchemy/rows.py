@@ -4,7 +4,7 @@ Every execution has a connection of its own, with a cursor that streams. Only th
 may touch the connection while a call on it is in flight.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from typing import Any, Final
 
@@ -13,10 +13,12 @@ import sqlalchemy as sa
 
 from queryengine.domain.analysis import Analysis
 from queryengine.domain.errors import QueryEngineError, Reason, error
-from queryengine.engines.base import Engine, EngineTraits, Progress, Statement
+from queryengine.domain.row_policy import RowPolicy, SecuredText
+from queryengine.engines.base import Engine, EngineTraits, PolicyProblem, Progress, Statement
 from queryengine.engines.kit.executions import OpenExecutions
 from queryengine.engines.kit.guarded import GuardedExecution
 from queryengine.engines.kit.parameters import check_names
+from queryengine.engines.sqlalchemy import sqlite_security
 from queryengine.engines.sqlalchemy.columns import BatchReader, Column
 from queryengine.engines.sqlalchemy.dialect import Dialect, Rows
 from queryengine.engines.sqlalchemy.generic import GenericDialect
@@ -43,6 +45,20 @@ class RowsEngine(Engine):
     def analyse(cls, sql: str, options: Mapping[str, Any]) -> Analysis:
         _, dialect = _target(options)
         return dialect.analyse(sql)
+
+    @classmethod
+    def secured(cls, sql: str, policy: RowPolicy, options: Mapping[str, Any]) -> SecuredText:
+        _, dialect = _target(options)
+        if not isinstance(dialect, SQLiteDialect):
+            return super().secured(sql, policy, options)
+        return sqlite_security.secured(sql, policy)
+
+    @classmethod
+    def policy_problems(cls, policy: RowPolicy, options: Mapping[str, Any]) -> Sequence[PolicyProblem]:
+        _, dialect = _target(options)
+        if not isinstance(dialect, SQLiteDialect):
+            return super().policy_problems(policy, options)
+        return sqlite_security.policy_problems(policy)
 
     def __init__(self, name: str, options: Mapping[str, Any]) -> None:
         url, self.dialect = _target(options)

@@ -49,7 +49,7 @@ def _numbered(marks: Sequence[Token]) -> Iterator[Placeholder]:
 
 def _casts(query: StatementText) -> Iterator[str]:
     """For each item of the select list the type that it is cast to as a whole; empty for another item."""
-    for item in _items(query.tokens):
+    for item in items(query.tokens):
         if len(item) < 6 or not item[0].is_word("CAST") or not item[1].is_sign("("):
             yield ""
             continue
@@ -64,7 +64,7 @@ def _casts(query: StatementText) -> Iterator[str]:
                 break
 
 
-def _items(tokens: Sequence[Token]) -> Iterator[list[Token]]:
+def items(tokens: Sequence[Token]) -> Iterator[list[Token]]:
     """The items of the first select list outside of brackets."""
     depth, item, is_inside = 0, list[Token](), False
     for token in tokens:

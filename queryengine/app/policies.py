@@ -1,0 +1,118 @@
+"""Row and column policies of the settings: made into rules, checked before they are used, and loaded again."""
+
+import hashlib
+import hmac
+from collections.abc import AsyncIterator, Iterable, Iterator
+from pathlib import Path
+from typing import Final
+
+from queryengine.app.reload import Prepared
+from queryengine.domain.row_policy import RelationPolicy, RowPolicy
+from queryengine.policy.analyses import Analyses
+from queryengine.policy.row_security.policies import Policies
+from queryengine.policy.row_security.rules import EnginePolicy, Relation, Rule
+from queryengine.settings import Settings, SettingsError
+from queryengine.settings.policies import EnginePolicySettings, path_of
+
+SALT_CHARACTERS: Final = 32
+
+
+async def checked_policies(settings: Settings, analyses: Analyses) -> dict[str, EnginePolicy]:
+    """The policies of each engine. Raises SettingsError that names every one that cannot be used."""
+    mistakes = []
+    policies = {}
+    for name, engine in settings.policies.engines.items():
+        if name not in settings.engines:
+            known = ", ".join(settings.engines)
+            mistakes.append(_mistake(settings, f"there is no engine of this name; known engines: {known}", name))
+            continue
+        policies[name] = found = _engine_policy(settings, name, engine)
+        mistakes += [_mistake(settings, problem, *key) async for key, problem in _problems(name, found, analyses)]
+    if mistakes:
+        raise SettingsError("\n".join(mistakes))
+    return policies
+
+
+class PoliciesInForce:
+    """A part of the server that loads its policies again."""
+
+    def __init__(self, policies: Policies, analyses: Analyses) -> None:
+        self._policies = policies
+        self._analyses = analyses
+
+    def files(self, settings: Settings) -> Iterable[Path]:  # noqa: ARG002 - The signature is the protocol's.
+        return ()
+
+    async def prepare(self, settings: Settings) -> Prepared:
+        found = await checked_policies(settings, self._analyses)
+        return Prepared(commit=lambda: self._policies.adopt(found))
+
+
+async def _problems(name: str, policy: EnginePolicy, analyses: Analyses) -> AsyncIterator[tuple[tuple[str, ...], str]]:
+    """Each with the key, below policies.engines, of what is wrong."""
+    keys, relations = list[tuple[str, ...]](), list[RelationPolicy]()
+    for relation in policy.relations:
+        key = (name, "relations", relation.key)
+        if relation.is_open:
+            keys.append(key)
+            relations.append(relation.as_open())
+        for rule in relation.rules:
+            keys.append((*key, "rules", rule.name))
+            relations.append(relation.for_rule(rule))
+    whole = RowPolicy(
+        schema=policy.schema,
+        default_open=policy.default_open,
+        relations=tuple(relations),
+        hash_salt=policy.hash_salt,
+    )
+    for number, problem in await analyses.policy_problems(name, whole):
+        yield (keys[number] if number is not None else (name,)), problem
+    paths = [relation.path for relation in policy.relations]
+    for relation in policy.relations:
+        if paths.count(relation.path) > 1:
+            yield (name, "relations", relation.key), "this table is listed twice"
+
+
+def _mistake(settings: Settings, problem: str, *key: str) -> str:
+    full = ("policies", "engines", *key)
+    return f"{settings.origin(*full)}: {'.'.join(full)}: {problem}"
+
+
+def _engine_policy(settings: Settings, name: str, engine: EnginePolicySettings) -> EnginePolicy:
+    return EnginePolicy(
+        schema=engine.default_schema or _default_schema(settings, name),
+        default_open=engine.default == "open",
+        relations=tuple(_relations(engine)),
+        hash_salt=_salt(settings, name),
+    )
+
+
+def _relations(engine: EnginePolicySettings) -> Iterator[Relation]:
+    for name, relation in engine.relations.items():
+        rules = tuple(
+            Rule(
+                name=rule_name,
+                roles=frozenset(rule.roles),
+                claims=rule.values_of_claims,
+                rows=rule.rows,
+                masks=dict(rule.masks),
+                hidden=frozenset(rule.hidden),
+            )
+            for rule_name, rule in relation.rules.items()
+        )
+        yield Relation(
+            key=name, path=path_of(name), columns=tuple(relation.columns), is_open=relation.open, rules=rules
+        )
+
+
+def _default_schema(settings: Settings, name: str) -> str:
+    url = str(settings.engines[name].options.get("url", ""))
+    return "public" if url.startswith("postgresql") else "main"
+
+
+def _salt(settings: Settings, name: str) -> str:
+    """What the mask `hash` is keyed with: not the secret itself, as statements are stored and logged by engines."""
+    key = settings.policies.hash_key
+    if key is None:
+        return ""
+    return hmac.new(key.reveal().encode(), name.encode(), hashlib.sha256).hexdigest()[:SALT_CHARACTERS]

@@ -1,0 +1,204 @@
+"""sqlglot as a parser and printer of one dialect, narrowed to what it hands through unchanged.
+
+Functions are names with arguments here: sqlglot's own classes for them change names and arguments on the way.
+"""
+
+import logging
+import re
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+import sqlglot
+from sqlglot import exp
+from sqlglot.dialects.dialect import Dialect
+from sqlglot.errors import ErrorLevel, ParseError, SqlglotError
+
+from queryengine.domain.errors import Reason, error
+from queryengine.engines.kit.reading import Placeholder
+
+PREFIX: Final = "__qe_"
+"""What names of ours begin with; no statement may use one."""
+MARK: Final = re.compile(rf"{PREFIX}p_(\d+)")
+
+# It logs what it does not know; here that is a refusal.
+logging.getLogger("sqlglot").addFilter(lambda record: record.levelno > logging.WARNING)
+
+
+class Mark(exp.Expression, exp.Condition):  # type: ignore[misc]
+    """A placeholder of the statement, printed as it is."""
+
+    arg_types: Final = {"this": True}
+
+
+Places = Callable[[str], list[Placeholder]]
+"""Finds the placeholders of a text by the engine's own rules."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Grammar:
+    """One dialect."""
+
+    dialect: type[Dialect]
+    functions: frozenset[str]
+    """Which may be called, in lower case: they compute from their arguments alone."""
+    table_functions: frozenset[str]
+    """Which may stand in a FROM clause."""
+    types: frozenset[str]
+    """Of casts, by sqlglot's names."""
+    nodes: Mapping[type[exp.Expr], frozenset[str]]
+    """What a tree may have, and which of its parts."""
+    fence: str
+    """What follows the predicate of a policy, so that nothing of the statement is computed for rows beyond it."""
+    folds_quoted: bool
+    """Names are the same in upper and lower case, with quotation marks, too."""
+    with_is_recursive: bool
+    """Any WITH may refer to itself."""
+    masks: Mapping[str, str]
+    """Expressions of the named masks, over `{column}` and `{salt}`."""
+    places: Places
+    mark: Callable[[Placeholder, str], str]
+    """How a placeholder is written, by what stands in the text."""
+    unnamed: frozenset[str] = frozenset()
+    """Columns that each table has without naming them; no statement may use one that no policy names."""
+
+    def fold(self, name: exp.Identifier) -> str:
+        """The name in the form in which equal names are equal."""
+        text = str(name.this)
+        if self.folds_quoted or not name.args.get("quoted"):
+            return lowered(text)
+        return text
+
+    def parse(self, sql: str, *, is_ours: bool = False) -> tuple[Any, list[str]]:
+        """The tree of one statement, with a Mark for each placeholder. Raises STATEMENT_NOT_ALLOWED for what sqlglot
+        does not know.
+        """
+        marks = self.places(sql)
+        pieces, start = list[str](), 0
+        for number, each in enumerate(marks):
+            pieces += [sql[start : each.start], f" {PREFIX}p_{number} "]
+            start = each.end
+        text = "".join([*pieces, sql[start:]])
+        if not is_ours and PREFIX in "".join([*pieces[::2], sql[start:]]).lower():
+            raise refused(f"names that begin with {PREFIX} are reserved")
+        written = [self.mark(each, sql[each.start : each.end]) for each in marks]
+        return self._parsed(text), written
+
+    def parse_condition(self, sql: str) -> Any:
+        """The tree of one expression. Raises ParseError."""
+        return sqlglot.parse_one(sql, read=self.dialect, into=exp.Condition, error_level=ErrorLevel.IMMEDIATE)
+
+    def print(self, tree: Any) -> str:
+        """Every name is quoted, and nothing is left out in silence."""
+        try:
+            return str(
+                tree.sql(
+                    dialect=self.dialect,
+                    identify=True,
+                    comments=False,
+                    normalize_functions=False,
+                    unsupported_level=ErrorLevel.RAISE,
+                )
+            )
+        except SqlglotError as cause:
+            raise refused("a part of it cannot be written again for certain") from cause
+
+    def _parsed(self, text: str) -> Any:
+        try:
+            found = sqlglot.parse(text, read=self.dialect, error_level=ErrorLevel.IMMEDIATE)
+        except ParseError as cause:
+            facts = cause.errors[0] if cause.errors else {}
+            near = facts.get("highlight")
+            raise refused(f"it is not understood{f' near {near!r}' if near else ''}") from cause
+        except SqlglotError as cause:
+            raise refused("it is not understood") from cause
+        statements = [each for each in found if each is not None and not isinstance(each, exp.Semicolon)]
+        if len(statements) != 1:
+            count = len(statements)
+            raise error(Reason.NOT_ONE_STATEMENT, f"expected one statement, got {count}", statements=count)
+        return statements[0]
+
+
+def lowered(text: str) -> str:
+    """In lower case as far as ASCII goes, which is how databases fold names."""
+    return "".join(chr(ord(each) + 32) if "A" <= each <= "Z" else each for each in text)
+
+
+def refused(why: str) -> Exception:
+    message = f"the statement cannot run where row and column policies apply: {why}"
+    return error(Reason.STATEMENT_NOT_ALLOWED, message, statement_type="SELECT")
+
+
+_UNITS: Final = frozenset(
+    f"{unit}{plural}"
+    for unit in ("YEAR", "QUARTER", "MONTH", "WEEK", "DAY", "HOUR", "MINUTE", "SECOND", "MILLISECOND", "MICROSECOND")
+    for plural in ("", "S")
+)
+
+
+def _interval(printer: Any, node: Any) -> str:
+    unit = node.args.get("unit")
+    return f"INTERVAL {printer.sql(node, 'this')}{f' {printer.sql(unit)}' if unit is not None else ''}"
+
+
+_NEGATED: Final = (
+    (exp.In, "IN", "NOT IN"),
+    (exp.Is, "IS", "IS NOT"),
+    (exp.Between, "BETWEEN", "NOT BETWEEN"),
+    (exp.RegexpLike, "~", "!~"),
+    (exp.RegexpILike, "~*", "!~*"),
+)
+
+
+def _not(printer: Any, node: Any) -> str:
+    """`a NOT IN (1)`, which binds as it does where it stands; sqlglot would print `NOT a IN (1)`."""
+    text = printer.sql(node, "this")
+    operand = printer.sql(node.this, "this")
+    for kind, word, negated in _NEGATED:
+        if isinstance(node.this, kind) and text.startswith(f"{operand} {word} "):
+            return f"{operand} {negated} {text[len(operand) + len(word) + 2 :]}"
+    return f"NOT {text}"
+
+
+def narrowed(
+    base: type[Dialect], *, kept: Collection[str], printed: Mapping[type[exp.Expr], Callable[[Any, Any], str]]
+) -> type[Dialect]:
+    """A dialect of sqlglot that leaves functions as they are, but for those that are written with words inside."""
+
+    class Parser(base.Parser):  # type: ignore[misc,name-defined]
+        FUNCTIONS: Final[dict[str, Any]] = {}
+        JOINS_HAVE_EQUAL_PRECEDENCE = False
+        FUNCTION_PARSERS: Final = {
+            name: parser for name, parser in base.Parser.FUNCTION_PARSERS.items() if name in kept
+        }
+        NO_PAREN_FUNCTION_PARSERS: Final = {
+            name: parser for name, parser in base.Parser.NO_PAREN_FUNCTION_PARSERS.items() if name in kept
+        }
+
+        def _parse_interval_span(self, this: Any, parse_function_unit: bool = True) -> Any:  # noqa: ARG002
+            """As it is written: sqlglot takes texts such as '3 months' apart, which engines read otherwise."""
+            word = self._curr.text.upper() if self._curr is not None else ""
+            unit = self._parse_var(any_token=True, upper=True) if word in _UNITS else None
+            return exp.Interval(this=this, unit=unit)
+
+    class Generator(base.Generator):  # type: ignore[misc,name-defined]
+        MULTI_ARG_DISTINCT = True
+        TRANSFORMS: Final = {
+            **base.Generator.TRANSFORMS,
+            Mark: lambda _, node: str(node.this),
+            exp.Interval: _interval,
+            exp.Not: _not,
+            **printed,
+        }
+
+        def join_sql(self, expression: Any) -> str:
+            """A comma stays one: sqlglot makes another join of it, which some engines run otherwise."""
+            if not any(expression.args.get(name) for name in ("side", "kind", "method", "on", "using")):
+                return f", {self.sql(expression, 'this')}"
+            return str(super().join_sql(expression))
+
+    def to_json_path(_: Dialect, path: Any) -> Any:
+        return path
+
+    members = {"Parser": Parser, "Generator": Generator, "to_json_path": to_json_path}
+    return type(f"Policed{base.__name__}", (base,), members)

@@ -1,0 +1,190 @@
+"""Puts a subquery in place of each table of a tree, and new names in place of those of common table expressions."""
+
+import re
+from collections.abc import Mapping
+from typing import Any, Final
+
+from sqlglot import exp
+
+from queryengine.domain.analysis import Name
+from queryengine.domain.row_policy import RowPolicy
+from queryengine.engines.kit.row_security.grammar import MARK, PREFIX, Grammar, Mark, lowered, refused
+from queryengine.engines.kit.row_security.names import Relations
+from queryengine.engines.kit.row_security.nodes import check_node, children, put
+from queryengine.engines.kit.row_security.wrapping import wrapped
+
+CTE: Final = f"{PREFIX}cte_"
+_TABLE_PARENTS: Final = (exp.From, exp.Join, exp.Subquery, exp.Paren, exp.Pivot)
+"""Where a table may stand. Anywhere else it may be something that sqlglot takes for one, or the other way round."""
+_MOVED: Final = ("joins", "laterals", "pivots")
+
+_WORD: Final = re.compile(r"[A-Za-z][A-Za-z0-9_]*")
+
+Defined = Mapping[str, str]
+"""New names of the common table expressions that can be named at a place; empty for one that may not be named there,
+as it is not certain what it would mean.
+"""
+
+
+def path_columns(policy: RowPolicy, path: Name) -> tuple[str, ...]:
+    """The columns that a statement may name of a table."""
+    return next((each.visible for each in policy.relations if each.path == path), ())
+
+
+class Rewriter:
+    """For one statement."""
+
+    def __init__(self, policy: RowPolicy, grammar: Grammar, marks: list[str]) -> None:
+        self.policy = policy
+        self._grammar = grammar
+        self._marks = marks
+        self._relations = Relations(policy, grammar)
+        self._expressions = 0
+        self._bare: set[tuple[str, str]] = set()
+        """Schema and name of the tables that stand without an alias."""
+        self.used: dict[Name, str] = {}
+        """The subquery of each policed table that the statement reads."""
+        self.open: set[Name] = set()
+        """Names of tables that are open by default, as they are printed."""
+        self.wraps = 0
+
+    def plain(self, tree: Any) -> Any:
+        """The tree with its placeholders, and otherwise as it was written. Raises STATEMENT_NOT_ALLOWED for what is not
+        known.
+        """
+        for node in list(tree.walk()):
+            check_node(node, self._grammar.nodes)
+            self._check_call(node)
+            if isinstance(node, exp.Identifier):
+                self._canonical(node)
+        return tree.transform(self._marked)
+
+    def rewritten(self, tree: Any) -> Any:
+        """The tree with its tables replaced; `tree` is one that `plain` has returned.
+
+        Raises RELATION_NOT_ALLOWED and STATEMENT_NOT_ALLOWED.
+        """
+        tree = self._visit(tree, {})
+        named = {lowered(each) for path in self.used for each in path_columns(self.policy, path)}
+        for column in list(tree.find_all(exp.Column)):
+            self._shorten(column)
+            if self._grammar.fold(column.this) in self._grammar.unnamed - named and isinstance(
+                column.this, exp.Identifier
+            ):
+                raise refused(f"{column.name} is no column that a policy names")
+        return tree
+
+    def _canonical(self, node: exp.Identifier) -> None:
+        """A name as its engine reads it, to be printed with quotation marks."""
+        if not self._grammar.folds_quoted and not node.args.get("quoted"):
+            node.set("this", lowered(str(node.this)))
+        node.set("quoted", True)
+
+    def _marked(self, node: Any) -> Any:
+        if isinstance(node, exp.Column) and (mark := MARK.fullmatch(str(node.name))):
+            if len(node.parts) > 1:
+                raise refused("a placeholder stands where a name is due")
+            return Mark(this=self._marks[int(mark[1])])
+        if isinstance(node, exp.Identifier) and MARK.fullmatch(str(node.this)):
+            raise refused("a placeholder stands where a name is due")
+        return node
+
+    def _check_call(self, node: Any) -> None:
+        if isinstance(node, exp.Var) and not _WORD.fullmatch(str(node.this)):
+            raise refused(f"{str(node.this)[:40]!r} is not among what is known to be safe there")
+        if isinstance(node, exp.DataType):
+            self._check_type(node)
+        if not isinstance(node, exp.Anonymous):
+            return
+        name = node.this
+        if isinstance(node.parent, exp.Dot):
+            raise refused("a function is called by a name with a schema, or behind a point; call it by its name alone")
+        is_table = isinstance(node.parent, exp.Table | exp.Lateral)
+        allowed = self._grammar.table_functions if is_table else self._grammar.functions
+        if not isinstance(name, str) or name.lower() not in allowed:
+            shown = name if isinstance(name, str) else name.name
+            place = " in a FROM clause" if is_table else ""
+            raise refused(f"function {shown}{place} is not among those that are known to be safe there")
+
+    def _check_type(self, node: Any) -> None:
+        name = node.this.name if isinstance(node.this, exp.DType) else str(node.this)
+        if name not in self._grammar.types:
+            raise refused(f"type {node.sql()} is not among those that are known to be safe there")
+
+    def _visit(self, node: Any, defined: Defined) -> Any:
+        """What takes the place of a node."""
+        if isinstance(node, exp.Table):
+            return self._table(node, defined)
+        if node.args.get("with_") is not None:
+            defined = self._with(node.args["with_"], defined)
+        for name, index, child in children(node):
+            if name != "with_":
+                found = self._visit(child, defined)
+                if found is not child:
+                    put(node, name, index, found)
+        return node
+
+    def _with(self, clause: exp.With, defined: Defined) -> Defined:
+        """Give each common table expression a new name; returns what is defined behind them."""
+        is_recursive = bool(clause.args.get("recursive")) or self._grammar.with_is_recursive
+        names = [self._grammar.fold(each.args["alias"].this) for each in clause.expressions]
+        if len(set(names)) != len(names):
+            raise refused("a WITH defines a name twice")
+        scope = dict(defined)
+        if is_recursive:
+            # A name of one further down could mean it, or something outside.
+            scope.update(dict.fromkeys(names, ""))
+        for name, each in zip(names, clause.expressions, strict=True):
+            new = f"{CTE}{self._expressions}"
+            self._expressions += 1
+            if is_recursive:
+                scope[name] = new
+            each.set("this", self._visit(each.this, scope))
+            scope[name] = new
+            each.args["alias"].set("this", exp.to_identifier(new, quoted=True))
+        return scope
+
+    def _table(self, table: exp.Table, defined: Defined) -> Any:
+        if not isinstance(table.parent, _TABLE_PARENTS):
+            raise refused("a table stands where none is expected")
+        for name in _MOVED:
+            for index, child in enumerate(table.args.get(name) or ()):
+                put(table, name, index, self._visit(child, defined))
+        if isinstance(table.this, exp.Anonymous):
+            for index, argument in enumerate(table.this.expressions):
+                put(table.this, "expressions", index, self._visit(argument, defined))
+            return table
+        parts = table.parts
+        if not all(isinstance(part, exp.Identifier) for part in parts):
+            raise refused("a table is named in a way that is not understood")
+        return self._replacement(table, parts, defined)
+
+    def _replacement(self, table: exp.Table, parts: list[Any], defined: Defined) -> Any:
+        alias = table.args.get("alias") or exp.TableAlias()
+        if alias.args.get("this") is None:
+            alias.set("this", parts[-1].copy())
+            if len(parts) > 1:
+                self._bare.add((self._grammar.fold(parts[-2]), self._grammar.fold(parts[-1])))
+        moved = {name: table.args[name] for name in _MOVED if table.args.get(name)}
+        name = self._grammar.fold(parts[0])
+        if len(parts) == 1 and name in defined:
+            if not defined[name]:
+                raise refused(f"{name} is read before the WITH that defines it has ended")
+            return exp.Table(this=exp.to_identifier(defined[name], quoted=True), alias=alias, **moved)
+        relation = self._relations.find(parts)
+        if relation is None:
+            self.open.add(tuple(str(part.this) for part in parts))
+            table.set("alias", alias)
+            return table
+        select = wrapped(relation, self.policy.values, self._grammar, salt=self.policy.hash_salt)
+        self.used[relation.path] = self._grammar.print(select)
+        self.wraps += 1
+        return exp.Subquery(this=select, alias=alias, **moved)
+
+    def _shorten(self, column: exp.Column) -> None:
+        """`schema.table.column` means the column of the table that stands without an alias."""
+        schema, table = column.args.get("db"), column.args.get("table")
+        if schema is None or column.args.get("catalog") is not None:
+            return
+        if (self._grammar.fold(schema), self._grammar.fold(table)) in self._bare:
+            column.set("db", None)

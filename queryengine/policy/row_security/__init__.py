@@ -1,0 +1,1 @@
+"""Which rows and columns of an engine's tables a principal may see."""

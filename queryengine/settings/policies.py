@@ -1,0 +1,146 @@
+"""Keys that say which rows and columns callers see."""
+
+from collections.abc import Mapping, Sequence
+from typing import Annotated, Any, Final, Literal
+
+from pydantic import Field, StringConstraints, field_validator, model_validator
+
+from queryengine.domain.identity import Role
+from queryengine.settings.group import Group
+from queryengine.settings.secret import Secret
+
+RELATIONS_MAX: Final = 10_000
+TEXT_CHARACTERS_MAX: Final = 10_000
+
+Text = Annotated[str, StringConstraints(min_length=1, max_length=TEXT_CHARACTERS_MAX)]
+RuleName = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_-]{0,62}$")]
+
+
+class RuleSettings(Group):
+    """What the callers whom the rule is for see of a table; of several rules of a table, the first that is for a caller
+    applies, and no other.
+    """
+
+    roles: Sequence[Role] = Field(default=(), description="Roles of which the caller has one; none for every caller.")
+    claims: Mapping[str, Any] = Field(
+        default_factory=dict,
+        description="Claims that the credential must have, each with a value or a list of which it has one.",
+        json_schema_extra={"default": "none"},
+    )
+    rows: Text | Literal[""] = Field(
+        default="",
+        description="Predicate over the table's columns, in the SQL of the engine: rows for which it is not true are "
+        "not seen. `{tenant}`, `{subject}` and `{claims.NAME}` stand for values of the caller.",
+    )
+    masks: Mapping[str, Text] = Field(
+        default_factory=dict,
+        description="What is seen in place of a column: `null`, `hash`, `last4`, or an expression over the columns.",
+        json_schema_extra={"default": "none"},
+    )
+    hidden: Sequence[str] = Field(default=(), description="Columns that are not seen at all.")
+
+    @property
+    def values_of_claims(self) -> dict[str, tuple[Any, ...]]:
+        return {
+            name: tuple(value) if isinstance(value, list | tuple) else (value,) for name, value in self.claims.items()
+        }
+
+
+class RelationSettings(Group):
+    """A table that may be read."""
+
+    columns: Sequence[Text] = Field(
+        min_length=1, max_length=2000, description="Its columns; what it has beyond them is not seen."
+    )
+    open: bool = Field(default=False, description="Whether every caller sees all rows of these columns as they are.")
+    rules: Mapping[RuleName, RuleSettings] = Field(
+        default_factory=dict,
+        description="Rules by name, in their order; a caller whom none is for sees nothing of the table.",
+        json_schema_extra={"default": "none"},
+    )
+
+    @model_validator(mode="after")
+    def _open_or_ruled(self) -> "RelationSettings":
+        if self.open and self.rules:
+            raise ValueError("expected `open: true` or rules, not both")
+        if not self.open and not self.rules:
+            raise ValueError("expected rules, or `open: true` where every caller sees all of it")
+        return self
+
+
+class EnginePolicySettings(Group):
+    """The policies of one engine."""
+
+    default: Literal["deny", "open"] = Field(
+        default="deny", description="Whether tables that are not listed may be read; views over listed ones, too, then."
+    )
+    enforce: Literal["rewrite", "engine", "both"] = Field(
+        default="rewrite", description="What applies them: `rewrite`, the service, by rewriting statements."
+    )
+    default_schema: str = Field(
+        default="",
+        description="Schema of a table that a statement names without one.",
+        json_schema_extra={"default": "`public` of PostgreSQL, else `main`"},
+    )
+    relations: Mapping[str, RelationSettings] = Field(
+        min_length=1,
+        max_length=RELATIONS_MAX,
+        description='Tables by schema and name as the engine has them, as in `main.orders` or `sales."Order Lines"`.',
+    )
+
+    @field_validator("enforce")
+    @classmethod
+    def _rewrite_alone(cls, value: str) -> str:
+        if value != "rewrite":
+            raise ValueError("expected rewrite: the engine's own policies are not set by the service")
+        return value
+
+    @field_validator("relations")
+    @classmethod
+    def _readable_names(cls, value: Mapping[str, RelationSettings]) -> Mapping[str, RelationSettings]:
+        for name in value:
+            path_of(name)
+        return value
+
+
+class PolicySettings(Group):
+    """Which rows and columns callers see, by engine; see docs/security.md."""
+
+    hash_key: Secret | None = Field(
+        default=None,
+        description="Secret that the mask `hash` is keyed with: `file:/path` or `env:NAME`.",
+        json_schema_extra={"default": "none"},
+    )
+    engines: Mapping[str, EnginePolicySettings] = Field(
+        default_factory=dict,
+        description="Policies by the name of the engine. An engine that is not listed has none.",
+        json_schema_extra={"default": "none"},
+    )
+
+
+POLICY_GROUPS: Final = (
+    ("policies.engines.NAME", EnginePolicySettings),
+    ("policies.engines.NAME.relations.TABLE", RelationSettings),
+    ("policies.engines.NAME.relations.TABLE.rules.RULE", RuleSettings),
+)
+"""What stands below `policies.engines`, for the reference of all keys."""
+
+
+def path_of(name: str) -> tuple[str, ...]:
+    """The parts of a table's name; a part in double quotes may have points in it. Raises ValueError."""
+    parts, rest = list[str](), name
+    while True:
+        if rest.startswith('"'):
+            end = rest.find('"', 1)
+            while end >= 0 and rest[end : end + 2] == '""':
+                end = rest.find('"', end + 2)
+            part, rest = rest[1:end].replace('""', '"'), rest[end + 1 :] if end > 0 else "."
+        else:
+            part, point, after = rest.partition(".")
+            rest = point + after
+        if not part or (rest and not rest.startswith(".")):
+            raise ValueError(f"{name!r} is no name of a table; expected one as main.orders")
+        parts.append(part)
+        if not rest:
+            return tuple(parts)
+        rest = rest[1:]

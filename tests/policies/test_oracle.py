@@ -1,0 +1,32 @@
+"""Texts by hand against the oracle: none gives what its principal may not see, and few honest ones are refused."""
+
+import pytest
+from databases import on_duckdb, on_sqlite
+from oracle import Oracle, texts
+
+REFUSED_PERCENT_MAX = 3
+
+
+def judge(oracle: Oracle, *files: str) -> None:
+    honest = list(texts("honest", *files))
+    for sql in honest:
+        oracle.ask(sql)
+    refused = list(oracle.refused)
+    for sql in texts("hostile", *files):
+        oracle.ask(sql)
+    assert not oracle.leaks, "\n".join(oracle.leaks)
+    assert len(refused) * 100 < REFUSED_PERCENT_MAX * len(honest), "\n".join(refused)
+
+
+def test_duckdb_by_hand() -> None:
+    judge(on_duckdb(), "common.sql", "duckdb.sql")
+
+
+def test_sqlite_by_hand() -> None:
+    judge(on_sqlite(), "common.sql", "sqlite.sql")
+
+
+@pytest.mark.parametrize("file", ["duckdb.sql", "sqlite.sql", "postgresql.sql"])
+def test_each_dialect_has_enough_texts(file: str) -> None:
+    count = sum(1 for kind in ("honest", "hostile") for _ in texts(kind, "common.sql", file))
+    assert count >= 400
