@@ -17,6 +17,7 @@ DEFAULT: Final = "default"
 
 OWN_HEADERS: Final = {"x-tenant-id": "tenant", "x-user-id": "user", "authorization": "token_file"}
 HEADER_SIGNS: Final = frozenset("abcdefghijklmnopqrstuvwxyz0123456789-_.")
+CREDENTIALS: Final = ("token_file", "api_key_file", "api_key")
 TRUE, FALSE = frozenset({"1", "true", "yes", "on"}), frozenset({"0", "false", "no", "off"})
 
 Header = tuple[str, str]
@@ -51,7 +52,15 @@ class ClientConfig:
     tls: bool = False
     ca: Path | None = None
     """Certificates to trust, PEM; None means those that gRPC brings."""
+    cert: Path | None = None
+    """The client's own certificate, PEM, which `key` belongs to."""
+    key: Path | None = None
     token_file: Path | None = None
+    api_key_file: Path | None = None
+    api_key: str | None = field(default=None, repr=False)
+    """From the environment alone: arguments of a process are seen by others, and files are named."""
+    allow_insecure_credentials: bool = False
+    """Whether a token or a key may be sent in plain text to another machine."""
     headers: tuple[Header, ...] = ()
     origins: Mapping[str, str] = field(default_factory=dict)
     """By key: a flag, a variable, the file, or "default"."""
@@ -88,9 +97,27 @@ def resolve(flags: Mapping[str, Any], environment: Mapping[str, str] = os.enviro
                 # A header of a stronger place replaces that of the same name only.
                 value = tuple({**dict(values["headers"]), **dict(value)}.items())
             values[setting.key], origins[setting.key] = value, named(setting)
-    if values["ca"] is not None and origins["tls"] == DEFAULT:
-        values["tls"], origins["tls"] = True, origins["ca"]
+    for key in ("ca", "cert"):
+        if values[key] is not None and origins["tls"] == DEFAULT:
+            values["tls"], origins["tls"] = True, origins[key]
+    _keep_strongest_credential(values, origins)
     return ClientConfig(**values, origins=origins)
+
+
+def _keep_strongest_credential(values: dict[str, Any], origins: dict[str, str]) -> None:
+    """Of several ways to say who calls the one of the strongest place counts. Two in one place are a mistake."""
+    given = [key for key in CREDENTIALS if values[key] is not None]
+    places = [_rank(key, origins[key]) for key in given]
+    for key, rank in zip(given, places, strict=True):
+        if rank > min(places):
+            values[key], origins[key] = None, DEFAULT
+    left = [key for key in given if values[key] is not None]
+    if len(left) > 1:
+        raise ConfigError(f"{' and '.join(origins[key] for key in left)}: give one of them")
+
+
+def _rank(key: str, origin: str) -> int:
+    return 0 if origin.startswith("--") else 1 if origin == VARIABLES[key] else 2
 
 
 def _from_environment(environment: Mapping[str, str]) -> dict[str, Any]:
@@ -104,9 +131,10 @@ def _from_file(path: Path) -> dict[str, Any]:
         return {}
     except (OSError, ValueError) as error:
         raise ConfigError(f"{path}: {error}") from error
-    unknown = sorted(set(found) - VARIABLES.keys())
+    keys = [key for key in VARIABLES if key != "api_key"]
+    unknown = sorted(set(found) - set(keys))
     if unknown:
-        raise ConfigError(f"{path}: unknown key {unknown[0]!r}; the keys are {', '.join(VARIABLES)}")
+        raise ConfigError(f"{path}: unknown key {unknown[0]!r}; the keys are {', '.join(keys)}")
     return found
 
 
@@ -171,7 +199,12 @@ VARIABLES: Final[Mapping[str, str]] = {
     "user": "QUERYENGINE_USER",
     "tls": "QUERYENGINE_TLS",
     "ca": "QUERYENGINE_CA",
+    "cert": "QUERYENGINE_CERT",
+    "key": "QUERYENGINE_KEY",
     "token_file": "QUERYENGINE_TOKEN_FILE",
+    "api_key_file": "QUERYENGINE_API_KEY_FILE",
+    "api_key": "QUERYENGINE_API_KEY",
+    "allow_insecure_credentials": "QUERYENGINE_ALLOW_INSECURE_CREDENTIALS",
     "headers": "QUERYENGINE_HEADERS",
 }
 """By key of the file: the environment variable. QUERYENGINE_SERVER is a group of the server's own settings."""
@@ -182,6 +215,11 @@ SETTINGS: Final = (
     Setting("user", "--user", "", _text),
     Setting("tls", "--tls", default=False, read=_yes_or_no),
     Setting("ca", "--ca", None, _path),
+    Setting("cert", "--cert", None, _path),
+    Setting("key", "--key", None, _path),
     Setting("token_file", "--token-file", None, _path),
+    Setting("api_key_file", "--api-key-file", None, _path),
+    Setting("api_key", "", None, _text),
+    Setting("allow_insecure_credentials", "--allow-insecure-credentials", default=False, read=_yes_or_no),
     Setting("headers", "--header", (), _headers),
 )

@@ -12,6 +12,8 @@ server = "sql.example.org:8815"
 tenant = "growth"
 user = "ann"
 ca = "/etc/ssl/our-ca.pem"
+cert = "~/.config/queryengine/tls.crt"
+key = "~/.config/queryengine/tls.key"
 token_file = "~/.config/queryengine/token"
 headers = {x-team = "growth"}"""
 
@@ -20,7 +22,8 @@ headers = {x-team = "growth"}"""
 def client(config: ClientConfig) -> None:
     """Show which server the commands call, as whom, and why.
 
-    An option of the command wins over the environment, the environment over the file. Values of headers are not shown.
+    An option of the command wins over the environment, the environment over the file. Values of headers and keys are
+    not shown.
     """
     path = config_file()
     rows = [(setting.key, _shown(config, setting.key), config.origins[setting.key]) for setting in SETTINGS]
@@ -37,6 +40,8 @@ def _shown(config: ClientConfig, key: str) -> str:
     value = getattr(config, key)
     if key == "headers":
         return ", ".join(name for name, _ in value) or "none"
+    if key == "api_key":
+        return "none" if value is None else "set, not shown"
     if isinstance(value, bool):
         return "on" if value else "off"
     return "none" if value in (None, "") else str(value)

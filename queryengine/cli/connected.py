@@ -41,6 +41,17 @@ def _options(
             help=f"Certificates to trust, PEM, instead of the usual ones; means --tls; also ${VARIABLES['ca']}.",
         ),
     ] = None,
+    cert: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            help=f"Certificate to show to the server, PEM, with its --key; means --tls; also ${VARIABLES['cert']}.",
+        ),
+    ] = None,
+    key: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help=f"Private key of --cert, PEM; also ${VARIABLES['key']}."),
+    ] = None,
     header: Annotated[
         list[str] | None,
         typer.Option(
@@ -52,7 +63,23 @@ def _options(
         Path | None,
         typer.Option(
             metavar="FILE",
-            help=f"Send what the file holds as a bearer token; also ${VARIABLES['token_file']}.",
+            help="Send what the file holds as a bearer token, read again when it changes; also "
+            f"${VARIABLES['token_file']}.",
+        ),
+    ] = None,
+    api_key_file: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            help=f"Send what the file holds as an API key; also ${VARIABLES['api_key_file']}, or the key itself in "
+            f"${VARIABLES['api_key']}.",
+        ),
+    ] = None,
+    allow_insecure_credentials: Annotated[
+        bool | None,
+        typer.Option(
+            "--allow-insecure-credentials",
+            help="Send a token or a key to another machine in plain text, where something on the way encrypts.",
         ),
     ] = None,
 ) -> None:

@@ -1,18 +1,13 @@
-"""A client for what is configured: transport, identity, headers and token."""
+"""A client for what is configured: transport, identity, headers and credentials."""
 
 from collections.abc import Callable
-from pathlib import Path
 
-import grpc
 import typer
 
-from queryengine.cli.clientconfig import ClientConfig
+from queryengine.cli.clientconfig import CREDENTIALS, DEFAULT, ClientConfig
 from queryengine.cli.visible import visible
 from queryengine.client import Client, QueryEngineClientError
-from queryengine.client.channel import LOOPBACK
-
-TOKEN_BYTES_MAX = 16_384
-"""Of a token: with the other headers it must fit in what servers accept."""
+from queryengine.client.targets import stays_here
 
 
 def say_on_standard_error(text: str) -> None:
@@ -30,46 +25,46 @@ def connect(config: ClientConfig, *, say: Callable[[str], None] = say_on_standar
         say(f"{visible(error.message) if error.reason else f'no answer from {config.server}'}, trying again")
 
     try:
+        _check(config)
         return Client(
             config.server,
-            tenant=config.tenant,
+            tenant="" if config.origins["tenant"] == DEFAULT else config.tenant,
             user=config.user,
-            credentials=_credentials(config),
-            metadata=(*config.headers, *_token(config)),
+            tls=config.tls,
+            ca_file=config.ca,
+            cert_file=config.cert,
+            key_file=config.key,
+            token_file=config.token_file,
+            api_key_file=config.api_key_file,
+            api_key=config.api_key,
+            allow_insecure_credentials=config.allow_insecure_credentials,
+            metadata=config.headers,
             on_retry=on_retry,
         )
     except ValueError as error:
-        raise typer.BadParameter(str(error)) from error
+        raise typer.BadParameter(_as_written(str(error), config)) from error
 
 
-def _credentials(config: ClientConfig) -> grpc.ChannelCredentials | None:
-    if not config.tls:
-        return None
-    certificates = None
-    if config.ca is not None:
-        certificates = _read(config.ca, config.origins["ca"])
-        if b"-----BEGIN CERTIFICATE-----" not in certificates:
-            raise ValueError(f"{config.origins['ca']}: {config.ca} holds no certificate in PEM form")
-    return grpc.ssl_channel_credentials(root_certificates=certificates)
+def _check(config: ClientConfig) -> None:
+    """What the client would refuse, too, in the words of the command line. Raises ValueError."""
+    given = [key for key in CREDENTIALS if getattr(config, key) is not None]
+    in_headers = any(name == "authorization" for name, _ in config.headers)
+    if given and in_headers:
+        raise ValueError(f"{config.origins[given[0]]}: header authorization is set, too; give one of them")
+    if (config.cert is None) != (config.key is None):
+        raise ValueError("--cert and --key belong together: a certificate and its private key")
+    keeps_secrets = config.tls or stays_here(config.server) or config.allow_insecure_credentials
+    if (given or in_headers) and not keeps_secrets:
+        origin = config.origins[given[0] if given else "headers"]
+        what = "key" if given and given[0] != "token_file" else "token"
+        raise ValueError(
+            f"{origin}: {config.server} would get the {what} in plain text; add --tls, or accept that with "
+            "--allow-insecure-credentials"
+        )
 
 
-def _token(config: ClientConfig) -> tuple[tuple[str, str], ...]:
-    """The token as the file has it when the command starts."""
-    if config.token_file is None:
-        return ()
-    origin = config.origins["token_file"]
-    if not config.tls and not config.server.startswith(LOOPBACK):
-        raise ValueError(f"{origin}: {config.server} would get the token in plain text; add --tls")
-    if any(name == "authorization" for name, _ in config.headers):
-        raise ValueError(f"{origin}: header authorization is set, too; give one of them")
-    token = _read(config.token_file, origin).decode("ascii", "replace").strip()
-    if not token or not token.isprintable() or not token.isascii() or len(token) > TOKEN_BYTES_MAX:
-        raise ValueError(f"{origin}: {config.token_file} must hold one line of printable ASCII, the token")
-    return (("authorization", f"Bearer {token}"),)
-
-
-def _read(path: Path, origin: str) -> bytes:
-    try:
-        return path.read_bytes()
-    except OSError as error:
-        raise ValueError(f"{origin}: cannot read {path}: {error.strerror}") from error
+def _as_written(message: str, config: ClientConfig) -> str:
+    """A message of the client with the option, variable or file in place of its argument."""
+    argument, colon, rest = message.partition(":")
+    key = argument.removesuffix("_file") if argument in ("ca_file", "cert_file", "key_file") else argument
+    return f"{config.origins[key]}{colon}{rest}" if colon and config.origins.get(key, DEFAULT) != DEFAULT else message

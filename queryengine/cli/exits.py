@@ -19,6 +19,8 @@ class ExitCode(IntEnum):
     """No server of this service answers."""
     LIMIT = 5
     """A limit or a quota was reached."""
+    DENIED = 6
+    """The server does not know who calls, or does not allow it."""
     CANCELLED = 130
     """The query was cancelled, or the command interrupted by Ctrl-C. Another signal N ends it with 128 + N."""
 
@@ -30,6 +32,7 @@ EXIT_CODES = {
     ExitCode.NOT_FOUND: "no such query, or its rows are gone",
     ExitCode.UNREACHABLE: "no queryengine server answers",
     ExitCode.LIMIT: "a limit or a quota was reached",
+    ExitCode.DENIED: "the server does not know who calls, or does not allow it",
     ExitCode.CANCELLED: "cancelled or interrupted; 128 + N when signal N ended it",
 }
 

@@ -14,6 +14,7 @@ from queryengine.cli.hints import program
 from queryengine.cli.interrupt import Interrupted
 from queryengine.cli.visible import visible
 from queryengine.client.errors import (
+    AccessDenied,
     LimitReached,
     NotFound,
     QueryCancelled,
@@ -43,6 +44,8 @@ def exit_code(error: QueryEngineClientError) -> ExitCode:
     match error:
         case QueryCancelled():
             return ExitCode.CANCELLED
+        case AccessDenied():
+            return ExitCode.DENIED
         case ServiceUnavailable():
             return ExitCode.UNREACHABLE
         case _ if error.code is grpc.StatusCode.UNIMPLEMENTED:

@@ -7,6 +7,7 @@ from queryengine.client.channel import Connection
 from queryengine.client.configuration import ReloadAttempt, ServerConfiguration
 from queryengine.client.details import ParameterInfo, QueryDetails
 from queryengine.client.errors import (
+    AccessDenied,
     LimitReached,
     NotFound,
     QueryCancelled,
@@ -38,6 +39,7 @@ from queryengine.domain.identity import Role
 from queryengine.domain.views import ViewChangeKind
 
 __all__ = [
+    "AccessDenied",
     "ApiKey",
     "ApiKeyList",
     "AsyncClient",

@@ -33,17 +33,25 @@ class Backoff:
         self._failures = 0
         self._since: float | None = None
         self._is_reported = False
+        self._is_renewed = False
 
     def progressed(self) -> None:
         """Something new arrived."""
         self._since = None
+        self._is_renewed = False
 
     def delay(self, now: float, *, is_planned: bool = False, failure: RpcFailure | None = None) -> float:
-        """Seconds to wait. A planned end after progress costs nothing.
+        """Seconds to wait. A planned end after progress costs nothing, and neither does a refused authorization that
+        may be another one by now.
 
         Raises what the failure means, ServiceUnavailable by default, when nothing new came for
-        `give_up_after`.
+        `give_up_after`, and when an authorization is refused again before anything new came.
         """
+        if failure is not None and failure.is_refusal:
+            if self._is_renewed:
+                raise failure.to_error()
+            self._is_renewed = True
+            return 0.0
         if self._since is None:
             self._since, self._failures, self._is_reported = now, 0, False
         elif now - self._since >= self._give_up_after:

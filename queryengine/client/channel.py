@@ -2,13 +2,19 @@
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass, field
-from typing import Any, Final
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any, Final, TypeAlias
 
 import grpc
 
 from queryengine.client.arguments import Seconds, pairs, seconds, text
+from queryengine.client.authorization import KEY as AUTHORIZATION_KEY
+from queryengine.client.authorization import Authorization, Token, authorization
 from queryengine.client.backoff import Backoff, OnRetry
+from queryengine.client.encryption import channel_credentials
+from queryengine.client.errors import RpcFailure, rpc_failure
+from queryengine.client.targets import stays_here
 
 SERVICE: Final = "queryengine.v1.QueryService"
 ADMIN_SERVICE: Final = "queryengine.v1.AdminService"
@@ -16,6 +22,7 @@ ADMIN_METHODS: Final = frozenset(
     {"CreateApiKey", "ListApiKeys", "RotateApiKey", "RevokeApiKey", "ReloadStatus", "Reload"}
 )
 DEFAULT_TARGET: Final = "127.0.0.1:8815"
+DEFAULT_TENANT: Final = "default"
 STREAM_SECONDS: Final = 600.0
 """Longest life of one stream, so that a server that has gone silent is noticed; the result goes on with the
 next one.
@@ -76,8 +83,8 @@ OPTIONS: Final[tuple[tuple[str, Any], ...]] = (
     ("grpc.min_reconnect_backoff_ms", 1_000),
     ("grpc.max_reconnect_backoff_ms", 2_000),
 )
+Metadata: TypeAlias = tuple[tuple[str, str], ...]
 URL_SCHEMES: Final = ("http://", "https://")
-LOOPBACK: Final = ("127.", "localhost:", "[::1]:", "unix:")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -86,7 +93,8 @@ class Connection:
 
     target: str = DEFAULT_TARGET
     """Host and port, or any gRPC target such as dns:///queryengine:8815."""
-    tenant: str = "default"
+    tenant: str = ""
+    """By default that of the token, key or certificate; without one, `default`."""
     user: str = ""
     timeout: Seconds = 30.0
     """Longest time of one unary call, retries included, beyond what it is asked to wait."""
@@ -98,11 +106,29 @@ class Connection:
     """
     credentials: grpc.ChannelCredentials | None = field(default=None, repr=False)
     """None: plain text."""
+    tls: bool | None = field(default=None, repr=False)
+    """True encrypts without `credentials`, and trusts the authorities that gRPC brings."""
+    ca_file: str | Path | None = field(default=None, repr=False)
+    """Authorities to trust in place of those, PEM; means TLS."""
+    cert_file: str | Path | None = field(default=None, repr=False)
+    """Certificate of the client, followed by those between it and its authority, PEM; means TLS."""
+    key_file: str | Path | None = field(default=None, repr=False)
+    token: Token | None = field(default=None, repr=False)
+    """A bearer token, or a function that returns one, called before every call."""
+    token_file: str | Path | None = field(default=None, repr=False)
+    """File with a bearer token, read again when it changes."""
+    api_key: str | None = field(default=None, repr=False)
+    api_key_file: str | Path | None = field(default=None, repr=False)
+    """File with an API key, read again when it changes."""
+    allow_insecure_credentials: bool = field(default=False, repr=False)
+    """Whether a token or a key may be sent in plain text to another machine."""
     metadata: Sequence[tuple[str, str]] = field(default=(), repr=False)
-    """Sent with every call, such as an authorization token."""
+    """Sent with every call."""
     channel_options: Sequence[tuple[str, Any]] = ()
     """Win over the defaults."""
-    identity: tuple[tuple[str, str], ...] = field(init=False, repr=False)
+    identity: Metadata = field(init=False, repr=False)
+    """Metadata of every call, without the authorization."""
+    authorization: Authorization | None = field(init=False, repr=False)
     call_seconds: float = field(init=False, repr=False)
     give_up_seconds: float = field(init=False, repr=False)
 
@@ -119,9 +145,49 @@ class Connection:
         for name, value in (("tenant", self.tenant), ("user", self.user)):
             if not value.isascii() or not value.isprintable():
                 raise ValueError(f"{name} {value!r} holds characters other than printable ASCII")
-        who = [("x-tenant-id", self.tenant)]
+        self._set_security()
+        if not self.tenant and self.authorization is None and self.cert_file is None:
+            object.__setattr__(self, "tenant", DEFAULT_TENANT)
+        who = [("x-tenant-id", self.tenant)] if self.tenant else []
         who += [("x-user-id", self.user)] if self.user else []
         object.__setattr__(self, "identity", (*who, *self.metadata))
+
+    def _set_security(self) -> None:
+        shown = authorization(
+            token=self.token, token_file=self.token_file, api_key=self.api_key, api_key_file=self.api_key_file
+        )
+        object.__setattr__(self, "authorization", shown)
+        files = channel_credentials(
+            tls=self.tls, ca_file=self.ca_file, cert_file=self.cert_file, key_file=self.key_file
+        )
+        if files is not None:
+            if self.credentials is not None:
+                raise ValueError("credentials has no effect beside tls, ca_file and cert_file; give one of them")
+            object.__setattr__(self, "credentials", files)
+        in_metadata = any(key.lower() == AUTHORIZATION_KEY for key, _ in self.metadata)
+        if shown is not None and in_metadata:
+            raise ValueError("metadata has an authorization, too; give one of them")
+        if (shown is not None or in_metadata) and not self._keeps_secrets():
+            raise ValueError(
+                f"{self.target} would get the token or key in plain text; encrypt with tls=True or ca_file, or accept "
+                "it with allow_insecure_credentials=True"
+            )
+
+    def _keeps_secrets(self) -> bool:
+        """Whether nobody on the way can read what is sent, or that was accepted."""
+        return self.credentials is not None or stays_here(self.target) or self.allow_insecure_credentials
+
+    def failure(self, error: grpc.RpcError) -> RpcFailure:
+        """What an exception of a call or a stream says."""
+        failure = rpc_failure(error, self.target)
+        return replace(failure, may_renew=True) if self._may_renew() else failure
+
+    def renews(self, error: grpc.RpcError) -> bool:
+        """Whether the server refused an authorization that may be another one by now."""
+        return self._may_renew() and self.failure(error).is_refusal
+
+    def _may_renew(self) -> bool:
+        return self.authorization is not None and self.authorization.may_change
 
     def backoff(self) -> Backoff:
         """For one result or watch."""
@@ -129,7 +195,7 @@ class Connection:
 
     def options(self) -> list[tuple[str, Any]]:
         # A proxy from the environment is never meant for this machine itself.
-        proxy = [("grpc.enable_http_proxy", 0)] if self.target.startswith(LOOPBACK) else []
+        proxy = [("grpc.enable_http_proxy", 0)] if stays_here(self.target) else []
         chosen = dict((*OPTIONS, *proxy, *self.channel_options))
         return list(chosen.items())
 

@@ -12,6 +12,7 @@ import grpc
 from google.protobuf.message import DecodeError
 from google.rpc import error_details_pb2, status_pb2
 
+from queryengine.client.authorization import AuthorizationUnavailable
 from queryengine.domain.errors import Code, Position, Reason, may_retry
 
 DETAILS_KEY: Final = "grpc-status-details-bin"
@@ -84,6 +85,12 @@ class LimitReached(QueryEngineClientError):
     """The tenant has used up what it may: try again after `retry_after`."""
 
 
+class AccessDenied(QueryEngineClientError):
+    """Who asks is not known to the server, or may not do this: the reason says which. Send a valid credential, or have
+    somebody grant the role.
+    """
+
+
 class ServiceUnavailable(QueryEngineClientError):
     """No server answers, also after trying again: nothing is known to be wrong with the request."""
 
@@ -115,7 +122,25 @@ CLASSES: Final[Mapping[str, type[QueryEngineClientError]]] = {
         LimitReached,
     ),
     **dict.fromkeys(
-        (Reason.SERVER_DRAINING, Reason.STORE_UNAVAILABLE, Reason.SANDBOX_UNAVAILABLE, Reason.READER_STALLED),
+        (
+            Reason.CREDENTIAL_MISSING,
+            Reason.CREDENTIAL_INVALID,
+            Reason.TOKEN_EXPIRED,
+            Reason.TENANT_MISMATCH,
+            Reason.ROLE_MISSING,
+            Reason.RESULT_RESTRICTED,
+        ),
+        AccessDenied,
+    ),
+    **dict.fromkeys(
+        (
+            Reason.SERVER_DRAINING,
+            Reason.STORE_UNAVAILABLE,
+            Reason.SANDBOX_UNAVAILABLE,
+            Reason.READER_STALLED,
+            Reason.AUTHENTICATION_UNAVAILABLE,
+            Reason.AUDIT_UNAVAILABLE,
+        ),
         ServiceUnavailable,
     ),
 }
@@ -132,6 +157,9 @@ TRANSPORT_CODES: Final = frozenset(
 )
 """Codes that, without a reason of ours, are about the connection and not about the query."""
 
+DENYING_CODES: Final = frozenset({grpc.StatusCode.UNAUTHENTICATED, grpc.StatusCode.PERMISSION_DENIED})
+"""Codes that, without a reason of ours, a proxy gives that knows who may call."""
+
 PASSING_REASONS: Final = frozenset(
     {
         Reason.SERVER_DRAINING,
@@ -140,6 +168,8 @@ PASSING_REASONS: Final = frozenset(
         Reason.READER_STALLED,
         Reason.TENANT_STREAM_LIMIT,
         Reason.TENANT_BUSY,
+        Reason.AUTHENTICATION_UNAVAILABLE,
+        Reason.AUDIT_UNAVAILABLE,
     }
 )
 """Reasons that are about this call at this moment, and not about the query."""
@@ -156,16 +186,31 @@ class RpcFailure:
     retry_after: float | None = None
     target: str = ""
     """Where the call went."""
+    is_own: bool = False
+    """Whether the call was not made, as there was nothing to show who makes it."""
+    may_renew: bool = False
+    """Whether the next call may show another authorization."""
+
+    @property
+    def is_refusal(self) -> bool:
+        """Whether the server did not accept who called."""
+        return self.code is grpc.StatusCode.UNAUTHENTICATED
 
     @property
     def is_passing(self) -> bool:
         """Whether the same call may soon go well, whatever became of the query."""
+        if self.is_refusal:
+            return self.may_renew
         return self.reason in PASSING_REASONS if self.reason else self.code in TRANSPORT_CODES
 
     def to_error(self, query_id: str = "") -> QueryEngineClientError:
         if not self.reason:
             lost = self.code in TRANSPORT_CODES
-            kind = ServiceUnavailable if lost else QueryEngineClientError
+            kind = (
+                ServiceUnavailable if lost else AccessDenied if self.code in DENYING_CODES else QueryEngineClientError
+            )
+            if self.is_own:
+                return kind(self.message, code=self.code, retryable=lost, query_id=query_id)
             said = f"{self.code.name}: {self.message}"
             text = self._transport_text(said)
             return kind(text, code=self.code, retryable=lost, query_id=query_id, transport=said)
@@ -207,6 +252,8 @@ START_HINT: Final = "start a server with `queryengine serve`, or use the address
 
 def rpc_failure(error: grpc.RpcError, target: str = "") -> RpcFailure:
     """What a gRPC exception says, of the synchronous and of the asyncio kind."""
+    if isinstance(error, AuthorizationUnavailable):
+        return RpcFailure(grpc.StatusCode.UNAVAILABLE, str(error), target=target, is_own=True)
     code, message = error.code(), error.details() or ""
     metadata: Any = error.trailing_metadata() or ()
     for key, value in metadata:

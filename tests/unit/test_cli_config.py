@@ -19,7 +19,7 @@ from queryengine.cli.exits import ExitCode
 from queryengine.cli.main import app
 from queryengine.settings.checking import CLIENT_VARIABLES
 from queryengine.v1 import query_service_pb2
-from tests.unit.fake_service import ID, FakeService, handlers_of, status
+from tests.unit.fake_service import ID, FakeService, Refuse, handlers_of, status
 
 TOKEN = "s3cret"
 
@@ -138,7 +138,10 @@ def test_config_client_shows_every_value_and_its_origin(folder: Path, monkeypatc
 def test_the_example_that_config_client_prints_can_be_used(folder: Path) -> None:
     assert EXAMPLE in run("config", "client").stdout
     (folder / "client.toml").write_text(EXAMPLE)
-    assert "default" not in resolve({}, environment(folder)).origins.values()
+    origins = resolve({}, environment(folder)).origins
+    # The other ways to say who calls, of which one may be given.
+    others = {"api_key_file", "api_key", "allow_insecure_credentials"}
+    assert {key for key, origin in origins.items() if origin == "default"} == others
 
 
 def commands() -> Iterator[tuple[str, Any]]:
@@ -149,12 +152,13 @@ def commands() -> Iterator[tuple[str, Any]]:
 
 def test_every_command_that_calls_a_server_takes_the_same_options() -> None:
     shared = {"--server", "--tenant", "--user", "--tls", "--ca", "--header", "--token-file"}
+    shared |= {"--cert", "--key", "--api-key-file", "--allow-insecure-credentials"}
     without = {
         name
         for name, command in commands()
         if not shared <= {option for parameter in command.params for option in parameter.opts}
     }
-    assert without == {"serve serve", "config check"}
+    assert without == {"serve serve", "config check", "keys generate"}
 
 
 # over TLS
@@ -166,12 +170,15 @@ def authority() -> trustme.CA:
 
 
 @contextmanager
-def serving_tls(service: FakeService, authority: trustme.CA) -> Iterator[str]:
+def serving_tls(service: FakeService, authority: trustme.CA, *, clients: trustme.CA | None = None) -> Iterator[str]:
+    """At an address that asks for certificates of clients when their authority is given."""
     certificate = authority.issue_cert("localhost")
     pair = (certificate.private_key_pem.bytes(), certificate.cert_chain_pems[0].bytes())
     server = grpc.server(ThreadPoolExecutor(2), options=[("grpc.so_reuseport", 0)])
     server.add_generic_rpc_handlers((handlers_of(service),))
-    port = server.add_secure_port("localhost:0", grpc.ssl_server_credentials([pair]))
+    trusted = clients.cert_pem.bytes() if clients is not None else None
+    credentials = grpc.ssl_server_credentials([pair], trusted, require_client_auth=clients is not None)
+    port = server.add_secure_port("localhost:0", credentials)
     server.start()
     try:
         yield f"localhost:{port}"
@@ -216,6 +223,12 @@ def test_a_server_that_is_not_trusted_is_not_called(fake: FakeService, secure: s
         (["--token-file", __file__], "must hold one line of printable ASCII"),
         (["--token-file", "none", "--server", "db:1"], "db:1 would get the token in plain text; add --tls"),
         (["--token-file", __file__, "--header", "authorization: x"], "header authorization is set, too"),
+        (["--api-key-file", "none"], "--api-key-file: cannot read none: No such file"),
+        (["--api-key-file", __file__, "--server", "db:1"], "db:1 would get the key in plain text; add --tls"),
+        (["--header", f"authorization: {TOKEN}", "--server", "db:1"], "would get the token in plain text"),
+        (["--token-file", __file__, "--api-key-file", __file__], "--token-file and --api-key-file: give one of them"),
+        (["--cert", __file__], "--cert and --key belong together"),
+        (["--cert", __file__, "--key", __file__], "--cert: "),
         (["--header", TOKEN], "--header: a header is written 'NAME: VALUE'"),
     ],
 )
@@ -225,3 +238,68 @@ def test_what_cannot_be_used_is_named_and_no_secret_shown(folder: Path, options:
     assert done.exit_code == ExitCode.USAGE
     assert complaint in " ".join(done.stderr.split())
     assert TOKEN not in done.stderr
+
+
+def test_a_certificate_of_the_client_is_shown(fake: FakeService, authority: trustme.CA, folder: Path) -> None:
+    authority.cert_pem.write_to_path(str(folder / "ca.pem"))
+    client = authority.issue_cert("client")
+    client.cert_chain_pems[0].write_to_path(str(folder / "client.pem"))
+    client.private_key_pem.write_to_path(str(folder / "client.key"))
+    trust = ["--ca", str(folder / "ca.pem")]
+    shown = ["--cert", str(folder / "client.pem"), "--key", str(folder / "client.key")]
+    with serving_tls(fake, authority, clients=authority) as address:
+        fake.replies["GetStatus"].append(query_service_pb2.GetStatusResponse(status=status("RUNNING", 1)))
+        done = run("status", ID, "--server", address, *trust, *shown)
+        assert done.exit_code == ExitCode.OK, done.stderr
+        # The tenant is the certificate's: no default may contradict it.
+        assert "x-tenant-id" not in fake.metadata[0]
+        assert run("status", ID, "--server", address, *trust).exit_code == ExitCode.UNREACHABLE
+    authority.issue_cert("other").private_key_pem.write_to_path(str(folder / "client.key"))
+    done = run("ps", *trust, *shown)
+    assert done.exit_code == ExitCode.USAGE
+    assert "is not the private key of the certificate" in " ".join(done.stderr.split())
+
+
+@pytest.mark.parametrize(
+    ("options", "variables", "sent"),
+    [
+        (["--api-key-file", "FILE"], {}, f"ApiKey {TOKEN}"),
+        ([], {"QUERYENGINE_API_KEY_FILE": "FILE"}, f"ApiKey {TOKEN}"),
+        ([], {"QUERYENGINE_API_KEY": "key-of-a-variable"}, "ApiKey key-of-a-variable"),
+        # An option counts for more than a variable, whatever kind of credential it names.
+        (["--token-file", "FILE"], {"QUERYENGINE_API_KEY": "key-of-a-variable"}, f"Bearer {TOKEN}"),
+        (["--api-key-file", "FILE"], {"QUERYENGINE_TOKEN_FILE": "/nothing"}, f"ApiKey {TOKEN}"),
+    ],
+)
+def test_an_api_key_comes_from_a_file_or_the_environment(
+    fake: FakeService, fake_target: str, folder: Path, *, options: list[str], variables: dict[str, str], sent: str
+) -> None:
+    (folder / "secret").write_text(TOKEN)
+    found = {name: value.replace("FILE", str(folder / "secret")) for name, value in variables.items()}
+    fake.replies["GetStatus"].append(query_service_pb2.GetStatusResponse(status=status("RUNNING", 1)))
+    given = [word.replace("FILE", str(folder / "secret")) if word == "FILE" else word for word in options]
+    done = CliRunner().invoke(app, ["status", ID, "--server", fake_target, *given], env=found)
+    assert done.exit_code == ExitCode.OK, done.stderr
+    assert fake.metadata[0]["authorization"] == sent
+    assert "x-tenant-id" not in fake.metadata[0]
+
+
+def test_a_key_of_the_environment_is_never_shown(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("QUERYENGINE_API_KEY", TOKEN)
+    done = run("config", "client")
+    assert "set, not shown" in done.stdout
+    assert TOKEN not in done.stdout + repr(resolve({}, environment(folder) | {"QUERYENGINE_API_KEY": TOKEN}))
+
+
+def test_a_file_of_the_client_has_no_key_itself(folder: Path) -> None:
+    (folder / "client.toml").write_text(f'api_key = "{TOKEN}"\n')
+    done = run("ps")
+    assert done.exit_code == ExitCode.USAGE
+    assert "unknown key 'api_key'" in " ".join(done.stderr.split())
+    assert TOKEN not in done.stderr
+
+
+def test_who_is_not_allowed_gets_an_exit_code_of_its_own(fake: FakeService, fake_target: str, folder: Path) -> None:
+    for code, reason in (("UNAUTHENTICATED", "CREDENTIAL_MISSING"), ("PERMISSION_DENIED", "ROLE_MISSING")):
+        fake.replies["GetStatus"].append(Refuse(grpc.StatusCode[code], reason))
+        assert run("status", ID, "--server", fake_target).exit_code == ExitCode.DENIED

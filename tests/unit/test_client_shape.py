@@ -20,7 +20,7 @@ PAIRS = [(Client, AsyncClient), (QueryHandle, AsyncQueryHandle), (QueryResult, A
 
 ONLY_BLOCKING = {"__arrow_c_stream__", "__arrow_c_schema__"}
 """A consumer of an Arrow stream cannot await it."""
-NEVER_AWAITED = {"attach", "result", "watch", "watch_queries", "close", "open_stream", "start", "abandon"}
+NEVER_AWAITED = {"attach", "result", "watch", "watch_queries", "close", "start", "abandon"}
 """Of the asyncio client. `watch` and `watch_queries` return asynchronous generators, `close` of a result ends it at
 once, and what `start` and `abandon` return may be awaited.
 """

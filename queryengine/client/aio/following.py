@@ -9,7 +9,7 @@ import grpc
 from google.protobuf.message import Message
 
 from queryengine.client.aio.transport import AsyncTransport, received
-from queryengine.client.errors import RpcFailure, rpc_failure
+from queryengine.client.errors import RpcFailure
 
 T_co = TypeVar("T_co", covariant=True)
 
@@ -32,16 +32,17 @@ async def followed(
 ) -> AsyncIterator[T_co]:
     """What the reader makes of the messages of a stream, and of those after it, until it is done."""
     while not reader.is_done:
-        stream = transport.open_stream(method, reader.request(), reply_type.FromString)
-        failure = None
+        stream = failure = None
         try:
+            stream = await transport.open_stream(method, reader.request(), reply_type.FromString)
             while (message := await received(stream)) is not None:
                 item = reader.receive(message)
                 if item is not None:
                     yield item
         except grpc.RpcError as error:
-            failure = rpc_failure(error, transport.connection.target)
+            failure = transport.connection.failure(error)
         finally:
-            stream.cancel()
+            if stream is not None:
+                stream.cancel()
         if not reader.is_done:
             await asyncio.sleep(reader.closed(failure, time.monotonic()))

@@ -14,7 +14,7 @@ import pyarrow as pa
 from queryengine.client.aio.arrow import AsyncArrowStream
 from queryengine.client.aio.transport import later, received
 from queryengine.client.arguments import Seconds
-from queryengine.client.errors import QueryEngineClientError, rpc_failure
+from queryengine.client.errors import QueryEngineClientError
 from queryengine.client.frames import to_pandas, to_polars
 from queryengine.client.model import CancelOutcome
 from queryengine.client.presence import Presence
@@ -63,7 +63,7 @@ class AsyncQueryResult(AsyncArrowStream):
         self._client = client
         self._stream: Any = None
         if ends_query and not self._reader.is_over:
-            self._stay(Presence(client.start, later, self.query_id, client.connection.backoff()))
+            self._stay(Presence(client.start, later, self.query_id, client.connection))
 
     async def __aiter__(self) -> AsyncIterator[pa.RecordBatch]:
         """Batches in order. Iterating again goes on where the last iteration stopped, and raises when all are read."""
@@ -171,7 +171,7 @@ class AsyncQueryResult(AsyncArrowStream):
             stream = self._stream
             if stream is None:
                 request = self._reader.request()
-                self._stream = stream = self._client.open_stream("StreamResults", request, None)
+                self._stream = stream = await self._client.open_stream("StreamResults", request, None)
                 # `close` may have come meanwhile, and found no stream to end.
                 self._check_open()
             message = await received(stream)
@@ -179,7 +179,7 @@ class AsyncQueryResult(AsyncArrowStream):
                 self._take(self._reader.receive(message))
                 return
         except grpc.RpcError as error:
-            failure = rpc_failure(error, self._client.connection.target)
+            failure = self._client.connection.failure(error)
         except BaseException:
             self._disconnect()
             raise

@@ -1,6 +1,7 @@
 """How the client for asyncio makes calls. Written twice, beside `queryengine.client.sync.transport`: what differs."""
 
 import asyncio
+import time
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from typing import Any, TypeVar
@@ -8,10 +9,11 @@ from typing import Any, TypeVar
 import grpc
 
 from queryengine.client import calls
+from queryengine.client.authorization import KEY, awaited
 from queryengine.client.base import ClientBase
 from queryengine.client.calls import Call
-from queryengine.client.channel import STREAM_SECONDS, path
-from queryengine.client.errors import QueryEngineClientError, rpc_failure
+from queryengine.client.channel import STREAM_SECONDS, Metadata, path
+from queryengine.client.errors import QueryEngineClientError
 
 T = TypeVar("T")
 
@@ -34,7 +36,7 @@ class AsyncTransport(ClientBase):
         try:
             return call.convert(await self._send(call, self._seconds(call)))
         except grpc.RpcError as error:
-            raise rpc_failure(error, self._connection.target).to_error(call.query_id) from error
+            raise self._connection.failure(error).to_error(call.query_id) from error
 
     def start(self, call: Call[Any]) -> "asyncio.Task[Any]":
         """Begin a unary call; the result of the task is the message."""
@@ -56,24 +58,45 @@ class AsyncTransport(ClientBase):
             await self._send(calls.abandon(query_id), calls.ABANDON_SECONDS)
 
     async def _send(self, call: Call[Any], seconds: float) -> Any:
-        """The message that answers. Raises grpc.RpcError as it comes."""
+        """The message that answers. Raises grpc.RpcError as it comes, of the second attempt where the authorization was
+        refused and is another one by now.
+        """
         self._check_open()
+        end = time.monotonic() + seconds
         method = self._channel.unary_unary(
             path(call.method),
             request_serializer=type(call.request).SerializeToString,
             response_deserializer=call.reply_type.FromString,
         )
-        return await method(call.request, timeout=seconds, metadata=self._connection.identity)
+        metadata = await self._metadata()
+        try:
+            return await method(call.request, timeout=seconds, metadata=metadata)
+        except grpc.RpcError as error:
+            if not self._connection.renews(error) or (fresh := await self._metadata()) == metadata:
+                raise
+        return await method(call.request, timeout=max(0.0, end - time.monotonic()), metadata=fresh)
 
-    def open_stream(self, method: str, request: Any, deserializer: Any) -> Any:
-        """Open a server stream; without a deserializer it yields messages as bytes."""
+    async def open_stream(self, method: str, request: Any, deserializer: Any) -> Any:
+        """Open a server stream; without a deserializer it yields messages as bytes. Raises grpc.RpcError when there is
+        nothing to show who calls.
+        """
         self._check_open()
         stream = self._channel.unary_stream(
             path(method),
             request_serializer=type(request).SerializeToString,
             response_deserializer=deserializer,
         )
-        return stream(request, timeout=STREAM_SECONDS, metadata=self._connection.identity)
+        metadata = await self._metadata()
+        self._check_open()
+        return stream(request, timeout=STREAM_SECONDS, metadata=metadata)
+
+    async def _metadata(self) -> Metadata:
+        """Of one call."""
+        shown = self._connection.authorization
+        if shown is None:
+            return self._connection.identity
+        value = shown.current()
+        return (*self._connection.identity, (KEY, value if isinstance(value, str) else await awaited(value)))
 
 
 async def received(stream: Any) -> Any:

@@ -8,7 +8,7 @@ from typing import Any, Protocol, TypeVar
 import grpc
 from google.protobuf.message import Message
 
-from queryengine.client.errors import RpcFailure, rpc_failure
+from queryengine.client.errors import RpcFailure
 from queryengine.client.sync.transport import Transport, received
 
 T_co = TypeVar("T_co", covariant=True)
@@ -30,16 +30,17 @@ class Reader(Protocol[T_co]):
 def followed(transport: Transport, method: str, reply_type: type[Message], reader: Reader[T_co]) -> Iterator[T_co]:
     """What the reader makes of the messages of a stream, and of those after it, until it is done."""
     while not reader.is_done:
-        stream = transport.open_stream(method, reader.request(), reply_type.FromString)
-        failure = None
+        stream = failure = None
         try:
+            stream = transport.open_stream(method, reader.request(), reply_type.FromString)
             while (message := received(stream)) is not None:
                 item = reader.receive(message)
                 if item is not None:
                     yield item
         except grpc.RpcError as error:
-            failure = rpc_failure(error, transport.connection.target)
+            failure = transport.connection.failure(error)
         finally:
-            stream.cancel()
+            if stream is not None:
+                stream.cancel()
         if not reader.is_done:
             time.sleep(reader.closed(failure, time.monotonic()))

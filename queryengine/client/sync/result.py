@@ -12,7 +12,7 @@ import grpc
 import pyarrow as pa
 
 from queryengine.client.arguments import Seconds
-from queryengine.client.errors import QueryEngineClientError, rpc_failure
+from queryengine.client.errors import QueryEngineClientError
 from queryengine.client.frames import to_pandas, to_polars
 from queryengine.client.model import CancelOutcome
 from queryengine.client.presence import Presence
@@ -63,7 +63,7 @@ class QueryResult(ArrowStream):
         self._client = client
         self._stream: Any = None
         if ends_query and not self._reader.is_over:
-            self._stay(Presence(client.start, later, self.query_id, client.connection.backoff()))
+            self._stay(Presence(client.start, later, self.query_id, client.connection))
 
     def __iter__(self) -> Iterator[pa.RecordBatch]:
         """Batches in order. Iterating again goes on where the last iteration stopped, and raises when all are read."""
@@ -179,7 +179,7 @@ class QueryResult(ArrowStream):
                 self._take(self._reader.receive(message))
                 return
         except grpc.RpcError as error:
-            failure = rpc_failure(error, self._client.connection.target)
+            failure = self._client.connection.failure(error)
         except BaseException:
             self._disconnect()
             raise

@@ -2,7 +2,9 @@
 differs.
 """
 
+import inspect
 import threading
+import time
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
@@ -11,10 +13,11 @@ from typing import Any, TypeVar
 import grpc
 
 from queryengine.client import calls
+from queryengine.client.authorization import KEY
 from queryengine.client.base import ClientBase
 from queryengine.client.calls import Call
-from queryengine.client.channel import STREAM_SECONDS, path
-from queryengine.client.errors import QueryEngineClientError, rpc_failure
+from queryengine.client.channel import STREAM_SECONDS, Metadata, path
+from queryengine.client.errors import QueryEngineClientError
 
 T = TypeVar("T")
 
@@ -37,15 +40,29 @@ class Transport(ClientBase):
 
     def call(self, call: Call[T]) -> T:
         """Run one unary call."""
-        method = self._method(call)
         try:
-            reply = method(call.request, timeout=self._seconds(call), metadata=self._connection.identity)
+            return call.convert(self._send(call, self._seconds(call)))
         except grpc.RpcError as error:
-            raise rpc_failure(error, self._connection.target).to_error(call.query_id) from error
-        return call.convert(reply)
+            raise self._connection.failure(error).to_error(call.query_id) from error
+
+    def _send(self, call: Call[Any], seconds: float) -> Any:
+        """The message that answers. Raises grpc.RpcError as it comes, of the second attempt where the authorization was
+        refused and is another one by now.
+        """
+        end = time.monotonic() + seconds
+        method = self._method(call)
+        metadata = self._metadata()
+        try:
+            return method(call.request, timeout=seconds, metadata=metadata)
+        except grpc.RpcError as error:
+            if not self._connection.renews(error) or (fresh := self._metadata()) == metadata:
+                raise
+        return method(call.request, timeout=max(0.0, end - time.monotonic()), metadata=fresh)
 
     def start(self, call: Call[Any]) -> Any:
-        """Begin a unary call; returns its grpc.Future, whose result is the message."""
+        """Begin a unary call; returns its grpc.Future, whose result is the message. Raises grpc.RpcError when there is
+        nothing to show who calls.
+        """
         return self._begin(call, self._seconds(call))
 
     def abandon(self, query_id: str) -> None:
@@ -55,7 +72,19 @@ class Transport(ClientBase):
             self._begin(calls.abandon(query_id), calls.ABANDON_SECONDS).result()
 
     def _begin(self, call: Call[Any], seconds: float) -> Any:
-        return self._method(call).future(call.request, timeout=seconds, metadata=self._connection.identity)
+        return self._method(call).future(call.request, timeout=seconds, metadata=self._metadata())
+
+    def _metadata(self) -> Metadata:
+        """Of one call."""
+        shown = self._connection.authorization
+        if shown is None:
+            return self._connection.identity
+        value = shown.current()
+        if not isinstance(value, str):
+            if inspect.iscoroutine(value):
+                value.close()
+            raise TypeError("token takes a coroutine function only for AsyncClient")
+        return (*self._connection.identity, (KEY, value))
 
     def _method(self, call: Call[Any]) -> Any:
         self._check_open()
@@ -66,14 +95,17 @@ class Transport(ClientBase):
         )
 
     def open_stream(self, method: str, request: Any, deserializer: Any) -> Any:
-        """Open a server stream; without a deserializer it yields messages as bytes."""
+        """Open a server stream; without a deserializer it yields messages as bytes. Raises grpc.RpcError when there is
+        nothing to show who calls.
+        """
         self._check_open()
         stream = self._channel.unary_stream(
             path(method),
             request_serializer=type(request).SerializeToString,
             response_deserializer=deserializer,
         )
-        opening = self._opener.submit(stream, request, timeout=STREAM_SECONDS, metadata=self._connection.identity)
+        metadata = self._metadata()
+        opening = self._opener.submit(stream, request, timeout=STREAM_SECONDS, metadata=metadata)
         try:
             return opening.result()
         except BaseException:
