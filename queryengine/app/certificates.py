@@ -1,4 +1,4 @@
-"""The certificates that the settings name: read at the start, and again while the server runs."""
+"""Certificates as the settings name them: of the ports, read again while the server runs, and of clients, by rules."""
 
 import asyncio
 import datetime as dt
@@ -9,7 +9,10 @@ from queryengine.app.reload import Prepared
 from queryengine.domain.clock import Clock
 from queryengine.edges.grpc.certificates import CertificateFiles, Certificates, CertificatesUnusable
 from queryengine.edges.grpc.tls import Tls
+from queryengine.policy.identity.mtls import CertificateRule
+from queryengine.policy.identity.name_pattern import NamePattern
 from queryengine.settings import Settings, SettingsError
+from queryengine.settings.mtls import CertificateRuleSettings
 from queryengine.telemetry.metrics import Metrics
 
 
@@ -49,3 +52,13 @@ class CertificatesOfPorts:
             return Prepared(commit=lambda: None)
         changed = ("the certificate of tls",) if found != self._tls.current else ()
         return Prepared(commit=lambda: self._tls.show(found), changed=changed)
+
+
+def certificate_rule(settings: CertificateRuleSettings) -> CertificateRule:
+    return CertificateRule(
+        uri=NamePattern(settings.uri) if settings.uri else None,
+        common_name=NamePattern(settings.common_name) if settings.common_name else None,
+        tenant=settings.tenant,
+        subject=settings.subject,
+        roles=frozenset(settings.roles),
+    )

@@ -6,17 +6,21 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from queryengine.accepting.keys import Keys
+from queryengine.app.certificates import certificate_rule
 from queryengine.app.issuers import Issuer, Issuers
 from queryengine.app.reload import Prepared
 from queryengine.app.shared import Shared
 from queryengine.app.state import State
+from queryengine.domain.clock import Clock
 from queryengine.domain.errors import QueryEngineError
 from queryengine.policy.identity import Authentication, Authenticator, Unverified
 from queryengine.policy.identity.api_keys import ApiKeys
 from queryengine.policy.identity.key_index import KeyIndex
+from queryengine.policy.identity.mtls import ClientCertificates
 from queryengine.settings import Settings, SettingsError
 from queryengine.settings.auth import ApiKeySettings, AuthenticatorSettings, UnverifiedSettings
 from queryengine.settings.jwt import JwtSettings
+from queryengine.settings.mtls import MtlsSettings
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,7 +40,7 @@ async def make_identity(settings: Settings, state: State, shared: Shared, closin
     authentication = Authentication((), shared.clock)
     issuers = Issuers(shared.clock, shared.tasks)
     closing.push_async_callback(issuers.close)
-    authenticators = Authenticators(authentication, index, issuers)
+    authenticators = Authenticators(authentication, index, issuers, shared.clock)
     (await authenticators.prepare(settings)).commit()
     keys = Keys(state.store.keys, index, shared.clock)
     return Identity(authentication=authentication, authenticators=authenticators, keys=keys, index=index)
@@ -45,9 +49,10 @@ async def make_identity(settings: Settings, state: State, shared: Shared, closin
 class Authenticators:
     """Makes them, and puts them in force, at the start and again while the server runs."""
 
-    def __init__(self, authentication: Authentication, index: KeyIndex, issuers: Issuers) -> None:
+    def __init__(self, authentication: Authentication, index: KeyIndex, issuers: Issuers, clock: Clock) -> None:
         self._authentication = authentication
         self._issuers = issuers
+        self._clock = clock
         self._index = index
         # One for as long as the server runs: open streams ask it whether their key is still valid.
         self._api_keys = ApiKeys(index)
@@ -83,6 +88,8 @@ class Authenticators:
     ) -> Authenticator:
         if isinstance(settings, JwtSettings):
             return next(each.authenticator for each in issuers if each.settings == settings)
+        if isinstance(settings, MtlsSettings):
+            return ClientCertificates([certificate_rule(each) for each in settings.rules], self._clock)
         if isinstance(settings, UnverifiedSettings):
             return Unverified(stands_alone=len(configured) == 1)
         return self._api_keys

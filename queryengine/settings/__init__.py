@@ -10,13 +10,13 @@ from queryengine.settings.model import (
     LogSettings,
     RecordSettings,
     ResultSettings,
-    ServerSettings,
     Settings,
     StreamSettings,
 )
 from queryengine.settings.reference import to_markdown
 from queryengine.settings.reload import Reload, reloaded
 from queryengine.settings.secret import Secret
+from queryengine.settings.server import ServerSettings
 from queryengine.settings.source import Source
 from queryengine.settings.state import StateSettings
 from queryengine.settings.tls import TlsSettings

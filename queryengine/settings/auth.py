@@ -8,6 +8,7 @@ from pydantic import Field, field_validator
 from queryengine.domain.key_text import key_id_of
 from queryengine.settings.group import Group
 from queryengine.settings.jwt import JwtSettings
+from queryengine.settings.mtls import MtlsSettings
 from queryengine.settings.secret import Secret, secret_error
 
 
@@ -40,7 +41,9 @@ class ApiKeySettings(Group):
         return value
 
 
-AuthenticatorSettings = Annotated[JwtSettings | ApiKeySettings | UnverifiedSettings, Field(discriminator="type")]
+AuthenticatorSettings = Annotated[
+    JwtSettings | ApiKeySettings | MtlsSettings | UnverifiedSettings, Field(discriminator="type")
+]
 
 
 class AuthSettings(Group):
@@ -59,8 +62,9 @@ class AuthSettings(Group):
     def _are_asked(cls, value: Sequence[AuthenticatorSettings]) -> Sequence[AuthenticatorSettings]:
         if any(each.type == "none" for each in value[:-1]):
             raise ValueError("expected `none` once and last: what stands behind it is never asked")
-        if [each.type for each in value].count("api_key") > 1:
-            raise ValueError("expected `api_key` once: a second one is never asked")
+        for kind in ("api_key", "mtls"):
+            if [each.type for each in value].count(kind) > 1:
+                raise ValueError(f"expected `{kind}` once: a second one is never asked")
         issuers = [each.issuer for each in value if isinstance(each, JwtSettings)]
         if len(set(issuers)) < len(issuers):
             raise ValueError("expected one `jwt` for each issuer: a second one is never asked")

@@ -18,13 +18,13 @@ from pydantic import (
 from pydantic_settings import BaseSettings, EnvSettingsSource, PydanticBaseSettingsSource, SettingsConfigDict
 
 from queryengine.engines.registry import ENGINE_TYPES, check_type
-from queryengine.settings.addresses import checked_address, is_address
 from queryengine.settings.audit import AuditSettings
 from queryengine.settings.auth import AuthSettings
 from queryengine.settings.group import GIB, KIB, MIB, Group
 from queryengine.settings.limits import LimitSettings, SandboxSettings
 from queryengine.settings.options import with_secrets
 from queryengine.settings.policies import POLICY_GROUPS, PolicySettings
+from queryengine.settings.server import ServerSettings
 from queryengine.settings.state import StateSettings
 from queryengine.settings.statements import FunctionSettings, StatementSettings
 from queryengine.settings.tls import TlsSettings
@@ -44,6 +44,7 @@ CLIENT_VARIABLES: Final = frozenset(
         "TOKEN_FILE",
         "API_KEY",
         "API_KEY_FILE",
+        "ALLOW_INSECURE_CREDENTIALS",
         "HEADERS",
         "CONFIG",
         "CLIENT_CONFIG",
@@ -54,50 +55,6 @@ CLIENT_VARIABLES: Final = frozenset(
 DAY_SECONDS: Final = 24 * 60 * 60
 
 EngineName = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_-]{0,62}$")]
-
-
-def _metrics_address(value: str) -> str:
-    if value and (value.startswith("unix:") or not is_address(value)):
-        raise ValueError("expected host:port, [IPv6 address]:port or nothing")
-    return value
-
-
-class ServerSettings(Group):
-    """Where the service listens and how it stops."""
-
-    listen: str = Field(
-        default="127.0.0.1:8815",
-        description="Address of the gRPC service: host:port; port 0 takes a free one.",
-    )
-    admin_listen: str = Field(
-        default="127.0.0.1:8816",
-        description="Address of health checks (gRPC) alone, which load on the service cannot fail.",
-    )
-    metrics_listen: str = Field(
-        default="127.0.0.1:8817",
-        description="Address of metrics for Prometheus and of health checks, over HTTP: host:port; empty for none.",
-    )
-    reflection: bool = Field(default=True, description="Whether clients may ask for the contract (gRPC reflection).")
-    drain_seconds: float = Field(
-        default=20, ge=0, description="Longest wait for running queries when the server stops."
-    )
-    watch_seconds: float = Field(
-        default=2,
-        ge=0,
-        description="Between two looks whether the settings file, or one that it names, has changed; they are read "
-        "once two looks find the same change. 0: at SIGHUP alone.",
-    )
-
-    _check_addresses = field_validator("listen", "admin_listen")(checked_address)
-    _check_metrics_address = field_validator("metrics_listen")(_metrics_address)
-
-    @field_validator("admin_listen", "metrics_listen")
-    @classmethod
-    def _apart(cls, value: str, info: ValidationInfo) -> str:
-        for other in ("listen", "admin_listen"):
-            if other != info.field_name and value == info.data.get(other) and not value.endswith(":0"):
-                raise ValueError(f"expected another address than {other}")
-        return value
 
 
 def _worker_count() -> int:
@@ -350,6 +307,14 @@ class Settings(BaseSettings):
     def origin(self, *key: str) -> str:
         """Where a key was written, or the nearest one around it: file and line, or environment variable."""
         return self._origins.find(key)
+
+    @field_validator("auth")
+    @classmethod
+    def _certificates_are_asked_for(cls, value: AuthSettings, info: ValidationInfo) -> AuthSettings:
+        tls = info.data.get("tls")
+        if tls is not None and not tls.asks_clients and any(each.type == "mtls" for each in value.authenticators):
+            raise ValueError("`mtls` needs tls.client_certificates: required, or tls.mutual_listen")
+        return value
 
     @field_validator("default_engine")
     @classmethod

@@ -45,6 +45,11 @@ class TlsSettings(Group):
     )
 
     @property
+    def asks_clients(self) -> bool:
+        """Whether a port takes certificates of clients."""
+        return self.client_certificates == "required" or bool(self.mutual_listen)
+
+    @property
     def is_on(self) -> bool:
         return self.certificate is not None
 
