@@ -26,9 +26,10 @@ if _version_not_supported:
 
 
 class QueryServiceStub:
-    """Runs SQL on configured engines and pushes states and rows. Tenant and subject come from the metadata keys
-    `x-tenant-id` and `x-user-id`; a tenant sees only its own queries. Every error carries a google.rpc.ErrorInfo whose
-    reason is an ErrorReason; an error without one comes from the transport.
+    """Runs SQL on configured engines and pushes states and rows. Tenant and subject come from the credential in the metadata
+    key `authorization` where the service wants one, else from the keys `x-tenant-id` and `x-user-id`; a tenant sees only
+    its own queries. Every error carries a google.rpc.ErrorInfo whose reason is an ErrorReason; an error without one comes
+    from the transport.
     """
 
     def __init__(self, channel):
@@ -105,9 +106,10 @@ class QueryServiceStub:
 
 
 class QueryServiceServicer:
-    """Runs SQL on configured engines and pushes states and rows. Tenant and subject come from the metadata keys
-    `x-tenant-id` and `x-user-id`; a tenant sees only its own queries. Every error carries a google.rpc.ErrorInfo whose
-    reason is an ErrorReason; an error without one comes from the transport.
+    """Runs SQL on configured engines and pushes states and rows. Tenant and subject come from the credential in the metadata
+    key `authorization` where the service wants one, else from the keys `x-tenant-id` and `x-user-id`; a tenant sees only
+    its own queries. Every error carries a google.rpc.ErrorInfo whose reason is an ErrorReason; an error without one comes
+    from the transport.
     """
 
     def Submit(self, request, context):
@@ -286,9 +288,10 @@ def add_QueryServiceServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class QueryService:
-    """Runs SQL on configured engines and pushes states and rows. Tenant and subject come from the metadata keys
-    `x-tenant-id` and `x-user-id`; a tenant sees only its own queries. Every error carries a google.rpc.ErrorInfo whose
-    reason is an ErrorReason; an error without one comes from the transport.
+    """Runs SQL on configured engines and pushes states and rows. Tenant and subject come from the credential in the metadata
+    key `authorization` where the service wants one, else from the keys `x-tenant-id` and `x-user-id`; a tenant sees only
+    its own queries. Every error carries a google.rpc.ErrorInfo whose reason is an ErrorReason; an error without one comes
+    from the transport.
     """
 
     @staticmethod
