@@ -4,10 +4,14 @@ import sqlite3
 from typing import Any
 
 import duckdb
+import psycopg
 from oracle import COLUMNS, Oracle, Row, full, names, policy, seen, sha256
+from psycopg.types.string import TextLoader
 
 from queryengine.engines.duckdb import row_security as of_duckdb
+from queryengine.engines.postgresql import row_security as of_postgresql
 from queryengine.engines.sqlalchemy import sqlite_security as of_sqlite
+from tests.servers.postgresql import PostgreSQLServer
 
 HIDDEN_COLUMNS = {"orders": {"tenant"}, "customers": {"tenant"}, "Odd Name": {"owner"}}
 
@@ -51,9 +55,14 @@ def on_duckdb() -> Oracle:
             connection.execute("ROLLBACK")
         return found
 
+    def close() -> None:
+        whole.close()
+        part.close()
+
     return Oracle(
         schema="main",
         policy=policy("main"),
+        close=close,
         secured=of_duckdb.secured,
         run_full=lambda sql: run(whole, sql),
         run_seen=lambda sql: run(part, sql),
@@ -73,10 +82,58 @@ def on_sqlite() -> Oracle:
     for connection in (whole, part):
         connection.commit()
         connection.execute("PRAGMA query_only = 1")
+        connection.setlimit(sqlite3.SQLITE_LIMIT_ATTACHED, 0)
+
+    def close() -> None:
+        whole.close()
+        part.close()
+
     return Oracle(
         schema="main",
+        close=close,
         policy=policy("main", email="'m' || length(email)"),
         secured=of_sqlite.secured,
         run_full=lambda sql: whole.execute(sql).fetchall(),
         run_seen=lambda sql: part.execute(sql).fetchall(),
+    )
+
+
+def on_postgresql(server: PostgreSQLServer) -> Oracle:
+    """With two databases on the server, which are made anew. `close` ends its connections."""
+    connections = []
+    for name, rows, is_full in (("policies_full", full(), True), ("policies_seen", seen(sha256), False)):
+        with server.connect() as owner:
+            owner.execute(f"DROP DATABASE IF EXISTS {name}")
+            owner.execute(f"CREATE DATABASE {name}")
+        with server.connect(name) as owner, owner.cursor() as cursor:
+            for statement, content in made(rows, is_full=is_full, mark="%s"):
+                cursor.executemany(statement, content) if content else cursor.execute(statement)
+            if is_full:
+                cursor.execute("CREATE VIEW all_orders AS SELECT * FROM orders")
+                body = "SELECT sum(amount) FROM orders"
+                cursor.execute(f"CREATE FUNCTION all_amounts() RETURNS bigint LANGUAGE sql AS '{body}'")
+        connection = server.connect(name)
+        connection.execute("SET default_transaction_read_only = on")
+        connection.execute("SET statement_timeout = '20s'")
+        # A row of a table and one of a subquery are of other types, with the same text.
+        connection.adapters.register_loader("record", TextLoader)
+        connections.append(connection)
+    whole, part = connections
+
+    def run(connection: psycopg.Connection[Any], sql: str) -> list[Row]:
+        with connection.transaction(force_rollback=True):
+            found: list[Row] = connection.execute(sql.encode()).fetchall()
+        return found
+
+    def close() -> None:
+        for each in connections:
+            each.close()
+
+    return Oracle(
+        schema="public",
+        policy=policy("public"),
+        secured=of_postgresql.secured,
+        run_full=lambda sql: run(whole, sql),
+        run_seen=lambda sql: run(part, sql),
+        close=close,
     )

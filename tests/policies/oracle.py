@@ -142,6 +142,9 @@ class Oracle:
     secured: Callable[[str, RowPolicy], SecuredText]
     run_full: Callable[[str], list[Row]]
     run_seen: Callable[[str], list[Row]]
+    close: Callable[[], None]
+    honest_refused: list[str] = field(default_factory=list)
+    """What is refused although the same text runs on what is seen."""
     refused: list[str] = field(default_factory=list)
     leaks: list[str] = field(default_factory=list)
     equal: int = 0
@@ -156,12 +159,12 @@ class Oracle:
         try:
             found = self.run_full(self.secured(sql, self.policy).sql)
         except QueryEngineError as cause:
-            self.refused.append(f"{sql}\n    {cause}")
+            self._note_refusal(sql, cause, expected)
             return
         except Exception as cause:
             if HIDDEN in str(cause):
                 self.leaks.append(f"{sql}\n    error: {cause}")
-            self.refused.append(f"{sql}\n    {str(cause).partition(chr(10))[0]}")
+            self._note_refusal(sql, cause, expected)
             return
         if expected is None or _bag(found) != _bag(expected):
             self.leaks.append(f"{sql}\n    found {found[:5]}\n    not   {(expected or words)[:5]}")
@@ -169,6 +172,12 @@ class Oracle:
             self.leaks.append(f"{sql}\n    found what is hidden: {found[:5]}")
         else:
             self.equal += 1
+
+    def _note_refusal(self, sql: str, cause: Exception, expected: list[Row] | None) -> None:
+        text = f"{sql}\n    {str(cause).partition(chr(10))[0]}"
+        self.refused.append(text)
+        if expected is not None:
+            self.honest_refused.append(text)
 
 
 def _bag(rows: Sequence[Row]) -> Counter[str]:

@@ -1,19 +1,27 @@
 """Texts by hand against the oracle: none gives what its principal may not see, and few honest ones are refused."""
 
+from typing import cast
+
 import pytest
-from databases import on_duckdb, on_sqlite
+from databases import on_duckdb, on_postgresql, on_sqlite
 from oracle import Oracle, texts
+
+from tests.servers.postgresql import PostgreSQLServer
+from tests.servers.server import shared
 
 REFUSED_PERCENT_MAX = 3
 
 
 def judge(oracle: Oracle, *files: str) -> None:
     honest = list(texts("honest", *files))
-    for sql in honest:
-        oracle.ask(sql)
-    refused = list(oracle.refused)
-    for sql in texts("hostile", *files):
-        oracle.ask(sql)
+    try:
+        for sql in honest:
+            oracle.ask(sql)
+        refused = list(oracle.honest_refused)
+        for sql in texts("hostile", *files):
+            oracle.ask(sql)
+    finally:
+        oracle.close()
     assert not oracle.leaks, "\n".join(oracle.leaks)
     assert len(refused) * 100 < REFUSED_PERCENT_MAX * len(honest), "\n".join(refused)
 
@@ -24,6 +32,11 @@ def test_duckdb_by_hand() -> None:
 
 def test_sqlite_by_hand() -> None:
     judge(on_sqlite(), "common.sql", "sqlite.sql")
+
+
+@pytest.mark.engine_server
+def test_postgresql_by_hand() -> None:
+    judge(on_postgresql(cast("PostgreSQLServer", shared(PostgreSQLServer))), "common.sql", "postgresql.sql")
 
 
 @pytest.mark.parametrize("file", ["duckdb.sql", "sqlite.sql", "postgresql.sql"])
