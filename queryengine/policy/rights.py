@@ -28,9 +28,9 @@ class Right(StrEnum):
     REFRESH_ENGINE = "refresh_engine"
     """Shows names of whatever lies in the folder, and what has changed there since anybody asked."""
     MANAGE_KEYS = "manage_keys"
+    """API keys of the tenant."""
     CONFIGURE = "configure"
     """See the configuration of the server, and have it loaded."""
-    """API keys of the tenant."""
 
 
 ROLES: Final[Mapping[Right, tuple[Role, ...]]] = MappingProxyType(
