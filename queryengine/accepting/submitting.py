@@ -2,7 +2,9 @@
 
 import asyncio
 import uuid
+from contextlib import ExitStack
 from dataclasses import dataclass
+from functools import partial
 
 from queryengine.accepting.admitting import Admitting
 from queryengine.accepting.known import Known, require_seen
@@ -52,7 +54,7 @@ class Submitting:
         self._fetching = fetching
         self._policies = policies
         self._clock = clock
-        self._in_hand: dict[Key, asyncio.Future[tuple[LiveQuery, bool]]] = {}
+        self._in_hand: dict[Key, asyncio.Future[None]] = {}
         """Submits that are not decided, by the key of their query."""
 
     async def submit(self, call: SubmitCall) -> Submitted:
@@ -83,41 +85,35 @@ class Submitting:
     async def _accepted(self, call: SubmitCall) -> tuple[LiveQuery, bool]:
         """The query of a call, and whether it was there before. Calls with one id are decided one after the other."""
         call.outline = self._planner.outline(call.principal, call.submission)
+        is_chosen = bool(call.query_id)
         call.query_id = call.query_id or str(uuid.uuid4())
         key = call.key
-        while key in self._in_hand:
-            await asyncio.wait([self._in_hand[key]])
-        found = self._known.in_memory(call)
-        if found is not None:
-            return found, True
+        if is_chosen:
+            while key in self._in_hand:
+                await asyncio.wait([self._in_hand[key]])
+            found = self._known.in_memory(call)
+            if found is not None:
+                return found, True
         # No second Submit of the id gets past the mark meanwhile.
-        accepting = asyncio.ensure_future(self._accept(call))
-        self._in_hand[key] = accepting
-        accepting.add_done_callback(lambda _: self._decided(key))
+        self._in_hand[key] = asyncio.get_running_loop().create_future()
         try:
-            return await asyncio.shield(accepting)
-        except asyncio.CancelledError:
-            if not call.is_recorded:
-                accepting.cancel()
-            raise
+            return await (self._accept(call) if is_chosen else self._accept_new(call))
         finally:
-            # Or its exception would hold itself by this frame, and the request with it, until Python collects cycles.
-            del accepting
+            if not call.is_recorded:
+                self._decided(key)
 
     def _decided(self, key: Key) -> None:
-        accepting = self._in_hand.pop(key)
-        if not accepting.cancelled():
-            # Looked at here, as the caller who would have got it may be gone.
-            accepting.exception()
+        self._in_hand.pop(key).set_result(None)
 
     async def _accept(self, call: SubmitCall) -> tuple[LiveQuery, bool]:
-        """The query of an id that is not in memory: an old one from the store, or a new one."""
+        """The query of an id that the caller chose and that is not in memory: an old one from the store, or a new
+        one.
+        """
         old = await self._known.with_rows(call)
         if old is not None:
             return old, True
         try:
-            with self._admitting.reserved(call.submission):
-                return await self._accept_new(call)
+            return await self._accept_new(call)
         except QueryEngineError as refusal:
             if refusal.failure.reason in (Reason.QUERY_ID_REUSED, Reason.STORE_UNAVAILABLE):
                 raise
@@ -128,6 +124,21 @@ class Submitting:
             return old, True
 
     async def _accept_new(self, call: SubmitCall) -> tuple[LiveQuery, bool]:
+        with ExitStack() as until_written:
+            until_written.enter_context(self._admitting.reserved(call.submission))
+            query = await self._planned(call)
+            reservation = until_written.pop_all()
+        call.is_recorded = True
+        recording = asyncio.ensure_future(self._record(call, query, reservation))
+        recording.add_done_callback(partial(self._recorded, call.key))
+        try:
+            # Finished whether the caller stays or not.
+            return await asyncio.shield(recording)
+        finally:
+            # Or its exception would hold itself by this frame, and the request with it, until Python collects cycles.
+            del recording
+
+    async def _planned(self, call: SubmitCall) -> Query:
         submission = call.submission
         self._admitting.admit(submission.tenant, call.outline.engine)
         plan, analysis = await self._planner.complete(
@@ -136,9 +147,7 @@ class Submitting:
         if call.allow is not None:
             call.leave_turn()
             await call.allow(call.query_id, submission, plan, analysis)
-        call.is_recorded = True
-        call.leave_turn()
-        query = Query(
+        return Query(
             query_id=call.query_id,
             submission=submission,
             plan=plan,
@@ -147,7 +156,17 @@ class Submitting:
             submit_us=self._clock.now_us(),
             record_bytes=submission.record_bytes() + len(plan.executed_sql.encode("utf-8", "replace")),
         )
-        live, is_old = await self._recording.record(query, hold_seconds=call.wait_seconds)
+
+    async def _record(self, call: SubmitCall, query: Query, reservation: ExitStack) -> tuple[LiveQuery, bool]:
+        call.leave_turn()
+        with reservation:
+            live, is_old = await self._recording.record(query, hold_seconds=call.wait_seconds)
         if is_old:
             require_seen(live.query, call)
         return live, is_old
+
+    def _recorded(self, key: Key, recording: asyncio.Future[tuple[LiveQuery, bool]]) -> None:
+        if not recording.cancelled():
+            # Looked at here, as the caller who would have got it may be gone.
+            recording.exception()
+        self._decided(key)
