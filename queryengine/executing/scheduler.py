@@ -66,11 +66,10 @@ class Scheduler:
                 incident("the scheduler", cause)
                 await asyncio.sleep(DEFECT_SECONDS)
                 continue
-            try:
-                async with asyncio.timeout(left):
-                    await self._wake.wait()
-            except TimeoutError:
-                continue
+            timer = None if left is None else asyncio.get_running_loop().call_later(left, self._wake.set)
+            await self._wake.wait()
+            if timer is not None:
+                timer.cancel()
 
     def close(self) -> None:
         """Start nothing more and give nothing up; what waits stays durable. Idempotent."""

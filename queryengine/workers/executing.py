@@ -1,9 +1,14 @@
-"""The engine role of a worker: takes frames, runs executions in threads of its own, answers probes and refreshes."""
+"""The engine role of a worker: takes frames, runs executions, answers probes and refreshes.
+
+An engine that computes in this process has one execution at a time, which the thread that reads runs itself (see
+`workers/relay.py`); those of an engine elsewhere, which wait for it, have threads of their own.
+"""
 
 import logging
 import socket
 import threading
 import time
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Final
 
@@ -16,6 +21,7 @@ from queryengine.workers.confinement import Confinement
 from queryengine.workers.failures import failure_of
 from queryengine.workers.orders import RunOrder
 from queryengine.workers.protocol import Frame, encode
+from queryengine.workers.relay import Relay
 from queryengine.workers.transfer import Host, Transfer
 
 logger = logging.getLogger(__name__)
@@ -25,14 +31,17 @@ THREADS_MAX: Final = 1024
 
 
 class EngineRole:
-    """Holds the engine and its running executions; `handle` and `attend` are called from one thread."""
+    """Holds the engine and its running executions; `handle` and `attend` are called from one thread at a time."""
 
-    def __init__(self, connection: socket.socket, header: dict[str, Any], confinement: Confinement) -> None:
+    def __init__(
+        self, connection: socket.socket, header: dict[str, Any], confinement: Confinement, relay: Relay
+    ) -> None:
         self._connection = connection
         self._sending = threading.Lock()
         self._running: dict[str, Transfer] = {}
         self._confinement = confinement
         self._threads = ThreadPoolExecutor(THREADS_MAX, thread_name_prefix="execution")
+        self._run: Callable[[Callable[[], None]], object] = self._threads.submit
         self._host: Host | None = None
         """None when the engine cannot be used."""
         try:
@@ -48,6 +57,8 @@ class EngineRole:
                 send=self._send,
                 over=self._forget,
             )
+            if traits.embedded:
+                self._run = relay.carry_out
             confinement.give_up_calls()
             ready = {"version": version, "embedded": traits.embedded, "confinement": confinement.holds}
             self._send(encode({"type": "ready", **ready}))
@@ -69,7 +80,7 @@ class EngineRole:
                     self._retire(order)
                     return
                 transfer = self._running[order.execution] = Transfer(host, order)
-                self._threads.submit(transfer.pull)
+                self._run(transfer.pull)
             case "cancel":
                 running = self._running.get(frame.header["execution"])
                 if running is not None:

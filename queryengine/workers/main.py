@@ -11,7 +11,8 @@ import select
 import signal
 import socket
 import sys
-from typing import Any, Final
+from functools import partial
+from typing import Any, Final, NoReturn
 
 from queryengine.engines.kit import alike
 from queryengine.engines.kit.reach import Reach
@@ -19,6 +20,7 @@ from queryengine.results.spool.locations import folder_of
 from queryengine.telemetry.logs import LogStyle, set_up_logging
 from queryengine.workers.confinement import Confinement
 from queryengine.workers.protocol import Frame, receive_frame
+from queryengine.workers.relay import Relay
 
 PR_SET_PDEATHSIG: Final = 1
 
@@ -37,11 +39,10 @@ def main() -> None:
         set_up_logging(LogStyle(**first.header["log"]))
         _bound_memory(first.header["memory_limit_mib"])
         _serve(connection, first)
-    # Threads may still sit in engine code that does not listen; nothing of them is wanted any more.
-    os._exit(0)
 
 
-def _serve(connection: socket.socket, first: Frame) -> None:
+def _serve(connection: socket.socket, first: Frame) -> NoReturn:
+    relay = Relay()
     if first.type == "engine":
         if not first.header["is_first"]:
             alike.keep_silent()
@@ -49,7 +50,7 @@ def _serve(connection: socket.socket, first: Frame) -> None:
         # Imported now, as drivers start threads, which would not be confined if they ran already.
         from queryengine.workers.executing import EngineRole
 
-        role: Any = EngineRole(connection, first.header, confinement)
+        role: Any = EngineRole(connection, first.header, confinement, relay)
     else:
         spool = folder_of(first.header.get("spool", ""))
         confinement = Confinement(Reach(), read=spool, store=first.header.get("cuts", ""))
@@ -62,17 +63,22 @@ def _serve(connection: socket.socket, first: Frame) -> None:
     gc.freeze()
     arrival = select.poll()
     arrival.register(connection, select.POLLIN)
-    while True:
-        seconds = role.attend()
-        if seconds is not None and not arrival.poll(seconds * 1000):
-            continue
-        frame = receive_frame(connection)
-        if frame is None:
-            return
-        if frame.type == "log":
-            set_up_logging(LogStyle(**frame.header["log"]))
-        else:
-            role.handle(frame)
+    relay.serve(partial(_read, connection, arrival, role))
+
+
+def _read(connection: socket.socket, arrival: select.poll, role: Any) -> None:
+    """Look after what runs, wait for a frame or until that is needed again, and handle the frame."""
+    seconds = role.attend()
+    if seconds is not None and not arrival.poll(seconds * 1000):
+        return
+    frame = receive_frame(connection)
+    if frame is None:
+        # Threads may still sit in engine code that does not listen; nothing of them is wanted any more.
+        os._exit(0)
+    if frame.type == "log":
+        set_up_logging(LogStyle(**frame.header["log"]))
+    else:
+        role.handle(frame)
 
 
 def _die_with(parent: int) -> None:
