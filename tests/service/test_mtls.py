@@ -35,12 +35,14 @@ RULES = [
 MTLS = {"authenticators": [{"type": "mtls", "rules": RULES}]}
 
 
-def certified(folder: Path, name: str, *uris: str, common_name: str = "") -> dict[str, str]:
-    """Files of a client's certificate with these names, as options of a client."""
+def certified(folder: Path, name: str, *uris: str, common_name: str = "", by: trustme.CA = AUTHORITY) -> dict[str, str]:
+    """Files of a client's certificate with these names, as options of a client; with the certificate of an authority
+    that is not the root.
+    """
     leaf = issued(AUTHORITY, "unused.example")
     key = serialization.load_pem_private_key(key_of(leaf), None)
-    signer = serialization.load_pem_private_key(AUTHORITY.private_key_pem.bytes(), None)
-    issuer = x509.load_pem_x509_certificate(AUTHORITY.cert_pem.bytes())
+    signer = serialization.load_pem_private_key(by.private_key_pem.bytes(), None)
+    issuer = x509.load_pem_x509_certificate(by.cert_pem.bytes())
     subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, common_name)] if common_name else [])
     builder = x509.CertificateBuilder(issuer.subject, subject, key.public_key(), 7, now(), issuer.not_valid_after_utc)  # type: ignore[arg-type]
     if uris:
@@ -48,7 +50,8 @@ def certified(folder: Path, name: str, *uris: str, common_name: str = "") -> dic
         builder = builder.add_extension(others, critical=False)
     made = builder.sign(signer, hashes.SHA256())  # type: ignore[arg-type]
     certificate, secret = folder / f"{name}.crt", folder / f"{name}.key"
-    certificate.write_bytes(made.public_bytes(serialization.Encoding.PEM))
+    between = b"" if by is AUTHORITY else by.cert_pem.bytes()
+    certificate.write_bytes(made.public_bytes(serialization.Encoding.PEM) + between)
     secret.write_bytes(key_of(leaf))
     return {"cert_file": str(certificate), "key_file": str(secret)}
 
@@ -133,6 +136,18 @@ async def test_roles_are_those_of_the_rule(tmp_path: Path, files: Files) -> None
         with pytest.raises(AccessDenied) as raised:
             await client.submit("rows 1", engine="scripted")
         assert raised.value.reason == "ROLE_MISSING"
+
+
+async def test_the_first_certificate_of_a_chain_is_the_client(tmp_path: Path, files: Files) -> None:
+    between = AUTHORITY.create_child_ca()
+    shown = certified(tmp_path, "deep", "spiffe://example.org/ns/growth/sa/report", by=between)
+    async with (
+        meshed(tmp_path, files.settings(required=True)) as service,
+        AsyncClient(by_name(service.address), ca_file=str(files.client_ca), **shown) as client,
+    ):
+        handle = await client.submit("rows 1", engine="scripted")
+        (listed,) = (await client.list_queries(subject="report")).queries
+        assert listed.query_id == handle.query_id
 
 
 async def test_without_a_certificate_the_first_address_refuses_the_call(tmp_path: Path, files: Files) -> None:

@@ -17,5 +17,6 @@ def identifying(authentication: Authentication) -> Link:
 
 def _presented(context: Context) -> Presented:
     security = context.auth_context()
-    certificates = security.get("x509_pem_cert_chain") or security.get("x509_pem_cert") or ()
-    return Presented(tuple(context.invocation_metadata() or ()), context.peer(), tuple(certificates))
+    # On the side of a server the chain is what came beside the peer's own certificate.
+    certificates = (*security.get("x509_pem_cert", ()), *security.get("x509_pem_cert_chain", ()))
+    return Presented(tuple(context.invocation_metadata() or ()), context.peer(), certificates)
