@@ -113,14 +113,16 @@ class QueryServiceServicer:
     """
 
     def Submit(self, request, context):
-        """Accepts a statement; when it answers, the query is durable. Safe to repeat with the same query_id.
+        """Accepts a statement; when it answers, the query is durable. Safe to repeat with the same query_id. Takes the role
+        `submit`; `named_only` submits no SQL text. Without `read`, the reply has no rows. An id of a query that the caller does not
+        see is QUERY_ID_REUSED, as one of another request.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def GetStatus(self, request, context):
-        """Reads the state of a query, at once or as soon as it changes.
+        """Reads the state of a query, at once or as soon as it changes. Takes the role `read`.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -129,13 +131,15 @@ class QueryServiceServicer:
     def StreamResults(self, request, context):
         """Pushes states and rows from any row on, while the query waits, runs or after it ended. May be opened any number of
         times. Ends with `end`, with `rotate`, or with the error of the query; OK without either means resume.
+        Takes the role `read`.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def Cancel(self, request, context):
-        """Stops a query, also on its engine. Idempotent, in any state.
+        """Stops a query, also on its engine. Idempotent, in any state. Takes the role `cancel`, and `tenant_admin` for a query of
+        another user.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -144,13 +148,14 @@ class QueryServiceServicer:
     def CancelQueries(self, request, context):
         """Stops the queries of the tenant that carry some labels, as Cancel stops one; those that have ended stay as they are. Safe
         to repeat. A call of its own, because what it did to many queries is a count and not a state.
+        Takes the role `cancel`; only one's own queries are stopped and counted, a tenant admin's are all of the tenant.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def WatchStatus(self, request, context):
-        """Pushes states without rows; ends with OK after the final state.
+        """Pushes states without rows; ends with OK after the final state. Takes the role `read`.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -160,14 +165,14 @@ class QueryServiceServicer:
         """Pushes changes of all queries of the tenant, each as the newest status. Of changes that follow each other closely the last
         one is sent: within a second, a change of state at once. A place in the queue is that of the moment; it is not sent
         because it changed. Ends with `rotate`; OK without it means watch again. Counts as a stream of the tenant, but not as
-        reading any query.
+        reading any query. Takes the role `read`; queries that the caller does not see are left out.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def FetchPage(self, request, context):
-        """Reads some stored rows by page number, row number or cursor, forwards and backwards.
+        """Reads some stored rows by page number, row number or cursor, forwards and backwards. Takes the role `read`.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -175,28 +180,29 @@ class QueryServiceServicer:
 
     def ListPages(self, request, context):
         """Lists the stored pages of a result, so that a client can plan parallel reads; while the query runs, those stored so far.
-        Rows of a page are read by StreamResults from its start_row to its end.
+        Rows of a page are read by StreamResults from its start_row to its end. Takes the role `read`.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def ListQueries(self, request, context):
-        """Lists queries of the tenant, newest first.
+        """Lists the queries of the tenant that the caller sees, newest first. Takes the role `read`.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def ReleaseResults(self, request, context):
-        """Frees the stored rows of an ended query, or keeps them for longer. Idempotent.
+        """Frees the stored rows of an ended query, or keeps them for longer. Idempotent. Takes the role `cancel`, and `tenant_admin`
+        for a query of another user.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def ListEngines(self, request, context):
-        """Lists the configured engines and what they can do.
+        """Lists the configured engines and what they can do. Takes any role.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -206,6 +212,7 @@ class QueryServiceServicer:
         """Has all workers of an engine over a folder look at its files now, and says what has changed since the last time. Queries
         see changes without it, within about a second; running ones are not touched. Callers who come while one look is under
         way share the next one, which begins a second after it or later. UNSUPPORTED for an engine that reads no folder.
+        Takes the role `tenant_admin` or `admin`.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -16,8 +16,8 @@ ALLOWED: Mapping[Role, set[Right]] = {
     Role.READ: {Right.READ, Right.SEE_ENGINES},
     Role.CANCEL: {Right.CHANGE, Right.SEE_ENGINES},
     Role.WRITE: {Right.SEE_ENGINES},
-    Role.TENANT_ADMIN: {Right.SEE_ENGINES, Right.REFRESH_ENGINE},
-    Role.ADMIN: {Right.SEE_ENGINES, Right.REFRESH_ENGINE},
+    Role.TENANT_ADMIN: {Right.SEE_ENGINES, Right.REFRESH_ENGINE, Right.MANAGE_KEYS},
+    Role.ADMIN: {Right.SEE_ENGINES, Right.REFRESH_ENGINE, Right.MANAGE_KEYS, Right.CONFIGURE},
     Role.NAMED_ONLY: {Right.SEE_ENGINES},
 }
 
@@ -102,7 +102,8 @@ def test_who_sees_and_changes_what(roles: set[Role], subject: str, seen: set[str
 def test_callers_without_credentials_see_all_of_their_tenant() -> None:
     unverified = Principal(tenant="tenant")
     assert viewer(unverified) is None
-    assert {right for right in Right if has(unverified, right)} == set(Right)
+    # What concerns all tenants takes a credential.
+    assert {right for right in Right if not has(unverified, right)} == {Right.CONFIGURE}
 
 
 def test_a_viewer_without_a_subject_owns_nothing() -> None:
