@@ -128,12 +128,16 @@ class JwtSettings(Group):
     @field_validator("jwks_ca")
     @classmethod
     def _is_readable(cls, value: Path | None) -> Path | None:
-        if value is not None:
-            try:
-                ssl.create_default_context(cafile=str(value))
-            except OSError as cause:
-                raise ValueError(f"cannot be used: {cause.strerror or cause}") from cause
-        return value
+        if value is None:
+            return None
+        try:
+            path = value.expanduser().absolute()
+            ssl.create_default_context(cafile=path)
+        except RuntimeError as cause:
+            raise ValueError(f"{cause} Set an absolute path") from cause
+        except OSError as cause:
+            raise ValueError(f"cannot be used: {cause.strerror or cause}") from cause
+        return path
 
     @model_validator(mode="after")
     def _keys_fit(self) -> Self:

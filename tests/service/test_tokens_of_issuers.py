@@ -215,6 +215,44 @@ async def test_another_key_holds_once_its_file_was_loaded_again(tmp_path: Path) 
         await service.stop(0)
 
 
+async def test_another_place_of_keys_takes_the_place_of_the_first(tmp_path: Path) -> None:
+    """The first is asked no more, and an issuer whose settings stay keeps its keys."""
+    path = tmp_path / "s.yaml"
+
+    def write(*issuers: dict[str, Any]) -> None:
+        given = {
+            "server": dict(LOOPBACK),
+            "state": {"directory": str(tmp_path / "state")},
+            "engines": {"scripted": {"type": "scripted", "workers": 1}},
+            "auth": {"authenticators": list(issuers)},
+        }
+        path.write_text(yaml.safe_dump(given), encoding="utf-8")
+
+    async with key_server() as first, key_server() as second, key_server() as other:
+        first.answer = other.answer = document(key_set(jwk(RSA, "first")))
+        second.answer = document(key_set(jwk(OTHER_RSA, "second")))
+        stays = issuer(tmp_path, issuer="https://other.test/", jwks_url=other.url)
+        write(issuer(tmp_path, jwks_url=first.url), stays)
+        service = Service(load(str(path)), source=Source(path))
+        await service.start()
+        try:
+            async with grpc.aio.insecure_channel(service.address) as channel:
+                clock = MovableClock()
+                old, new = Holder(channel, clock), Holder(channel, clock)
+                theirs = Holder(channel, clock, iss="https://other.test/")
+                new.metadata = bearer(token(claims(clock.seconds), key=OTHER_RSA))
+                await old.listed()
+                await theirs.listed()
+                write(issuer(tmp_path, jwks_url=second.url), stays)
+                await service.reload(Trigger.SIGNAL)
+                await new.listed()
+                await theirs.listed()
+                assert (await refused(old.listed())).reason == "CREDENTIAL_INVALID"
+                assert (first.requests, second.requests, other.requests) == (1, 1, 1)
+        finally:
+            await service.stop(0)
+
+
 async def test_no_rpc_of_a_service_with_issuers_is_open(tmp_path: Path) -> None:
     async with guarded(tmp_path) as (_, ann, _clock):
         ann.metadata = ()

@@ -13,8 +13,9 @@ from jwt.algorithms import get_default_algorithms
 from queryengine.domain.errors import Code, QueryEngineError, Reason
 from queryengine.domain.identity import Principal, Role
 from queryengine.policy.identity import Authentication, Authenticator, Presented, Unverified
-from queryengine.policy.identity.claims import ClaimRules
+from queryengine.policy.identity.claims import ClaimRules, Verified
 from queryengine.policy.identity.key_sources import ConfiguredKeys
+from queryengine.policy.identity.remembered import Remembered
 from queryengine.policy.identity.tokens import Tokens
 from queryengine.policy.identity.verifying_keys import ALGORITHMS, VerifyingKey, public_key, secret_key
 from tests.unit.jwt_keys import (
@@ -303,6 +304,21 @@ async def test_what_was_not_accepted_is_not_remembered() -> None:
     for text, _ in FORGED.values():
         await refusal(bearer(text), authenticator)
     assert len(authenticator._remembered) == 0
+
+
+async def test_what_is_remembered_has_bounds_and_the_oldest_goes_first() -> None:
+    known = await identified(bearer(GOOD))
+    few = Remembered(tokens_max=3, bytes_max=100)
+    for number in range(5):
+        few.add(f"token-{number}", Verified(known, ["acme"]), 0)
+    assert [few.get(f"token-{number}", 0) is not None for number in range(5)] == [False, False, True, True, True]
+    few.add("x" * 90, Verified(known, ["acme"]), 0)
+    assert (len(few), few.get("token-4", 0) is None) == (2, False)
+    few.add("x" * 101, Verified(known, ["acme"]), 0)
+    assert (len(few), few._bytes) == (0, 0)
+    few.add("again", Verified(known, ["acme"]), 1)
+    few.add("again", Verified(known, ["acme"]), 2)
+    assert (len(few), few._bytes, few.get("again", 1)) == (1, 5, None)
 
 
 NAMED: dict[str, tuple[tuple[tuple[str, str], ...], Reason | None]] = {

@@ -10,7 +10,7 @@ import socket
 import ssl
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
-from http.client import HTTPConnection, HTTPException, HTTPSConnection
+from http.client import HTTPConnection, HTTPSConnection
 from pathlib import Path
 from typing import Final
 from urllib.parse import urlsplit
@@ -46,7 +46,8 @@ class Document:
                 return await reading
         except TimeoutError as cause:
             raise FetchFailed(f"no whole answer within {self._seconds:g} seconds") from cause
-        except (OSError, HTTPException, ValueError) as cause:
+        # Whatever the parser makes of what others wrote.
+        except Exception as cause:
             raise FetchFailed(" ".join(str(cause).split())[:200] or type(cause).__name__) from cause
         finally:
             exchange.shut_down()
