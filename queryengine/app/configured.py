@@ -129,6 +129,7 @@ def trimming(turns: Turns, threads: Executor) -> Trimming:
 def analyses(settings: Settings, sandboxes: Sandboxes) -> Analyses:
     return Analyses(
         quick=sandboxes.quick_checks,
+        sliced=sandboxes.sliced_checks,
         thorough=sandboxes.thorough_checks,
         inspections=sandboxes.inspections,
         cpu_seconds=settings.limits.check_timeout_seconds,

@@ -63,6 +63,13 @@ class _Line:
             del self._calls[tenant]
         return tenant, call
 
+    def take_all(self, tenant: str) -> deque[_Waiting]:
+        """The calls of a tenant, which are in the line no more."""
+        if tenant not in self._calls:
+            return deque()
+        self._order.remove(tenant)
+        return self._calls.pop(tenant)
+
     def remove(self, tenant: str, call: _Waiting) -> bool:
         """Whether the call was still in the line."""
         calls = self._calls.get(tenant)
@@ -112,8 +119,7 @@ class Turns:
             return
         self._admit(tenant, size_bytes)
         call = _Waiting(asyncio.get_running_loop().create_future(), size_bytes)
-        line = self._lines[last]
-        line.push(tenant, call)
+        self._lines[last].push(tenant, call)
         self._waiting[tenant] += 1
         self._waiting_bytes[tenant] += size_bytes
         self._let_in()
@@ -122,9 +128,15 @@ class Turns:
         except BaseException:
             if not call.entered.cancelled():
                 self.leave(tenant)
-            elif line.remove(tenant, call):
+            elif any(line.remove(tenant, call) for line in self._lines):
                 self._gone(tenant, call)
             raise
+
+    def defer(self, tenant: str) -> None:
+        """Let all others go before the calls of this tenant that wait."""
+        first, last = self._lines
+        for call in first.take_all(tenant):
+            last.push(tenant, call)
 
     def leave(self, tenant: str) -> None:
         """Give a place back."""

@@ -1,7 +1,8 @@
 """Has SQL text analysed before a query is accepted, in sandbox workers, so that hostile text costs its sender.
 
-Short texts get a short slice of processor time in a lane of their own; what is long, or did not end in its slice, goes
-to the thorough lane and gets the whole limit there. So a thousand bombs never wait before a short statement.
+Each text first gets a slice of processor time: a short one in the quick lane, a long one in another, by its length.
+What did not end in its slice gets the whole limit in the thorough lane. Whoever sent it waits behind all others for a
+while, in the lane of the slices also with short texts, so that bombs of many tenants do not add up for anybody else.
 """
 
 import asyncio
@@ -27,10 +28,13 @@ REMEMBERED_CHARACTERS_MAX: Final = 4_096
 SHORT_CHARACTERS_MAX: Final = 8_192
 SLICE_SECONDS: Final = 0.1
 """Processor time of a short text; most take a thousandth of it."""
+SLICE_SECONDS_PER_CHARACTER: Final = 8e-6
+"""What a long text gets beyond that; most take half of it."""
 TRAITS_SECONDS: Final = 10.0
 POLICY_SECONDS: Final = 30.0
 PATIENCE_SECONDS: Final = 60.0
-"""After a text that took too long, its tenant's texts wait behind those of all others for this time."""
+"""After a text that took too long, or a long one that was refused, its tenant's texts wait behind those of all others
+for this time."""
 TENANTS_MAX: Final = 10_000
 RETRY_SECONDS: Final = 1.0
 
@@ -39,10 +43,18 @@ class Analyses:
     """What is known of texts. The analysis of a short one is remembered, unless the engine refuses the text."""
 
     def __init__(
-        self, *, quick: SandboxPool, thorough: SandboxPool, inspections: SandboxPool, cpu_seconds: float
+        self,
+        *,
+        quick: SandboxPool,
+        thorough: SandboxPool,
+        inspections: SandboxPool,
+        cpu_seconds: float,
+        sliced: SandboxPool | None = None,
     ) -> None:
+        """Without the lane `sliced`, long texts get their whole limit at once, and all short ones are in one lane."""
         self._inspections = inspections
         self._quick = quick
+        self._sliced = sliced
         self._thorough = thorough
         self._cpu_seconds = cpu_seconds
         self._remembered: OrderedDict[tuple[str, str, str], Analysis] = OrderedDict()
@@ -82,6 +94,9 @@ class Analyses:
             raise _unavailable("the statement could not be checked") from cause
         done = frames[-1].header
         if "failure" in done:
+            if len(sql) > SHORT_CHARACTERS_MAX:
+                # It cost about as much as one that takes too long, and may be sent again and again.
+                self._note_slow(tenant)
             return Analysis(refusal=Failure.from_json(done["failure"]))
         analysis = Analysis.from_json(done["analysis"])
         if policy is not None:
@@ -126,12 +141,14 @@ class Analyses:
     async def _frames(
         self, tenant: str, order: dict[str, Any], blob: bytes, size_bytes: int, *, last: bool
     ) -> list[Frame]:
-        if len(order["sql"]) <= SHORT_CHARACTERS_MAX:
-            seconds = min(SLICE_SECONDS, self._cpu_seconds)
+        characters = len(order["sql"])
+        is_short = characters <= SHORT_CHARACTERS_MAX
+        lane = self._quick if is_short and (self._sliced is None or not last) else self._sliced
+        if lane is not None:
+            more = 0.0 if is_short else characters * SLICE_SECONDS_PER_CHARACTER
+            seconds = min(SLICE_SECONDS + more, self._cpu_seconds)
             try:
-                return await self._quick.request(
-                    tenant, order, blob, cpu_seconds=seconds, size_bytes=size_bytes, last=last
-                )
+                return await lane.request(tenant, order, blob, cpu_seconds=seconds, size_bytes=size_bytes, last=last)
             except LimitExceeded:
                 self._note_slow(tenant)
                 if seconds >= self._cpu_seconds:
@@ -146,6 +163,9 @@ class Analyses:
     def _note_slow(self, tenant: str) -> None:
         self._slow_tenants[tenant] = _now() + PATIENCE_SECONDS
         self._slow_tenants.move_to_end(tenant)
+        for lane in (self._quick, self._sliced, self._thorough):
+            if lane is not None:
+                lane.defer(tenant)
         if len(self._slow_tenants) > TENANTS_MAX:
             self._slow_tenants.popitem(last=False)
 

@@ -65,10 +65,11 @@ class SandboxSettings(Group):
     """Processes without an engine, for work on other people's text and rows."""
 
     check_workers: int = Field(
-        default=2,
+        default=3,
         ge=2,
         le=64,
-        description="Processes that check SQL; half of them take short statements only.",
+        description="Processes that check SQL: half of them take short statements only, half of the rest begin with "
+        "long ones (none with 2), and the others take what needs more time. They start when they are needed.",
     )
     cut_workers: int = Field(
         default=2,

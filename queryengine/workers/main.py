@@ -37,6 +37,7 @@ def main() -> None:
         if first is None:
             return
         set_up_logging(LogStyle(**first.header["log"]))
+        os.nice(first.header.get("niceness", 0))
         _bound_memory(first.header["memory_limit_mib"])
         _serve(connection, first)
 

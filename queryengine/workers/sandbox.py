@@ -7,6 +7,7 @@ that does not start, was killed, or does not get on. The two are never mixed up,
 import asyncio
 import logging
 import signal
+from contextlib import suppress
 from typing import Any, Final
 
 from queryengine.telemetry.logs import LogStyle
@@ -59,6 +60,8 @@ class SandboxWorker:
         self._role = role
         self._log = log
         self._process: WorkerProcess | None = None
+        self._replacing: asyncio.Task[WorkerProcess] | None = None
+        """Starts the process after one that was lost, so that the next request does not wait for all of the start."""
 
     @property
     def is_ready(self) -> bool:
@@ -75,7 +78,13 @@ class SandboxWorker:
             idle, self._process = self._process, None
             logger.warning("an idle sandbox worker ended: exit code %s", await idle.close())
         if self._process is None:
-            self._process = await self._started()
+            replacing, self._replacing = self._replacing, None
+            try:
+                self._process = await (replacing or self._started())
+            except asyncio.CancelledError:
+                if replacing is not None:
+                    await _given_up(replacing)
+                raise
         return self._process
 
     async def ask(self, header: dict[str, Any], blob: bytes = b"", *, cpu_seconds: float) -> list[Frame]:
@@ -96,6 +105,9 @@ class SandboxWorker:
             if frames is None or over_limit == "memory":
                 self._process = None
                 code = await asyncio.shield(process.exit_code() if process.is_gone else process.close())
+                if over_limit:
+                    # It started once; what is lost otherwise may not start again.
+                    self._replacing = asyncio.ensure_future(self._started())
         if over_limit:
             raise LimitExceeded(over_limit)
         if frames is None:
@@ -105,6 +117,9 @@ class SandboxWorker:
 
     async def close(self) -> None:
         """End the process. Idempotent."""
+        if self._replacing is not None:
+            replacing, self._replacing = self._replacing, None
+            await _given_up(replacing)
         if self._process is not None:
             process, self._process = self._process, None
             await process.close()
@@ -128,6 +143,13 @@ class SandboxWorker:
         if ready is None:
             raise ProcessLost(f"a sandbox worker {reason}", retry=False)
         return process
+
+
+async def _given_up(starting: "asyncio.Task[WorkerProcess]") -> None:
+    """End a process that is being started, or has been."""
+    starting.cancel()
+    with suppress(asyncio.CancelledError, ProcessLost):
+        await (await starting).close()
 
 
 class _Watch:

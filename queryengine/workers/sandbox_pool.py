@@ -73,6 +73,10 @@ class SandboxPool:
         asking.add_done_callback(lambda _: self._answered(asking, worker, tenant))
         return await asyncio.shield(asking)
 
+    def defer(self, tenant: str) -> None:
+        """Let all others go before the requests of this tenant that wait for a process."""
+        self._turns.defer(tenant)
+
     async def close(self) -> None:
         """End all processes. Idempotent."""
         asking = list(self._asking)

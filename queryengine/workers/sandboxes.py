@@ -10,11 +10,14 @@ from queryengine.telemetry.logs import LogStyle
 from queryengine.workers.sandbox_pool import SandboxPool
 
 MEMORY_LIMIT_MIB: Final = 4096
+SLICED_NICENESS: Final = 5
+THOROUGH_NICENESS: Final = 10
+"""What takes long gets the processor after the server, its engines and short checks."""
 
 
 class Sandboxes:
-    """Four pools: checks of short texts, checks of long ones, cuts, and inspections of engines, whose process is given
-    secrets among their options: close that pool once they are done. `close` must be called.
+    """Pools: checks of short texts, first slices of long ones, checks that take long, cuts, and inspections of engines,
+    whose process is given secrets among their options: close that pool once they are done. `close` must be called.
     """
 
     def __init__(
@@ -33,9 +36,9 @@ class Sandboxes:
         where rows go that are too large for a frame.
         """
 
-        def pool(engines: Mapping[str, Mapping[str, Any]], processes: int, **folders: str) -> SandboxPool:
+        def pool(engines: Mapping[str, Mapping[str, Any]], processes: int, **role_fields: Any) -> SandboxPool:
             known = {name: _of_check(engine) for name, engine in engines.items()}
-            role = {"type": "sandbox", "engines": known, "memory_limit_mib": MEMORY_LIMIT_MIB, **folders}
+            role = {"type": "sandbox", "engines": known, "memory_limit_mib": MEMORY_LIMIT_MIB, **role_fields}
             # One process is always left to others, where there are two.
             limits = TurnLimits(
                 places=processes,
@@ -45,12 +48,18 @@ class Sandboxes:
             )
             return SandboxPool(role, log, limits)
 
-        self.quick_checks = pool(engines, -(-check_workers // 2))
-        self.thorough_checks = pool(engines, check_workers // 2)
+        self.quick_checks = pool(engines, check_workers // 2)
+        sliced = (check_workers - self.quick_checks.size) // 2
+        self.sliced_checks = pool(engines, sliced, niceness=SLICED_NICENESS) if sliced else None
+        """None where there are only two processes for checks."""
+        self.thorough_checks = pool(
+            engines, check_workers - self.quick_checks.size - sliced, niceness=THOROUGH_NICENESS
+        )
         # What cuts needs no engine, and what inspects one is given it with the request.
         self.cuts = pool({}, cut_workers, spool=spool, cuts=cuts)
         self.inspections = pool({}, 1)
-        self._pools = (self.quick_checks, self.thorough_checks, self.cuts, self.inspections)
+        sliced_checks = (self.sliced_checks,) if self.sliced_checks is not None else ()
+        self._pools = (self.quick_checks, *sliced_checks, self.thorough_checks, self.cuts, self.inspections)
 
     async def start(self) -> None:
         """Start what the first calls need; further processes start when they are needed. Raises ProcessLost."""

@@ -98,7 +98,9 @@ async def test_bombs_of_many_tenants_do_not_keep_others_from_working(
     tenants = [Api(channel, f"tenant-{new_id()}") for _ in range(3)]
     bombs = [asyncio.ensure_future(refused(each.submit(BOMBS["deeper parentheses"]))) for each in tenants]
     async with LoopLag() as lag:
-        await until(lambda: service.parts.sandboxes.thorough_checks.waiting)
+        checks = service.parts.sandboxes.sliced_checks
+        assert checks is not None
+        await until(lambda: checks.waiting)
         served = [await other.submit(unseen(), wait_timeout=WAIT) for _ in range(3)]
         # None of these waited for all of the bombs.
         assert not all(bomb.done() for bomb in bombs)

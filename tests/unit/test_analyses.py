@@ -37,6 +37,7 @@ class Lanes:
         self.sandboxes = sandboxes
         self.analyses = Analyses(
             quick=sandboxes.quick_checks,
+            sliced=sandboxes.sliced_checks,
             thorough=sandboxes.thorough_checks,
             inspections=sandboxes.inspections,
             cpu_seconds=cpu_seconds,
@@ -62,13 +63,13 @@ def inspected(name: str) -> dict[str, Any]:
 
 
 @asynccontextmanager
-async def lanes(*, cpu_seconds: float = 60.0) -> AsyncIterator[Lanes]:
+async def lanes(*, cpu_seconds: float = 60.0, check_workers: int = 2) -> AsyncIterator[Lanes]:
     sandboxes = Sandboxes(
         ENGINES,
         LogStyle(),
         spool="",
         cuts="",
-        check_workers=2,
+        check_workers=check_workers,
         cut_workers=1,
         tenant_waiting=100,
         tenant_waiting_bytes=1 << 20,
@@ -130,6 +131,56 @@ async def test_who_sent_what_takes_long_waits_behind_all_others(monkeypatch: pyt
         # It is not remembered for ever.
         found.analyses._slow_tenants["slow"] = 0.0
         assert not found.analyses._waits_for_others("slow")
+
+
+async def test_who_sent_what_takes_long_leaves_the_quick_lane_where_there_is_another(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async with lanes(check_workers=3) as found:
+        with monkeypatch.context() as patch:
+            patch.setattr(analyses, "SLICE_SECONDS", MOMENT)
+            await found.check(SHORT, tenant="slow")
+        assert found.sandboxes.thorough_checks.pids
+        found.quick().suspend()
+        try:
+            await found.check("SELECT 1", tenant="slow")
+        finally:
+            found.quick().resume()
+
+
+@pytest.mark.parametrize(
+    ("engine", "sql", "waits"),
+    [("lite", LONG, False), ("lite", f"{LONG} AND '", True), ("lite", "SELECT 1 AND '", False)],
+)
+async def test_a_long_text_that_is_refused_has_its_tenant_wait(engine: str, sql: str, waits: bool) -> None:
+    async with lanes(check_workers=3) as found:
+        analysis = await found.analyses.of("a", engine, sql, size_bytes=1)
+        assert (analysis.refusal is not None) == sql.endswith("'")
+        assert found.analyses._waits_for_others("a") is waits
+
+
+async def test_long_texts_of_those_who_sent_bombs_do_not_add_up_for_another() -> None:
+    async with lanes(check_workers=3) as found:
+        bombers = [f"bomber-{number}" for number in range(20)]
+        for bomber in bombers:
+            await found.analyses.of(bomber, "lite", f"SELECT '{'x' * 10_000}", size_bytes=1)
+        sliced = found.sandboxes.sliced_checks
+        assert sliced is not None
+        ended: list[str] = []
+        (pid,) = sliced.pids
+        process = psutil.Process(pid)
+        process.suspend()
+        tasks = []
+        for name in (*bombers, *bombers, "other"):
+            task = asyncio.create_task(found.check(f"SELECT {len(tasks)}, '{'x' * 9_000}'", tenant=name, engine="lite"))
+            task.add_done_callback(lambda _, name=name: ended.append(name))
+            tasks.append(task)
+        await until(lambda: sliced.waiting == 40)
+        process.resume()
+        await asyncio.gather(*tasks)
+        # One was in the process already; the bombers take turns behind the other.
+        assert ended.index("other") == 1
+        assert set(ended[:1] + ended[2:21]) == set(bombers)
 
 
 async def test_a_text_that_passed_is_not_checked_again_for_anybody() -> None:

@@ -114,7 +114,22 @@ async def test_a_text_out_of_time_costs_the_process_where_it_cannot_be_interrupt
             await check(asked, DEEP, engine="main", cpu_seconds=0.05)
         assert excess.value.limit == "time"
         assert not psutil.pid_exists(pid)
+        # Another one starts before anybody asks.
+        replacing = asked._replacing
+        assert replacing is not None
         assert "failure" not in await check(asked, "SELECT 1", engine="main")
+        assert asked.pid == (await replacing).pid
+
+
+async def test_a_process_that_replaces_another_ends_with_the_worker() -> None:
+    async with worker({"main": DUCKDB}) as asked:
+        with pytest.raises(LimitExceeded):
+            await check(asked, DEEP, engine="main", cpu_seconds=0.05)
+        replacing = asked._replacing
+        assert replacing is not None
+        pid = (await replacing).pid
+        await asked.close()
+        assert not psutil.pid_exists(pid)
 
 
 async def test_the_time_to_start_is_not_the_texts() -> None:

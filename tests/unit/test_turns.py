@@ -29,10 +29,14 @@ class Crowd:
         self.tasks: dict[str, asyncio.Task[None]] = {}
 
     async def play(self, script: str) -> None:
-        """`+a1` a call of tenant a comes, `~a1` comes and lets all others go first, `-a1` goes, at work or not."""
+        """`+a1` a call of tenant a comes, `~a1` comes and lets all others go first, `-a1` goes, at work or not,
+        `!a` has all others go before the calls of tenant a.
+        """
         for step in script.split():
             action, name = step[0], step[1:]
-            if action != "-":
+            if action == "!":
+                self._turns.defer(name)
+            elif action != "-":
                 self.tasks[name] = asyncio.create_task(self._enter(name, last=action == "~"))
             elif name in self.entered:
                 self._turns.leave(name[0])
@@ -68,6 +72,8 @@ async def crowd(turns: Turns) -> AsyncIterator[Crowd]:
         (2, 2, "~a1 +b1", "a1 b1"),
         (1, 1, "+a1 +b1 +c1 -b1 -a1", "a1 c1"),
         (1, 1, "+a1 +b1 +b2 -b1 -a1 -b2", "a1 b2"),
+        (1, 1, "+a1 +b1 +b2 +c1 !b +d1 ~e1 -a1 -c1 -d1 -b1 -e1", "a1 c1 d1 b1 e1 b2"),
+        (1, 1, "+a1 +b1 +b2 !b !b !x -b1 -a1 -b2", "a1 b2"),
     ],
     ids=[
         "one call waits behind one of many",
@@ -80,6 +86,8 @@ async def crowd(turns: Turns) -> AsyncIterator[Crowd]:
         "last enters at once beside a free place",
         "who gave up is passed over",
         "who gave up leaves the tenant in its turn",
+        "who waits is put behind all others",
+        "who gave up behind all others",
     ],
 )
 async def test_calls_are_let_in_by_turns(places: int, tenant_places: int, script: str, entered: str) -> None:

@@ -15,6 +15,7 @@ from sqlglot.errors import ParseError, SqlglotError
 
 from queryengine.domain.analysis import Analysis
 from queryengine.domain.errors import Position, QueryEngineError, Reason, error
+from queryengine.engines.kit.backtracking import tokens_to_parse
 from queryengine.engines.kit.lexing import Kind, Token
 from queryengine.engines.kit.measuring import kinds_in, measured
 from queryengine.engines.kit.sqltemplate import Template
@@ -82,6 +83,7 @@ def _tokens(sql: str, dialect: str) -> Iterator[Token]:
 def _read(sql: str, dialect: str) -> tuple[Any, frozenset[str]]:
     """Sqlglot's tree, and the names of its placeholders."""
     try:
+        tokens_to_parse(sql, dialect)
         parsed = sqlglot.parse(sql, read=dialect, error_level=sqlglot.ErrorLevel.IMMEDIATE)
         statements = [each for each in parsed if each is not None and not isinstance(each, exp.Semicolon)]
         if len(statements) != 1:
