@@ -18,8 +18,7 @@ REPEAT_CANCEL_SECONDS: Final = 0.5
 def stoppable(live: LiveQuery, run: RemoteExecution, *, grace_seconds: float) -> Iterator[None]:
     """While it is open, the run ends when its query is asked to stop, and after its execution timeout."""
     timeout_ms = live.query.plan.execution_timeout_ms
-    out_of_time = Stop(timed_out(timeout_ms), QueryState.FAILED)
-    timer = asyncio.get_running_loop().call_later(timeout_ms / 1000, live.request_stop, out_of_time)
+    timer = asyncio.get_running_loop().call_later(timeout_ms / 1000, _out_of_time, live)
     stopping: list[asyncio.Task[None]] = []
 
     def begin(_: asyncio.Future[Stop]) -> None:
@@ -35,6 +34,10 @@ def stoppable(live: LiveQuery, run: RemoteExecution, *, grace_seconds: float) ->
         asked.remove_done_callback(begin)
         for each in stopping:
             each.cancel()
+
+
+def _out_of_time(live: LiveQuery) -> None:
+    live.request_stop(Stop(timed_out(live.query.plan.execution_timeout_ms), QueryState.FAILED))
 
 
 async def _stop(live: LiveQuery, run: RemoteExecution, grace_seconds: float) -> None:

@@ -4,7 +4,7 @@ from bisect import bisect_right
 from collections.abc import Iterable
 from typing import Final
 
-from queryengine.results.segment import HEADER_BYTES, PageEntry, ResultTotals, StoredResult, end_body, place_record
+from queryengine.results.segment import HEADER_BYTES, PageEntry, ResultTotals, StoredResult, end_body
 from queryengine.results.source import PageSource
 from queryengine.results.spool.keys import segment_key
 
@@ -27,7 +27,7 @@ class PageIndex:
         self._starts: list[int] = []
         self.verified: set[int] = set()
         """Pages whose checksum was compared once, so that one which is sent in parts need not be read twice again."""
-        self._place_bytes = len(place_record(segment_key(source.result, 0)))
+        self._place_bytes = HEADER_BYTES + len(segment_key(source.result, 0).encode())
 
     @classmethod
     def of_stored(cls, source: PageSource, attempt: int, stored: StoredResult) -> "PageIndex":

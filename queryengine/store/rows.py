@@ -3,6 +3,7 @@
 import json
 from base64 import b64decode, b64encode
 from collections.abc import Mapping, Sequence
+from operator import attrgetter
 from types import MappingProxyType
 from typing import Any, Final
 
@@ -84,18 +85,29 @@ _OF_SUBMISSION: Final = (
 )
 _FIRST_FACT: Final = len(ASKED)
 
+_TEXTS: Final = ("owner", "failure", "cancel_reason", "engine_query_id", "engine_query_url")
+"""Of BECAME: what may hold any text, or has a form of its own in its column."""
+_facts_of: Final = attrgetter(*BECAME)
+_spec_of_submission: Final = attrgetter(*_OF_SUBMISSION)
+_spec_of_plan: Final = attrgetter(*_OF_PLAN)
+_asked_limits: Final = attrgetter(*_LIMITS)
+
 
 def to_row(query: Query) -> tuple[Any, ...]:
     """The columns ASKED + BECAME of a query."""
     submission, plan = query.submission, query.plan
-    spec = {name: getattr(submission, name) for name in _OF_SUBMISSION}
+    spec = dict(zip(_OF_SUBMISSION, _spec_of_submission(submission), strict=True))
     spec["session_settings"] = dict(submission.session_settings)
-    spec |= {name: getattr(plan, name) for name in _OF_PLAN}
+    spec.update(zip(_OF_PLAN, _spec_of_plan(plan), strict=True))
     if plan.row_policies:
         spec["row_policies"] = plan.row_policies
     if submission.parameter_types:
         spec["parameter_types"] = b64encode(submission.parameter_types).decode()
-    spec["asked"] = {name: limit for name, none in _LIMITS.items() if (limit := getattr(submission, name)) != none}
+    asked = zip(_LIMITS.items(), _asked_limits(submission), strict=True)
+    spec["asked"] = {name: limit for (name, none), limit in asked if limit != none}
+    became = dict(zip(BECAME, _facts_of(query), strict=True))
+    for name in _TEXTS:
+        became[name] = _to_column(name, became[name])
     return (
         query.tenant,
         query.query_id,
@@ -112,7 +124,7 @@ def to_row(query: Query) -> tuple[Any, ...]:
         query.fingerprint,
         query.query_hash,
         query.submit_us,
-        *[_to_column(name, getattr(query, name)) for name in BECAME],
+        *became.values(),
     )
 
 
