@@ -24,6 +24,7 @@ from queryengine.results.spool.local import LocalSpool
 from queryengine.results.stored import StoredResults
 from queryengine.results.writer import ResultLimits
 from queryengine.settings import Settings, SettingsError
+from queryengine.settings.secret import secret_variables
 from queryengine.store import StoreUnusable
 from queryengine.workers.sandboxes import Sandboxes
 from queryengine.workers.supervisor import EngineConfig
@@ -58,6 +59,7 @@ def engine_config(settings: Settings, name: str) -> EngineConfig:
         probe_seconds=engine.probe_seconds,
         spool=str(settings.state.spool.absolute()),
         confine=engine.confine,
+        withheld=secret_variables(settings),
     )
 
 

@@ -4,6 +4,7 @@ import asyncio
 import gc
 import logging
 import os
+import resource
 import signal
 import sys
 from collections.abc import Callable
@@ -45,6 +46,8 @@ def serve(
     set_up_logging(settings.log.style)
     # Whatever is written from here on, by workers too, holds what tenants ask and get: it is for this user alone.
     os.umask(0o077)
+    # Nor is it left in a file by a crash; a program that the kernel hands core dumps to decides for itself.
+    resource.setrlimit(resource.RLIMIT_CORE, (0, resource.getrlimit(resource.RLIMIT_CORE)[1]))
     keep_malloc_memory()
     return uvloop.run(_serve(Service(settings, source=source, insecure=insecure), program, guide, source))
 

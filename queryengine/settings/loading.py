@@ -20,6 +20,11 @@ from queryengine.settings.secret import SECRET_ERROR
 _Key = tuple[str, ...]
 _Lines = dict[_Key, int]
 
+_WITH_SECRETS: Final = frozenset({"auth", "engines", "policies", "state", "tls"})
+"""Groups in which a text in place of a list or of keys may be a secret."""
+_OF_MANY: Final = ("dict", "is_instance", "iterable", "list", "mapping", "model", "sequence", "set", "tuple")
+"""What types of errors begin with where a list or keys were expected."""
+
 INPUT_CHARACTERS_MAX: Final = 80
 """Shown of a value that is wrong."""
 
@@ -176,6 +181,8 @@ def _describe(mistake: ErrorDetails, path: str | None, lines: _Lines) -> str:
             inside = (*key, *mistake["ctx"]["inside"])
             return f"{_origin(inside, path, lines)}: {'.'.join(key)}: {mistake['ctx']['problem']}"
         if isinstance(mistake["input"], str):
+            if key[0] in _WITH_SECRETS and mistake["type"].startswith(_OF_MANY):
+                return f"{_origin(key, path, lines)}: {'.'.join(key)}: {expected}"
             expected += f", not {_shown(mistake['input'])}"
         elif isinstance(mistake["input"], int | float):
             expected += f", not {mistake['input']!r}"

@@ -39,11 +39,6 @@ class Secret:
     def reveal(self) -> str:
         return self._value
 
-    @property
-    def file(self) -> Path | None:
-        """The file that holds the value; None for a variable."""
-        return Path(self.reference.removeprefix(_FILE)) if self.reference.startswith(_FILE) else None
-
     def __repr__(self) -> str:
         return f"Secret({self.reference})"
 
@@ -77,6 +72,22 @@ class Secret:
             raise secret_error(str(cause)) from cause
 
 
+class Resolved(str):
+    """What a reference stands for, where a plain text may stand, too. It is that text; only its repr is not."""
+
+    __slots__ = ("reference",)
+    reference: str
+
+    def __new__(cls, reference: str) -> Self:
+        """Raises ValueError, as Secret does."""
+        made = super().__new__(cls, _read(reference))
+        made.reference = reference
+        return made
+
+    def __repr__(self) -> str:
+        return f"<{self.reference}>"
+
+
 def secret_error(problem: str, *, inside: Sequence[str] = ()) -> PydanticCustomError:
     """What a validator raises for a value that may be a secret; `inside` leads from the field to its key."""
     # Braces would be taken for places of the template.
@@ -89,20 +100,32 @@ def is_reference(value: str) -> bool:
 
 def resolved(value: str) -> str:
     """The value that a reference stands for; any other text as it is, for keys that take both. Raises ValueError."""
-    return _read(value) if is_reference(value) else value
+    return Resolved(value) if is_reference(value) else value
 
 
-def secrets_of(settings: BaseModel) -> Iterator[Secret]:
-    """Every secret in a group of settings, however deep."""
+def references_of(settings: BaseModel) -> Iterator[str]:
+    """The reference of every secret in a group of settings, however deep."""
     for name in type(settings).model_fields:
         yield from _within(getattr(settings, name))
 
 
-def _within(value: object) -> Iterator[Secret]:
-    if isinstance(value, Secret):
-        yield value
+def secret_files(settings: BaseModel) -> Iterator[Path]:
+    for reference in references_of(settings):
+        if reference.startswith(_FILE):
+            yield Path(reference.removeprefix(_FILE))
+
+
+def secret_variables(settings: BaseModel) -> frozenset[str]:
+    """Names of variables of the environment that hold secrets."""
+    found = (_VARIABLE.fullmatch(reference) for reference in references_of(settings))
+    return frozenset(match[1] for match in found if match is not None)
+
+
+def _within(value: object) -> Iterator[str]:
+    if isinstance(value, Secret | Resolved):
+        yield value.reference
     elif isinstance(value, BaseModel):
-        yield from secrets_of(value)
+        yield from references_of(value)
     elif isinstance(value, Mapping):
         for each in value.values():
             yield from _within(each)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from queryengine.settings.loading import load_again
 from queryengine.settings.model import Settings
-from queryengine.settings.secret import secrets_of
+from queryengine.settings.secret import secret_files
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,6 +23,4 @@ class Source:
         """Every file that these settings were read from, those of secrets too."""
         if self.path is not None:
             yield self.path.absolute()
-        for secret in secrets_of(settings):
-            if secret.file is not None:
-                yield secret.file
+        yield from secret_files(settings)

@@ -7,7 +7,7 @@ left out, and said.
 import os
 import sys
 import sysconfig
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
@@ -48,13 +48,16 @@ _OURS: Final = "QUERYENGINE_"
 """Settings, those of every engine among them."""
 
 
-def environment(variables: Mapping[str, str], *, confined: bool) -> dict[str, str]:
+def environment(
+    variables: Mapping[str, str], *, confined: bool, withheld: Collection[str] = frozenset()
+) -> dict[str, str]:
     """The variables that a worker is started with: a confined one keeps what Python needs, any other all but settings
-    of the service.
+    of the service, and those that are withheld, by name, as they hold secrets that others are configured with.
     """
+    kept = {name: value for name, value in variables.items() if name not in withheld}
     if confined:
-        return {name: value for name, value in variables.items() if name in _VARIABLES or name.startswith(_PREFIXES)}
-    return {name: value for name, value in variables.items() if not name.upper().startswith(_OURS)}
+        return {name: value for name, value in kept.items() if name in _VARIABLES or name.startswith(_PREFIXES)}
+    return {name: value for name, value in kept.items() if not name.upper().startswith(_OURS)}
 
 
 def lacking() -> list[str]:

@@ -6,7 +6,7 @@ import signal
 import socket
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from contextlib import suppress
 from dataclasses import asdict
 from functools import partial
@@ -42,8 +42,12 @@ class WorkerProcess:
         self._channel = channel
 
     @classmethod
-    async def start(cls, role: dict[str, Any], log: LogStyle) -> "WorkerProcess":
-        """Spawn a process and hand it its role. Returns before the role is ready: its first frame says so."""
+    async def start(
+        cls, role: dict[str, Any], log: LogStyle, *, withheld: Collection[str] = frozenset()
+    ) -> "WorkerProcess":
+        """Spawn a process and hand it its role. Returns before the role is ready: its first frame says so. Variables of
+        the environment that are withheld are not handed on.
+        """
         ours, theirs = socket.socketpair()
         try:
             with theirs:
@@ -55,7 +59,10 @@ class WorkerProcess:
                     str(os.getpid()),
                     pass_fds=[theirs.fileno()],
                     stdin=asyncio.subprocess.DEVNULL,
-                    env={**environment(os.environ, confined=role.get("confine", True)), **_ENVIRONMENT},
+                    env={
+                        **environment(os.environ, confined=role.get("confine", True), withheld=withheld),
+                        **_ENVIRONMENT,
+                    },
                 )
             try:
                 loop = asyncio.get_running_loop()

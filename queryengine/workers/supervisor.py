@@ -46,6 +46,8 @@ class EngineConfig:
     spool: str
     """Where its workers store results."""
     confine: bool = True
+    withheld: frozenset[str] = frozenset()
+    """Variables of the environment that its workers are not given."""
 
     @property
     def is_confined(self) -> bool:
@@ -249,7 +251,9 @@ class Supervisor:
 
     async def _one_life(self) -> str:
         self._was_used = False
-        process = await WorkerProcess.start({**self._config.role(), "is_first": self._is_first}, self._log)
+        process = await WorkerProcess.start(
+            {**self._config.role(), "is_first": self._is_first}, self._log, withheld=self._config.withheld
+        )
         try:
             try:
                 async with asyncio.timeout(READY_TIMEOUT_SECONDS):

@@ -295,6 +295,10 @@ def test_variables_that_a_confined_worker_keeps() -> None:
     ours = {"QUERYENGINE_ENGINES__PG__OPTIONS__URL": "s", "queryengine_log__level": "info"}
     assert environment({**given, **ours}, confined=True) == {"PATH": "/bin", "LC_ALL": "C", "PYTHONPATH": "/x"}
     assert environment({**given, **ours}, confined=False) == given
+    secrets = {"PYTHON_SECRET": "x", "WAREHOUSE": "y"}
+    for confined in (True, False):
+        without = environment({**given, **secrets}, confined=confined, withheld=secrets)
+        assert without == environment(given, confined=confined)
 
 
 @pytest.mark.parametrize(

@@ -84,6 +84,29 @@ def test_bad_init_sql_makes_the_engine_unusable() -> None:
     assert caught.value.failure.reason is Reason.ENGINE_UNAVAILABLE
 
 
+@pytest.mark.parametrize(
+    ("sql", "word"),
+    [
+        ("SELEC 'canary'", "Parser Error"),
+        ("SELECT 'canary'::INTEGER", "Conversion Error"),
+        ("SELECT $$canary$$::INTEGER", "Conversion Error"),
+        ("SELECT $tag$canary$tag$::INTEGER", "Conversion Error"),
+        ("SELECT E'canary'::INTEGER", "Conversion Error"),
+        ("SELECT 'it''s canary'::INTEGER", "Conversion Error"),
+        ("ATTACH '/none/canary.db' AS x (READ_ONLY)", "IO Error"),
+        ("SELECT * FROM read_csv('/none/canary.csv')", "IO Error"),
+        ("CREATE SECRET s (TYPE nope, SECRET 'canary')", "nope"),
+        ("SET memory_limit = 'canary'", "Error"),
+    ],
+)
+def test_why_init_sql_fails_is_said_without_its_literals(sql: str, word: str) -> None:
+    with pytest.raises(QueryEngineError, match=word) as caught:
+        DuckDBEngine("test", {"init_sql": ["SELECT 1", sql]})
+    message = caught.value.failure.message
+    assert "canary" not in message
+    assert "statement 2 of option 'init_sql'" in message
+
+
 # ---- data
 
 

@@ -12,7 +12,7 @@ from pydantic import Field, ValidationError
 
 from queryengine.settings import Secret, Settings, SettingsError, load, reloaded
 from queryengine.settings.group import Group
-from queryengine.settings.secret import SECRET_BYTES_MAX, secrets_of
+from queryengine.settings.secret import SECRET_BYTES_MAX, secret_files, secret_variables
 
 CANARY = "canary-4b1d90"
 
@@ -109,8 +109,8 @@ def test_a_plain_value_is_refused_and_not_repeated(plain: object) -> None:
 def test_nothing_that_shows_settings_shows_a_secret(tmp_path: Path) -> None:
     keys: Any = {"key": "env:CANARY", "more": {"a": [f"file:{tmp_path}/secret"]}}
     group = Keys(**keys)
-    assert [each.reveal() for each in secrets_of(group)] == [CANARY, CANARY]
-    assert [each.file for each in secrets_of(group)] == [None, tmp_path / "secret"]
+    assert list(secret_variables(group)) == ["CANARY"]
+    assert list(secret_files(group)) == [tmp_path / "secret"]
     secret = group.key
     shown = [repr(group), str(group), group.model_dump(), group.model_dump_json(), dict(group), vars(group)]
     shown += [repr(secret), str(secret), f"{secret}", f"{secret!r:>9}"]
@@ -163,7 +163,11 @@ def test_references_are_read_where_options_hold_secrets_and_nowhere_else(tmp_pat
         "staging": file,
         "user": "env:CANARY",
     }
-    assert Settings(engines={"e": {"type": "duckdb", "options": given}}).engines["e"].options == {
+    settings = Settings(engines={"e": {"type": "duckdb", "options": given}})
+    assert secret_variables(settings) == {"CANARY"}
+    assert set(secret_files(settings)) == {tmp_path / "secret"}
+    assert CANARY not in repr(dict(settings.engines["e"].options))
+    assert settings.engines["e"].options == {
         "url": CANARY,
         "password": CANARY,
         "token": CANARY,

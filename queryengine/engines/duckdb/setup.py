@@ -15,6 +15,7 @@ from queryengine.domain.errors import QueryEngineError, Reason, error
 from queryengine.engines.base import OptionError
 from queryengine.engines.duckdb.file_options import FilePattern, parse_patterns
 from queryengine.engines.duckdb.folder import listed_files, shown, sources
+from queryengine.engines.duckdb.init_statements import run_all
 from queryengine.engines.duckdb.readers import Readers
 from queryengine.engines.duckdb.text import literal
 from queryengine.engines.duckdb.views import FolderViews
@@ -191,8 +192,7 @@ def open_instance(name: str, options: DuckDBOptions, views: FolderViews | None) 
         instance = duckdb.connect(
             options.path or ":memory:", read_only=bool(options.path), config=_config(options, spill)
         )
-        for sql in options.init_sql:
-            instance.execute(sql)
+        run_all(instance, options.init_sql)
         if views is not None:
             views.attach(instance)
         _lock_down(instance, views)
