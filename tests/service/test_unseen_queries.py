@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Awaitable, Callable, Iterator, Mapping
 from contextlib import contextmanager
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -11,7 +12,7 @@ from google.protobuf.message import Message
 from queryengine.app.service import Service
 from queryengine.v1 import query_service_pb2 as pb
 from tests.rights_stage import DENIED, REUSED, SHARED, UNSEEN, Stage, script
-from tests.support import COMPLETED, QUEUED, RUNNING, WAIT, Gate, new_id
+from tests.support import COMPLETED, FAILED, QUEUED, RUNNING, WAIT, Gate, new_id, until
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
@@ -64,7 +65,7 @@ async def test_a_cancel_of_many_reaches_ones_own_only(stage: Stage, gate: Gate) 
     request = pb.CancelQueriesRequest(labels={"job": "nightly"}, wait_timeout=WAIT)
     done = await stage.caller("user").call("CancelQueries", request)
     assert (list(done.query_ids), done.cancelled, done.left) == ([ids["user"]], 1, 0)
-    assert await is_alive(stage, ids["bob"])
+    assert await state_of(stage, ids["bob"]) in (QUEUED, RUNNING)
     for subject in ("bob", "nobody"):
         request = pb.CancelQueriesRequest(labels={"job": "nightly"}, subject=subject)
         assert not (await stage.caller("user").call("CancelQueries", request)).query_ids
@@ -73,9 +74,13 @@ async def test_a_cancel_of_many_reaches_ones_own_only(stage: Stage, gate: Gate) 
     assert (list(done.query_ids), done.cancelled) == ([ids["bob"]], 1)
 
 
-async def is_alive(stage: Stage, query_id: str) -> bool:
+async def state_of(stage: Stage, query_id: str) -> int:
     reply = await stage.caller("tenant_admin").call("GetStatus", pb.GetStatusRequest(query_id=query_id))
-    return reply.status.state in (QUEUED, RUNNING)
+    return int(reply.status.state)
+
+
+async def is_running(stage: Stage, query_id: str) -> bool:
+    return await state_of(stage, query_id) == RUNNING
 
 
 async def test_a_watch_of_many_sends_what_the_caller_sees(stage: Stage) -> None:
@@ -198,3 +203,39 @@ async def test_nobody_waits_for_a_submit_of_an_unseen_query(
     goes_on.set()
     await submitting
     assert (await waits).status.query_id == query_id
+
+
+@pytest.mark.parametrize("labels", [{}, SHARED], ids=["kept back", "shared"])
+async def test_a_query_that_waited_names_only_runs_that_its_user_sees(
+    stage: Stage, gate: Gate, labels: dict[str, str]
+) -> None:
+    request = pb.SubmitRequest(sql=gate.script, engine="scripted", labels=labels)
+    held = [(await stage.caller("bob").call("Submit", request)).status.query_id for _ in range(2)]
+    await until(lambda: is_running(stage, held[0]))
+    request = pb.SubmitRequest(
+        sql="rows 1",
+        engine="scripted",
+        limits={"queue_timeout": timedelta(milliseconds=100)},
+        wait_timeout=WAIT,
+    )
+    status = (await stage.caller("user").call("Submit", request)).status
+    assert (status.state, status.error.reason) == (FAILED, "QUEUE_TIMEOUT")
+    assert int(status.error.metadata["holders"]) > 0
+    named = status.error.metadata.get("holder_ids", "")
+    assert (set(filter(None, named.split(","))) <= set(held), bool(named)) == (True, labels == SHARED)
+    assert any(query_id in str(status) for query_id in held) == bool(named)
+
+
+async def test_nobody_learns_from_a_guess_that_somebody_else_ran_the_same(stage: Stage, gate: Gate) -> None:
+    for name in ("bob", "user"):
+        for _ in range(2):
+            request = pb.SubmitRequest(sql=gate.script, engine="scripted")
+            await stage.caller(name).call("Submit", request)
+    # The stage had it run by bob and by ann.
+    guessed = {}
+    for name in ("tenant_admin", "user"):
+        request = pb.SubmitRequest(sql="rows 3", engine="scripted")
+        progress = (await stage.caller(name).call("Submit", request)).status.progress
+        assert progress.HasField("queue_position")
+        guessed[name] = progress.HasField("estimated_completion_time")
+    assert guessed == {"tenant_admin": False, "user": True}
