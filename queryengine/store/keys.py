@@ -61,7 +61,17 @@ NOTE_USE: Final = Prepared(
     sa.update(API_KEYS).where(_K.key_id == _bind("key_key_id")).values(last_use_us=_bind("last_use_us"))
 )
 CHANGED: Final = Prepared(
-    sa.select(_K.change, _K.secret_hash, _K.key_id, _K.tenant, _K.subject, _K.roles, _K.cidrs, _K.end_us)
+    sa.select(
+        _K.change,
+        _K.secret_hash,
+        _K.key_id,
+        _K.tenant,
+        _K.subject,
+        _K.roles,
+        _K.cidrs,
+        # Clocks of servers differ, and are set back: a key that was revoked has ended, whenever that was.
+        sa.case((_K.revoke_us.is_not(None), 0), else_=_K.expire_us),
+    )
     .where(_K.change > _bind("after"))
     .order_by(_K.change)
     .limit(_bind("count"))
@@ -127,7 +137,8 @@ class KeyStore:
         if wanted.subject:
             select = select.where(_K.subject == wanted.subject)
         if wanted.working_at_us is not None:
-            select = select.where(sa.or_(_K.end_us.is_(None), _K.end_us > wanted.working_at_us))
+            is_going_on = sa.or_(_K.expire_us.is_(None), _K.expire_us > wanted.working_at_us)
+            select = select.where(_K.revoke_us.is_(None), is_going_on)
         if before is not None:
             select = select.where(sa.tuple_(_K.created_us, _K.key_id) < before)
         select = select.order_by(_K.created_us.desc(), _K.key_id.desc()).limit(limit)
@@ -135,8 +146,8 @@ class KeyStore:
 
     async def changed(self, after: int, limit: int) -> Sequence[tuple[Any, ...]]:
         """Keys of all tenants whose last change has a larger number, in the order of these: (change, secret_hash,
-        key_id, tenant, subject, roles, cidrs, end_us), roles and cidrs as texts that `words` takes apart. Plain tuples,
-        as a server with many keys holds all of them.
+        key_id, tenant, subject, roles, cidrs, end_us). The end is 0 for a key that was revoked; roles and cidrs are
+        texts that `words` takes apart. Plain tuples, as a server with many keys holds all of them.
         """
         values = {"after": after, "count": limit}
         return await self._reader.read(

@@ -119,7 +119,9 @@ async def test_listing_is_newest_first_by_pages_and_filters(store: Store) -> Non
     assert await store.keys.list("tenant", KeyFilter(subject="a"), limit=9) == made[::2]
     await store.keys.end(made[0].but(revoke_us=3), now_us=3)
     assert await store.keys.list("tenant", KeyFilter(working_at_us=3), limit=9) == made[1:]
-    assert await store.keys.list("tenant", KeyFilter(working_at_us=2), limit=9) == [made[0].but(revoke_us=3), *made[1:]]
+    expiring = await added(store, 7, expire_us=9)
+    assert await store.keys.list("tenant", KeyFilter(working_at_us=8), limit=9) == [expiring, *made[1:]]
+    assert await store.keys.list("tenant", KeyFilter(working_at_us=9), limit=9) == made[1:]
 
 
 async def test_changes_are_followed_by_their_numbers(store: Store) -> None:
@@ -132,7 +134,7 @@ async def test_changes_are_followed_by_their_numbers(store: Store) -> None:
     assert await store.keys.changed(second[0], 10) == []
     await store.keys.end(one.but(revoke_us=4), now_us=4)
     (ended,) = await store.keys.changed(second[0], 10)
-    assert (ended[2], ended[7]) == (one.key_id, 4)
+    assert (ended[2], ended[7]) == (one.key_id, 0)
     assert await store.keys.replace(two.but(expire_us=9), key(3), hash_of(3), now_us=5)
     changed = await store.keys.changed(ended[0], 10)
     assert {(row[2], row[7]) for row in changed} == {(two.key_id, 9), ("key000000003", None)}

@@ -147,6 +147,16 @@ async def test_a_key_that_another_server_revoked_stops_at_the_next_look(bench: B
     assert len(bench.index) == 0
 
 
+async def test_a_key_is_revoked_whatever_the_clock_of_the_other_server_says(bench: Bench) -> None:
+    key, text = await bench.add()
+    await bench.index.look()
+    bench.clock.seconds += 3_600
+    await bench.revoke(key)
+    bench.clock.seconds -= 3_600
+    await bench.index.look()
+    assert await bench.reason(text) == "CREDENTIAL_INVALID"
+
+
 async def test_no_key_is_accepted_5_seconds_after_the_record_was_last_read(bench: Bench) -> None:
     _, text = await bench.add()
     await bench.index.look()
