@@ -7,6 +7,8 @@ from queryengine.domain.identity import Role
 
 KEYS_MAX: Final = 1_000
 """Keys of one tenant that work at a time."""
+ENDED_KEYS_MAX: Final = 1_000
+"""Keys of one tenant that have ended and are remembered; those that ended first are forgotten early."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,9 +32,6 @@ class ApiKey:
     expire_us: int | None = None
     revoke_us: int | None = None
     last_use_us: int | None = None
-
-    def works_at(self, now_us: int) -> bool:
-        return self.revoke_us is None and (self.expire_us is None or now_us < self.expire_us)
 
     def but(self, **changes: Any) -> Self:
         return replace(self, **changes)

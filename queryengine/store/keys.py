@@ -10,7 +10,7 @@ from typing import Any, Final
 
 import sqlalchemy as sa
 
-from queryengine.domain.api_keys import KEYS_MAX, ApiKey
+from queryengine.domain.api_keys import ENDED_KEYS_MAX, KEYS_MAX, ApiKey
 from queryengine.domain.errors import Reason, error
 from queryengine.domain.identity import Role
 from queryengine.store.prepared import Prepared
@@ -51,7 +51,19 @@ INSERT: Final = Prepared(
     ),
 )
 GET: Final = Prepared(sa.select(*_COLUMNS).where(*_MINE))
-ALIVE_OF: Final = Prepared(sa.select(sa.func.count()).where(_K.tenant == _bind("key_tenant"), *_ALIVE))
+_IS_ALIVE: Final = sa.and_(*_ALIVE)
+_COUNTS: Final[tuple[sa.ColumnElement[Any], ...]] = (sa.func.count(), sa.func.count(sa.case((_IS_ALIVE, 1))))
+COUNTS_OF: Final = Prepared(sa.select(*_COUNTS).where(_K.tenant == _bind("key_tenant")))
+DELETE_OLDEST_OF: Final = Prepared(
+    sa.delete(API_KEYS).where(
+        _K.key_id.in_(
+            sa.select(_K.key_id)
+            .where(_K.tenant == _bind("key_tenant"), sa.not_(_IS_ALIVE))
+            .order_by(_K.end_us)
+            .limit(_bind("count"))
+        )
+    )
+)
 END: Final = Prepared(
     sa.update(API_KEYS)
     .where(*_MINE, *_ALIVE)
@@ -176,10 +188,12 @@ def words(text: str) -> tuple[str, ...]:
 
 def _add(connection: sa.Connection, key: ApiKey, secret_hash: bytes, now_us: int) -> None:
     values = {"key_tenant": key.tenant, "now_us": now_us}
-    ((alive,),) = ALIVE_OF.run(connection, values)
+    ((every, alive),) = COUNTS_OF.run(connection, values)
     if alive >= KEYS_MAX:
         message = f"the tenant has {alive} API keys that work, and may have {KEYS_MAX}; revoke some"
         raise error(Reason.API_KEY_LIMIT, message, limit=KEYS_MAX)
+    if (surplus := every - alive - ENDED_KEYS_MAX) > 0:
+        DELETE_OLDEST_OF.run(connection, {**values, "count": surplus})
     COUNT_CHANGE.run(connection, {})
     INSERT.run(connection, {**_to_row(key), "secret_hash": secret_hash})
 

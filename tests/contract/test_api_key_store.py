@@ -9,7 +9,7 @@ from sqlalchemy.exc import DBAPIError
 from queryengine.domain.api_keys import KEYS_MAX, ApiKey
 from queryengine.domain.errors import QueryEngineError
 from queryengine.domain.identity import Role
-from queryengine.store import Store
+from queryengine.store import Store, keys
 from queryengine.store.keys import KeyFilter, words
 from tests.contract.store_case import StoreCase
 from tests.store_values import query
@@ -107,6 +107,19 @@ async def test_a_tenant_has_so_many_keys_that_work(store: Store) -> None:
         await store.keys.replace(last.but(expire_us=50), key(5_003), hash_of(3), now_us=1)
     assert await store.keys.get("tenant", last.key_id) == last
     assert await store.keys.replace(last.but(revoke_us=1), key(5_003), hash_of(3), now_us=1)
+
+
+async def test_a_tenant_remembers_so_many_keys_that_have_ended(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(keys, "ENDED_KEYS_MAX", 2)
+    for number in range(1, 4):
+        made = await added(store, number)
+        await store.keys.end(made.but(revoke_us=10 - number), now_us=10 - number)
+    await added(store, 9, tenant="other", expire_us=1)
+    new = await added(store, 4)
+    listed = await store.keys.list("tenant", KeyFilter(), limit=9)
+    # The one that ended first is gone.
+    assert [each.created_us for each in listed] == [new.created_us, 2, 1]
+    assert len(await store.keys.list("other", KeyFilter(), limit=9)) == 1
 
 
 async def test_listing_is_newest_first_by_pages_and_filters(store: Store) -> None:

@@ -148,7 +148,15 @@ async def test_a_failed_open_holds_nothing(path: Path, files: SQLite) -> None:
 def test_every_search_uses_an_index(files: SQLite, path: Path) -> None:
     searches = [statements.RECOVER, statements.EXPIRING, statements.EXECUTION_TIMES, statements.DELETE_ENDED]
     with plainly(path) as connection:
-        searches += [keys.GET, keys.ALIVE_OF, keys.END, keys.NOTE_USE, keys.CHANGED, keys.DELETE_ENDED]
+        searches += [
+            keys.GET,
+            keys.COUNTS_OF,
+            keys.DELETE_OLDEST_OF,
+            keys.END,
+            keys.NOTE_USE,
+            keys.CHANGED,
+            keys.DELETE_ENDED,
+        ]
         for search in [*searches, statements.DELETE_OLDEST_OF, statements.DROP_RESULT, statements.GET]:
             form = search.form("sqlite")
             values = tuple(form.defaults[name] or 0 for name in form.names)
