@@ -14,6 +14,7 @@ from queryengine.domain.query import Query
 from queryengine.domain.turns import TurnLimits, Turns
 from queryengine.edges.grpc.requests import RequestLimits
 from queryengine.engines.base import EngineTraits
+from queryengine.engines.kit.checking import takes_allowed_functions
 from queryengine.executing.discretion import Discretion
 from queryengine.executing.quota import RecordLimits, SpoolLimits
 from queryengine.executing.shares import ShareLimits, Shares
@@ -65,8 +66,10 @@ def engine_config(settings: Settings, name: str) -> EngineConfig:
 
 def engine_options(settings: Settings, name: str) -> Mapping[str, Any]:
     """Options of an engine, with the functions that the statement gate allows by name."""
-    options, allowed = settings.engines[name].options, settings.statements.of(name).functions.allow
-    return {**options, "allow_functions": [*options.get("allow_functions", ()), *allowed]} if allowed else options
+    engine, allowed = settings.engines[name], settings.statements.of(name).functions.allow
+    if not allowed or not takes_allowed_functions(engine.type, engine.options):
+        return engine.options
+    return {**engine.options, "allow_functions": [*engine.options.get("allow_functions", ()), *allowed]}
 
 
 async def engine_traits(settings: Settings, analyses: Analyses) -> dict[str, EngineTraits | Failure]:

@@ -25,7 +25,8 @@ class FunctionSettings(Group):
 
     allow: Sequence[str] = Field(
         default=(),
-        description="Functions that may be called although the engine's own rules, or `only`, would refuse them.",
+        description="Functions that may be called although `only` does not name them, and on DuckDB and PostgreSQL "
+        "although the engine's own rules refuse them.",
         json_schema_extra=_NONE,
     )
     deny: Sequence[str] = Field(

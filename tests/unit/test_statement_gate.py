@@ -213,6 +213,14 @@ def test_what_is_allowed_by_name_is_an_option_of_the_engine() -> None:
     wanted = settings(functions={"allow": ["Setseed"]}, engines={"pg": {"functions": {"allow": []}}})
     assert engine_options(wanted, "duckdb") == {"allow_functions": ["setseed"]}
     assert engine_options(wanted, "pg") == ENGINES["pg"]["options"]
+    everywhere = settings(functions={"allow": ["nextval"]})
+    assert engine_options(everywhere, "pg")["allow_functions"] == ["nextval"]
+
+
+@pytest.mark.parametrize("options", [{"type": "trino"}, {"type": "sqlalchemy", "options": {"url": "sqlite:////x"}}])
+def test_an_engine_whose_rules_are_fixed_gets_no_such_option(options: dict[str, Any]) -> None:
+    wanted = Settings(engines={"x": options}, statements={"functions": {"allow": ["f"]}})
+    assert engine_options(wanted, "x") == options.get("options", {})
 
 
 def test_what_engines_are_given_at_their_start_waits_for_a_restart() -> None:

@@ -4,6 +4,14 @@ from collections.abc import Mapping
 from typing import Any
 
 
+def takes_allowed_functions(engine_type: str, options: Mapping[str, Any]) -> bool:
+    """Whether an engine has the option `allow_functions`: its own rules refuse functions by name, and can let some be
+    called all the same.
+    """
+    driver = str(options.get("url", "")).partition("://")[0]
+    return engine_type == "duckdb" or (engine_type == "sqlalchemy" and driver in {"postgresql", "postgresql+psycopg"})
+
+
 def options_of_check(engine_type: str, options: Mapping[str, Any]) -> dict[str, Any]:
     """Those that change what `Engine.check` answers. What is wrong with options, `Engine.traits` says."""
     match engine_type:

@@ -105,7 +105,7 @@ class PostgreSQLEngine(Engine):
             [[found]] = self.control.ask(f"SELECT pg_catalog.current_setting('{CLIENT_CHECK}', true)")
             self.client_check = {CLIENT_CHECK: CLIENT_CHECK_INTERVAL} if found is not None else {}
             self._refuse_roles()
-            self.guard = Guard.ask(self.control.ask)
+            self.guard = Guard.ask(self.control.ask, parsed.allow_functions)
             self._database = adbc_driver_postgresql.connect(parsed.conninfo)
         except (adbc.Error, psycopg.Error, SilentError) as cause:
             self.control.close()

@@ -12,7 +12,7 @@ from psycopg.conninfo import make_conninfo
 APPLICATION: Final = "queryengine"
 """How our connections are called in pg_stat_activity."""
 
-_KNOWN: Final = ("url", "connect_args", "answer_timeout_seconds", "allow_privileged_role", "roles")
+_KNOWN: Final = ("url", "connect_args", "answer_timeout_seconds", "allow_privileged_role", "roles", "allow_functions")
 _DEFAULTS: Final[Mapping[str, Any]] = MappingProxyType(
     {
         "connect_timeout": 5,
@@ -34,6 +34,8 @@ class PostgreSQLOptions:
     answer_timeout_seconds: float
     """How long a server may be silent on a connection on which nothing else runs, until it counts as lost."""
     allow_privileged_role: bool
+    allow_functions: frozenset[str]
+    """Functions that statements may call although the guard of the adapter would refuse them."""
     roles: Mapping[str, str]
     """The role in which the statements of a tenant run, by tenant; empty: all run in that of the connection."""
 
@@ -52,11 +54,15 @@ class PostgreSQLOptions:
         roles = options.get("roles", {})
         if not isinstance(roles, Mapping) or not all(isinstance(each, str) and each for each in roles.values()):
             raise ValueError("option 'roles' must be a mapping of tenants to names of roles")
+        allowed = options.get("allow_functions", ())
+        if not isinstance(allowed, list | tuple) or not all(isinstance(each, str) and each for each in allowed):
+            raise ValueError("option 'allow_functions' must be a list of names of functions")
         return cls(
             conninfo=_conninfo(url, options.get("connect_args", {})),
             shown=url.set(query={}).render_as_string(hide_password=True),
             answer_timeout_seconds=float(seconds),
             allow_privileged_role=privileged,
+            allow_functions=frozenset(map(str.lower, allowed)),
             roles=MappingProxyType({str(tenant): role for tenant, role in roles.items()}),
         )
 

@@ -42,18 +42,24 @@ class Guard:
     """Those of `pg_catalog` that no statement may call."""
     tables: frozenset[str]
     """Those of `pg_catalog` that no statement may read."""
+    allowed: frozenset[str] = frozenset()
+    """Functions that may be called all the same."""
 
     @classmethod
-    def ask(cls, ask: Callable[[str], list[list[bytes | None]]]) -> Self:
-        """What this server has."""
+    def ask(cls, ask: Callable[[str], list[list[bytes | None]]], allowed: frozenset[str] = frozenset()) -> Self:
+        """What this server has, but for functions that are allowed by name."""
         return cls(
-            (_names(ask(_FUNCTIONS)) - HARMLESS_FUNCTIONS) | RUNNING_TEXT, _names(ask(_TABLES)) - HARMLESS_TABLES
+            (_names(ask(_FUNCTIONS)) - HARMLESS_FUNCTIONS) | RUNNING_TEXT,
+            _names(ask(_TABLES)) - HARMLESS_TABLES,
+            allowed,
         )
 
     def check(self, query: StatementText) -> None:
         """Raises STATEMENT_NOT_ALLOWED, with its place, for a name that is refused."""
         for number, name, is_called, is_elsewhere in _names_in(query.tokens):
             anywhere, of_catalog = (RUNNING_TEXT_ELSEWHERE, self.functions) if is_called else ((), self.tables)
+            if is_called and name in self.allowed:
+                continue
             is_refused = name in SHOWING_STATEMENTS or name in anywhere or (name in of_catalog and not is_elsewhere)
             if is_refused and not _is_part_of_with(query.tokens, number, name, is_called=is_called):
                 raise _refused(query.sql, query.tokens[number], f"function {name}" if is_called else name)
