@@ -4,6 +4,7 @@ Starts a server of its own on loopback, runs the main job, breaks things on purp
 everything it claims was seen, and 1 at the first thing that was not. Run by `make demo`; leaves nothing behind.
 """
 
+import secrets
 import subprocess
 import sys
 import tempfile
@@ -13,13 +14,16 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TypeVar
 
+import jwt
 import psutil
 import pyarrow as pa
 from rich.console import Console
 
-from queryengine.client import Client, QueryCancelled, QueryStatus
+from queryengine.client import Client, QueryCancelled, QueryEngineClientError, QueryStatus
 from queryengine.demo.data import FLIGHTS, DataMissingError, write_flights
 from queryengine.demo.serving import over_folder, write_config
+from queryengine.domain.clock import SystemClock
+from queryengine.domain.errors import Reason
 from queryengine.domain.lifecycle import QueryState
 
 SCAN = "SELECT * FROM flights"
@@ -31,6 +35,10 @@ ENDLESS = "SELECT count(*) FROM flights a, flights b, flights c WHERE a.arr_dela
 SLOW = """
     SELECT count(*) AS pairs FROM flights a JOIN flights b ON a.carrier = b.carrier AND a.day = b.day
     WHERE a.arr_delay > b.arr_delay + $minutes AND a.month < 3
+"""
+PORTS = dict.fromkeys(("listen", "admin_listen", "metrics_listen"), "127.0.0.1:0")
+CARRIERS = """
+    SELECT carrier, count(*) AS flights, max(tailnum) AS plane FROM flights GROUP BY carrier ORDER BY carrier
 """
 RESUME_PAUSE_SECONDS = 0.01
 WAIT_SECONDS = 60.0
@@ -129,6 +137,7 @@ def tell_story(root: Path, proved: list[str]) -> None:
         proved.append("SIGTERM drains and ends with exit code 0")
     finally:
         server.close()
+    show_policies(root, source.column_names, proved)
 
 
 def show_aggregate(client: Client, proved: list[str]) -> None:
@@ -240,6 +249,64 @@ def check_recovery(client: Client, acked: list[str], finished: str, source: pa.T
     proved.append(f"kill -9 lost none of {len(acked)} acknowledged queries ({attempts} ran again), nor a stored result")
 
 
+def show_policies(root: Path, columns: list[str], proved: list[str]) -> None:
+    secret = secrets.token_hex(32)
+    with step("Start it again with tokens, and a policy: a tenant is a carrier, and sees its own flights"):
+        server = Server(write_policed_settings(root / "policed", root / "data", columns, secret))
+    try:
+        with step("No token: refused"):
+            with Client(server.address) as nobody:
+                refusal = refused(lambda: nobody.submit(CARRIERS), Reason.CREDENTIAL_MISSING)
+            console.print(f"    {refusal}")
+        with step("The same query of two tenants"):
+            counted = [show_tenant(server.address, tenant, secret) for tenant in ("UA", "DL")]
+            expect(len({flights for flights in counted if flights}) == 2, f"the tenants saw {counted} flights")
+        with step("Around the policy: refused"), Client(server.address, token=token("UA", secret)) as client:
+            reading = f"SELECT * FROM read_parquet('{root}/data/*.parquet')"
+            for sql, reason in (
+                (reading, Reason.STATEMENT_NOT_ALLOWED),
+                ("SELECT * FROM information_schema.tables", Reason.RELATION_NOT_ALLOWED),
+            ):
+                console.print(f"    {refused(lambda sql=sql: client.submit(sql), reason)}")
+        server.terminate()
+    finally:
+        server.close()
+    proved.append(f"two tenants ran one query and saw {counted[0]:,} and {counted[1]:,} flights, each its own")
+    proved.append("a call without a token, and statements around the policy, were refused by name")
+
+
+def show_tenant(address: str, tenant: str, secret: str) -> int:
+    """How many flights a tenant sees."""
+    with Client(address, token=token(tenant, secret)) as client:
+        handle = client.submit(CARRIERS, wait_timeout=WAIT_SECONDS)
+        rows = handle.result().to_pylist()
+        policies = ", ".join(handle.status().row_policies)
+    for row in rows:
+        console.print(
+            f"    {tenant}  sees {row['carrier']}: {row['flights']:>6,} flights, planes such as {row['plane']}"
+        )
+    console.print(f"        policy {policies}", style="dim")
+    expect([row["carrier"] for row in rows] == [tenant], f"{tenant} saw {rows}")
+    expect(rows[0]["plane"].startswith("*"), f"{tenant} saw the plane {rows[0]['plane']}")
+    return int(rows[0]["flights"])
+
+
+def token(tenant: str, secret: str) -> str:
+    """What an issuer would give a user of this tenant."""
+    now = SystemClock().now_us() // 1_000_000
+    claims = {"iss": "demo", "aud": "queryengine", "sub": "ann", "tenant": tenant, "iat": now, "exp": now + 600}
+    return jwt.encode({**claims, "roles": ["submit", "read"]}, secret, "HS256")
+
+
+def refused(call: Callable[[], object], reason: Reason) -> str:
+    try:
+        call()
+    except QueryEngineClientError as refusal:
+        expect(refusal.reason == reason, f"refused as {refusal.reason}, not {reason}")
+        return str(refusal)
+    raise NotHeldError(f"not refused with {reason}")
+
+
 def slow_reader(address: str, query_id: str, parts: str) -> None:
     """A client that saves what it reads, page by page, and is in no hurry."""
     with Client(address) as client:
@@ -255,8 +322,22 @@ def slow_reader(address: str, query_id: str, parts: str) -> None:
 
 
 def write_settings(root: Path) -> Path:
-    ports = dict.fromkeys(("listen", "admin_listen", "metrics_listen"), "127.0.0.1:0")
-    return write_config(root, {"flights": over_folder(root / "data")}, ports)
+    return write_config(root, {"flights": over_folder(root / "data")}, PORTS)
+
+
+def write_policed_settings(root: Path, data: Path, columns: list[str], secret: str) -> Path:
+    root.mkdir()
+    key = root / "token.key"
+    key.write_text(secret)
+    issuer = {"type": "jwt", "issuer": "demo", "audience": ["queryengine"], "algorithms": ["HS256"]}
+    own = {"rows": "carrier = {tenant}", "masks": {"tailnum": "last4"}}
+    return write_config(
+        root,
+        {"flights": over_folder(data)},
+        PORTS,
+        auth={"authenticators": [{**issuer, "keys": [{"secret": f"file:{key}"}]}]},
+        policies={"engines": {"flights": {"relations": {"main.flights": {"columns": columns, "rules": {"own": own}}}}}},
+    )
 
 
 def same_rows(table: pa.Table, other: pa.Table) -> bool:

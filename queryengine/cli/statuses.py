@@ -82,6 +82,7 @@ _LINES: tuple[tuple[str, Callable[[QueryStatus], Any]], ...] = (
     ("state", line),
     ("result", lambda found: found.result_state),
     ("engine", lambda found: f"{found.engine} ({found.engine_type}, {found.routing_reason})"),
+    ("policies", lambda found: ", ".join(found.row_policies) or None),
     ("attempt", lambda found: found.attempt or None),
     ("priority", lambda found: found.priority or None),
     ("error", lambda found: found.failure()),

@@ -96,6 +96,10 @@ class QueryStatus(Brief):
     priority: int
     subject: str
     """Who submitted it; empty when no user was named."""
+    row_policies: tuple[str, ...]
+    """The row and column policies that shaped the rows; empty where none applied."""
+    policy_version: str
+    """Of what those policies showed; empty on an engine without policies."""
 
     @property
     def is_final(self) -> bool:
@@ -245,6 +249,8 @@ def query_status(message: query_pb2.QueryStatus) -> QueryStatus:
         query_hash=message.query_hash,
         priority=message.priority,
         subject=message.subject,
+        row_policies=tuple(message.row_policies),
+        policy_version=message.policy_version,
     )
 
 

@@ -64,13 +64,16 @@ def over_folder(folder: Path) -> dict[str, Any]:
     return {"type": "duckdb", "workers": 2, "options": {"directory": str(folder), "threads": 1}}
 
 
-def write_config(root: Path, engines: Mapping[str, Any], server: Mapping[str, str]) -> Path:
-    """Write the settings of a server that keeps its state below a folder; the first engine is the default."""
+def write_config(root: Path, engines: Mapping[str, Any], server: Mapping[str, str], **groups: Any) -> Path:
+    """Write the settings of a server that keeps its state below a folder; the first engine is the default. `groups` are
+    further groups of settings.
+    """
     values = {
         "server": dict(server),
         "state": {"directory": str(root / "state")},
         "engines": dict(engines),
         "default_engine": next(iter(engines)),
+        **groups,
     }
     path = root / "queryengine.yaml"
     path.write_text(yaml.safe_dump(values, sort_keys=False))

@@ -1,5 +1,6 @@
 """Both clients have one shape: the same members with the same arguments, awaited in one of them."""
 
+import dataclasses
 import inspect
 
 import pytest
@@ -12,9 +13,11 @@ from queryengine.client import (
     QueryHandle,
     QueryOptions,
     QueryResult,
+    QueryStatus,
     SubmitOptions,
 )
 from queryengine.client.options import CHECKS
+from queryengine.v1 import query_pb2
 
 PAIRS = [(Client, AsyncClient), (QueryHandle, AsyncQueryHandle), (QueryResult, AsyncQueryResult)]
 
@@ -80,3 +83,16 @@ def test_help_names_every_option(kind: type) -> None:
 
 def test_every_option_is_checked() -> None:
     assert CHECKS.keys() == SubmitOptions.__optional_keys__ | QueryOptions.__optional_keys__
+
+
+def test_a_status_has_every_field_of_the_contract() -> None:
+    """A field that the contract gains is one that its clients can read."""
+    described = query_pb2.QueryStatus.DESCRIPTOR.fields_by_name
+    parts = {"progress", "stats"}
+    fields = set(described) - parts
+    for part in parts:
+        fields |= set(described[part].message_type.fields_by_name)
+    renamed = {"queue_time": "queue_seconds", "execution_time": "execution_seconds"}
+    assert {renamed.get(name, name) for name in fields} - {
+        each.name for each in dataclasses.fields(QueryStatus)
+    } == set()
