@@ -11,7 +11,7 @@ from pydantic import Field, StringConstraints, field_validator, model_validator
 
 from queryengine.domain.identity import UNVERIFIED_ROLES, Role
 from queryengine.settings.group import Group
-from queryengine.settings.secret import Secret
+from queryengine.settings.secret import Secret, secret_error
 
 if TYPE_CHECKING:
     from queryengine.policy.identity.verifying_keys import VerifyingKey
@@ -41,8 +41,8 @@ class KeySettings(Group):
     )
     secret: Secret | None = Field(
         default=None,
-        description="Secret of an HS algorithm, as `file:/path` or `env:NAME`: its bytes as they are, as many as the "
-        "hash has at least.",
+        description="Secret of an HS algorithm, as `file:/path` or `env:NAME`: text, which is not decoded, of as many "
+        "bytes as the hash has at least.",
         json_schema_extra={"default": ""},
     )
     public_key: Secret | None = Field(
@@ -173,16 +173,19 @@ class JwtSettings(Group):
 
 
 def _check_url(value: str) -> None:
-    """Raises ValueError."""
+    """Raises ValueError, or a validation error that does not repeat the value."""
     try:
         parts = urlsplit(value)
         _ = parts.port
     except ValueError as cause:
-        raise ValueError(f"expected a URL: {cause}") from cause
+        raise secret_error("expected a URL; write signs such as [ and ] in a path as %5B and %5D") from cause
     if parts.scheme not in ("https", "http") or not parts.hostname:
         raise ValueError("expected https://host/path")
-    if parts.username is not None or parts.fragment or not value.isascii() or not value.isprintable() or " " in value:
-        raise ValueError("expected https://host/path, without a user, a fragment or spaces")
+    if "@" in parts.netloc:
+        # Not with the value, as other mistakes are: there may be a password in it.
+        raise secret_error("expected https://host/path, without a user")
+    if parts.fragment or not value.isascii() or not value.isprintable() or " " in value:
+        raise ValueError("expected https://host/path, without a fragment or spaces")
     if parts.scheme == "http" and not _is_loopback(parts.hostname):
         raise ValueError("expected https: whoever can change what http brings could make keys of its own")
 

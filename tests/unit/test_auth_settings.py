@@ -111,7 +111,9 @@ MISTAKES: dict[str, tuple[dict[str, Any], str, str]] = {
     "a repeating secret": ({"algorithms": ["HS256"], "keys": [{"secret": "repeating"}]}, "", "repeats the same"),
     "a public key as secret": ({"algorithms": ["HS256"], "keys": [{"secret": "rsa.pem"}]}, "", "expected a secret"),
     "http elsewhere": ({"jwks_url": "http://issuer.test/keys"}, "jwks_url", "expected https"),
-    "a user in the URL": ({"jwks_url": "https://me:pw@issuer.test/"}, "jwks_url", "without a user"),
+    "a user in the URL": ({"jwks_url": "https://me:hunter2@issuer.test/"}, "jwks_url", "without a user"),
+    "a user in a bad URL": ({"jwks_url": "https://me:hunter2@[issuer/"}, "jwks_url", "expected a URL"),
+    "a user and a bad port": ({"jwks_url": "https://me:hunter2@a:x/"}, "jwks_url", "expected a URL"),
     "another scheme": ({"jwks_url": "file:///etc/passwd"}, "jwks_url", "expected https://host/path"),
     "no CA file": ({"jwks_url": "https://a/", "jwks_ca": "/no/such.pem"}, "jwks_ca", "cannot be used: No such file"),
     "unknown role": ({"jwks_url": "https://a/", "roles": {"x": "root"}}, "roles.x", "expected 'submit', 'read'"),
@@ -137,6 +139,7 @@ def test_a_mistake_is_named_with_its_key_and_line(keys: Path, case: str) -> None
     assert expected in line
     for secret in ("short", "secret", "repeating", "private.pem"):
         assert (keys / secret).read_text() not in line
+    assert "hunter2" not in line
 
 
 def test_the_line_is_that_of_the_key_inside_of_the_list(tmp_path: Path) -> None:

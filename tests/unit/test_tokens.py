@@ -143,6 +143,15 @@ async def test_names_of_claims_and_roles_are_configured() -> None:
     assert (principal.tenant, principal.subject, principal.roles) == ("b", "Ann", {Role.WRITE})
 
 
+async def test_sub_is_required_also_where_another_claim_has_the_user() -> None:
+    authenticator = tokens(subject_claim="preferred_username")
+    said = claims(sub=None, preferred_username="Ann")
+    assert await refusal(bearer(token(said)), authenticator) == (
+        Reason.CREDENTIAL_INVALID,
+        "the token is not accepted: it has no claim sub",
+    )
+
+
 def unsigned(header: Mapping[str, Any], said: Mapping[str, Any] | None = None) -> str:
     parts = [json.dumps(each).encode() for each in (header, said or claims())]
     return ".".join(base64.urlsafe_b64encode(each).decode().rstrip("=") for each in parts)
