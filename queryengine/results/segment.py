@@ -194,7 +194,7 @@ def ends(segment: SegmentReader) -> bool:
 
 
 def _records(source: PageSource) -> Iterator[tuple[RecordKind, PageEntry, bytes]]:
-    """Every record but those of the places, which are compared."""
+    """Every record up to the END, but those of the places, which are compared."""
     number = 0
     magic = b""
     while (segment := _opened(source, number)) is not None:
@@ -220,6 +220,8 @@ def _records(source: PageSource) -> Iterator[tuple[RecordKind, PageEntry, bytes]
                 if body and google_crc32c.value(body) != crc32c:
                     return
                 yield RecordKind(kind), entry, body
+                if kind == RecordKind.END:
+                    return
                 offset = body_offset + length
         finally:
             segment.close()
