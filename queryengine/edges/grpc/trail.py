@@ -46,6 +46,7 @@ class Trail:
             sql=submission.sql,
             fingerprint=analysis.query_hash(submission.sql),
             tables=analysis.tables,
+            row_policies=plan.row_policies,
             policy_version=plan.policy_version,
         )
         self._is_allowed = True
