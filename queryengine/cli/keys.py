@@ -47,7 +47,7 @@ def create(
 
     \b
     queryengine keys create etl --label 'nightly loads' --expires 90d > etl.key
-    queryengine sql 'SELECT 1' --token-file etl.key
+    queryengine sql 'SELECT 1' --api-key-file etl.key
     """
     from queryengine.cli.connecting import connect
     from queryengine.cli.failures import reported

@@ -86,6 +86,32 @@ async def test_a_key_may_submit_read_and_cancel_unless_it_is_said_otherwise(shar
     assert "expire_time" not in made
 
 
+async def test_keys_in_files_are_all_that_a_chain_of_people_needs(shared: Keyed, tmp_path: Path) -> None:
+    """As docs/security.md has it: nobody but the first admin names a tenant."""
+
+    async def command(*words: str, key: Path) -> str:
+        options = ["--server", shared.service.address, "--api-key-file", str(key)]
+        done = await asyncio.to_thread(CliRunner().invoke, app, [*words, *options])
+        assert done.exit_code == 0, done.stderr
+        return str(done.stdout)
+
+    admin, alice, etl = (tmp_path / f"{name}.key" for name in ("admin", "alice", "etl"))
+    admin.write_text(f"{ADMIN.text}\n")
+    roles = [word for role in ("tenant_admin", "submit", "read", "cancel") for word in ("--role", role)]
+    alice.write_text(await command("keys", "create", "alice", *roles, "--tenant", "chain", key=admin))
+    etl.write_text(await command("keys", "create", "etl", "--expires", "90d", "--cidr", "127.0.0.0/8", key=alice))
+    submitted = (await shared.by(etl.read_text().strip()).script("rows 1")).status.query_id
+    assert submitted[:8] in await command("ps", "--all", key=etl)
+    listed = [json.loads(line) for line in (await command("keys", "list", "--json", key=alice)).splitlines()]
+    assert [(key["subject"], key["tenant"], key["created_by"]) for key in listed] == [
+        ("etl", "chain", "alice"),
+        ("alice", "chain", "operator"),
+    ]
+    etl.write_text(await command("keys", "rotate", listed[0]["key_id"], "--grace", "1h", key=alice))
+    assert submitted[:8] in await command("ps", "--all", key=etl)
+    await command("keys", "revoke", str(key_id_of(etl.read_text().strip())), key=alice)
+
+
 @pytest.mark.parametrize(
     ("words", "code", "said"),
     [
