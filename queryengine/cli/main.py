@@ -23,6 +23,8 @@ queryengine engines refresh lake
 queryengine keys create etl > etl.key           an API key, and its secret for this once
 queryengine config reload                       have the server load its settings again, as an admin
 queryengine config client                       which server the commands call, and why
+queryengine ps -s sql.example.org:8815 --ca our-ca.pem --token-file token
+queryengine ps -s sql.example.org:8815 --ca our-ca.pem --cert me.crt --key me.key
 """
 
 

@@ -1,7 +1,6 @@
 """Tokens before a real server: who may call, streams that outlive their token, keys of an issuer that change."""
 
-from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -10,62 +9,15 @@ import pytest
 import yaml
 
 from queryengine.app.service import Service
-from queryengine.domain.clock import SystemClock
 from queryengine.domain.reloads import Trigger
 from queryengine.settings import Source, load
 from queryengine.v1 import query_service_pb2 as pb
-from tests.support import LOOPBACK, RUNNING, WAIT, Api, Gate, Received, batch_of, refused, served
-from tests.unit.jwt_keys import AUDIENCE, ISSUER, OTHER_RSA, RSA, bearer, claims, jwk, key_set, public_pem, token
+from tests.guarded import LEEWAY_SECONDS, LIFE_SECONDS, Holder, MovableClock, guarded, issuer
+from tests.support import LOOPBACK, RUNNING, WAIT, Gate, Received, batch_of, refused
+from tests.unit.jwt_keys import OTHER_RSA, RSA, bearer, claims, jwk, key_set, public_pem, token
 from tests.unit.key_server import document, key_server
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
-
-LIFE_SECONDS = 300
-LEEWAY_SECONDS = 30
-
-
-class MovableClock(SystemClock):
-    """The machine's clock, put forward."""
-
-    def __init__(self) -> None:
-        self.ahead_seconds = 0
-
-    def now_us(self) -> int:
-        return super().now_us() + self.ahead_seconds * 1_000_000
-
-    @property
-    def seconds(self) -> int:
-        return self.now_us() // 1_000_000
-
-
-class Holder(Api):
-    """Whoever holds tokens of the issuer."""
-
-    def __init__(self, channel: grpc.aio.Channel, clock: MovableClock, **said: Any) -> None:
-        super().__init__(channel, "acme")
-        self._clock = clock
-        self._said = said
-        self.renew()
-
-    def renew(self) -> None:
-        """Take a fresh token."""
-        now = self._clock.seconds
-        self.metadata = bearer(token(claims(now, exp=now + LIFE_SECONDS, **self._said)))
-
-
-def issuer(folder: Path, **more: Any) -> dict[str, Any]:
-    (folder / "public.pem").write_bytes(public_pem(RSA))
-    keys = {} if "jwks_url" in more else {"keys": [{"public_key": f"file:{folder / 'public.pem'}"}]}
-    return {"type": "jwt", "issuer": ISSUER, "audience": [AUDIENCE], "algorithms": ["RS256"], **keys, **more}
-
-
-@asynccontextmanager
-async def guarded(folder: Path, *authenticators: dict[str, Any]) -> AsyncIterator[tuple[Service, Holder, MovableClock]]:
-    """A server that wants tokens, and a holder of them."""
-    clock = MovableClock()
-    auth = {"authenticators": authenticators or (issuer(folder),)}
-    async with served(folder, clock=clock, auth=auth) as (service, api):
-        yield service, Holder(api.channel, clock), clock
 
 
 async def test_a_token_says_whose_queries_they_are(tmp_path: Path) -> None:
