@@ -122,6 +122,10 @@ class Reloading:
                 loaded = await asyncio.get_running_loop().run_in_executor(self._disk, self._source.load)
             except SettingsError as cause:
                 return self._refused(trigger, str(cause).splitlines())
+            except Exception:
+                # A defect must not end the loop, or nothing would be loaded any more.
+                logger.exception("the settings could not be loaded")
+                return self._refused(trigger, ["internal error; the log of the server has more"])
             done = reloaded(self._in_force.now, loaded)
             prepared, mistakes = await self._prepare(done.settings)
             if mistakes:

@@ -92,11 +92,11 @@ def _check_options(loaded: "Settings") -> list[str]:
     from queryengine.engines.base import OptionError
     from queryengine.engines.kit.reach import reach
     from queryengine.engines.registry import engine_class
-    from queryengine.settings import SettingsError, missing_places
+    from queryengine.settings import SettingsError, missing_audit_folder, missing_places
     from queryengine.workers.confinement import lacking
 
     mistakes: list[str] = []
-    unusable: list[str] = []
+    unusable: list[str] = missing_audit_folder(loaded)
     warnings: list[str] = []
     for name, engine in loaded.engines.items():
         key = ("engines", name, "options")

@@ -1,7 +1,7 @@
 """Settings: one YAML file, overridden by environment variables, read once at the start and frozen."""
 
 from queryengine.settings.audit import AuditSettings
-from queryengine.settings.checking import missing_places, warnings
+from queryengine.settings.checking import missing_audit_folder, missing_places, warnings
 from queryengine.settings.exposure import exposed
 from queryengine.settings.limits import LimitSettings, SandboxSettings
 from queryengine.settings.loading import SettingsError, load
@@ -40,6 +40,7 @@ __all__ = [
     "TlsSettings",
     "exposed",
     "load",
+    "missing_audit_folder",
     "missing_places",
     "reloaded",
     "to_markdown",

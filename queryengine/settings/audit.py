@@ -51,6 +51,12 @@ class AuditSettings(Group):
     )
     wait_seconds: float = Field(default=5, gt=0, description="Longest wait of a call for its record.")
 
+    @field_validator("to", mode="before")
+    @classmethod
+    def _off_is_a_word(cls, value: object) -> object:
+        # YAML reads it as false.
+        return OFF if value is False else value
+
     @field_validator("to")
     @classmethod
     def _known_place(cls, value: str) -> str:

@@ -41,6 +41,14 @@ def missing_places(settings: Settings, *engines: str) -> list[str]:
     return found
 
 
+def missing_audit_folder(settings: Settings) -> list[str]:
+    """A line, as for a mistake, when the file of audit records cannot be made where it is to be: that ends a start."""
+    path = settings.audit.path
+    if path is None or path.parent.is_dir():
+        return []
+    return [f"{settings.origin('audit', 'to')}: audit.to: there is no folder {path.parent}"]
+
+
 def unknown_variables() -> Iterator[tuple[str, str]]:
     """Variables of the environment that are named like keys and are none, with what is wrong: those with two
     underscores, which nothing else has, and those that are a key but for the underscores.

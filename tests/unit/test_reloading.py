@@ -162,6 +162,14 @@ async def test_a_defect_of_a_part_refuses_and_ends_nothing(given: Setup, caplog:
     assert given.other.commits == [""]
 
 
+async def test_a_defect_of_loading_refuses_and_ends_nothing(given: Setup, monkeypatch: pytest.MonkeyPatch) -> None:
+    with monkeypatch.context() as patched:
+        patched.setattr(Source, "load", lambda _: 1 / 0)
+        status = await given.reloading.reload(Trigger.SIGNAL)
+        assert status.last.mistakes == ("internal error; the log of the server has more",)
+    assert (await given.reloading.reload(Trigger.SIGNAL)).last.is_applied
+
+
 async def test_attempts_do_not_overlap(given: Setup) -> None:
     gate, inside = asyncio.Event(), asyncio.Event()
 

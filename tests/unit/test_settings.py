@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from pydantic import ValidationError
 
-from queryengine.settings import Settings, SettingsError, load, missing_places, warnings
+from queryengine.settings import Settings, SettingsError, load, missing_audit_folder, missing_places, warnings
 from queryengine.settings.checking import CLIENT_VARIABLES
 from tests.support import ROOT
 
@@ -459,6 +459,16 @@ def test_a_place_that_an_engine_names_and_that_is_missing_is_reported(
     assert missing_places(settings) == (
         [f"s.yaml:4: engines.e.options: {problem.format(here=here)}"] if problem else []
     )
+
+
+def test_a_missing_folder_of_audit_records_is_reported(given: Load, tmp_path: Path) -> None:
+    problem = "s.yaml:1: audit.to: there is no folder /none"
+    assert missing_audit_folder(given("audit: {to: /none/audit.jsonl}")) == [problem]
+    for to in ("off", "stderr", f"{tmp_path}/audit.jsonl"):
+        assert missing_audit_folder(given(f"audit: {{to: {to}}}")) == []
+    assert mistakes(given, "audit: {to: audit.jsonl}") == [
+        "s.yaml:1: audit.to: expected off, stderr or an absolute path, not 'audit.jsonl'"
+    ]
 
 
 def test_a_missing_place_has_the_line_of_its_own_key(given: Load, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -4,8 +4,9 @@ from collections.abc import AsyncIterator
 from contextlib import aclosing
 from typing import Any, Final, cast
 
-from queryengine.domain.errors import QueryEngineError
+from queryengine.domain.errors import QueryEngineError, Reason
 from queryengine.edges.grpc.call import Call, Caller, Following, Link, Reply, Streaming, Unary
+from queryengine.edges.grpc.failures import CLIENT_LEFT
 from queryengine.edges.grpc.trail import Trail
 from queryengine.telemetry.audit import AuditLog
 
@@ -41,6 +42,12 @@ def auditing(log: AuditLog) -> Link:
             return await following(call)
         except QueryEngineError as refusal:
             await trail.refuse(refusal.failure.reason)
+            raise
+        except CLIENT_LEFT:
+            raise
+        except Exception:
+            # What the link before makes of a defect.
+            await trail.refuse(Reason.INTERNAL_ERROR)
             raise
 
     return audit
