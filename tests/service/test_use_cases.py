@@ -28,6 +28,10 @@ LONG = 60.0
 READ = ReadRequest(start_row=0, attempt=0, as_rows=False, heartbeat_seconds=LONG)
 
 
+def valid() -> None:
+    """A credential that stays valid."""
+
+
 class Edge:
     """An edge of the simplest kind: one tenant, who calls the use cases and notes when a call leaves its turn."""
 
@@ -57,7 +61,7 @@ class Edge:
         return done.result
 
     async def read(self, live: LiveQuery) -> list[object]:
-        return [item async for item in self.streams.read(live, READ)]
+        return [item async for item in self.streams.read(live, READ, still_valid=valid)]
 
 
 @pytest_asyncio.fixture(loop_scope="session")
@@ -131,7 +135,10 @@ async def test_streams_of_a_tenant_are_limited(edge: Edge, gate: Gate) -> None:
     live = (await edge.submit(f"{gate.script}; rows 2")).live
     readings = [asyncio.ensure_future(edge.read(live)) for _ in range(2)]
     await until(lambda: live.readers.count == 2)
-    for opened in (edge.streams.read(live, READ), edge.streams.watch(live, 0, LONG)):
+    for opened in (
+        edge.streams.read(live, READ, still_valid=valid),
+        edge.streams.watch(live, 0, LONG, still_valid=valid),
+    ):
         with pytest.raises(QueryEngineError) as refusal:
             await anext(opened)
         assert (refusal.value.failure.reason, refusal.value.failure.metadata) == (
