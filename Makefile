@@ -46,6 +46,12 @@ engines: setup ## Fetch the engine servers that the tests start, once, into a ca
 test-engines: engines ## Run the contract suite over all engines, one line for each at the end
 	$(BIN)/python -m pytest tests/contract tests/engines --by-engine
 
+.PHONY: policies
+policies: engines ## Judge 20,000 texts by chance against row and column policies, on DuckDB and on PostgreSQL
+	@echo "Judging twice 20,000 texts: about half an hour"
+	$(BIN)/python tests/policies/generated.py duckdb 20000
+	$(BIN)/python tests/policies/generated.py postgresql 20000
+
 .PHONY: interop
 interop: setup ## Follow docs/clients against a live server: a program in each language that has its toolchain here
 	@echo "Building and running the quickstarts: about ten minutes at first, then about two"

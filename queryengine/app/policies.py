@@ -2,12 +2,13 @@
 
 import hashlib
 import hmac
-from collections.abc import AsyncIterator, Iterable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Final
 
 from queryengine.app.reload import Prepared
 from queryengine.domain.row_policy import RelationPolicy, RowPolicy
+from queryengine.engines.base import PolicyProblem
 from queryengine.policy.analyses import Analyses
 from queryengine.policy.row_security.policies import Policies
 from queryengine.policy.row_security.rules import EnginePolicy, Relation, Rule
@@ -17,7 +18,11 @@ from queryengine.settings.policies import EnginePolicySettings, path_of
 SALT_CHARACTERS: Final = 32
 
 
-async def checked_policies(settings: Settings, analyses: Analyses) -> dict[str, EnginePolicy]:
+Ask = Callable[[str, RowPolicy], Awaitable[Sequence[PolicyProblem]]]
+"""Has the adapter of an engine, by its name, say what of a policy it cannot use."""
+
+
+async def checked_policies(settings: Settings, ask: Ask) -> dict[str, EnginePolicy]:
     """The policies of each engine. Raises SettingsError that names every one that cannot be used."""
     mistakes = []
     policies = {}
@@ -27,7 +32,7 @@ async def checked_policies(settings: Settings, analyses: Analyses) -> dict[str, 
             mistakes.append(_mistake(settings, f"there is no engine of this name; known engines: {known}", name))
             continue
         policies[name] = found = _engine_policy(settings, name, engine)
-        mistakes += [_mistake(settings, problem, *key) async for key, problem in _problems(name, found, analyses)]
+        mistakes += [_mistake(settings, problem, *key) async for key, problem in _problems(name, found, ask)]
     if mistakes:
         raise SettingsError("\n".join(mistakes))
     return policies
@@ -44,11 +49,11 @@ class PoliciesInForce:
         return ()
 
     async def prepare(self, settings: Settings) -> Prepared:
-        found = await checked_policies(settings, self._analyses)
+        found = await checked_policies(settings, self._analyses.policy_problems)
         return Prepared(commit=lambda: self._policies.adopt(found))
 
 
-async def _problems(name: str, policy: EnginePolicy, analyses: Analyses) -> AsyncIterator[tuple[tuple[str, ...], str]]:
+async def _problems(name: str, policy: EnginePolicy, ask: Ask) -> AsyncIterator[tuple[tuple[str, ...], str]]:
     """Each with the key, below policies.engines, of what is wrong."""
     keys, relations = list[tuple[str, ...]](), list[RelationPolicy]()
     for relation in policy.relations:
@@ -65,7 +70,7 @@ async def _problems(name: str, policy: EnginePolicy, analyses: Analyses) -> Asyn
         relations=tuple(relations),
         hash_salt=policy.hash_salt,
     )
-    for number, problem in await analyses.policy_problems(name, whole):
+    for number, problem in await ask(name, whole):
         yield (keys[number] if number is not None else (name,)), problem
     paths = [relation.path for relation in policy.relations]
     for relation in policy.relations:

@@ -103,7 +103,7 @@ async def start(
     traits = await engine_traits(now, texts)
     await workers.inspections.close()
     execution.pool.start()
-    policies = Policies(await checked_policies(now, texts))
+    policies = Policies(await checked_policies(now, texts.policy_problems))
     planning = make_planning(now, traits, texts, policies)
     reading = make_reading(now, cutting, state, shared)
     identity = await make_identity(now, state, shared, closing)

@@ -1,6 +1,8 @@
 """Commands that need no server: serve starts one, config check reads its settings."""
 
+import asyncio
 import signal
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, NoReturn
 
@@ -76,12 +78,27 @@ def check(config: Annotated[Path, typer.Argument(metavar="FILE", help="Settings,
     try:
         loaded = settings.load(str(config))
         certificates(loaded, SystemClock())
+        _check_policies(loaded)
         warnings = [*settings.warnings(loaded), *_check_options(loaded)]
     except settings.SettingsError as error:
         raise ended(str(error)) from error
     for warning in warnings:
         typer.echo(f"warning: {warning}", err=True)
     typer.echo(f"{config}: ok; engines: {', '.join(loaded.engines)}")
+
+
+def _check_policies(loaded: "Settings") -> None:
+    """Row and column policies, as the adapter of each engine reads them. Raises SettingsError."""
+    from queryengine.app.policies import checked_policies
+    from queryengine.domain.row_policy import RowPolicy
+    from queryengine.engines.base import PolicyProblem
+    from queryengine.engines.registry import engine_class
+
+    async def ask(name: str, policy: RowPolicy) -> Sequence[PolicyProblem]:
+        engine = loaded.engines[name]
+        return engine_class(engine.type).policy_problems(policy, engine.options)
+
+    asyncio.run(checked_policies(loaded, ask))
 
 
 def _check_options(loaded: "Settings") -> list[str]:

@@ -55,6 +55,14 @@ def on_duckdb() -> Oracle:
             connection.execute("ROLLBACK")
         return found
 
+    def run_again(sql: str) -> list[Row]:
+        # DuckDB 2.0.0 answers an EXISTS over a LEFT JOIN wrongly with its optimizer.
+        part.execute("PRAGMA disable_optimizer")
+        try:
+            return run(part, sql)
+        finally:
+            part.execute("PRAGMA enable_optimizer")
+
     def close() -> None:
         whole.close()
         part.close()
@@ -66,6 +74,7 @@ def on_duckdb() -> Oracle:
         secured=of_duckdb.secured,
         run_full=lambda sql: run(whole, sql),
         run_seen=lambda sql: run(part, sql),
+        run_again=run_again,
     )
 
 

@@ -2,6 +2,7 @@
 
 from typing import cast
 
+import generated
 import pytest
 from databases import on_duckdb, on_postgresql, on_sqlite
 from oracle import Oracle, texts
@@ -37,6 +38,23 @@ def test_sqlite_by_hand() -> None:
 @pytest.mark.engine_server
 def test_postgresql_by_hand() -> None:
     judge(on_postgresql(cast("PostgreSQLServer", shared(PostgreSQLServer))), "common.sql", "postgresql.sql")
+
+
+def few_honest_refused(oracle: Oracle, count: int) -> None:
+    try:
+        equal, _, honest = generated.judge(oracle, count, seed=7)
+    finally:
+        oracle.close()
+    assert honest * 100 < REFUSED_PERCENT_MAX * (equal + honest), "\n".join(oracle.honest_refused)
+
+
+def test_duckdb_by_chance() -> None:
+    few_honest_refused(on_duckdb(), 200)
+
+
+@pytest.mark.engine_server
+def test_postgresql_by_chance() -> None:
+    few_honest_refused(on_postgresql(cast("PostgreSQLServer", shared(PostgreSQLServer))), 200)
 
 
 @pytest.mark.parametrize("file", ["duckdb.sql", "sqlite.sql", "postgresql.sql"])

@@ -34,3 +34,14 @@ def test_what_is_a_comment_because_of_its_files_is_right_as_well(tmp_path: Path)
     assert settings.tls.mutual_listen
     (mtls,) = [each for each in settings.auth.authenticators if each.type == "mtls"]
     assert [rule.tenant for rule in mtls.rules] == ["ops", ""]
+
+
+def test_config_check_names_the_place_of_a_wrong_predicate(tmp_path: Path) -> None:
+    text = EXAMPLE.read_text(encoding="utf-8").replace("rows: tenant = {tenant}\n", "rows: tenat = {tenant}\n", 1)
+    path = tmp_path / "policy.yaml"
+    path.write_text(text, encoding="utf-8")
+    result = CliRunner().invoke(app, ["config", "check", str(path)])
+    assert result.exit_code != 0
+    line = text[: text.index("operators:")].count("\n") + 1
+    place = f"{path}:{line}: policies.engines.duckdb.relations.main.orders.rules.operators"
+    assert f"{place}: 'tenat' is not among the columns of main.orders" in result.output

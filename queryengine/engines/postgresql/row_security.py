@@ -70,6 +70,7 @@ _NODES: Final = """
     Slice: this expression
     WithinGroup: this expression
     Localtimestamp: this
+    Is: this expression negate
 """
 
 
