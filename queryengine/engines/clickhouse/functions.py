@@ -14,8 +14,24 @@ _COMBINATORS: Final = (
     *("resample", "simplestate", "state", "tuple"),
 )
 _BEFORE_CALL: Final = frozenset(
-    {"AND", "BY", "CASE", "DISTINCT", "ELSE", "HAVING", "ON", "OR", "PREWHERE", "QUALIFY", "SELECT", "THEN", "WHEN"}
-    | {"WHERE", "WITH"}
+    {
+        "AND",
+        "BY",
+        "CASE",
+        "DISTINCT",
+        "ELSE",
+        "FROM",
+        "HAVING",
+        "JOIN",
+        "ON",
+        "OR",
+        "PREWHERE",
+        "QUALIFY",
+        "SELECT",
+        "THEN",
+        "WHEN",
+    }
+    | {"THEN", "WHEN", "WHERE", "WITH"}
 )
 
 

@@ -35,9 +35,10 @@ def computing(package: str, file: str = "computing.txt") -> frozenset[str]:
 
 def unproven(tokens: Sequence[Token], lexer: Lexer, known: Container[str]) -> frozenset[str]:
     """What the statement may call that is not among the known names, in lower case."""
-    names = {lexer.name(token).lower() for token in _called(tokens)}
-    names.update(lexer.name(token).lower() for token in applied(tokens))
-    return frozenset(name for name in names if name not in known and name not in _SYNTAX)
+    called = [*_called(tokens), *applied(tokens)]
+    # In quotes a word of the syntax is a name.
+    names = {lexer.name(token).lower() for token in called if token.text.lower() not in _SYNTAX}
+    return frozenset(name for name in names if name not in known)
 
 
 def applied(tokens: Sequence[Token]) -> Iterator[Token]:
