@@ -5,7 +5,11 @@ import time
 import pytest
 
 from queryengine.domain.errors import QueryEngineError, Reason
+from queryengine.engines.duckdb import row_security as duckdb
 from queryengine.engines.kit.backtracking import LEVELS_MAX
+from queryengine.engines.kit.row_security.grammar import Grammar
+from queryengine.engines.postgresql import row_security as postgresql
+from queryengine.engines.sqlalchemy import sqlite_security
 from queryengine.engines.sqlalchemy.parsed import analyse
 
 FORMS = {
@@ -19,6 +23,13 @@ def test_deep_brackets_behind_types_are_refused_at_once(opening: str) -> None:
     # Sqlglot would take longer than the universe has been there, so that a machine cannot be too slow for this.
     with pytest.raises(QueryEngineError) as caught:
         analyse(f"SELECT {opening * 60}1{FORMS[opening] * 60}", "trino")
+    assert caught.value.failure.reason is Reason.STATEMENT_TOO_COMPLEX
+
+
+@pytest.mark.parametrize("grammar", [duckdb.GRAMMAR, postgresql.GRAMMAR, sqlite_security.GRAMMAR])
+def test_no_text_takes_long_where_policies_apply(grammar: Grammar) -> None:
+    with pytest.raises(QueryEngineError) as caught:
+        grammar.parse(f"SELECT {'DECIMAL(' * 60}1{')' * 60}")
     assert caught.value.failure.reason is Reason.STATEMENT_TOO_COMPLEX
 
 

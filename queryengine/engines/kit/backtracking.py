@@ -19,7 +19,7 @@ _OPENING: Final = frozenset({"L_PAREN", "L_BRACKET", "L_BRACE"})
 _CLOSING: Final = frozenset({"R_PAREN", "R_BRACKET", "R_BRACE"})
 
 
-def tokens_to_parse(sql: str, dialect: str) -> Sequence[Any]:
+def tokens_to_parse(sql: str, dialect: str | type[Dialect]) -> Sequence[Any]:
     """Sqlglot's tokens of a text that may be parsed. Raises STATEMENT_TOO_COMPLEX with the place, and sqlglot's
     TokenError.
     """

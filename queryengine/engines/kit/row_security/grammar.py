@@ -15,6 +15,7 @@ from sqlglot.dialects.dialect import Dialect
 from sqlglot.errors import ErrorLevel, ParseError, SqlglotError
 
 from queryengine.domain.errors import Reason, error
+from queryengine.engines.kit.backtracking import tokens_to_parse
 from queryengine.engines.kit.reading import Placeholder
 
 PREFIX: Final = "__qe_"
@@ -71,7 +72,7 @@ class Grammar:
 
     def parse(self, sql: str, *, is_ours: bool = False) -> tuple[Any, list[str]]:
         """The tree of one statement, with a Mark for each placeholder. Raises STATEMENT_NOT_ALLOWED for what sqlglot
-        does not know.
+        does not know, STATEMENT_TOO_COMPLEX for what it would read for very long.
         """
         marks = self.places(sql)
         pieces, start = list[str](), 0
@@ -79,8 +80,10 @@ class Grammar:
             pieces += [sql[start : each.start], f" {PREFIX}p_{number} "]
             start = each.end
         text = "".join([*pieces, sql[start:]])
-        if not is_ours and PREFIX in "".join([*pieces[::2], sql[start:]]).lower():
-            raise refused(f"names that begin with {PREFIX} are reserved")
+        if not is_ours:
+            if PREFIX in "".join([*pieces[::2], sql[start:]]).lower():
+                raise refused(f"names that begin with {PREFIX} are reserved")
+            self._check_time(sql)
         written = [self.mark(each, sql[each.start : each.end]) for each in marks]
         return self._parsed(text), written
 
@@ -102,6 +105,12 @@ class Grammar:
             )
         except SqlglotError as cause:
             raise refused("a part of it cannot be written again for certain") from cause
+
+    def _check_time(self, sql: str) -> None:
+        try:
+            tokens_to_parse(sql, self.dialect)
+        except SqlglotError as cause:
+            raise refused("it is not understood") from cause
 
     def _parsed(self, text: str) -> Any:
         try:
