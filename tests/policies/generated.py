@@ -15,6 +15,7 @@ sys.path[:0] = [str(Path(__file__).parent), str(Path(__file__).parents[2])]
 
 from databases import on_duckdb, on_postgresql, on_sqlite  # noqa: E402
 from oracle import Oracle  # noqa: E402
+from rich.progress import Progress  # noqa: E402
 
 from tests.servers.postgresql import PostgreSQLServer  # noqa: E402
 from tests.servers.server import shared, stop_all  # noqa: E402
@@ -160,10 +161,15 @@ def _of(alias: str, columns: dict[str, list[str]]) -> dict[str, list[str]]:
     return {kind: [f"{alias}.{name}" for name in found] for kind, found in columns.items()}
 
 
-def judge(oracle: Oracle, count: int, seed: int) -> tuple[int, int, int]:
-    """How many gave the same, how many were refused, and of those how many that name nothing hidden."""
+def judge(
+    oracle: Oracle, count: int, seed: int, *, judged: Callable[[int], None] = lambda _: None
+) -> tuple[int, int, int]:
+    """How many gave the same, how many were refused, and of those how many that name nothing hidden. `judged` hears how
+    many are done.
+    """
     texts = Texts(seed)
-    for _ in range(count):
+    for number in range(count):
+        judged(number)
         oracle.ask(texts.next())
         assert not oracle.leaks, "\n".join(oracle.leaks)
     # One that reads what is hidden in a part that nothing needs, the oracle answers.
@@ -178,7 +184,11 @@ def main(dialect: str, count: int, seed: int) -> None:
         makers["postgresql"] = lambda: on_postgresql(cast("PostgreSQLServer", shared(PostgreSQLServer)))
     oracle = makers[dialect]()
     try:
-        equal, refused, honest = judge(oracle, count, seed)
+        with Progress() as progress:
+            bar = progress.add_task(dialect, total=count)
+            equal, refused, honest = judge(
+                oracle, count, seed, judged=lambda number: progress.update(bar, completed=number + 1)
+            )
     finally:
         oracle.close()
         stop_all()
