@@ -1,4 +1,7 @@
 -- honest
+SELECT id FROM orders WHERE NOT note IS NOT NULL
+SELECT id FROM orders WHERE NOT note IS NULL
+SELECT id FROM orders WHERE NOT status NOT LIKE 'op%'
 TABLE orders
 SELECT DISTINCT ON (customer_id) customer_id, id FROM orders ORDER BY customer_id, id
 SELECT id FROM orders ORDER BY id FETCH FIRST 3 ROWS ONLY

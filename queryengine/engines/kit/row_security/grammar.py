@@ -163,6 +163,8 @@ def _not(printer: Any, node: Any) -> str:
     """`a NOT IN (1)`, which binds as it does where it stands; sqlglot would print `NOT a IN (1)`."""
     text = printer.sql(node, "this")
     operand = printer.sql(node.this, "this")
+    if node.this.args.get("negate"):
+        return f"NOT {text}"
     for kind, word, negated in _NEGATED:
         if isinstance(node.this, kind) and text.startswith(f"{operand} {word} "):
             return f"{operand} {negated} {text[len(operand) + len(word) + 2 :]}"
