@@ -241,10 +241,10 @@ class DuckDBExecution(GuardedExecution):
         for name, value in statement.session_settings.items():
             self._is_clean = False
             cursor.execute(f"SET SESSION {name} = {literal(value)}")
-        home = [identifier(part) for part in (statement.catalog, statement.schema) if part]
-        if home:
+        if statement.catalog or statement.schema:
             self._is_clean = False
-            cursor.execute(f"USE {'.'.join(home)}")
+            home = [statement.catalog or _current_catalog(cursor), statement.schema]
+            cursor.execute(f"USE {'.'.join(identifier(part) for part in home if part)}")
         cursor.execute(_READ_ONLY)
 
     def _read(self, cursor: duckdb.DuckDBPyConnection, relation: duckdb.DuckDBPyRelation) -> pa.RecordBatchReader:
@@ -301,3 +301,10 @@ class DuckDBExecution(GuardedExecution):
         """A new transaction for the same statement: the former one has failed, or does not see the newest views."""
         cursor.execute("ROLLBACK")
         cursor.execute(_READ_ONLY)
+
+
+def _current_catalog(cursor: duckdb.DuckDBPyConnection) -> str:
+    """In which a schema is looked up: DuckDB takes a name alone for a catalog, too."""
+    row = cursor.execute("SELECT current_catalog()").fetchone()
+    assert row is not None, "it is one row"
+    return str(row[0])

@@ -68,7 +68,10 @@ class EffectivePolicy:
             texts = (relation.rows, *relation.masks.values())
             used = sorted({name for text in texts for name in PLACEHOLDER.findall(text)})
             parts.append([relation.to_json(), {name: self.values.get(name) for name in used}])
-        shared = [self.profile.policy.default_open, self.profile.policy.hash_salt]
+        policy = self.profile.policy
+        # A table that was open as none named it is in no list of what was read; it may be named now.
+        named = sorted([*self.profile.by_path, *policy.closed]) if policy.default_open else []
+        shared = [policy.default_open, policy.hash_salt, named]
         text = json.dumps([parts, shared], sort_keys=True, default=str)
         return hashlib.sha256(text.encode()).hexdigest()[:VERSION_CHARACTERS]
 

@@ -32,7 +32,7 @@ class Relations:
         found = [each for each in self._policy.relations if self._is(each.path, full)]
         if len(found) == 1:
             return found[0]
-        if not found and self._policy.default_open and self._is_free(named):
+        if not found and self._policy.default_open and self._is_free(full):
             return None
         raise self.refusal(".".join(str(part.this) for part in parts))
 

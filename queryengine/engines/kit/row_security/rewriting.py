@@ -16,6 +16,8 @@ from queryengine.engines.kit.row_security.wrapping import wrapped
 CTE: Final = f"{PREFIX}cte_"
 _TABLE_PARENTS: Final = (exp.From, exp.Join, exp.Subquery, exp.Paren, exp.Pivot)
 """Where a table may stand. Anywhere else it may be something that sqlglot takes for one, or the other way round."""
+_LATERAL: Final = (exp.Subquery, exp.Anonymous, exp.Unnest)
+"""What LATERAL may stand before. A name there would be a table that is no Table to sqlglot."""
 _MOVED: Final = ("joins", "laterals", "pivots")
 
 _WORD: Final = re.compile(r"[A-Za-z][A-Za-z0-9_]*")
@@ -94,6 +96,8 @@ class Rewriter:
             raise refused(f"{str(node.this)[:40]!r} is not among what is known to be safe there")
         if isinstance(node, exp.DataType):
             self._check_type(node)
+        if isinstance(node, exp.Lateral) and not isinstance(node.this, _LATERAL):
+            raise refused("LATERAL stands before something else than a query or a function")
         if not isinstance(node, exp.Anonymous):
             return
         name = node.this
