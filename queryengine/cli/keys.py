@@ -40,7 +40,7 @@ def create(
     expires: Annotated[str | None, typer.Option(metavar="DURATION", help=f"{ENDS} Default: never.")] = None,
     as_json: Json = False,
 ) -> None:
-    r"""Create an API key of the tenant, and print it, which happens this once.
+    """Create an API key of the tenant, and print it, which happens this once.
 
     Takes a credential with the role tenant_admin, or admin, and with every role that the key gets. --tenant names the
     tenant for an admin of the service. The key goes to standard output, everything else to standard error:
@@ -48,7 +48,7 @@ def create(
     \b
     queryengine keys create etl --label 'nightly loads' --expires 90d > etl.key
     queryengine sql 'SELECT 1' --api-key-file etl.key
-    """
+    """  # noqa: D301 - A raw \b would be shown; the character keeps the lines apart.
     from queryengine.cli.connecting import connect
     from queryengine.cli.failures import reported
 
@@ -132,7 +132,7 @@ def listing(
 
 
 def generate() -> None:
-    r"""Print a new key for `admin_keys` of a server's settings. Asks no server, and nothing is stored.
+    """Print a new key for `admin_keys` of a server's settings. Asks no server, and nothing is stored.
 
     It is how the first admin gets in: the key has all roles in every tenant as long as the settings name the file that
     holds it.
@@ -145,7 +145,7 @@ def generate() -> None:
       authenticators:
         - type: api_key
           admin_keys: ["file:/etc/queryengine/admin.key"]
-    """
+    """  # noqa: D301 - As above.
     from queryengine.domain.key_text import new_key
 
     typer.echo(new_key().text)

@@ -153,6 +153,8 @@ def _unquoted(problem: str) -> str:
     """What YAML's parser says, without what it quotes of the text: an alias *name and a tag !name may be a password
     that was to stand in quotation marks. Single characters and names of tokens stay.
     """
+    if r"'\t'" in problem:
+        return "a tab stands where only spaces may; indent with spaces"
     quoted = re.sub(r"(['\"])(?!<[a-z ]+>\1).{2,}\1", "(not shown)", problem)
     return f"{quoted}; put a value that begins with * or ! in quotation marks" if quoted != problem else problem
 
@@ -173,6 +175,10 @@ def _describe(mistake: ErrorDetails, path: str | None, lines: _Lines) -> str:
         expected = f"unknown key{_suggestion(key[-1], models)}"
     elif mistake["type"] == "missing":
         expected = "must be set"
+    elif mistake["type"] == "union_tag_invalid":
+        expected = f"expected a type of {mistake['ctx']['expected_tags']}, not {_shown(mistake['ctx']['tag'])}"
+    elif mistake["type"] == "sequence_str":
+        expected = "expected a list, such as [one, two]"
     else:
         expected = mistake["msg"].removeprefix("Value error, ").replace("Input should be", "expected")
         expected = expected.partition(" or instance of ")[0]

@@ -29,7 +29,7 @@ def seconds(message: Any, field: str, default: float, maximum: float, *, minimum
     value: duration_pb2.Duration = getattr(message, field)
     total = value.seconds + value.nanos / 1e9
     if not minimum <= total <= maximum or abs(value.nanos) > 999_999_999:
-        raise invalid(field, f"must be from {minimum:g} to {maximum:g} seconds, not {total:g}")
+        raise invalid(field, f"must be from {minimum:.15g} to {maximum:.15g} seconds, not {total:.15g}")
     return total
 
 
