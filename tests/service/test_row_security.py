@@ -129,6 +129,24 @@ async def test_neither_the_policy_nor_a_value_is_shown(tmp_path: Path, database:
         assert "withheld" in failed.error.message
 
 
+async def test_what_was_scanned_counts_no_hidden_rows(tmp_path: Path) -> None:
+    table = "CREATE TABLE orders AS SELECT i AS id, if(i < 3, 'tenant', 'other') AS tenant FROM range(1000) AS r(i)"
+    relation = {"columns": ["id", "tenant"], "rules": {"own": {"rows": "tenant = {tenant}"}}}
+    engines = {
+        "policed": {"type": "duckdb", "workers": 1, "options": {"init_sql": [table]}},
+        "free": {"type": "duckdb", "workers": 1, "options": {"init_sql": [table]}},
+    }
+    policies = {"engines": {"policed": {"relations": {"main.orders": relation}}}}
+    async with served(tmp_path / "state", engines=engines, policies=policies) as (_, api):
+        free = (await api.submit("SELECT max(id) FROM orders WHERE id > 3", engine="free", wait_timeout=WAIT)).status
+        assert free.stats.rows_scanned > 0
+        policed = (await api.submit("SELECT count(*) FROM orders", engine="policed", wait_timeout=WAIT)).status
+        for status in (policed, await api.status(policed.query_id), *(await api.listed(engine="policed")).queries):
+            assert status.state == COMPLETED
+            assert not status.stats.HasField("rows_scanned")
+            assert not status.stats.HasField("bytes_scanned")
+
+
 async def test_a_policy_is_read_again_as_a_whole_or_not_at_all(tmp_path: Path, database: Path) -> None:
     path = tmp_path / "settings.yaml"
     text = f"""

@@ -236,7 +236,11 @@ def _stats(live: LiveQuery, now_us: int) -> query_pb2.QueryStats:
 
 
 def _known(query: Query, live: LiveQuery) -> tuple[int | None, int | None]:
-    """Rows and bytes scanned: the final figures, or those of the moment."""
+    """Rows and bytes scanned: the final figures, or those of the moment; none where policies hide rows, which they
+    would count.
+    """
+    if query.plan.policy_version:
+        return None, None
     if query.is_final:
         return query.rows_scanned, query.bytes_scanned
     return live.progress.rows_scanned, live.progress.bytes_scanned
