@@ -11,6 +11,8 @@ from queryengine.settings.secret import Secret
 
 RELATIONS_MAX: Final = 10_000
 TEXT_CHARACTERS_MAX: Final = 10_000
+NAME_CHARACTERS_MAX: Final = 255
+"""Of a table, with its schema."""
 
 Text = Annotated[str, StringConstraints(min_length=1, max_length=TEXT_CHARACTERS_MAX)]
 RuleName = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_-]{0,62}$")]
@@ -99,6 +101,8 @@ class EnginePolicySettings(Group):
     @classmethod
     def _readable_names(cls, value: Mapping[str, RelationSettings]) -> Mapping[str, RelationSettings]:
         for name in value:
+            if len(name) > NAME_CHARACTERS_MAX:
+                raise ValueError(f"a name of a table has more than {NAME_CHARACTERS_MAX} characters: {name[:60]}…")
             path_of(name)
         return value
 

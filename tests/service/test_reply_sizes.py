@@ -32,6 +32,7 @@ from queryengine.policy.identity.presented import NAME_CHARACTERS_MAX
 from queryengine.reading.fetching import STATUSES_BYTES
 from queryengine.reading.page_listing import PAGES_MAX, ListCursor, Listed, ListedPage, PageListing
 from queryengine.results.segment import ResultTotals
+from queryengine.settings.policies import NAME_CHARACTERS_MAX as TABLE_CHARACTERS_MAX
 from queryengine.v1 import query_service_pb2 as pb
 from queryengine.v1 import result_pb2
 from queryengine.v1.value_pb2 import (
@@ -95,15 +96,21 @@ def wide_api(channel_of_wide: grpc.aio.Channel) -> Api:
     return Api(channel_of_wide, f"tenant-{new_id()}")
 
 
+POLICIES = (f"{WIDE * TABLE_CHARACTERS_MAX}:{'r' * 63}",) * 1_000
+"""More than are shown of a query."""
+
+
 def largest(service: Service, template: Query, state: QueryState) -> LiveQuery:
     """A query in this state of which every text is as large as a tenant or an engine can make it."""
     progress = Progress(0.5, MOST, MOST, MOST, MOST, HUGE, HUGE, "http://" + "x" * 2041)
     failure = Failure(Reason.ENGINE_ERROR, HUGE, {"name": HUGE}, HUGE, Position(MOST >> 32, MOST >> 32))
     ends = state in (QueryState.FAILED, QueryState.COMPLETED)
+    # Its rows are read here, which nobody may whose policies are others.
+    policies = () if state is QueryState.RUNNING else POLICIES
     query = template.but(
         query_id=new_id(),
         submission=replace(template.submission, sql=HUGE[:1_000], labels=LABELS),
-        plan=replace(template.plan, engine="e" * 63),
+        plan=replace(template.plan, engine="e" * 63, row_policies=policies, policy_version="v" * 64 * bool(policies)),
         state=state,
         result_state=ResultState.READY if state is QueryState.COMPLETED else ResultState.NONE,
         attempt=0 if state is QueryState.QUEUED else 1,

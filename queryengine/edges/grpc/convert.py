@@ -19,6 +19,8 @@ from queryengine.reading.items import RotateReason
 from queryengine.results.segment import ResultTotals
 from queryengine.v1 import query_pb2, query_service_pb2, result_pb2
 
+POLICIES_SHOWN: Final = 10
+"""Of a query, in its status."""
 QUERY_STATES: Final[Mapping[QueryState, Any]] = {
     state: query_pb2.QueryState.Value(f"QUERY_STATE_{state}") for state in QueryState
 }
@@ -96,7 +98,7 @@ def status(live: LiveQuery, now_us: int) -> query_pb2.QueryStatus:
         query_hash=query.query_hash,
         priority=asked.priority,
         subject=query.subject,
-        row_policies=plan.row_policies,
+        row_policies=plan.row_policies[:POLICIES_SHOWN],
         policy_version=plan.policy_version,
         engine_query_id=live.engine_query_id,
         engine_query_url=live.engine_query_url,
