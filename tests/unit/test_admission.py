@@ -9,12 +9,15 @@ import grpc
 import pytest
 from google.protobuf.wrappers_pb2 import StringValue
 
+from queryengine.domain.clock import SystemClock
 from queryengine.domain.turns import TurnLimits, Turns
 from queryengine.edges.grpc import admission
 from queryengine.edges.grpc.admission import Admission
 from queryengine.edges.grpc.call import Caller, Method
 from queryengine.edges.grpc.chain import serving as handler
 from queryengine.edges.grpc.handling import Handling
+from queryengine.edges.grpc.identity import identifying
+from queryengine.policy.identity import Authentication
 from tests.support import Refusal, refused, until
 
 PATH = "/test.Service/Method"
@@ -103,7 +106,8 @@ async def serving(service: Service) -> AsyncIterator[Caller_]:
     handling = Handling(request_bytes_max=2 << 20, stalled_seconds=60.0, in_flight=lambda _, __: lambda: None)
     methods = [service.method(path) for path in (PATH, STREAM)]
     server = grpc.aio.server()
-    handlers = {method.name: handler(method, admission, handling) for method in methods}
+    identify = identifying(Authentication((), SystemClock()))
+    handlers = {method.name: handler(method, identify, admission, handling) for method in methods}
     server.add_registered_method_handlers("test.Service", handlers)
     port = server.add_insecure_port("127.0.0.1:0")
     await server.start()
@@ -122,7 +126,7 @@ async def test_tenants_are_handled_in_turn() -> None:
         service.end("a1", "a2", "a3", "b1")
         assert await asyncio.gather(*calls) == [b"a1", b"a2", b"a3", b"b1"]
         assert service.began == ["a1", "a2", "b1", "a3"]
-        assert (service.callers["b1"].tenant, service.callers["b1"].subject) == ("b", "")
+        assert (service.callers["b1"].tenant, service.callers["b1"].principal.subject) == ("b", "")
 
 
 async def test_one_tenant_leaves_places_to_others() -> None:

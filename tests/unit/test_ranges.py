@@ -88,7 +88,7 @@ class Stand:
 
         async def follow() -> None:
             async with asyncio.timeout(60):
-                async for item in self.streams.read(live, request):
+                async for item in self.streams.read(live, request, still_valid=lambda: None):
                     read.items.append(item)
 
         return read, asyncio.create_task(follow())

@@ -37,7 +37,7 @@ def streams() -> Streams:
 
 
 async def watch(live: LiveQuery, sent: list[tuple[int, QueryState]]) -> None:
-    async for item in streams().watch(live, 0, 60.0):
+    async for item in streams().watch(live, 0, 60.0, still_valid=lambda: None):
         assert isinstance(item, Changed)
         sent.append((live.version, live.query.state))
 
