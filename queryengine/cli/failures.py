@@ -23,7 +23,7 @@ from queryengine.client.errors import (
     ServiceUnavailable,
     place_of,
 )
-from queryengine.domain.errors import Position
+from queryengine.domain.errors import Position, Reason
 
 CONTEXT_CHARACTERS = 60
 """Shown of a line of SQL on each side of a mistake."""
@@ -45,6 +45,8 @@ def exit_code(error: QueryEngineClientError) -> ExitCode:
         case QueryCancelled():
             return ExitCode.CANCELLED
         case AccessDenied():
+            return ExitCode.DENIED
+        case _ if error.code is grpc.StatusCode.PERMISSION_DENIED:
             return ExitCode.DENIED
         case ServiceUnavailable():
             return ExitCode.UNREACHABLE
@@ -96,6 +98,8 @@ def _message(error: QueryEngineClientError, config: ClientConfig) -> Text:
     parts.append(visible(error.message))
     if error.sql_state:
         parts.append((f" (SQLSTATE {error.sql_state})", "dim"))
+    if error.reason == Reason.CREDENTIAL_MISSING:
+        parts.append("; give one by --token-file or --api-key-file")
     if error.retry_after is not None:
         parts.append(f"; try again in {error.retry_after:g} s")
     elif error.retryable:

@@ -300,6 +300,13 @@ def test_a_file_of_the_client_has_no_key_itself(folder: Path) -> None:
 
 
 def test_who_is_not_allowed_gets_an_exit_code_of_its_own(fake: FakeService, fake_target: str, folder: Path) -> None:
-    for code, reason in (("UNAUTHENTICATED", "CREDENTIAL_MISSING"), ("PERMISSION_DENIED", "ROLE_MISSING")):
+    for code, reason in (
+        ("UNAUTHENTICATED", "CREDENTIAL_MISSING"),
+        ("PERMISSION_DENIED", "ROLE_MISSING"),
+        ("PERMISSION_DENIED", "RELATION_NOT_ALLOWED"),
+    ):
         fake.replies["GetStatus"].append(Refuse(grpc.StatusCode[code], reason))
-        assert run("status", ID, "--server", fake_target).exit_code == ExitCode.DENIED
+        done = run("status", ID, "--server", fake_target)
+        assert done.exit_code == ExitCode.DENIED
+        # Who sends no credential learns how to give one to a command.
+        assert ("--api-key-file" in done.stderr) is (reason == "CREDENTIAL_MISSING")
