@@ -1,14 +1,12 @@
 """Client certificates as credentials of a real server, as both clients and the command show them."""
 
 import asyncio
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager
 from pathlib import Path
 from typing import Any
 
 import pytest
 import trustme
-import yaml
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.x509.oid import NameOID
@@ -20,13 +18,13 @@ from queryengine.cli.main import app
 from queryengine.client import AccessDenied, AsyncClient, Client, ServiceUnavailable
 from queryengine.domain.reloads import Trigger
 from queryengine.settings import Settings, SettingsError, Source, load
-from tests.support import LOOPBACK, until
+from tests.settings_file import with_file, write_settings
+from tests.support import LOOPBACK
 from tests.tls_files import Files, by_name, issued, key_of, now
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 AUTHORITY = trustme.CA()
-ENGINES = {"scripted": {"type": "scripted", "workers": 2}}
 RULES = [
     {"uri": "spiffe://example.org/ns/ops/sa/root", "tenant": "ops", "roles": ["admin"]},
     {"uri": "spiffe://example.org/ns/{tenant}/sa/{subject}"},
@@ -61,28 +59,8 @@ def files(tmp_path: Path) -> Files:
     return Files(tmp_path / "tls", AUTHORITY)
 
 
-def write(folder: Path, **groups: Any) -> Path:
-    path = folder / "settings.yaml"
-    everything = {
-        "server": {**LOOPBACK, "watch_seconds": 0},
-        "engines": ENGINES,
-        "state": {"directory": str(folder / "state")},
-        **groups,
-    }
-    path.write_text(yaml.safe_dump(everything))
-    return path
-
-
-@asynccontextmanager
-async def meshed(folder: Path, tls: dict[str, Any]) -> AsyncIterator[Service]:
-    path = write(folder, tls=tls, auth=MTLS)
-    service = Service(load(str(path)), source=Source(path))
-    await service.start()
-    try:
-        await until(lambda: len(service.pool.load("scripted").worker_pids))
-        yield service
-    finally:
-        await service.stop(0)
+def meshed(folder: Path, tls: dict[str, Any]) -> AbstractAsyncContextManager[Service]:
+    return with_file(folder, tls=tls, auth=MTLS)
 
 
 async def test_a_certificate_says_whose_query_it_is(tmp_path: Path, files: Files) -> None:
@@ -182,12 +160,12 @@ async def test_the_blocking_client_and_the_command_show_it_too(tmp_path: Path, f
 async def test_a_server_with_certificates_may_be_reached_from_elsewhere(tmp_path: Path, files: Files) -> None:
     """And a reload that would leave callers unverified there is refused."""
     server = {**LOOPBACK, "listen": "0.0.0.0:0", "watch_seconds": 0}
-    path = write(tmp_path, server=server, tls=files.settings(required=True), auth=MTLS)
+    path = write_settings(tmp_path, server=server, tls=files.settings(required=True), auth=MTLS)
     service = Service(load(str(path)), source=Source(path))
     await service.start()
     try:
         shown = certified(tmp_path, "one", "spiffe://example.org/ns/growth/sa/report")
-        write(tmp_path, server=server, tls=files.settings(required=True))
+        write_settings(tmp_path, server=server, tls=files.settings(required=True))
         (mistake,) = (await service.reload(Trigger.FILE)).last.mistakes
         assert "other hosts can reach 0.0.0.0:0" in mistake
         async with AsyncClient(by_name(service.address), ca_file=str(files.client_ca), **shown) as client:
@@ -214,7 +192,7 @@ async def test_a_rule_that_says_nothing_certain_is_refused(
     tmp_path: Path, files: Files, rules: list[dict[str, Any]], problem: str
 ) -> None:
     auth = {"authenticators": [{"type": "mtls", "rules": rules}]}
-    path = write(tmp_path, tls=files.settings(required=True), auth=auth)
+    path = write_settings(tmp_path, tls=files.settings(required=True), auth=auth)
     with pytest.raises(SettingsError) as raised:
         load(str(path))
     assert problem in str(raised.value)

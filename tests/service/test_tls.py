@@ -6,56 +6,29 @@ import ssl
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Any
 
 import grpc
 import pytest
 import trustme
-import yaml
 from cryptography import x509
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from queryengine.app.service import Service
 from queryengine.domain.reloads import Trigger
-from queryengine.settings import Settings, SettingsError, Source, load
+from queryengine.settings import Settings, SettingsError
 from tests.scraping import scrape
+from tests.settings_file import ENGINES, with_file, write_settings
 from tests.support import COMPLETED, LOOPBACK, WAIT, Api, Gate, until
 from tests.tls_files import Files, MountedFiles, by_name, chain_of, issued, past, trusting
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 AUTHORITY = trustme.CA()
-ENGINES = {"scripted": {"type": "scripted", "workers": 2}}
 
 
 @pytest.fixture
 def files(tmp_path: Path) -> Files:
     return Files(tmp_path / "tls", AUTHORITY)
-
-
-def write(folder: Path, **groups: Any) -> Path:
-    path = folder / "settings.yaml"
-    everything = {
-        "server": {**LOOPBACK, "watch_seconds": 0},
-        "engines": ENGINES,
-        "state": {"directory": str(folder / "state")},
-        **groups,
-    }
-    path.write_text(yaml.safe_dump(everything))
-    return path
-
-
-@asynccontextmanager
-async def with_tls(folder: Path, tls: dict[str, Any], **groups: Any) -> AsyncIterator[Service]:
-    """A server with a settings file, which it reads again when a test has it do so."""
-    path = write(folder, tls=tls, **groups)
-    service = Service(load(str(path)), source=Source(path))
-    await service.start()
-    try:
-        await until(lambda: len(service.pool.load("scripted").worker_pids))
-        yield service
-    finally:
-        await service.stop(0)
 
 
 @asynccontextmanager
@@ -107,7 +80,7 @@ async def reload(service: Service) -> tuple[str, ...]:
 
 
 async def test_only_encrypted_calls_of_who_trusts_the_server_get_in(tmp_path: Path, files: Files) -> None:
-    async with with_tls(tmp_path, files.settings()) as service:
+    async with with_file(tmp_path, tls=files.settings()) as service:
         assert await answered(service.address, trusting(AUTHORITY))
         assert not await answered(service.address, trusting(trustme.CA()))
         assert not await answered(service.address, None)
@@ -116,7 +89,7 @@ async def test_only_encrypted_calls_of_who_trusts_the_server_get_in(tmp_path: Pa
 async def test_a_required_certificate_is_one_of_the_right_authority_that_holds(tmp_path: Path, files: Files) -> None:
     other = trustme.CA()
     both = trusting(AUTHORITY, issued(AUTHORITY, "client"))
-    async with with_tls(tmp_path, files.settings(required=True)) as service:
+    async with with_file(tmp_path, tls=files.settings(required=True)) as service:
         assert await answered(service.address, both)
         assert not await answered(service.address, trusting(AUTHORITY))
         assert not await answered(service.address, trusting(AUTHORITY, issued(other, "client")))
@@ -124,7 +97,7 @@ async def test_a_required_certificate_is_one_of_the_right_authority_that_holds(t
 
 
 async def test_a_second_address_asks_for_certificates_beside_one_that_does_not(tmp_path: Path, files: Files) -> None:
-    async with with_tls(tmp_path, files.settings(mutual="127.0.0.1:0")) as service:
+    async with with_file(tmp_path, tls=files.settings(mutual="127.0.0.1:0")) as service:
         client = trusting(AUTHORITY, issued(AUTHORITY, "client"))
         assert service.mutual_address not in ("", service.address)
         assert await answered(service.address, trusting(AUTHORITY))
@@ -135,7 +108,7 @@ async def test_a_second_address_asks_for_certificates_beside_one_that_does_not(t
 
 @pytest.mark.parametrize("encrypted", [False, True])
 async def test_the_port_for_health_has_tls_where_that_is_set(tmp_path: Path, files: Files, encrypted: bool) -> None:
-    async with with_tls(tmp_path, files.settings(required=True, health=encrypted)) as service:
+    async with with_file(tmp_path, tls=files.settings(required=True, health=encrypted)) as service:
         target = by_name(service.admin_address)
         secure = grpc.aio.secure_channel(target, trusting(AUTHORITY))
         async with secure if encrypted else grpc.aio.insecure_channel(target) as channel:
@@ -159,7 +132,10 @@ async def test_files_that_cannot_be_used_end_the_start_in_one_line(tmp_path: Pat
 
 async def test_a_new_certificate_is_shown_to_new_connections_and_drops_no_call(tmp_path: Path, files: Files) -> None:
     gate = Gate(tmp_path / "gate")
-    async with with_tls(tmp_path, files.settings()) as service, calling(service.address, trusting(AUTHORITY)) as api:
+    async with (
+        with_file(tmp_path, tls=files.settings()) as service,
+        calling(service.address, trusting(AUTHORITY)) as api,
+    ):
         query = (await api.script(f"rows 5; {gate.script}; rows 5")).status.query_id
         await api.has_rows(query)
         stream = api.stream(query)
@@ -181,7 +157,7 @@ async def test_a_new_certificate_is_shown_to_new_connections_and_drops_no_call(t
 
 async def test_files_are_looked_at_again_and_again(tmp_path: Path, files: Files) -> None:
     watched = {**LOOPBACK, "watch_seconds": 0.01}
-    async with with_tls(tmp_path, files.settings(), server=watched) as service:
+    async with with_file(tmp_path, tls=files.settings(), server=watched) as service:
         for _ in range(3):
             new = issued(AUTHORITY)
             files.write(new)
@@ -195,7 +171,7 @@ async def test_files_are_looked_at_again_and_again(tmp_path: Path, files: Files)
 async def test_a_folder_swapped_as_kubernetes_does_is_seen(tmp_path: Path) -> None:
     files = MountedFiles(tmp_path / "mounted", AUTHORITY)
     watched = {**LOOPBACK, "watch_seconds": 0.01}
-    async with with_tls(tmp_path, files.settings(), server=watched) as service:
+    async with with_file(tmp_path, tls=files.settings(), server=watched) as service:
         for _ in range(2):
             new = issued(AUTHORITY)
             files.swap(new)
@@ -219,7 +195,7 @@ async def test_bad_files_keep_the_certificate_and_are_reported(
         (files.key.unlink, "cannot be read: No such file"),
         (lambda: files.write(issued(AUTHORITY, **past())), "expired on"),
     ]
-    async with with_tls(tmp_path, files.settings()) as service:
+    async with with_file(tmp_path, tls=files.settings()) as service:
         with caplog.at_level(logging.ERROR):
             for change, words in steps:
                 change()
@@ -244,7 +220,7 @@ async def test_bad_files_keep_the_certificate_and_are_reported(
 async def test_a_new_authority_of_clients_holds_for_new_connections(tmp_path: Path, files: Files) -> None:
     other = trustme.CA()
     old, new = (trusting(AUTHORITY, issued(authority, "client")) for authority in (AUTHORITY, other))
-    async with with_tls(tmp_path, files.settings(required=True)) as service, calling(service.address, old) as api:
+    async with with_file(tmp_path, tls=files.settings(required=True)) as service, calling(service.address, old) as api:
         assert await answered(service.address, old)
         assert not await answered(service.address, new)
         files.client_ca.write_bytes(other.cert_pem.bytes())
@@ -261,8 +237,8 @@ async def test_other_files_of_new_settings_are_taken_over(tmp_path: Path, files:
     other = Files(tmp_path / "other", AUTHORITY)
     new = issued(AUTHORITY)
     other.write(new)
-    async with with_tls(tmp_path, files.settings()) as service:
-        write(tmp_path, tls=other.settings())
+    async with with_file(tmp_path, tls=files.settings()) as service:
+        write_settings(tmp_path, tls=other.settings())
         assert not await reload(service)
         assert service.settings.tls.key == other.key
         assert await serial_shown(service.address) == serial(new)
@@ -273,17 +249,17 @@ async def test_other_files_of_new_settings_are_taken_over(tmp_path: Path, files:
 
 
 async def test_settings_with_a_bad_certificate_are_refused_as_a_whole(tmp_path: Path, files: Files) -> None:
-    async with with_tls(tmp_path, files.settings()) as service:
+    async with with_file(tmp_path, tls=files.settings()) as service:
         before = service.settings
         bad = {**files.settings(), "certificate": str(tmp_path / "nothing")}
-        write(tmp_path, tls=bad, limits={"sql_bytes": 77})
+        write_settings(tmp_path, tls=bad, limits={"sql_bytes": 77})
         assert await reload(service)
         assert service.settings == before
 
 
 async def test_what_the_ports_ask_for_waits_for_a_restart(tmp_path: Path, files: Files) -> None:
-    async with with_tls(tmp_path, files.settings(required=True)) as service:
-        write(tmp_path, tls=files.settings())
+    async with with_file(tmp_path, tls=files.settings(required=True)) as service:
+        write_settings(tmp_path, tls=files.settings())
         assert not await reload(service)
         reported = service.parts.reloading.status.needs_restart
         assert reported == ("tls.client_ca", "tls.client_certificates")
