@@ -8,14 +8,13 @@ what it had opened, and a stop is the same stack.
 
 import asyncio
 import logging
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from typing import Final
 
 from queryengine import __version__
 from queryengine.accepting.engines import Engines
-from queryengine.accepting.recording import Recording
 from queryengine.accepting.refreshing import Refreshes
 from queryengine.app.auditing import AuditedEnds, open_audit
 from queryengine.app.behaviours import behaviours
@@ -33,7 +32,7 @@ from queryengine.app.execution import Execution, make_execution
 from queryengine.app.exposure import Exposure
 from queryengine.app.identity import Identity, make_identity
 from queryengine.app.listening import Edges, listen
-from queryengine.app.planning import make_planning
+from queryengine.app.planning import Planning, make_planning
 from queryengine.app.policies import PoliciesInForce, checked_policies
 from queryengine.app.reading import Reading, make_cutting, make_reading
 from queryengine.app.readings import readings
@@ -43,11 +42,14 @@ from queryengine.app.shared import Shared
 from queryengine.app.state import State, open_state
 from queryengine.app.use_cases import UseCases, make_use_cases
 from queryengine.domain.clock import Clock
+from queryengine.domain.turns import Turns
 from queryengine.edges.admin.health import Health
 from queryengine.edges.grpc.requests import LimitsInForce
+from queryengine.edges.grpc.tls import Tls
 from queryengine.live.lifetimes import Lifetimes
 from queryengine.live.registry import Registry
 from queryengine.live.tasks import Tasks
+from queryengine.policy.analyses import Analyses
 from queryengine.policy.choose_engine import ChooseEngine
 from queryengine.policy.row_security.policies import Policies
 from queryengine.settings import Settings, Source, missing_places, warnings
@@ -60,6 +62,24 @@ READY_SECONDS: Final = 2.0
 """Between two looks at whether the service can take work."""
 
 logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rooms:
+    """All of a server but what clients and operators reach it by."""
+
+    state: State
+    shared: Shared
+    encryption: Tls | None
+    configs: Mapping[str, EngineConfig]
+    sandboxes: Sandboxes
+    texts: Analyses
+    policies: Policies
+    planning: Planning
+    execution: Execution
+    reading: Reading
+    identity: Identity
+    cases: UseCases
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -85,6 +105,33 @@ async def start(
 
     Raises StoreLocked and StoreUnusable for the state, PortTaken for an address, SettingsError for an option.
     """
+    rooms = await _open_rooms(in_force, clock, closing)
+    tasks, state = rooms.shared.tasks, rooms.state
+    await _recover(rooms)
+    tasks.spawn(rooms.execution.scheduler.run(), "scheduler")
+    limits, turns = LimitsInForce(request_limits(in_force.now)), call_turns(in_force.now)
+    reloading = _reloading(rooms, in_force, exposure, source, limits)
+    edges = await _listen(rooms, in_force.now, reloading, limits=limits, turns=turns, closing=closing)
+    tasks.spawn(_keep_readiness(edges.health, state.store), "readiness")
+    tasks.spawn(rooms.execution.sweeper.run(), "sweeper")
+    tasks.spawn(trimming(turns, state.disk).keep_trimming(), "trimming")
+    tasks.spawn(reloading.run(), "reloading")
+    return Parts(
+        state=state,
+        shared=rooms.shared,
+        sandboxes=rooms.sandboxes,
+        choice=rooms.planning.choice,
+        execution=rooms.execution,
+        cases=rooms.cases,
+        reading=rooms.reading,
+        identity=rooms.identity,
+        edges=edges,
+        reloading=reloading,
+    )
+
+
+async def _open_rooms(in_force: SettingsInForce, clock: Clock, closing: AsyncExitStack) -> Rooms:
+    """State, processes and use cases. Nothing runs yet but workers, which start."""
     now = in_force.now
     state = await open_state(now, closing)
     for line in (*warnings(now), *missing_places(now)):
@@ -106,46 +153,19 @@ async def start(
     policies = Policies(await checked_policies(now, texts.policy_problems))
     planning = make_planning(now, traits, texts, policies)
     reading = make_reading(now, cutting, state, shared)
-    identity = await make_identity(now, state, shared, closing)
-    cases = make_use_cases(planning.planner, execution, reading, state, shared, policies=policies)
-    await _recover(configs, execution, cases.recording, state)
-    shared.tasks.spawn(execution.scheduler.run(), "scheduler")
-    engines = Engines(planning.choice, execution.pool, execution.dispatcher)
-    limits, turns = LimitsInForce(request_limits(now)), call_turns(now)
-    certificates = None if encryption is None else CertificatesOfPorts(encryption, clock)
-    log = LimitsAndLog(state, shared.lifetimes, execution, reading, texts, planning, limits, now.log.style)
-    parts = (exposure, log, PoliciesInForce(policies, texts), certificates, identity.authenticators, shared.audit)
-    reloading = _reloading(in_force, source, state, shared, parts)
-    refreshes = Refreshes(planning.choice, execution.pool, shared.tasks)
-    rpcs = behaviours(
-        cases, reading, engines, refreshes, identity.keys, reloading=reloading, clock=clock, limits=limits
-    )
-    edges = await listen(
-        now,
-        rpcs,
-        turns=turns,
-        authentication=identity.authentication,
-        byte_budget=reading.byte_budget,
-        tls=encryption,
-        metrics=shared.metrics,
-        audit=shared.audit,
-        read=readings(engines, state.meter, reading.open_streams),
-        closing=closing,
-    )
-    _spawn_loops(shared.tasks, edges.health, state, execution)
-    shared.tasks.spawn(trimming(turns, state.disk).keep_trimming(), "trimming")
-    shared.tasks.spawn(reloading.run(), "reloading")
-    return Parts(
+    return Rooms(
         state=state,
         shared=shared,
+        encryption=encryption,
+        configs=configs,
         sandboxes=workers,
-        choice=planning.choice,
+        texts=texts,
+        policies=policies,
+        planning=planning,
         execution=execution,
-        cases=cases,
         reading=reading,
-        identity=identity,
-        edges=edges,
-        reloading=reloading,
+        identity=await make_identity(now, state, shared, closing),
+        cases=make_use_cases(planning.planner, execution, reading, state, shared, policies=policies),
     )
 
 
@@ -167,31 +187,76 @@ def _shared(settings: Settings, clock: Clock, state: State, closing: AsyncExitSt
 
 
 def _reloading(
-    in_force: SettingsInForce,
-    source: Source | None,
-    state: State,
-    shared: Shared,
-    parts: Iterable[Reloadable | None],
+    rooms: Rooms, in_force: SettingsInForce, exposure: Exposure, source: Source | None, limits: LimitsInForce
 ) -> Reloading:
     """Of whatever takes over a new configuration while the server runs."""
+    shared, style = rooms.shared, in_force.now.log.style
+    parts: list[Reloadable | None] = [
+        exposure,
+        LimitsAndLog(
+            rooms.state,
+            shared.lifetimes,
+            rooms.execution,
+            rooms.reading,
+            rooms.texts,
+            rooms.planning,
+            limits,
+            style,
+        ),
+        PoliciesInForce(rooms.policies, rooms.texts),
+        None if rooms.encryption is None else CertificatesOfPorts(rooms.encryption, shared.clock),
+        rooms.identity.authenticators,
+        shared.audit,
+    ]
     found = [each for each in parts if each is not None]
-    return Reloading(in_force, source, found, clock=shared.clock, metrics=shared.metrics, disk=state.disk)
+    return Reloading(in_force, source, found, clock=shared.clock, metrics=shared.metrics, disk=rooms.state.disk)
 
 
-async def _recover(
-    configs: Mapping[str, EngineConfig], execution: Execution, recording: Recording, state: State
-) -> None:
+async def _listen(
+    rooms: Rooms,
+    settings: Settings,
+    reloading: Reloading,
+    *,
+    limits: LimitsInForce,
+    turns: Turns,
+    closing: AsyncExitStack,
+) -> Edges:
+    """Open the ports: calls are answered on return."""
+    execution, shared, reading = rooms.execution, rooms.shared, rooms.reading
+    engines = Engines(rooms.planning.choice, execution.pool, execution.dispatcher)
+    refreshes = Refreshes(rooms.planning.choice, execution.pool, shared.tasks)
+    rpcs = behaviours(
+        rooms.cases,
+        reading,
+        engines,
+        refreshes,
+        rooms.identity.keys,
+        reloading=reloading,
+        clock=shared.clock,
+        limits=limits,
+    )
+    return await listen(
+        settings,
+        rpcs,
+        turns=turns,
+        authentication=rooms.identity.authentication,
+        byte_budget=reading.byte_budget,
+        tls=rooms.encryption,
+        metrics=shared.metrics,
+        audit=shared.audit,
+        read=readings(engines, rooms.state.meter, reading.open_streams),
+        closing=closing,
+    )
+
+
+async def _recover(rooms: Rooms) -> None:
     """Count what is stored, and take up what a former process left unfinished."""
+    state = rooms.state
     await asyncio.get_running_loop().run_in_executor(state.disk, state.meter.measure)
     for tenant, size in (await state.store.payload_bytes()).items():
         state.meter.add(tenant, size)
-    for query in await execution.recovery.recover(configs):
-        recording.adopt(query)
-
-
-def _spawn_loops(tasks: Tasks, health: Health, state: State, execution: Execution) -> None:
-    tasks.spawn(_keep_readiness(health, state.store), "readiness")
-    tasks.spawn(execution.sweeper.run(), "sweeper")
+    for query in await rooms.execution.recovery.recover(rooms.configs):
+        rooms.cases.recording.adopt(query)
 
 
 async def _keep_readiness(health: Health, store: Store) -> None:
