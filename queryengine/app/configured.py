@@ -176,6 +176,14 @@ def record_limits(settings: Settings) -> RecordLimits:
     return RecordLimits(tenant_bytes_max=records.tenant_bytes_max, bytes_max=records.bytes_max)
 
 
+def lifetimes_kept(settings: Settings) -> dict[str, int]:
+    records = settings.records
+    return {
+        "keep_records_us": int(records.keep_seconds * 1e6),
+        "keep_usage_us": int(records.keep_usage_seconds * 1e6),
+    }
+
+
 def result_limits(settings: Settings, query: Query) -> ResultLimits:
     results = settings.results
     return ResultLimits(

@@ -22,7 +22,7 @@ from queryengine.executing.runner import Runner
 from queryengine.executing.scheduler import Scheduler
 from queryengine.executing.settling import Settling
 from queryengine.executing.sweeper import Sweeper
-from queryengine.executing.sweeps import Expiry, Forgetting, ForgettingKeys, Strays
+from queryengine.executing.sweeps import Expiry, Forgetting, ForgettingKeys, Strays, TidyingUsage
 from queryengine.settings import Settings
 from queryengine.workers.pool import WorkerPool
 from queryengine.workers.supervisor import EngineConfig
@@ -131,4 +131,5 @@ def _sweeper(expiry: Expiry, state: State, shared: Shared) -> Sweeper:
     strays = Strays(store=store, results=state.results, removal=state.removal, lifetimes=lifetimes, disk=state.disk)
     forgetting = Forgetting(store=store, records=state.records, lifetimes=lifetimes)
     keys = ForgettingKeys(keys=store.keys, lifetimes=lifetimes)
-    return Sweeper((expiry, strays, forgetting, keys), quota=state.quota, registry=shared.registry)
+    usage = TidyingUsage(ledger=store.ledger, lifetimes=lifetimes)
+    return Sweeper((expiry, strays, forgetting, keys, usage), quota=state.quota, registry=shared.registry)

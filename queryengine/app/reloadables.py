@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from queryengine.app.configured import (
+    lifetimes_kept,
     record_limits,
     request_limits,
     share_limits,
@@ -57,7 +58,7 @@ class LimitsAndLog:
         self.limits.now = request_limits(settings)
         self.planning.adopt(settings)
         self.analyses.adopt(cpu_seconds=limits.check_timeout_seconds)
-        self.lifetimes.adopt(keep_records_us=int(settings.records.keep_seconds * 1e6))
+        self.lifetimes.adopt(**lifetimes_kept(settings))
         if settings.log.style != self.log:
             self.log = settings.log.style
             set_up_logging(self.log)

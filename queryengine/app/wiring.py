@@ -24,6 +24,7 @@ from queryengine.app.configured import (
     call_turns,
     engine_config,
     engine_traits,
+    lifetimes_kept,
     request_limits,
     sandboxes,
     trimming,
@@ -174,7 +175,7 @@ def _shared(settings: Settings, clock: Clock, state: State, closing: AsyncExitSt
     metrics = Metrics(settings.engines, __version__)
     audit = open_audit(settings, server=state.owner, clock=clock, metrics=metrics, closing=closing)
     ends = metrics if audit is None else AuditedEnds(metrics, audit.log)
-    lifetimes = Lifetimes(clock, keep_records_us=int(settings.records.keep_seconds * 1e6))
+    lifetimes = Lifetimes(clock, **lifetimes_kept(settings))
     return Shared(
         clock=clock,
         metrics=metrics,

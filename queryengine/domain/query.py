@@ -56,6 +56,8 @@ class Query:
     cancel_reason: str = ""
     record_bytes: int = 0
     """What the record counts for in its tenant's share of the store."""
+    throttled_us: int = 0
+    """How long a limit of its tenant, subject or API key kept it waiting, whether a slot was free or not."""
     result_id: str | None = None
     """The result that it refers to, by a name that is unique within its tenant; None until a run completes. Its rows
     are there while `result_state` is one that holds rows."""

@@ -49,6 +49,8 @@ class Submission:
 
     tenant: str
     subject: str = ""
+    api_key: str = ""
+    """Label of the API key that it came with; empty without one."""
     sql: str
     engine_hint: str = ""
     """The engine that the caller named; empty when the service is to choose."""
@@ -120,6 +122,7 @@ _NOT_FINGERPRINTED: Final = frozenset(
     {
         "tenant",
         "subject",
+        "api_key",
         "parameters",
         "parameter_types",
         "labels",

@@ -142,11 +142,17 @@ class Settling:
             live.index.totals = last.totals
             count_stored(self._meter, live, live.index)
         progress = live.progress
-        engine_query = {"engine_query_id": progress.engine_query_id, "engine_query_url": progress.engine_query_url}
+        facts: dict[str, Any] = {
+            "engine_query_id": progress.engine_query_id,
+            "engine_query_url": progress.engine_query_url,
+        }
+        if found.event in (Event.FAIL, Event.CANCEL):
+            # It was read all the same.
+            facts |= {"rows_scanned": progress.rows_scanned, "bytes_scanned": progress.bytes_scanned}
         # First: a client that sees the end may ask for the same again at once.
         if found.event is Event.COMPLETE and seen.start_us is not None:
             self._estimates.learn(seen.plan.engine, self._estimates.past_of(seen), ended_us - seen.start_us)
-        return _End(found.event, {**found.changes, **engine_query}, small)
+        return _End(found.event, {**found.changes, **facts}, small)
 
     def _small_result(self, query: Query, last: LastWord) -> PageIndex | None:
         """The index of a result that is to be written with its completion; None for one that is not."""

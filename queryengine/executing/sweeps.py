@@ -1,5 +1,5 @@
-"""What a sweep does: results that have expired, those that no record names, records and API keys that were
-kept long enough.
+"""What a sweep does: results that have expired, those that no record names, records, API keys and usage that were kept
+long enough.
 """
 
 import asyncio
@@ -7,6 +7,7 @@ from collections.abc import Callable
 from concurrent.futures import Executor
 from typing import Final, TypeVar
 
+from queryengine.domain.consumption import DAY_HOURS, DAY_US
 from queryengine.domain.lifecycle import ResultState
 from queryengine.domain.query import Query
 from queryengine.executing.quota import RecordQuota
@@ -16,6 +17,7 @@ from queryengine.results.removal import Removal
 from queryengine.results.spool.keys import tenant_hash
 from queryengine.results.stored import StoredResults
 from queryengine.store.keys import KeyStore
+from queryengine.store.ledger import Ledger
 from queryengine.store.store import Store
 
 T = TypeVar("T")
@@ -124,3 +126,23 @@ class ForgettingKeys:
         before_us = self._lifetimes.now_us() - ENDED_KEY_KEPT_US
         while await self._keys.delete_ended_before(before_us, BATCH) == BATCH:
             continue
+
+
+class TidyingUsage:
+    """Adds up the usage of past days, once a day, and deletes what was kept long enough."""
+
+    def __init__(self, *, ledger: Ledger, lifetimes: Lifetimes) -> None:
+        self._ledger = ledger
+        self._lifetimes = lifetimes
+        self._tidied_day = -1
+
+    async def sweep(self) -> None:
+        today = self._lifetimes.now_us() // DAY_US
+        if today == self._tidied_day:
+            return
+        # The limits of this hour and day count from hours that are as they were.
+        await self._ledger.tidy(
+            fold_before_hour=(today - 1) * DAY_HOURS,
+            forget_before_hour=self._lifetimes.usage_forgotten_before_us() // DAY_US * DAY_HOURS,
+        )
+        self._tidied_day = today

@@ -1,23 +1,27 @@
 """What is over by the clock, removed by a sweep or not: rows that expired, records that were kept long enough."""
 
 from datetime import UTC, datetime
+from typing import Final
 
 from queryengine.domain.clock import Clock
 from queryengine.domain.errors import QueryEngineError, Reason, error
 from queryengine.domain.lifecycle import HOLDS_ROWS, ResultState
 from queryengine.domain.query import Query
 
+KEEP_USAGE_US: Final = 400 * 24 * 3600 * 1_000_000
+
 
 class Lifetimes:
     """Judges records by the present moment. A sweep makes durable what is decided here."""
 
-    def __init__(self, clock: Clock, *, keep_records_us: int) -> None:
+    def __init__(self, clock: Clock, *, keep_records_us: int, keep_usage_us: int = KEEP_USAGE_US) -> None:
         self._clock = clock
-        self._keep_records_us = keep_records_us
+        self.adopt(keep_records_us=keep_records_us, keep_usage_us=keep_usage_us)
 
-    def adopt(self, *, keep_records_us: int) -> None:
-        """Keep records for another time from now on, those that there are, too."""
+    def adopt(self, *, keep_records_us: int, keep_usage_us: int = KEEP_USAGE_US) -> None:
+        """Keep records and usage for another time from now on, those that there are, too."""
         self._keep_records_us = keep_records_us
+        self._keep_usage_us = keep_usage_us
 
     def result_state(self, query: Query) -> ResultState:
         """What can be read of the result now."""
@@ -37,6 +41,10 @@ class Lifetimes:
     def forgotten_before_us(self) -> int:
         """Queries that ended before this are forgotten once their rows are gone."""
         return self._clock.now_us() - self._keep_records_us
+
+    def usage_forgotten_before_us(self) -> int:
+        """What queries used that ended before this is forgotten."""
+        return self._clock.now_us() - self._keep_usage_us
 
     def unreadable(self, query: Query) -> QueryEngineError:
         """Why the rows of an ended query cannot be read: its own failure, or what became of the rows."""

@@ -218,6 +218,11 @@ class RecordSettings(Group):
         gt=0,
         description="Time from its end for which a query is remembered; longer while its result is kept.",
     )
+    keep_usage_seconds: float = Field(
+        default=400 * DAY_SECONDS,
+        ge=2 * DAY_SECONDS,
+        description="Time for which the usage of each day is kept, also after the records of its queries are gone.",
+    )
     tenant_bytes_max: int = Field(
         default=GIB,
         ge=MIB,

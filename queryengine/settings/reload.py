@@ -62,7 +62,7 @@ RELOADABLE: Final[Mapping[str, frozenset[str]]] = MappingProxyType(
         "streams": frozenset(
             {"heartbeat_seconds", "rotate_seconds", "rotate_bytes", "whole_page_streams", "chunk_bytes"}
         ),
-        "records": frozenset({"keep_seconds", "tenant_bytes_max", "bytes_max"}),
+        "records": frozenset({"keep_seconds", "keep_usage_seconds", "tenant_bytes_max", "bytes_max"}),
         "audit": frozenset(
             {
                 "statement",

@@ -29,6 +29,7 @@ ASKED: Final = (
     "fingerprint",
     "query_hash",
     "submit_us",
+    "api_key",
 )
 """Columns that Submit writes. Nothing changes them, but for the parameters, which go when the query has ended."""
 
@@ -55,6 +56,7 @@ BECAME: Final = (
     "engine_query_url",
     "record_bytes",
     "result_id",
+    "throttled_us",
 )
 """Columns that say what became of the query."""
 
@@ -124,6 +126,7 @@ def to_row(query: Query) -> tuple[Any, ...]:
         query.fingerprint,
         query.query_hash,
         query.submit_us,
+        submission.api_key,
         *became.values(),
     )
 
@@ -163,6 +166,7 @@ def to_query(row: Sequence[Any], sql_characters: int | None = None) -> Query:
     submission = Submission(
         tenant=asked["tenant"],
         subject=asked["subject"],
+        api_key=asked["api_key"],
         sql=_to_text(asked["sql"], sql_characters),
         engine_hint=asked["engine_hint"],
         labels=json.loads(asked["labels"]),

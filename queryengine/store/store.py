@@ -26,6 +26,7 @@ from queryengine.store import statements
 from queryengine.store.database import Database, Results, StoreUnusable
 from queryengine.store.folder_lock import FileLock
 from queryengine.store.keys import KeyStore
+from queryengine.store.ledger import Ledger
 from queryengine.store.opening import open_database
 from queryengine.store.prepared import Prepared
 from queryengine.store.reader import Reader
@@ -54,6 +55,7 @@ class Store:
         self._writer = Writer(database)
         self._reader = Reader(database, self._writer)
         self.keys = KeyStore(self._writer, self._reader)
+        self.ledger = Ledger(self._writer, self._reader)
         self._is_healthy = True
         self._closed = False
 

@@ -13,7 +13,7 @@ import sqlalchemy as sa
 from queryengine.domain.lifecycle import FINAL, HOLDS_ROWS, QueryState, ResultState
 from queryengine.domain.query import Truncation
 from queryengine.domain.viewer import SHARED_KEY, SHARED_VALUE
-from queryengine.store.counting import create_triggers
+from queryengine.store.counting import COUNTED, create_triggers
 from queryengine.store.rows import label_line
 
 
@@ -85,6 +85,9 @@ QUERIES: Final = sa.Table(
     sa.Column("policy_version", sa.Text, nullable=False, server_default=""),
     sa.Column("cache_key", sa.Text, nullable=False, server_default=""),
     sa.Column("result_id", sa.Text),
+    # The label of the API key that submitted it; empty without one.
+    sa.Column("api_key", sa.Text, nullable=False, server_default=""),
+    sa.Column("throttled_us", sa.BigInteger, nullable=False, server_default="0"),
     sa.CheckConstraint(_one_of("state", QueryState), name="state_is_known"),
     sa.CheckConstraint(_one_of("result_state", ResultState), name="result_state_is_known"),
     sa.CheckConstraint(f"truncation IS NULL OR {_one_of('truncation', Truncation)}", name="truncation_is_known"),
@@ -148,6 +151,19 @@ USAGE: Final = sa.Table(
     # What the records of a tenant count for. Triggers keep it, so that nobody has to add up the queries.
     sa.Column("tenant", sa.Text, primary_key=True),
     sa.Column("bytes", sa.BigInteger, nullable=False),
+)
+
+USAGE_HOURS: Final = sa.Table(
+    "usage_hours",
+    METADATA,
+    # What queries that ended in an hour have used; a trigger counts each with its end. It outlives their records.
+    # Hours count from 1970 UTC. Those of past days are added up in the first hour of their day.
+    sa.Column("tenant", _KEY, primary_key=True),
+    sa.Column("hour", sa.BigInteger, primary_key=True),
+    sa.Column("subject", _KEY, primary_key=True),
+    sa.Column("engine", _KEY, primary_key=True),
+    sa.Column("api_key", _KEY, primary_key=True),
+    *(sa.Column(name, sa.BigInteger, nullable=False) for name in COUNTED),
 )
 
 sa.event.listen(METADATA, "after_create", create_triggers)
