@@ -77,7 +77,7 @@ class Limits(_message.Message):
     def __init__(self, queue_timeout: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., execution_timeout: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., row_limit: _Optional[int] = ..., byte_limit: _Optional[int] = ..., on_limit: _Optional[_Union[LimitAction, str]] = ...) -> None: ...
 
 class QueryStatus(_message.Message):
-    __slots__ = ("query_id", "version", "state", "result_state", "engine", "engine_type", "routing_reason", "attempt", "progress", "stats", "error", "submit_time", "start_time", "first_page_time", "end_time", "expire_time", "cancel_request_time", "labels", "sql_preview", "query_hash", "priority", "engine_query_id", "engine_query_url", "subject", "row_policies", "policy_version")
+    __slots__ = ("query_id", "version", "state", "result_state", "engine", "engine_type", "routing_reason", "attempt", "progress", "stats", "error", "submit_time", "start_time", "first_page_time", "end_time", "expire_time", "cancel_request_time", "labels", "sql_preview", "query_hash", "priority", "engine_query_id", "engine_query_url", "subject", "row_policies", "policy_version", "named_query")
     class LabelsEntry(_message.Message):
         __slots__ = ("key", "value")
         KEY_FIELD_NUMBER: _ClassVar[int]
@@ -111,6 +111,7 @@ class QueryStatus(_message.Message):
     SUBJECT_FIELD_NUMBER: _ClassVar[int]
     ROW_POLICIES_FIELD_NUMBER: _ClassVar[int]
     POLICY_VERSION_FIELD_NUMBER: _ClassVar[int]
+    NAMED_QUERY_FIELD_NUMBER: _ClassVar[int]
     query_id: str
     version: int
     state: QueryState
@@ -137,21 +138,24 @@ class QueryStatus(_message.Message):
     subject: str
     row_policies: _containers.RepeatedScalarFieldContainer[str]
     policy_version: str
-    def __init__(self, query_id: _Optional[str] = ..., version: _Optional[int] = ..., state: _Optional[_Union[QueryState, str]] = ..., result_state: _Optional[_Union[ResultState, str]] = ..., engine: _Optional[str] = ..., engine_type: _Optional[str] = ..., routing_reason: _Optional[str] = ..., attempt: _Optional[int] = ..., progress: _Optional[_Union[Progress, _Mapping]] = ..., stats: _Optional[_Union[QueryStats, _Mapping]] = ..., error: _Optional[_Union[QueryError, _Mapping]] = ..., submit_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., start_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., first_page_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., end_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., expire_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., cancel_request_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., labels: _Optional[_Mapping[str, str]] = ..., sql_preview: _Optional[str] = ..., query_hash: _Optional[str] = ..., priority: _Optional[int] = ..., engine_query_id: _Optional[str] = ..., engine_query_url: _Optional[str] = ..., subject: _Optional[str] = ..., row_policies: _Optional[_Iterable[str]] = ..., policy_version: _Optional[str] = ...) -> None: ...
+    named_query: str
+    def __init__(self, query_id: _Optional[str] = ..., version: _Optional[int] = ..., state: _Optional[_Union[QueryState, str]] = ..., result_state: _Optional[_Union[ResultState, str]] = ..., engine: _Optional[str] = ..., engine_type: _Optional[str] = ..., routing_reason: _Optional[str] = ..., attempt: _Optional[int] = ..., progress: _Optional[_Union[Progress, _Mapping]] = ..., stats: _Optional[_Union[QueryStats, _Mapping]] = ..., error: _Optional[_Union[QueryError, _Mapping]] = ..., submit_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., start_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., first_page_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., end_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., expire_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., cancel_request_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., labels: _Optional[_Mapping[str, str]] = ..., sql_preview: _Optional[str] = ..., query_hash: _Optional[str] = ..., priority: _Optional[int] = ..., engine_query_id: _Optional[str] = ..., engine_query_url: _Optional[str] = ..., subject: _Optional[str] = ..., row_policies: _Optional[_Iterable[str]] = ..., policy_version: _Optional[str] = ..., named_query: _Optional[str] = ...) -> None: ...
 
 class QueryDetails(_message.Message):
-    __slots__ = ("sql", "executed_sql", "parameters", "parameters_left_out", "limits")
+    __slots__ = ("sql", "executed_sql", "parameters", "parameters_left_out", "limits", "named_query")
     SQL_FIELD_NUMBER: _ClassVar[int]
     EXECUTED_SQL_FIELD_NUMBER: _ClassVar[int]
     PARAMETERS_FIELD_NUMBER: _ClassVar[int]
     PARAMETERS_LEFT_OUT_FIELD_NUMBER: _ClassVar[int]
     LIMITS_FIELD_NUMBER: _ClassVar[int]
+    NAMED_QUERY_FIELD_NUMBER: _ClassVar[int]
     sql: str
     executed_sql: str
     parameters: _containers.RepeatedCompositeFieldContainer[ParameterInfo]
     parameters_left_out: int
     limits: Limits
-    def __init__(self, sql: _Optional[str] = ..., executed_sql: _Optional[str] = ..., parameters: _Optional[_Iterable[_Union[ParameterInfo, _Mapping]]] = ..., parameters_left_out: _Optional[int] = ..., limits: _Optional[_Union[Limits, _Mapping]] = ...) -> None: ...
+    named_query: str
+    def __init__(self, sql: _Optional[str] = ..., executed_sql: _Optional[str] = ..., parameters: _Optional[_Iterable[_Union[ParameterInfo, _Mapping]]] = ..., parameters_left_out: _Optional[int] = ..., limits: _Optional[_Union[Limits, _Mapping]] = ..., named_query: _Optional[str] = ...) -> None: ...
 
 class ParameterInfo(_message.Message):
     __slots__ = ("name", "type")

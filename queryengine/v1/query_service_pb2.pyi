@@ -61,7 +61,7 @@ VIEW_CHANGE_KIND_REMOVED: ViewChangeKind
 VIEW_CHANGE_KIND_UNREADABLE: ViewChangeKind
 
 class SubmitRequest(_message.Message):
-    __slots__ = ("query_id", "sql", "parameters", "engine", "catalog", "schema", "limits", "result", "wait_timeout", "labels", "session_settings", "priority", "disconnect_policy", "disconnect_grace")
+    __slots__ = ("query_id", "sql", "parameters", "engine", "catalog", "schema", "limits", "result", "wait_timeout", "labels", "session_settings", "priority", "disconnect_policy", "disconnect_grace", "named_query")
     class LabelsEntry(_message.Message):
         __slots__ = ("key", "value")
         KEY_FIELD_NUMBER: _ClassVar[int]
@@ -90,6 +90,7 @@ class SubmitRequest(_message.Message):
     PRIORITY_FIELD_NUMBER: _ClassVar[int]
     DISCONNECT_POLICY_FIELD_NUMBER: _ClassVar[int]
     DISCONNECT_GRACE_FIELD_NUMBER: _ClassVar[int]
+    NAMED_QUERY_FIELD_NUMBER: _ClassVar[int]
     query_id: str
     sql: str
     parameters: _containers.RepeatedCompositeFieldContainer[_value_pb2.Parameter]
@@ -104,7 +105,8 @@ class SubmitRequest(_message.Message):
     priority: int
     disconnect_policy: _query_pb2.DisconnectPolicy
     disconnect_grace: _duration_pb2.Duration
-    def __init__(self, query_id: _Optional[str] = ..., sql: _Optional[str] = ..., parameters: _Optional[_Iterable[_Union[_value_pb2.Parameter, _Mapping]]] = ..., engine: _Optional[str] = ..., catalog: _Optional[str] = ..., schema: _Optional[str] = ..., limits: _Optional[_Union[_query_pb2.Limits, _Mapping]] = ..., result: _Optional[_Union[_result_pb2.ResultOptions, _Mapping]] = ..., wait_timeout: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., labels: _Optional[_Mapping[str, str]] = ..., session_settings: _Optional[_Mapping[str, str]] = ..., priority: _Optional[int] = ..., disconnect_policy: _Optional[_Union[_query_pb2.DisconnectPolicy, str]] = ..., disconnect_grace: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ...) -> None: ...
+    named_query: str
+    def __init__(self, query_id: _Optional[str] = ..., sql: _Optional[str] = ..., parameters: _Optional[_Iterable[_Union[_value_pb2.Parameter, _Mapping]]] = ..., engine: _Optional[str] = ..., catalog: _Optional[str] = ..., schema: _Optional[str] = ..., limits: _Optional[_Union[_query_pb2.Limits, _Mapping]] = ..., result: _Optional[_Union[_result_pb2.ResultOptions, _Mapping]] = ..., wait_timeout: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., labels: _Optional[_Mapping[str, str]] = ..., session_settings: _Optional[_Mapping[str, str]] = ..., priority: _Optional[int] = ..., disconnect_policy: _Optional[_Union[_query_pb2.DisconnectPolicy, str]] = ..., disconnect_grace: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., named_query: _Optional[str] = ...) -> None: ...
 
 class SubmitResponse(_message.Message):
     __slots__ = ("status", "existing", "schema", "pages", "end", "next_row")
@@ -345,7 +347,7 @@ class ListPagesResponse(_message.Message):
     def __init__(self, pages: _Optional[_Iterable[_Union[_result_pb2.StoredPage, _Mapping]]] = ..., next_page_token: _Optional[str] = ..., attempt: _Optional[int] = ..., total_rows: _Optional[int] = ...) -> None: ...
 
 class ListQueriesRequest(_message.Message):
-    __slots__ = ("page_size", "page_token", "states", "labels", "engine", "query_id_prefix", "subject", "submitted_after", "submitted_before")
+    __slots__ = ("page_size", "page_token", "states", "labels", "engine", "query_id_prefix", "subject", "submitted_after", "submitted_before", "named_query")
     class LabelsEntry(_message.Message):
         __slots__ = ("key", "value")
         KEY_FIELD_NUMBER: _ClassVar[int]
@@ -362,6 +364,7 @@ class ListQueriesRequest(_message.Message):
     SUBJECT_FIELD_NUMBER: _ClassVar[int]
     SUBMITTED_AFTER_FIELD_NUMBER: _ClassVar[int]
     SUBMITTED_BEFORE_FIELD_NUMBER: _ClassVar[int]
+    NAMED_QUERY_FIELD_NUMBER: _ClassVar[int]
     page_size: int
     page_token: str
     states: _containers.RepeatedScalarFieldContainer[_query_pb2.QueryState]
@@ -371,7 +374,8 @@ class ListQueriesRequest(_message.Message):
     subject: str
     submitted_after: _timestamp_pb2.Timestamp
     submitted_before: _timestamp_pb2.Timestamp
-    def __init__(self, page_size: _Optional[int] = ..., page_token: _Optional[str] = ..., states: _Optional[_Iterable[_Union[_query_pb2.QueryState, str]]] = ..., labels: _Optional[_Mapping[str, str]] = ..., engine: _Optional[str] = ..., query_id_prefix: _Optional[str] = ..., subject: _Optional[str] = ..., submitted_after: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., submitted_before: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ...) -> None: ...
+    named_query: str
+    def __init__(self, page_size: _Optional[int] = ..., page_token: _Optional[str] = ..., states: _Optional[_Iterable[_Union[_query_pb2.QueryState, str]]] = ..., labels: _Optional[_Mapping[str, str]] = ..., engine: _Optional[str] = ..., query_id_prefix: _Optional[str] = ..., subject: _Optional[str] = ..., submitted_after: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., submitted_before: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., named_query: _Optional[str] = ...) -> None: ...
 
 class ListQueriesResponse(_message.Message):
     __slots__ = ("queries", "next_page_token")
