@@ -55,5 +55,6 @@ def require_seen(found: Query, call: SubmitCall) -> None:
 
 
 def _require_same(found: Query, call: SubmitCall) -> None:
-    if not is_same_submission(found.fingerprint, call.submission, call.outline):
+    asked = call.submission
+    if not is_same_submission(found.fingerprint, asked.fingerprint(), asked, call.outline):
         raise id_reused(found.query_id)

@@ -1,12 +1,11 @@
 """What was submitted and what runs for it, as plain values."""
 
 import datetime as dt
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 from queryengine.client.brief import Brief
-from queryengine.v1 import query_pb2, value_pb2
-from queryengine.v1.value_pb2 import Column, DataType
+from queryengine.codec.type_text import type_text
+from queryengine.v1 import query_pb2
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -36,6 +35,8 @@ class QueryDetails(Brief):
     """None where only the service's own bound holds."""
     fails_at_limit: bool
     """Whether the query fails at row_limit and byte_limit, instead of keeping the rows so far."""
+    named_query: str
+    """The reference to a named query as submitted, such as `report@prod`; empty for SQL text."""
 
 
 def query_details(message: query_pb2.QueryDetails) -> QueryDetails:
@@ -53,24 +54,5 @@ def query_details(message: query_pb2.QueryDetails) -> QueryDetails:
         row_limit=limits.row_limit or None,
         byte_limit=limits.byte_limit or None,
         fails_at_limit=limits.on_limit == query_pb2.LIMIT_ACTION_FAIL,
+        named_query=message.named_query,
     )
-
-
-def type_text(data_type: DataType) -> str:
-    """A type in words, for people; a kind of a newer contract by its number."""
-    kinds = value_pb2.TypeKind
-    kind = data_type.kind
-    name = kinds.Name(kind).removeprefix("TYPE_KIND_") if kind in kinds.values() else str(kind)
-    if data_type.bit_width:
-        return f"{name} {data_type.bit_width}"
-    if data_type.precision:
-        return f"{name}({data_type.precision}, {data_type.scale})"
-    if data_type.time_zone:
-        return f"{name}({data_type.time_zone})"
-    if data_type.fields:
-        return f"{name}({', '.join(_members(data_type.fields, named=kind == value_pb2.TYPE_KIND_STRUCT))})"
-    return name
-
-
-def _members(columns: Sequence[Column], *, named: bool) -> list[str]:
-    return [f"{each.name} {type_text(each.type)}" if named else type_text(each.type) for each in columns]

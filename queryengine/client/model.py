@@ -100,6 +100,8 @@ class QueryStatus(Brief):
     """The row and column policies that shaped the rows; empty where none applied."""
     policy_version: str
     """Of what those policies showed; empty on an engine without policies."""
+    named_query: str
+    """The version of a named query that runs, as `name@version`; empty for SQL text."""
 
     @property
     def is_final(self) -> bool:
@@ -251,6 +253,7 @@ def query_status(message: query_pb2.QueryStatus) -> QueryStatus:
         subject=message.subject,
         row_policies=tuple(message.row_policies),
         policy_version=message.policy_version,
+        named_query=message.named_query,
     )
 
 

@@ -33,6 +33,8 @@ class Plan:
     """The rules that apply to those tables, as `schema.table:rule`."""
     cache_key: str = ""
     """Equal for plans that may share a result; empty when the result is not to be shared."""
+    named_query: str = ""
+    """The version of a named query that runs, as `name@version`; empty for SQL text."""
 
     def for_reference(self) -> "Plan":
         """What of it is asked for once its query has ended: of the executed SQL the beginning."""
@@ -41,13 +43,14 @@ class Plan:
         return self
 
 
-def is_same_submission(fingerprint: str, submission: Submission, plan: Plan) -> bool:
-    """Whether a query with this stored fingerprint was submitted by an equal submission. The plan is what the
-    submission would get now; only fingerprints of earlier versions depend on it.
+def is_same_submission(stored: str, asked: str, submission: Submission, plan: Plan) -> bool:
+    """Whether a query with a stored fingerprint was submitted by an equal submission as the one with the fingerprint
+    `asked`. The submission and the plan that it would get now count only for fingerprints of earlier versions, which
+    had no named queries.
     """
-    if fingerprint.startswith(FINGERPRINT_FORM):
-        return fingerprint == submission.fingerprint()
-    return fingerprint == legacy_fingerprint(submission, plan)
+    if stored.startswith(FINGERPRINT_FORM):
+        return stored == asked
+    return not submission.named_query and stored == legacy_fingerprint(submission, plan)
 
 
 def id_reused(query_id: str) -> QueryEngineError:

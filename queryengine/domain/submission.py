@@ -52,6 +52,9 @@ class Submission:
     api_key: str = ""
     """Label of the API key that it came with; empty without one."""
     sql: str
+    """Empty for a named query, until its version is resolved."""
+    named_query: str = ""
+    """The reference to a named query, such as `report@prod`, in place of SQL text."""
     engine_hint: str = ""
     """The engine that the caller named; empty when the service is to choose."""
     parameters: bytes | None = b""

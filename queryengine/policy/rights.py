@@ -20,6 +20,12 @@ class Right(StrEnum):
 
     SUBMIT_TEXT = "submit_text"
     """Run SQL text of one's own."""
+    SUBMIT_NAMED = "submit_named"
+    """Run named queries."""
+    SEE_NAMED = "see_named"
+    """Named queries, as far as one may run them."""
+    MANAGE_NAMED = "manage_named"
+    """Create, update, tag and delete named queries, and see all of them."""
     READ = "read"
     """See queries, and read their rows."""
     CHANGE = "change"
@@ -36,6 +42,9 @@ class Right(StrEnum):
 ROLES: Final[Mapping[Right, tuple[Role, ...]]] = MappingProxyType(
     {
         Right.SUBMIT_TEXT: (Role.SUBMIT,),
+        Right.SUBMIT_NAMED: (Role.SUBMIT,),
+        Right.SEE_NAMED: (Role.READ, Role.SUBMIT, Role.TENANT_ADMIN, Role.ADMIN),
+        Right.MANAGE_NAMED: (Role.TENANT_ADMIN, Role.ADMIN),
         Right.READ: (Role.READ,),
         Right.CHANGE: (Role.CANCEL,),
         Right.SEE_ENGINES: (Role.READ, *Role),
@@ -47,10 +56,12 @@ ROLES: Final[Mapping[Right, tuple[Role, ...]]] = MappingProxyType(
 """Any one of them will do; a refusal names the first."""
 
 _WHOLE_TENANT: Final = (Role.TENANT_ADMIN, Role.ADMIN)
+_TAKEN_BY_NAMED_ONLY: Final = frozenset({Right.SUBMIT_TEXT, Right.MANAGE_NAMED})
+"""Whoever may run named queries alone must not make any of them."""
 
 
 def has(principal: Principal, right: Right) -> bool:
-    if right is Right.SUBMIT_TEXT and Role.NAMED_ONLY in principal.roles:
+    if right in _TAKEN_BY_NAMED_ONLY and Role.NAMED_ONLY in principal.roles:
         return False
     return not principal.roles.isdisjoint(ROLES[right])
 
@@ -60,11 +71,16 @@ def require(principal: Principal, right: Right) -> None:
     if has(principal, right):
         return
     role = ROLES[right][0]
-    if role in principal.roles:
-        message = f"the role {Role.NAMED_ONLY.value!r} of the caller allows named queries only, and no SQL text"
+    if not principal.roles.isdisjoint(ROLES[right]):
+        message = f"the role {Role.NAMED_ONLY.value!r} of the caller allows it to run named queries, and no SQL text"
     else:
         message = f"this call takes the role {role.value!r}, which the caller does not have"
     raise error(Reason.ROLE_MISSING, message, role=role.value)
+
+
+def sees_named_text(principal: Principal) -> bool:
+    """Whether the SQL of named queries is shown to a principal."""
+    return Role.NAMED_ONLY not in principal.roles
 
 
 def viewer(principal: Principal) -> Viewer | None:

@@ -30,6 +30,7 @@ ASKED: Final = (
     "query_hash",
     "submit_us",
     "api_key",
+    "named_query",
 )
 """Columns that Submit writes. Nothing changes them, but for the parameters, which go when the query has ended."""
 
@@ -103,6 +104,8 @@ def to_row(query: Query) -> tuple[Any, ...]:
     spec.update(zip(_OF_PLAN, _spec_of_plan(plan), strict=True))
     if plan.row_policies:
         spec["row_policies"] = plan.row_policies
+    if submission.named_query:
+        spec["named_query"] = submission.named_query
     if submission.parameter_types:
         spec["parameter_types"] = b64encode(submission.parameter_types).decode()
     asked = zip(_LIMITS.items(), _asked_limits(submission), strict=True)
@@ -127,6 +130,7 @@ def to_row(query: Query) -> tuple[Any, ...]:
         query.query_hash,
         query.submit_us,
         submission.api_key,
+        plan.named_query,
         *became.values(),
     )
 
@@ -159,6 +163,7 @@ def to_query(row: Sequence[Any], sql_characters: int | None = None) -> Query:
         executed_sql=_to_text(asked["executed_sql"] or b"", sql_characters),
         policy_version=asked["policy_version"],
         cache_key=asked["cache_key"],
+        named_query=asked["named_query"],
         row_policies=tuple(spec.pop("row_policies", ())),
         **{name: spec.pop(name) for name in _OF_PLAN},
     )

@@ -27,6 +27,7 @@ from queryengine.store.database import Database, Results, StoreUnusable
 from queryengine.store.folder_lock import FileLock
 from queryengine.store.keys import KeyStore
 from queryengine.store.ledger import Ledger
+from queryengine.store.named import NamedQueryStore
 from queryengine.store.opening import open_database
 from queryengine.store.prepared import Prepared
 from queryengine.store.reader import Reader
@@ -56,6 +57,7 @@ class Store:
         self._reader = Reader(database, self._writer)
         self.keys = KeyStore(self._writer, self._reader)
         self.ledger = Ledger(self._writer, self._reader)
+        self.named = NamedQueryStore(self._writer, self._reader)
         self._is_healthy = True
         self._closed = False
 
@@ -133,7 +135,7 @@ class Store:
         if not is_old:
             self.usage.add(query.tenant, existing.record_bytes)
             return existing, False
-        if not is_same_submission(existing.fingerprint, query.submission, query.plan):
+        if not is_same_submission(existing.fingerprint, query.fingerprint, query.submission, query.plan):
             raise id_reused(query.query_id)
         return existing, True
 

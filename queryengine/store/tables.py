@@ -27,6 +27,7 @@ _KEY: Final = sa.Text().with_variant(sa.Text(collation="C"), "postgresql")
 
 HAS_ROWS: Final = _one_of("result_state", HOLDS_ROWS)
 HAS_SUBJECT: Final = "subject <> ''"
+IS_NAMED: Final = "named_query <> ''"
 IS_SHARED: Final = {
     database: f"{function}(labels, '{label_line(SHARED_KEY, SHARED_VALUE)}') > 0"
     for database, function in (("sqlite", "instr"), ("postgresql", "strpos"))
@@ -88,6 +89,8 @@ QUERIES: Final = sa.Table(
     # The label of the API key that submitted it; empty without one.
     sa.Column("api_key", sa.Text, nullable=False, server_default=""),
     sa.Column("throttled_us", sa.BigInteger, nullable=False, server_default="0"),
+    # The version of a named query that runs, as name@version; empty for SQL text.
+    sa.Column("named_query", _KEY, nullable=False, server_default=""),
     sa.CheckConstraint(_one_of("state", QueryState), name="state_is_known"),
     sa.CheckConstraint(_one_of("result_state", ResultState), name="result_state_is_known"),
     sa.CheckConstraint(f"truncation IS NULL OR {_one_of('truncation', Truncation)}", name="truncation_is_known"),
@@ -129,6 +132,7 @@ QUERIES: Final = sa.Table(
         "query_id",
         postgresql=IS_SHARED["postgresql"],
     ),
+    _index_where(IS_NAMED, "queries_by_named_query", "tenant", "named_query"),
 )
 
 RESULTS: Final = sa.Table(
@@ -215,4 +219,42 @@ API_KEY_CHANGES: Final = sa.Table(
     sa.Column("id", sa.Integer, primary_key=True),
     sa.Column("count", sa.BigInteger, nullable=False),
     sa.CheckConstraint("id = 1", name="one_count"),
+)
+
+NAMED_QUERIES: Final = sa.Table(
+    "named_queries",
+    METADATA,
+    sa.Column("tenant", _KEY, primary_key=True),
+    sa.Column("name", _KEY, primary_key=True),
+    # The number of the newest version, which a deleted name keeps, so that no number is used twice.
+    sa.Column("latest", sa.BigInteger, nullable=False),
+    # Words, in order, between spaces.
+    sa.Column("roles", sa.Text, nullable=False),
+    sa.Column("delete_us", sa.BigInteger),
+    sa.CheckConstraint("latest >= 1", name="versions_count_from_one"),
+)
+
+NAMED_QUERY_VERSIONS: Final = sa.Table(
+    "named_query_versions",
+    METADATA,
+    sa.Column("tenant", _KEY, primary_key=True),
+    sa.Column("name", _KEY, primary_key=True),
+    sa.Column("version", sa.BigInteger, primary_key=True),
+    # What it counts for. Before the texts, which are long, so that adding it up reads none of them.
+    sa.Column("bytes", sa.BigInteger, nullable=False),
+    sa.Column("created_us", sa.BigInteger, nullable=False),
+    sa.Column("created_by", sa.Text, nullable=False),
+    # JSON of everything short.
+    sa.Column("facts", sa.Text, nullable=False),
+    sa.Column("parameters", sa.LargeBinary, nullable=False),
+    sa.Column("sql", sa.LargeBinary, nullable=False),
+)
+
+NAMED_QUERY_TAGS: Final = sa.Table(
+    "named_query_tags",
+    METADATA,
+    sa.Column("tenant", _KEY, primary_key=True),
+    sa.Column("name", _KEY, primary_key=True),
+    sa.Column("tag", _KEY, primary_key=True),
+    sa.Column("version", sa.BigInteger, nullable=False),
 )

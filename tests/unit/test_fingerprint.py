@@ -15,6 +15,7 @@ from tests.store_values import plan, submission
 
 OTHER: dict[str, Any] = {
     "sql": "SELECT 2",
+    "named_query": "report@prod",
     "engine_hint": "warehouse",
     "parameters": b"x",
     "catalog": "c",
@@ -39,6 +40,10 @@ SAME: dict[str, Any] = {
     "disconnect_grace_ms": 5,
     "labels": {"team": "growth"},
 }
+
+
+def is_same(stored: str, asked: Submission, planned: Plan) -> bool:
+    return is_same_submission(stored, asked.fingerprint(), asked, planned)
 
 
 def stored_by_earlier_versions(asked: Submission, planned: Plan) -> str:
@@ -68,7 +73,7 @@ def test_every_field_is_looked_at_here() -> None:
 def test_what_is_asked_makes_the_fingerprint(name: str) -> None:
     other = submission(**{name: OTHER[name]})
     assert other.fingerprint() != submission().fingerprint()
-    assert not is_same_submission(submission().fingerprint(), other, plan())
+    assert not is_same(submission().fingerprint(), other, plan())
     # One part cannot be taken for another.
     others = {submission(**{each: value}).fingerprint() for each, value in OTHER.items()}
     assert len(others) == len(OTHER)
@@ -81,7 +86,7 @@ def test_who_asks_and_what_does_not_change_the_result_is_not_in_it(name: str) ->
 
 def test_a_fingerprint_stays_what_it_is() -> None:
     """It is compared with stored ones."""
-    everything = submission(**OTHER)
+    everything = submission(**{name: value for name, value in OTHER.items() if name != "named_query"})
     assert submission().fingerprint() == "2:159416bccb54c135eb3eb8b3a2e71ccb11f34df091699e2f1b314a5315249269"
     assert everything.fingerprint() == "2:38a5752ae8275875c17cc419b26f11e9633c7fd8ec89c9fe817b9c791c6bd2ed"
 
@@ -103,7 +108,7 @@ def test_a_submission_without_its_parameters_has_none() -> None:
 )
 def test_another_plan_is_no_other_submission(planned: Plan) -> None:
     asked = submission()
-    assert is_same_submission(asked.fingerprint(), asked, planned)
+    assert is_same(asked.fingerprint(), asked, planned)
 
 
 @given(st.text(), st.binary(), st.text(), st.dictionaries(st.text(), st.text(), max_size=3))
@@ -113,10 +118,19 @@ def test_what_earlier_versions_stored_is_recognised(
     asked = submission(sql=sql, parameters=parameters, schema=schema, session_settings=settings)
     stored = stored_by_earlier_versions(asked, plan())
     assert legacy_fingerprint(asked, plan()) == stored
-    assert is_same_submission(stored, asked, plan())
-    assert not is_same_submission(stored, replace(asked, sql=sql + " "), plan())
-    assert not is_same_submission(stored, asked, plan(engine="another"))
-    assert not is_same_submission(stored, asked, plan(ttl_ms=1))
+    assert is_same(stored, asked, plan())
+    assert not is_same(stored, replace(asked, sql=sql + " "), plan())
+    assert not is_same(stored, asked, plan(engine="another"))
+    assert not is_same(stored, asked, plan(ttl_ms=1))
+
+
+def test_a_named_query_is_compared_by_its_reference() -> None:
+    asked = submission(sql="", named_query="report@prod")
+    resolved = replace(asked, sql="SELECT 1", parameters=b"with defaults")
+    assert is_same_submission(asked.fingerprint(), asked.fingerprint(), resolved, plan())
+    assert not is_same(asked.fingerprint(), replace(asked, named_query="report@1"), plan())
+    # Earlier versions had none, whatever SQL a reference stands for now.
+    assert not is_same(legacy_fingerprint(resolved, plan()), resolved, plan())
 
 
 def test_an_option_that_came_later_is_in_those_of_earlier_versions_only_when_it_is_used() -> None:

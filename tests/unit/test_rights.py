@@ -8,16 +8,29 @@ from queryengine.domain.errors import QueryEngineError, Reason
 from queryengine.domain.identity import NOBODY, Principal, Role
 from queryengine.domain.query import Query
 from queryengine.domain.viewer import Viewer
-from queryengine.policy.rights import ROLES, Right, has, may_change, require, require_change, viewer
+from queryengine.policy.rights import ROLES, Right, has, may_change, require, require_change, sees_named_text, viewer
 from tests.store_values import query, submission
 
 ALLOWED: Mapping[Role, set[Right]] = {
-    Role.SUBMIT: {Right.SUBMIT_TEXT, Right.SEE_ENGINES},
-    Role.READ: {Right.READ, Right.SEE_ENGINES},
+    Role.SUBMIT: {Right.SUBMIT_TEXT, Right.SUBMIT_NAMED, Right.SEE_NAMED, Right.SEE_ENGINES},
+    Role.READ: {Right.READ, Right.SEE_NAMED, Right.SEE_ENGINES},
     Role.CANCEL: {Right.CHANGE, Right.SEE_ENGINES},
     Role.WRITE: {Right.SEE_ENGINES},
-    Role.TENANT_ADMIN: {Right.SEE_ENGINES, Right.REFRESH_ENGINE, Right.MANAGE_KEYS},
-    Role.ADMIN: {Right.SEE_ENGINES, Right.REFRESH_ENGINE, Right.MANAGE_KEYS, Right.CONFIGURE},
+    Role.TENANT_ADMIN: {
+        Right.SEE_ENGINES,
+        Right.REFRESH_ENGINE,
+        Right.MANAGE_KEYS,
+        Right.SEE_NAMED,
+        Right.MANAGE_NAMED,
+    },
+    Role.ADMIN: {
+        Right.SEE_ENGINES,
+        Right.REFRESH_ENGINE,
+        Right.MANAGE_KEYS,
+        Right.SEE_NAMED,
+        Right.MANAGE_NAMED,
+        Right.CONFIGURE,
+    },
     Role.NAMED_ONLY: {Right.SEE_ENGINES},
 }
 
@@ -54,10 +67,14 @@ def test_a_refusal_names_a_role_that_would_do(right: Right) -> None:
 
 def test_named_queries_only_is_a_restriction_of_every_other_role() -> None:
     restricted = principal(*Role)
-    assert {right for right in Right if not has(restricted, right)} == {Right.SUBMIT_TEXT}
-    with pytest.raises(QueryEngineError) as refusal:
-        require(restricted, Right.SUBMIT_TEXT)
-    assert "named_only" in refusal.value.failure.message
+    taken = {right for right in Right if not has(restricted, right)}
+    assert taken == {Right.SUBMIT_TEXT, Right.MANAGE_NAMED}
+    assert not sees_named_text(restricted)
+    assert sees_named_text(principal(Role.SUBMIT))
+    for right in taken:
+        with pytest.raises(QueryEngineError) as refusal:
+            require(restricted, right)
+        assert "named_only" in refusal.value.failure.message
 
 
 QUERIES: Mapping[str, Query] = {

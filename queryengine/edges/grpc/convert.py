@@ -94,24 +94,27 @@ def status(live: LiveQuery, now_us: int) -> query_pb2.QueryStatus:
         expire_time=timestamp(query.expire_us),
         cancel_request_time=timestamp(query.cancel_us),
         labels=dict(asked.labels),
-        sql_preview=asked.sql_preview(),
+        sql_preview=plan.named_query or asked.sql_preview(),
         query_hash=query.query_hash,
         priority=asked.priority,
         subject=query.subject,
         row_policies=plan.row_policies[:POLICIES_SHOWN],
         policy_version=plan.policy_version,
+        named_query=plan.named_query,
         engine_query_id=live.engine_query_id,
         engine_query_url=live.engine_query_url,
     )
 
 
-def details(query: Query) -> query_pb2.QueryDetails:
-    """What was submitted and what runs for it."""
+def details(query: Query, *, shows_named: bool) -> query_pb2.QueryDetails:
+    """What was submitted and what runs for it; `shows_named`: also the SQL of a named query."""
     found = query_pb2.QueryDetails.FromString(query.submission.parameter_types)
-    found.sql = query.submission.sql
     plan = query.plan
-    # It has the policies in it, with names of columns that its tenant does not see.
-    found.executed_sql = "" if plan.policy_version else query.executed_sql
+    found.named_query = query.submission.named_query
+    if shows_named or not plan.named_query:
+        found.sql = query.submission.sql
+        # It has the policies in it, with names of columns that its tenant does not see.
+        found.executed_sql = "" if plan.policy_version else query.executed_sql
     found.limits.CopyFrom(
         query_pb2.Limits(
             queue_timeout=duration(plan.queue_timeout_ms * 1000),

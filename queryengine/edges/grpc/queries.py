@@ -26,6 +26,7 @@ from queryengine.edges.grpc.requests import (
     wait_seconds,
 )
 from queryengine.edges.grpc.statuses import Statuses
+from queryengine.policy.rights import sees_named_text
 from queryengine.v1 import query_service_pb2 as pb
 
 
@@ -85,7 +86,10 @@ class QueryRpcs:
             wait_seconds=wait_seconds(request, self._limits.now),
             leave_turn=caller.leave_turn,
         )
-        details = convert.details(await self._looking.recorded(live)) if full else None
+        details = None
+        if full:
+            shows_named = sees_named_text(caller.principal)
+            details = convert.details(await self._looking.recorded(live), shows_named=shows_named)
         return pb.GetStatusResponse(status=self._statuses.of(live), details=details)
 
     async def cancel(self, request: pb.CancelRequest, caller: Caller) -> pb.CancelResponse:
