@@ -2,9 +2,10 @@
 
 from queryengine.settings.audit import AuditSettings
 from queryengine.settings.checking import missing_audit_folder, missing_places, warnings
+from queryengine.settings.errors import SettingsError
 from queryengine.settings.exposure import exposed
 from queryengine.settings.limits import LimitSettings, SandboxSettings
-from queryengine.settings.loading import SettingsError, load
+from queryengine.settings.loading import load
 from queryengine.settings.model import (
     EngineSettings,
     LogSettings,

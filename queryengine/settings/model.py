@@ -5,13 +5,12 @@ name.
 import dataclasses
 import os
 from collections.abc import Callable, Iterator, Mapping
-from typing import Annotated, Any, Final, Literal, Self
+from typing import Any, Final, Literal, Self
 
 from pydantic import (
     BaseModel,
     Field,
     PrivateAttr,
-    StringConstraints,
     ValidationInfo,
     field_validator,
 )
@@ -22,6 +21,7 @@ from queryengine.settings.audit import AuditSettings
 from queryengine.settings.auth import AuthSettings
 from queryengine.settings.group import GIB, KIB, MIB, Group
 from queryengine.settings.limits import LimitSettings, SandboxSettings
+from queryengine.settings.names import Name
 from queryengine.settings.options import with_secrets
 from queryengine.settings.policies import POLICY_GROUPS, PolicySettings
 from queryengine.settings.server import ServerSettings
@@ -53,8 +53,6 @@ CLIENT_VARIABLES: Final = frozenset(
 """Variables that the command line reads for itself; they may be set where a server is started, too."""
 
 DAY_SECONDS: Final = 24 * 60 * 60
-
-EngineName = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_-]{0,62}$")]
 
 
 def _worker_count() -> int:
@@ -279,7 +277,7 @@ class Settings(BaseSettings):
     server: ServerSettings = Field(default_factory=ServerSettings)
     tls: TlsSettings = Field(default_factory=TlsSettings)
     state: StateSettings = Field(default_factory=StateSettings)
-    engines: Mapping[EngineName, EngineSettings] = Field(
+    engines: Mapping[Name, EngineSettings] = Field(
         default_factory=_one_duckdb,
         min_length=1,
         max_length=256,

@@ -1,15 +1,15 @@
 """Settings of client certificates as credentials."""
 
 from collections.abc import Sequence
-from typing import Annotated, Final, Literal
+from typing import Final, Literal
 
-from pydantic import Field, StringConstraints, ValidationInfo, field_validator
+from pydantic import Field, ValidationInfo, field_validator
 
 from queryengine.domain.identity import Role
 from queryengine.policy.identity.name_pattern import NamePattern
 from queryengine.settings.group import Group
+from queryengine.settings.names import CallerName
 
-_Name = Annotated[str, StringConstraints(max_length=128, pattern=r"^[ -~]*$")]
 USUAL_ROLES: Final = (Role.SUBMIT, Role.READ, Role.CANCEL)
 
 
@@ -26,8 +26,8 @@ class CertificateRuleSettings(Group):
     common_name: str = Field(
         default="", description="Pattern of the certificate's only common name, in place of `uri`."
     )
-    tenant: _Name = Field(default="", description="Tenant, for a pattern without `{tenant}`.")
-    subject: _Name = Field(
+    tenant: CallerName = Field(default="", description="Tenant, for a pattern without `{tenant}`.")
+    subject: CallerName = Field(
         default="",
         description="Subject, for a pattern without `{subject}`; without either it is the whole name.",
     )

@@ -7,6 +7,7 @@ from pydantic import Field, StringConstraints, field_validator, model_validator
 
 from queryengine.domain.identity import Role
 from queryengine.settings.group import Group
+from queryengine.settings.names import Name
 from queryengine.settings.secret import Secret
 
 RELATIONS_MAX: Final = 10_000
@@ -15,7 +16,6 @@ NAME_CHARACTERS_MAX: Final = 255
 """Of a table, with its schema."""
 
 Text = Annotated[str, StringConstraints(min_length=1, max_length=TEXT_CHARACTERS_MAX)]
-RuleName = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_-]{0,62}$")]
 
 
 class RuleSettings(Group):
@@ -29,7 +29,8 @@ class RuleSettings(Group):
         description="Claims that the credential must have, each with a value or a list of which it has one.",
         json_schema_extra={"default": "none"},
     )
-    rows: Text | Literal[""] = Field(
+    rows: str = Field(
+        max_length=TEXT_CHARACTERS_MAX,
         default="",
         description="Predicate over the table's columns, in the SQL of the engine: rows for which it is not true are "
         "not seen. `{tenant}`, `{subject}` and `{claims.NAME}` stand for values of the caller.",
@@ -55,7 +56,7 @@ class RelationSettings(Group):
         min_length=1, max_length=2000, description="Its columns; what it has beyond them is not seen."
     )
     open: bool = Field(default=False, description="Whether every caller sees all rows of these columns as they are.")
-    rules: Mapping[RuleName, RuleSettings] = Field(
+    rules: Mapping[Name, RuleSettings] = Field(
         default_factory=dict,
         description="Rules by name, in their order; a caller whom none is for sees nothing of the table.",
         json_schema_extra={"default": "none"},

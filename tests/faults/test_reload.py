@@ -81,7 +81,7 @@ async def test_a_bad_file_changes_nothing_and_says_why(tmp_path: Path) -> None:
         write(server, limits={"sql_bytes": 300, "parameters": "many"}, log={"level": "loud"})
         said = await hang_up(server, "log.level")
         assert "the settings stay as they are" in said
-        assert "limits.parameters: expected a valid integer" in said
+        assert "limits.parameters: expected a whole number" in said
         (server.folder / "queryengine.yaml").unlink()
         assert "cannot be read" in await hang_up(server, "the settings stay as they are")
         async with grpc.aio.insecure_channel(server.address) as channel:

@@ -37,7 +37,7 @@ def test_keys_are_checked_when_the_file_is_read(tmp_path: Path) -> None:
         ("default: allow", "expected 'deny'"),
         ("relatons: {}", "unknown key; did you mean relations?"),
         ("relations: {main.t: {columns: [a]}}", "expected rules, or `open: true`"),
-        ("relations: {main.t: {columns: [], open: true}}", "at least 1"),
+        ("relations: {main.t: {columns: [], open: true}}", "must not be empty"),
         ("relations: {main..t: {columns: [a], open: true}}", "is no name of a table"),
         ("relations: {main.t: {columns: [a], rules: {own: {role: [read]}}}}", "did you mean roles?"),
         ("relations: {main.t: {columns: [a], rules: {own: {roles: [boss]}}}}", "expected 'submit'"),

@@ -130,7 +130,7 @@ async def test_a_mistake_in_one_part_changes_none(given: Setup, bad: str, caplog
         "other": ["other:1: is bad", "other:2: is worse"],
         "both": ["one:1: is bad", "one:2: is worse", "other:1: is bad", "other:2: is worse"],
         "s.yaml": [
-            f"{given.settings_file}:3: limits.parameters: expected greater than or equal to 0, not -1",
+            f"{given.settings_file}:3: limits.parameters: expected at least 0, not -1",
             f"{given.settings_file}:2: log.level: expected 'debug', 'info', 'warning' or 'error', not 'loud'",
         ],
     }[bad]

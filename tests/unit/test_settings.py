@@ -177,10 +177,7 @@ def test_a_database_that_cannot_be_is_named_without_what_it_says(given: Load, da
         ),
         (
             "streams:\n  rotate_seconds: soon",
-            (
-                "s.yaml:2: streams.rotate_seconds: expected a valid number, unable to "
-                "parse string as a number, not 'soon'"
-            ),
+            "s.yaml:2: streams.rotate_seconds: expected a number, not 'soon'",
         ),
         (
             "streams:\n  rotate_seconds: 1.0e+300",
@@ -196,7 +193,7 @@ def test_a_database_that_cannot_be_is_named_without_what_it_says(given: Load, da
         ),
         ("streams:\n  rotate_seconds: .inf", "s.yaml:2: streams.rotate_seconds: expected a finite number, not inf"),
         ("log:\n  level: loud", "s.yaml:2: log.level: expected 'debug', 'info', 'warning' or 'error', not 'loud'"),
-        ("log: loud", "s.yaml:1: log: expected a valid dictionary, not 'loud'"),
+        ("log: loud", "s.yaml:1: log: expected keys with values, each on a line below it, not 'loud'"),
         ("engines:\n  x:\n    workers: 1", "s.yaml:2: engines.x.type: must be set"),
         (
             "engines:\n  x:\n    type: excel",
@@ -219,36 +216,33 @@ def test_a_database_that_cannot_be_is_named_without_what_it_says(given: Load, da
             ("s.yaml:1: results.fail_mark_percent: expected at least refuse_mark_percent, not 95"),
         ),
         ("log: {}\nserver: {}\nlog: {}", "s.yaml:3: log: set twice, first in line 1"),
-        ("log: [", "s.yaml:1: not YAML: expected the node content, but found '<stream end>'"),
+        (
+            "log: [",
+            "s.yaml:1: not YAML in column 7: the file ends where a value is expected; a bracket may not be closed",
+        ),
         ("- log", "s.yaml:1: expected keys such as server: and engines:"),
         (
             f"limits:\n  sql_bytes: {'9' * 5000}",
-            "s.yaml:2: limits.sql_bytes: cannot be read as int: it has 5,000 characters",
+            "s.yaml:2: limits.sql_bytes: cannot be read as a whole number: it has 5,000 characters",
         ),
         (
             f"engines: {{a: {{type: duckdb, options: {{threads: [1, 0x{'f' * 5000}]}}}}}}\nlog: {'9' * 4301}",
-            "s.yaml:2: log: cannot be read as int: it has 4,301 characters",
+            "s.yaml:2: log: cannot be read as a whole number: it has 4,301 characters",
         ),
         (
             "limits:\n  sql_bytes: 2024-99-99",
-            "s.yaml:2: limits.sql_bytes: cannot be read as timestamp: month must be in 1..12",
+            "s.yaml:2: limits.sql_bytes: cannot be read as a date: month must be in 1..12",
         ),
-        ("log:\n- 2024-99-99", "s.yaml:2: cannot be read as timestamp: month must be in 1..12"),
+        ("log:\n- 2024-99-99", "s.yaml:2: cannot be read as a date: month must be in 1..12"),
         (
             f"limits: {{sql_bytes: '{'9' * 5000}'}}",
-            (
-                "s.yaml:1: limits.sql_bytes: Unable to parse input string as an integer, exceeded maximum size, "
-                f"not '{'9' * 80}…'"
-            ),
+            f"s.yaml:1: limits.sql_bytes: expected a whole number, not '{'9' * 80}…'",
         ),
         ("log: &a {level: *a}", "s.yaml: nested too deeply, or an alias in its own anchor"),
         (f"log: {'[' * 3000}{']' * 3000}", "s.yaml: nested too deeply, or an alias in its own anchor"),
         (
             "log: \0",
-            (
-                's.yaml: not YAML: unacceptable character #x0000: special characters are not allowed in "<unicode '
-                'string>", position 5'
-            ),
+            "s.yaml:1: not YAML in column 6: the character U+0000 is not allowed",
         ),
     ],
 )
@@ -270,7 +264,9 @@ def test_a_mistake_in_a_variable_names_the_variable(given: Load, monkeypatch: py
         "environment variable QUERYENGINE_LIMITS__PARAMETER: limits.parameter: unknown key; did you mean parameters?",
     ]
     monkeypatch.setenv("QUERYENGINE_LIMITS", "{")
-    assert mistakes(given, "")[0].startswith("environment: ")
+    assert mistakes(given, "")[0] == (
+        "environment variable QUERYENGINE_LIMITS: expected JSON; set single keys with __ instead"
+    )
 
 
 def test_where_a_key_was_written_is_known(given: Load, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -245,7 +245,7 @@ def test_what_engines_are_given_at_their_start_waits_for_a_restart() -> None:
         ("functions: {deny: ['a.b']}", "statements.functions.deny: expected the name of a function without its schema"),
         ("functions: {deny: ['@computing']}", "statements.functions.deny: @computing can stand in `only` alone"),
         ("functions: {forbid: [a]}", "statements.functions.forbid: unknown key"),
-        ("joins_max: -1", "statements.joins_max: expected greater than or equal to 0"),
+        ("joins_max: -1", "statements.joins_max: expected at least 0"),
         ("joins: 1", "statements.joins: unknown key; did you mean joins_max?"),
         ("engines: {nope: {joins_max: 1}}", "statements: engines.nope: expected one of the configured engines: duckdb"),
     ],
