@@ -4,6 +4,7 @@ Imports neither the client nor the server, so that `--help` stays quick.
 """
 
 import os
+import re
 import tomllib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -18,6 +19,10 @@ DEFAULT: Final = "default"
 OWN_HEADERS: Final = {"x-tenant-id": "tenant", "x-user-id": "user", "authorization": "token_file"}
 HEADER_SIGNS: Final = frozenset("abcdefghijklmnopqrstuvwxyz0123456789-_.")
 CREDENTIALS: Final = ("token_file", "api_key_file", "api_key")
+_AT_LINE: Final = re.compile(r"at line (\d+)")
+_ASSIGNED: Final = re.compile(r"\s*(?P<key>[\w-]+)\s*(?P<sign>[:=])\s*(?P<value>.*)")
+_TOML_BEGINS: Final = ('"', "'", "[", "{")
+_SWITCHES: Final = frozenset({"tls", "allow_insecure_credentials"})
 TRUE, FALSE = frozenset({"1", "true", "yes", "on"}), frozenset({"0", "false", "no", "off"})
 
 Header = tuple[str, str]
@@ -65,6 +70,18 @@ class ClientConfig:
     origins: Mapping[str, str] = field(default_factory=dict)
     """By key: a flag, a variable, the file, or "default"."""
 
+    @property
+    def tenant_given(self) -> str:
+        """What a call says: empty where the credential says it, as nobody has named a tenant beside one."""
+        is_by_credential = any(
+            each is not None for each in (self.token_file, self.api_key_file, self.api_key, self.cert)
+        ) or any(name == "authorization" for name, _ in self.headers)
+        return "" if self.origins.get("tenant", DEFAULT) == DEFAULT and is_by_credential else self.tenant
+
+    @property
+    def tenant_in_words(self) -> str:
+        return f"tenant {self.tenant_given}" if self.tenant_given else "the tenant of the credential"
+
 
 def config_file(environment: Mapping[str, str] = os.environ) -> Path:
     """Where the file is looked for; it need not be there."""
@@ -92,7 +109,9 @@ def resolve(flags: Mapping[str, Any], environment: Mapping[str, str] = os.enviro
             try:
                 value = setting.read(layer[setting.key])
             except ValueError as error:
-                raise ConfigError(f"{named(setting)}: {error}") from error
+                place = named(setting)
+                where = f"{place}: {setting.key}" if place == str(path) else place
+                raise ConfigError(f"{where}: {error}") from error
             if setting.key == "headers":
                 # A header of a stronger place replaces that of the same name only.
                 value = tuple({**dict(values["headers"]), **dict(value)}.items())
@@ -126,16 +145,44 @@ def _from_environment(environment: Mapping[str, str]) -> dict[str, Any]:
 
 def _from_file(path: Path) -> dict[str, Any]:
     try:
-        found = tomllib.loads(path.read_text(encoding="utf-8"))
+        found = _parsed(path)
     except (FileNotFoundError, NotADirectoryError):
         return {}
-    except (OSError, ValueError) as error:
-        raise ConfigError(f"{path}: {error}") from error
+    except OSError as error:
+        raise ConfigError(f"{path}: cannot be read: {error.strerror}") from error
+    except UnicodeDecodeError as error:
+        raise ConfigError(f"{path}: the file is not UTF-8 text") from error
     keys = [key for key in VARIABLES if key != "api_key"]
     unknown = sorted(set(found) - set(keys))
     if unknown:
         raise ConfigError(f"{path}: unknown key {unknown[0]!r}; the keys are {', '.join(keys)}")
     return found
+
+
+def _parsed(path: Path) -> dict[str, Any]:
+    text = path.read_text(encoding="utf-8")
+    try:
+        return tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        lines = text.splitlines()
+        at = _AT_LINE.search(str(error))
+        number = min(int(at[1]) if at is not None else len(lines), len(lines))
+        raise ConfigError(f"{path}:{number}: not TOML: {_hint(lines[number - 1], str(error))}") from error
+
+
+def _hint(line: str, said: str) -> str:
+    """What to do about a line of TOML that cannot be read. Of the line only the key is repeated: the value of a header
+    may be a secret.
+    """
+    if "overwrite" in said:
+        return "this key is set twice"
+    found = _ASSIGNED.match(line)
+    if found is not None and (found["sign"] == ":" or not found["value"].startswith(_TOML_BEGINS)):
+        key = found["key"]
+        if key in _SWITCHES:
+            return f"expected {key} = true or {key} = false"
+        return f'a text stands in quotation marks, behind `=`: {key} = "…"'
+    return "check the quotation marks and brackets in this line"
 
 
 def _text(value: Any) -> str:

@@ -38,6 +38,8 @@ def client(config: ClientConfig) -> None:
 
 def _shown(config: ClientConfig, key: str) -> str:
     value = getattr(config, key)
+    if key == "tenant" and not config.tenant_given:
+        return "that of the credential"
     if key == "headers":
         return ", ".join(name for name, _ in value) or "none"
     if key == "api_key":

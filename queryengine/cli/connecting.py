@@ -28,7 +28,7 @@ def connect(config: ClientConfig, *, say: Callable[[str], None] = say_on_standar
         _check(config)
         return Client(
             config.server,
-            tenant="" if config.origins["tenant"] == DEFAULT else config.tenant,
+            tenant=config.tenant_given,
             user=config.user,
             tls=config.tls,
             ca_file=config.ca,

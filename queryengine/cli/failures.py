@@ -13,6 +13,7 @@ from queryengine.cli.exits import ExitCode
 from queryengine.cli.hints import program
 from queryengine.cli.interrupt import Interrupted
 from queryengine.cli.visible import visible
+from queryengine.cli.wording import message_in_commands
 from queryengine.client.errors import (
     AccessDenied,
     LimitReached,
@@ -95,16 +96,24 @@ def _message(error: QueryEngineClientError, config: ClientConfig) -> Text:
     parts: list[str | tuple[str, str]] = [("error: ", "bold red")]
     if error.reason:
         parts.append((f"{error.reason}: ", "red"))
-    parts.append(visible(error.message))
+    said = message_in_commands(error.reason, error.message, error.metadata, query_id=error.query_id, program=program())
+    parts.append(visible(said))
     if error.sql_state:
         parts.append((f" (SQLSTATE {error.sql_state})", "dim"))
     if error.reason == Reason.CREDENTIAL_MISSING:
         parts.append("; give one by --token-file or --api-key-file")
+    elif error.reason == Reason.QUERY_NOT_FOUND:
+        parts.append(f"{_whose(config)}; --tenant and --user name another caller")
     if error.retry_after is not None:
         parts.append(f"; try again in {error.retry_after:g} s")
     elif error.retryable:
         parts.append("; trying again may help")
     return Text.assemble(*parts)
+
+
+def _whose(config: ClientConfig) -> str:
+    user = f" that user {config.user} may see" if config.user else ""
+    return f" of {config.tenant_in_words}{user}"
 
 
 def _unreachable(error: QueryEngineClientError, config: ClientConfig) -> Text:

@@ -23,9 +23,10 @@ def whole(client: Client, text: str) -> str:
         raise ended(f"{text!r} is neither the id of a query nor the beginning of one")
     listed = client.list_queries(query_id_prefix=prefix, page_size=CANDIDATES_SHOWN + 1).queries
     if not listed:
-        raise ended(
-            f"no query of tenant {client.connection.tenant} has an id that begins with {prefix}", ExitCode.NOT_FOUND
-        )
+        tenant = client.connection.tenant
+        whose = f"tenant {tenant}" if tenant else "the tenant of the credential"
+        message = f"no query of {whose} has an id that begins with {prefix}; --tenant and --user name another caller"
+        raise ended(message, ExitCode.NOT_FOUND)
     if len(listed) == 1:
         return listed[0].query_id
     shown = [

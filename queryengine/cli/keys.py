@@ -117,6 +117,7 @@ def listing(
     from queryengine.cli import keytable
     from queryengine.cli.connecting import connect
     from queryengine.cli.failures import reported
+    from queryengine.cli.hints import command
 
     found: list[ApiKey] = []
     token = ""
@@ -127,6 +128,11 @@ def listing(
             token = page.next_page_token
             if not token:
                 break
+    if not found and not as_json:
+        which = (f" of {subject}" if subject else "") + ("" if ended else " that work")
+        hint = command(config, "keys", "create", subject or "SUBJECT")
+        typer.echo(f"no API keys{which} in {config.tenant_in_words}; to create one: {hint}", err=True)
+        return
     for line in map(keytable.as_json, found) if as_json else keytable.key_lines(found):
         typer.echo(line)
 

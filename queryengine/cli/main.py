@@ -7,6 +7,7 @@ import typer
 from queryengine import __version__
 from queryengine.cli import config, engines, fetch, keys, ps, queries, reloading, server, sql
 from queryengine.cli.exits import EXIT_CODES
+from queryengine.cli.usage import Commands
 
 EXAMPLES = """
 queryengine serve
@@ -35,6 +36,7 @@ def _epilog() -> str:
 
 
 app = typer.Typer(
+    cls=Commands,
     no_args_is_help=True,
     add_completion=False,
     rich_markup_mode=None,

@@ -13,6 +13,7 @@ from rich.text import Text
 from queryengine.cli import ids
 from queryengine.cli.consoles import table_lines
 from queryengine.cli.visible import visible
+from queryengine.cli.wording import in_commands
 from queryengine.client import QueryStatus
 
 ALWAYS: Final = frozenset({"id", "state", "engine", "submitted", "waited", "ran", "rows", "sql"})
@@ -93,6 +94,6 @@ def _cells(query: QueryStatus, queries: Sequence[QueryStatus], *, is_short: bool
         "ran": f"{query.execution_seconds:.1f} s" if query.start_time else "",
         "rows": f"{query.rows:,}",
         "place": place,
-        "reason": visible(query.waiting_reason or failure),
+        "reason": visible(in_commands(query.waiting_reason) or failure),
         "sql": visible(query.sql_preview),
     }

@@ -4,6 +4,7 @@ import os
 import signal
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Final
@@ -15,13 +16,14 @@ from prompt_toolkit.key_binding import KeyBindings, KeyPressEvent
 
 from queryengine import __version__
 from queryengine.cli import running
+from queryengine.cli.catalog import CATALOG_REASONS, CatalogRefused, columns_of
 from queryengine.cli.clientconfig import ClientConfig
 from queryengine.cli.dialects import dialect_of
 from queryengine.cli.failures import reported
 from queryengine.cli.interrupt import Interrupted, raised
 from queryengine.cli.options import Expanded
 from queryengine.cli.progress import progress_of
-from queryengine.client import Client, SubmitOptions
+from queryengine.client import Client, QueryEngineClientError, SubmitOptions
 
 HELP: Final = r"""
 SELECT …;           run a statement; it may have several lines and ends with ;
@@ -81,7 +83,7 @@ class Shell:
         engine = next((each for each in engines if (each.name == wanted if wanted else each.is_default)), None)
         self._dialect = dialect_of(engine)
         typer.echo(
-            f"queryengine {__version__}: {self._config.server}, tenant {self._config.tenant}, "
+            f"queryengine {__version__}: {self._config.server}, {self._config.tenant_in_words}, "
             f"engine {engine.name if engine else wanted or 'default'}; \\? lists the commands"
         )
         session: PromptSession[str] = PromptSession(
@@ -109,8 +111,11 @@ class Shell:
             if self._run(statement) is None:
                 return
 
-    def _run(self, statement: str) -> int | None:
-        """Run it and show its rows, or why it failed. Returns the number of rows; None when it failed."""
+    def _run(self, statement: str, *, is_about_catalog: bool = False) -> int | None:
+        """Run it and show its rows, or why it failed. Returns the number of rows; None when it failed.
+
+        Raises CatalogRefused for a statement about the catalog that the caller may not read.
+        """
         asked = running.Submission.of(statement, None, self._options)
         began = time.monotonic()
         try:
@@ -122,6 +127,10 @@ class Shell:
                     if interrupted.number == signal.SIGINT:
                         return None
                     raise SystemExit(interrupted.exit_code) from None
+                except QueryEngineClientError as error:
+                    if is_about_catalog and error.reason in CATALOG_REASONS:
+                        raise CatalogRefused(error) from error
+                    raise
         except typer.Exit:
             return None
         if self._is_timed:
@@ -129,9 +138,22 @@ class Shell:
         return rows
 
     def _describe(self, name: str) -> None:
-        rows = self._run(self._dialect.describe(name) if name else self._dialect.tables)
+        try:
+            rows = self._run(self._dialect.describe(name) if name else self._dialect.tables, is_about_catalog=True)
+        except CatalogRefused as refused:
+            self._describe_without_catalog(name, refused)
+            return
         if rows == 0 and name:
             typer.echo(f"there is no table or view {name}; \\d lists those there are", err=True)
+
+    def _describe_without_catalog(self, name: str, refused: CatalogRefused) -> None:
+        """What is known beside the catalog: the tables that the refusal names, and the columns of a result."""
+        if not name:
+            typer.echo(f"{refused}; \\d NAME lists the columns of a table that you may read", err=True)
+            return
+        with suppress(typer.Exit), reported(self._config):
+            for line in columns_of(self._client, name, self._options):
+                typer.echo(line)
 
     def _expand(self, word: str) -> None:
         given = {each.value: each for each in Expanded}

@@ -1,12 +1,16 @@
 """`queryengine sql`: run one statement, show how far it is, and write its rows; or open a prompt."""
 
+import os
+import shlex
 import sys
+from pathlib import Path
 
 from queryengine.cli import options
 from queryengine.cli import sqloptions as of
 from queryengine.cli.clientconfig import ClientConfig
 from queryengine.cli.connected import connected
 from queryengine.cli.exits import ended
+from queryengine.cli.hints import program
 from queryengine.cli.options import Format, Output, Records
 from queryengine.domain.submission import WideIntegers
 
@@ -84,10 +88,21 @@ def sql(
             running.run(client, config, asked, sink, shown)
 
 
+def _is_file(statement: str) -> bool:
+    """Whether what was given as SQL is one word that names a file, as report.sql does."""
+    is_one_word = not any(sign.isspace() for sign in statement)
+    try:
+        return is_one_word and ("." in statement or os.sep in statement) and Path(statement).is_file()
+    except ValueError:
+        return False
+
+
 def _text(statement: str | None) -> str | None:
     """The SQL; None asks for a prompt, which takes a terminal."""
     if statement is None and sys.stdin.isatty() and sys.stdout.isatty():
         return None
+    if statement is not None and _is_file(statement):
+        raise ended(f"{statement} is a file; to run what it holds: {program()} sql - < {shlex.quote(statement)}")
     text = sys.stdin.read() if statement in (None, "-") else statement
     if not text or not text.strip():
         raise ended("there is no SQL: give a statement, or put one on standard input")

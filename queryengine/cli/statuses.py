@@ -7,6 +7,7 @@ from typing import Any
 
 from queryengine.cli import details, jsontext
 from queryengine.cli.visible import visible
+from queryengine.cli.wording import in_commands, message_in_commands
 from queryengine.client import QueryDetails, QueryStatus
 from queryengine.domain.lifecycle import QueryState
 
@@ -20,7 +21,7 @@ def line(status: QueryStatus) -> str:
             if status.queue_depth is not None:
                 parts.append(f"{status.queue_depth} waiting for {status.engine}")
         if status.waiting_reason:
-            parts[-1] += f": {visible(status.waiting_reason)}"
+            parts[-1] += f": {visible(in_commands(status.waiting_reason))}"
     if status.fraction is not None:
         parts.append(f"{status.fraction:.0%}")
     if status.rows:
@@ -76,6 +77,13 @@ def _stored(found: QueryStatus) -> str:
     return f"{count_text(found.rows, 'row')} in {count_text(found.pages, 'page')}, {byte_text(found.bytes)}"
 
 
+def _error(found: QueryStatus) -> str | None:
+    failure = found.failure()
+    if failure is None:
+        return None
+    return f"{failure.reason}: {message_in_commands(failure.reason, failure.message, failure.metadata)}"
+
+
 _LINES: tuple[tuple[str, Callable[[QueryStatus], Any]], ...] = (
     ("query", lambda found: found.query_id),
     ("user", lambda found: found.subject or None),
@@ -85,7 +93,7 @@ _LINES: tuple[tuple[str, Callable[[QueryStatus], Any]], ...] = (
     ("policies", lambda found: ", ".join(found.row_policies) or None),
     ("attempt", lambda found: found.attempt or None),
     ("priority", lambda found: found.priority or None),
-    ("error", lambda found: found.failure()),
+    ("error", _error),
     ("queued for", lambda found: f"{found.queue_seconds:.3f} s"),
     ("ran for", lambda found: f"{found.execution_seconds:.3f} s" if found.start_time else None),
     ("stored", _stored),

@@ -146,7 +146,7 @@ class Connection:
             if not value.isascii() or not value.isprintable():
                 raise ValueError(f"{name} {value!r} holds characters other than printable ASCII")
         self._set_security()
-        if not self.tenant and self.authorization is None and self.cert_file is None:
+        if not self.tenant and not self._shows_who_calls():
             object.__setattr__(self, "tenant", DEFAULT_TENANT)
         who = [("x-tenant-id", self.tenant)] if self.tenant else []
         who += [("x-user-id", self.user)] if self.user else []
@@ -164,7 +164,7 @@ class Connection:
             if self.credentials is not None:
                 raise ValueError("credentials has no effect beside tls, ca_file and cert_file; give one of them")
             object.__setattr__(self, "credentials", files)
-        in_metadata = any(key.lower() == AUTHORIZATION_KEY for key, _ in self.metadata)
+        in_metadata = self._has_own_authorization()
         if shown is not None and in_metadata:
             raise ValueError("metadata has an authorization, too; give one of them")
         if (shown is not None or in_metadata) and not self._keeps_secrets():
@@ -172,6 +172,13 @@ class Connection:
                 f"{self.target} would get the token or key in plain text; encrypt with tls=True or ca_file, or accept "
                 "it with allow_insecure_credentials=True"
             )
+
+    def _has_own_authorization(self) -> bool:
+        return any(key.lower() == AUTHORIZATION_KEY for key, _ in self.metadata)
+
+    def _shows_who_calls(self) -> bool:
+        """Whether a credential says which tenant calls."""
+        return self.authorization is not None or self.cert_file is not None or self._has_own_authorization()
 
     def _keeps_secrets(self) -> bool:
         """Whether nobody on the way can read what is sent, or that was accepted."""

@@ -197,5 +197,5 @@ def _too_wide(schema_bytes: int, limit: int) -> QueryEngineError:
 
 
 def _not_ready(rows: int) -> QueryEngineError:
-    message = f"{rows} rows are stored so far; read on with StreamResults, or ask again"
+    message = f"{rows} rows are stored so far; wait for more with WatchStatus or StreamResults, or ask again"
     return error(Reason.RESULT_NOT_READY, message, retry_after_seconds=1.0)

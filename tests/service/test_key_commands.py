@@ -80,6 +80,16 @@ async def test_a_key_is_made_listed_rotated_and_revoked(shared: Keyed) -> None:
     assert all("secret" not in line for line in lines)
 
 
+async def test_no_keys_are_said_to_be_none(shared: Keyed) -> None:
+    create = "in tenant acme; to create one: queryengine keys create nobody"
+    for words, which in (((), " that work"), (("--all",), "")):
+        done = await run(shared, "list", "--subject", "nobody", *words)
+        assert done.stdout == ""
+        assert " ".join(done.stderr.split()).startswith(f"no API keys of nobody{which} {create}")
+    quiet = await run(shared, "list", "--subject", "nobody", "--json")
+    assert (quiet.stdout, quiet.stderr) == ("", "")
+
+
 async def test_a_key_may_submit_read_and_cancel_unless_it_is_said_otherwise(shared: Keyed) -> None:
     made = json.loads((await run(shared, "create", "plain", "--json")).stdout)
     assert made["roles"] == ["submit", "read", "cancel"]

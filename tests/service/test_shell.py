@@ -122,6 +122,33 @@ async def test_the_tables_of_sqlite(lake: tuple[Service, Api], tmp_path: Path) -
     assert await asyncio.to_thread(talk) == ExitCode.OK
 
 
+async def test_tables_and_columns_where_policies_apply(tmp_path: Path) -> None:
+    database = tmp_path / "app.db"
+    with sqlite3.connect(database) as connection:
+        connection.execute("CREATE TABLE orders (id INTEGER, tenant TEXT, name TEXT)")
+        connection.execute("CREATE TABLE secrets (word TEXT)")
+    connection.close()
+    engines = {"app": {"type": "sqlalchemy", "workers": 1, "options": {"url": f"sqlite:///{database}"}}}
+    rules = {"own": {"rows": "tenant = {tenant}", "hidden": ["tenant"]}}
+    orders = {"columns": ["id", "tenant", "name"], "rules": rules}
+    policies = {"engines": {"app": {"relations": {"main.orders": orders}}}}
+
+    def talk(service: Service, api: Api) -> str:
+        with shell(service, api, tmp_path) as terminal:
+            enter(terminal, "\\d", "row and column policies apply here; tables that you may read: main.orders;")
+            enter(terminal, "\\d orders", "id ", "name ")
+            enter(terminal, "\\d secrets", "RELATION_NOT_ALLOWED", "main.orders")
+            enter(terminal, "SELECT 1 AS n;", "(1 row)")
+            enter(terminal, "\\q")
+            assert terminal.await_end() == ExitCode.OK
+            return str(terminal.shown)
+
+    async with served(tmp_path / "state", engines=engines, policies=policies) as (service, api):
+        shown = await asyncio.to_thread(talk, service, api)
+    assert "word" not in shown
+    assert "sqlite_schema" not in shown
+
+
 @pytest.mark.parametrize(
     ("text", "statements"),
     [

@@ -14,8 +14,8 @@ from jwt.api_jws import PyJWS
 from jwt.utils import base64url_decode
 
 from queryengine.domain.clock import Clock
-from queryengine.domain.errors import QueryEngineError, Reason, error
-from queryengine.domain.identity import Principal
+from queryengine.domain.errors import Reason, error
+from queryengine.domain.identity import Principal, Role
 from queryengine.domain.key_text import PREFIX as API_KEY_PREFIX
 from queryengine.policy.identity.claims import KIND, ClaimRules, Verified, invalid, verified
 from queryengine.policy.identity.expiry import expired
@@ -127,16 +127,19 @@ def _no_number(name: str) -> Any:
 
 
 def _in_tenant(known: Verified, presented: Presented) -> Principal:
-    """The principal, in the tenant that the call names where the token has several. Else raises INVALID_FIELD."""
+    """The principal, in the tenant that the call names where the token has several. Raises INVALID_FIELD when it names
+    none, and TENANT_MISMATCH for one that is not among them.
+    """
     if len(known.tenants) == 1:
         return known.principal
     named = presented.name(TENANT_KEY)
     if not named:
-        raise _unnamed(len(known.tenants))
-    # Another name than those of the token is refused or not by what compares all names.
-    return replace(known.principal, tenant=named) if named in known.tenants else known.principal
-
-
-def _unnamed(tenants: int) -> QueryEngineError:
-    message = f"the token is for {tenants} tenants; name one of them by {TENANT_KEY}"
-    return error(Reason.INVALID_FIELD, message, field=TENANT_KEY)
+        message = f"the token is for {len(known.tenants)} tenants; name one of them by {TENANT_KEY}"
+        raise error(Reason.INVALID_FIELD, message, field=TENANT_KEY)
+    if named in known.tenants:
+        return replace(known.principal, tenant=named)
+    if Role.ADMIN in known.principal.roles:
+        # It acts in any tenant, and is then recorded as one of another.
+        return known.principal
+    message = f"{TENANT_KEY} names none of the {len(known.tenants)} tenants that the token is for; name one of them"
+    raise error(Reason.TENANT_MISMATCH, message, field=TENANT_KEY)

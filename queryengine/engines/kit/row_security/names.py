@@ -40,7 +40,7 @@ class Relations:
         known = [".".join(each.path) for each in self._policy.relations]
         listed = ", ".join(known[:SHOWN_MAX]) + (", …" if len(known) > SHOWN_MAX else "")
         message = f"{name} is not among the tables that you may read; those are: {listed or 'none'}"
-        return error(Reason.RELATION_NOT_ALLOWED, message, relation=name)
+        return error(Reason.RELATION_NOT_ALLOWED, message, relation=name, readable=listed)
 
     def _schema(self) -> str:
         return self._grammar.fold(exp.to_identifier(self._policy.schema, quoted=True))
