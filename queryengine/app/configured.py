@@ -4,7 +4,7 @@ import json
 import logging
 from collections.abc import Mapping, Sequence
 from concurrent.futures import Executor
-from typing import Any, Final
+from typing import Final
 
 from queryengine.app.trimming import Trimming
 from queryengine.codec.memory import give_back_malloc_memory
@@ -14,7 +14,6 @@ from queryengine.domain.query import Query
 from queryengine.domain.turns import TurnLimits, Turns
 from queryengine.edges.grpc.requests import RequestLimits
 from queryengine.engines.base import EngineTraits
-from queryengine.engines.kit.checking import takes_allowed_functions
 from queryengine.executing.discretion import Discretion
 from queryengine.executing.quota import RecordLimits, SpoolLimits
 from queryengine.executing.shares import ShareLimits, Shares
@@ -53,7 +52,7 @@ def engine_config(settings: Settings, name: str) -> EngineConfig:
     return EngineConfig(
         name=name,
         type=engine.type,
-        options=engine_options(settings, name),
+        options=engine.options,
         workers=engine.workers,
         slots_per_worker=engine.slots_per_worker,
         memory_limit_mib=engine.memory_limit_mib,
@@ -62,14 +61,6 @@ def engine_config(settings: Settings, name: str) -> EngineConfig:
         confine=engine.confine,
         withheld=secret_variables(settings),
     )
-
-
-def engine_options(settings: Settings, name: str) -> Mapping[str, Any]:
-    """Options of an engine, with the functions that the statement gate allows by name."""
-    engine, allowed = settings.engines[name], settings.statements.of(name).functions.allow
-    if not allowed or not takes_allowed_functions(engine.type, engine.options):
-        return engine.options
-    return {**engine.options, "allow_functions": [*engine.options.get("allow_functions", ()), *allowed]}
 
 
 async def engine_traits(settings: Settings, analyses: Analyses) -> dict[str, EngineTraits | Failure]:
@@ -84,7 +75,7 @@ async def engine_traits(settings: Settings, analyses: Analyses) -> dict[str, Eng
 
     for name, engine in settings.engines.items():
         try:
-            traits[name] = found = await analyses.traits(name, engine.type, engine_options(settings, name))
+            traits[name] = found = await analyses.traits(name, engine.type, engine.options)
             found.check_slots(engine.slots_per_worker)
         except QueryEngineError as cause:
             failure = traits[name] = cause.failure

@@ -98,6 +98,7 @@ def _runner(settings: Callable[[], Settings], estimates: Estimates, state: State
     following = Following(
         orders=Orders(
             lambda query: result_limits(settings(), query),
+            lambda engine: list(settings().statements.allowed_functions(engine)),
             first_page_flush_seconds=now.results.first_page_flush_ms / 1000,
         ),
         results=state.results,

@@ -43,6 +43,7 @@ def make_planning(
         then=(check_text, gate, apply_policies),
         analyses=analyses,
         policies=policies,
+        allowed=gate.allowed,
     )
     return Planning(planner=planner, choice=choice, limits=limits, gate=gate)
 

@@ -62,6 +62,9 @@ class Analysis:
     unproven: frozenset[str] | None = None
     """Those of `functions` which are not known to compute from their arguments alone: they may reach files, networks,
     settings, catalogs, other tables or other sessions, or nobody has looked at them."""
+    reaching: frozenset[str] = frozenset()
+    """Functions that it calls and tables that it reads, in lower case and without their schema, which are known to
+    wait, or to reach settings, locks, other sessions, other SQL, files or networks."""
     measures: Measures | None = None
     placeholders: frozenset[str] | None = None
     """Names of parameters; "1", "2", … when they are positional."""
@@ -88,6 +91,7 @@ class Analysis:
             "tables": None if self.tables is None else sorted(map(list, self.tables)),
             "functions": _sorted(self.functions),
             "unproven": _sorted(self.unproven),
+            "reaching": _sorted(self.reaching) or None,
             "measures": self.measures,
             "placeholders": _sorted(self.placeholders),
             "is_deterministic": self.is_deterministic,
@@ -104,6 +108,7 @@ class Analysis:
             tables=None if tables is None else frozenset(map(tuple, tables)),
             functions=_names(data.get("functions")),
             unproven=_names(data.get("unproven")),
+            reaching=_names(data.get("reaching")) or frozenset(),
             measures=None if measures is None else Measures(*measures),
             placeholders=_names(data.get("placeholders")),
             is_deterministic=data.get("is_deterministic"),

@@ -83,6 +83,8 @@ class Statement:
     session_settings: Mapping[str, str] = field(default_factory=dict)
     execution_timeout_seconds: float = 1800.0
     """The engine's own deadline where it has one. The caller enforces it too, from outside."""
+    allowed_functions: frozenset[str] = frozenset()
+    """In lower case: functions, and tables of the system, that it may use although the adapter would refuse them."""
 
 
 PLAIN_CHARACTERS: Final = NAME_BYTES_MAX // 4

@@ -1,6 +1,6 @@
 """What a worker is given to run, made from a query."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from queryengine.domain.query import Query
 from queryengine.results.writer import ResultLimits
@@ -10,9 +10,18 @@ from queryengine.workers.orders import RunOrder
 class Orders:
     """Makes the order of an attempt."""
 
-    def __init__(self, limits: Callable[[Query], ResultLimits], *, first_page_flush_seconds: float) -> None:
-        """`limits`: the bounds on a query's result, by the settings of the moment."""
+    def __init__(
+        self,
+        limits: Callable[[Query], ResultLimits],
+        allowed: Callable[[str], Sequence[str]],
+        *,
+        first_page_flush_seconds: float,
+    ) -> None:
+        """By the settings of the moment: `limits` are the bounds on a query's result, `allowed` the functions that
+        statements on an engine may call although its adapter refuses them.
+        """
         self._limits = limits
+        self._allowed = allowed
         self._first_page_flush_seconds = first_page_flush_seconds
 
     def order(self, query: Query, parameters: bytes, result: str) -> RunOrder:
@@ -33,4 +42,5 @@ class Orders:
             limits=self._limits(query),
             first_page_flush_seconds=self._first_page_flush_seconds,
             wide_integers=asked.wide_integers,
+            allowed_functions=list(self._allowed(query.plan.engine)),
         )

@@ -37,6 +37,8 @@ PATIENCE_SECONDS: Final = 60.0
 for this time."""
 TENANTS_MAX: Final = 10_000
 RETRY_SECONDS: Final = 1.0
+_Key = tuple[str, str, tuple[str, ...], str]
+"""By engine, policy, functions that are allowed, and text."""
 
 
 class Analyses:
@@ -57,30 +59,42 @@ class Analyses:
         self._sliced = sliced
         self._thorough = thorough
         self._cpu_seconds = cpu_seconds
-        self._remembered: OrderedDict[tuple[str, str, str], Analysis] = OrderedDict()
-        """By engine, policy and text, the one used last at the end."""
+        self._remembered: OrderedDict[_Key, Analysis] = OrderedDict()
+        """The one used last at the end."""
         self._slow_tenants: OrderedDict[str, float] = OrderedDict()
         """Until when a tenant's texts wait behind those of others."""
 
-    def remembered(self, engine: str, sql: str, policy: EffectivePolicy | None = None) -> Analysis | None:
-        """What is known of a text already: it depends on the text and the policy alone, and services repeat theirs."""
-        key = _key(engine, sql, policy)
+    def remembered(
+        self, engine: str, sql: str, policy: EffectivePolicy | None = None, allowed: tuple[str, ...] = ()
+    ) -> Analysis | None:
+        """What is known of a text already: it depends on what `of` is given alone, and services repeat their texts."""
+        key = _key(engine, sql, policy, allowed)
         found = self._remembered.get(key)
         if found is not None:
             self._remembered.move_to_end(key)
         return found
 
     async def of(
-        self, tenant: str, engine: str, sql: str, *, size_bytes: int, policy: EffectivePolicy | None = None
+        self,
+        tenant: str,
+        engine: str,
+        sql: str,
+        *,
+        size_bytes: int,
+        policy: EffectivePolicy | None = None,
+        allowed: tuple[str, ...] = (),
     ) -> Analysis:
         """The analysis of a text by its engine, which may refuse it; with a policy, it says what runs in its place.
-        `size_bytes` is what the caller holds in memory meanwhile.
+        `size_bytes` is what the caller holds in memory meanwhile, `allowed` are functions that the engine lets pass
+        although it refuses them.
 
         Raises STATEMENT_TOO_COMPLEX when it takes too much time or memory; TENANT_BUSY when too many texts of the
         tenant wait; SANDBOX_UNAVAILABLE when it could not be analysed.
         """
         order: dict[str, Any] = {"type": "check", "engine": engine, "sql": sql}
         blob = b""
+        if allowed:
+            order["allowed"] = allowed
         if policy is not None:
             order["policy"] = {"values": policy.values, "schema": policy.schema}
             blob = policy.profile.encoded
@@ -103,7 +117,7 @@ class Analyses:
             secured = done["secured"]
             analysis = replace(analysis, policed=policy.policed(secured["sql"], map(tuple, secured["relations"])))
         if len(sql) <= REMEMBERED_CHARACTERS_MAX:
-            self._remembered[_key(engine, sql, policy)] = analysis
+            self._remembered[_key(engine, sql, policy, allowed)] = analysis
             if len(self._remembered) > REMEMBERED_MAX:
                 self._remembered.popitem(last=False)
         return analysis
@@ -177,8 +191,8 @@ class Analyses:
         )
 
 
-def _key(engine: str, sql: str, policy: EffectivePolicy | None) -> tuple[str, str, str]:
-    return engine, policy.key if policy is not None else "", sql
+def _key(engine: str, sql: str, policy: EffectivePolicy | None, allowed: tuple[str, ...]) -> "_Key":
+    return engine, policy.key if policy is not None else "", allowed, sql
 
 
 def _raise_failure(frames: list[Frame]) -> None:

@@ -16,7 +16,17 @@ class Planner:
     dialect of a text is that of its engine.
     """
 
-    def __init__(self, *, first: Sequence[Step], then: Sequence[Step], analyses: Analyses, policies: Policies) -> None:
+    def __init__(
+        self,
+        *,
+        first: Sequence[Step],
+        then: Sequence[Step],
+        analyses: Analyses,
+        policies: Policies,
+        allowed: Callable[[str], tuple[str, ...]] = lambda _: (),
+    ) -> None:
+        """`allowed` are functions that texts for an engine may call although its adapter refuses them."""
+        self._allowed = allowed
         self._first = first
         self._then = then
         self._analyses = analyses
@@ -37,11 +47,12 @@ class Planner:
         """
         tenant, engine, sql = submission.tenant, outline.engine, submission.sql
         policy = self._policies.of(engine, principal, catalog=submission.catalog, schema=submission.schema)
-        analysis = self._analyses.remembered(engine, sql, policy)
+        allowed = self._allowed(engine)
+        analysis = self._analyses.remembered(engine, sql, policy, allowed)
         if analysis is None:
             leave_turn()
             size = submission.record_bytes()
-            analysis = await self._analyses.of(tenant, engine, sql, size_bytes=size, policy=policy)
+            analysis = await self._analyses.of(tenant, engine, sql, size_bytes=size, policy=policy, allowed=allowed)
         plan = outline
         for step in self._then:
             plan = step(principal, submission, analysis, plan)

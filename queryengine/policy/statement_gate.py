@@ -38,7 +38,8 @@ class GateRules:
     kinds: Mapping[str, AbstractSet[str]] | None = None
     """By role, and under ANY_ROLE for everybody."""
     allowed: frozenset[str] = frozenset()
-    """Functions that `only` need not name; in lower case, as all names here."""
+    """Functions, and tables of a system, that may be used although they reach beyond the tenant's data; `only` need not
+    name them. In lower case, as all names here."""
     denied: frozenset[str] = frozenset()
     only: frozenset[str] | None = None
     computing: bool = False
@@ -60,6 +61,11 @@ class StatementGate:
     def adopt(self, rules: Mapping[str, GateRules]) -> None:
         """Keep other rules for submissions that come now."""
         self._rules = rules
+
+    def allowed(self, engine: str) -> tuple[str, ...]:
+        """What texts for an engine may call whatever else refuses it, in order."""
+        rules = self._rules.get(engine)
+        return tuple(sorted(rules.allowed)) if rules is not None and rules.allowed else ()
 
     def refuse_long_text(self, _: Principal, submission: Submission, __: Analysis, plan: Plan) -> Plan:
         """The step before the text is analysed, so that what it refuses costs nothing. Raises STATEMENT_NOT_ALLOWED."""
@@ -83,6 +89,8 @@ class StatementGate:
                 _check_functions(plan.engine, rules, analysis)
             if rules.limits:
                 _check_measures(plan.engine, rules, analysis)
+        if analysis.reaching:
+            _check_reaching(plan.engine, rules.allowed if rules is not None else frozenset(), analysis.reaching)
         return plan
 
 
@@ -104,6 +112,16 @@ def _check_kinds(engine: str, kinds: Mapping[str, AbstractSet[str]], principal: 
             statement_type=kind,
             allowed=",".join(sorted(allowed)),
         )
+
+
+def _check_reaching(engine: str, allowed: AbstractSet[str], reaching: AbstractSet[str]) -> None:
+    if others := reaching - allowed:
+        name = min(others)
+        message = (
+            f"{name!r} is not allowed on engine {engine!r}: it waits, or reaches beyond the tenant's own data; do "
+            "without it, or ask the operator of the service to name it in statements.functions.allow"
+        )
+        raise error(Reason.STATEMENT_NOT_ALLOWED, message, engine=engine, rule="functions.allow", name=name)
 
 
 def _check_functions(engine: str, rules: GateRules, analysis: Analysis) -> None:

@@ -98,9 +98,6 @@ def reloaded(running: Settings, new: Settings) -> Reload:
     groups: dict[str, Any] = {}
     for group in Settings.model_fields:
         old, now = getattr(running, group), getattr(new, group)
-        if group == "statements":
-            now, kept = now.allowing_as(old)
-            needs_restart += [f"statements.{key}" for key in kept]
         if group == "engines":
             needs_restart += [f"engines.{name}" for name in {**old, **now} if old.get(name) != now.get(name)]
         elif group == "default_engine":

@@ -1,8 +1,8 @@
 """Keys that say which statements may run: the statement gate, for all engines and for each."""
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, Final, Literal, TypeVar
+from collections.abc import Mapping, Sequence
+from typing import Any, Final, Literal
 
 from pydantic import Field, field_validator
 from pydantic.config import JsonDict
@@ -16,7 +16,6 @@ COMPUTING: Final = "@computing"
 Kind = Literal["SELECT", "PIVOT", "DESCRIBE", "SHOW", "SUMMARIZE", "EXPLAIN"]
 _NONE: Final[JsonDict] = {"default": "none"}
 _NO_LIMIT: Final[JsonDict] = {"default": "no limit"}
-_Rules = TypeVar("_Rules", bound="StatementRules")
 _ROLES: Final = frozenset(Role) | {"any"}
 
 
@@ -25,8 +24,9 @@ class FunctionSettings(Group):
 
     allow: Sequence[str] = Field(
         default=(),
-        description="Functions that may be called although `only` does not name them, and on DuckDB and PostgreSQL "
-        "although the engine's own rules refuse them.",
+        description="Functions, and tables of the engine's system, that may be used although `only` does not name "
+        "them, or the service refuses them as they wait or reach settings, files, networks, other SQL or other "
+        "sessions. Row policies refuse them all the same, and so may the engine itself.",
         json_schema_extra=_NONE,
     )
     deny: Sequence[str] = Field(
@@ -67,7 +67,7 @@ class StatementRules(Group):
     )
     functions: FunctionSettings = Field(
         default_factory=FunctionSettings,
-        description="Functions by name: `allow`, `deny`, `only`; see below. A change of `allow` needs a restart.",
+        description="Functions by name: `allow`, `deny`, `only`; see below.",
         json_schema_extra={"default": "those that the engine's own rules leave"},
     )
     text_bytes_max: int | None = Field(
@@ -128,25 +128,9 @@ class StatementSettings(StatementRules):
             update["functions"] = self.functions.model_copy(update=mine)
         return common.model_copy(update=update)
 
-    def allowing_as(self, running: "StatementSettings") -> tuple["StatementSettings", tuple[str, ...]]:
-        """These settings with what `running` allows by name, which engines are given when they start; and the keys that
-        differ.
-        """
-        engines = {name: _with_allowed(rules, running.engines.get(name, rules)) for name, rules in self.engines.items()}
-        kept = _with_allowed(self, running).model_copy(update={"engines": engines})
-        return kept, tuple(_differences(self, kept))
-
-
-def _with_allowed(rules: _Rules, running: StatementRules) -> _Rules:
-    if rules.functions.allow == running.functions.allow:
-        return rules
-    functions = rules.functions.model_copy(update={"allow": running.functions.allow})
-    return rules.model_copy(update={"functions": functions})
-
-
-def _differences(wanted: StatementSettings, kept: StatementSettings) -> Iterator[str]:
-    if wanted.functions.allow != kept.functions.allow:
-        yield "functions.allow"
-    for name, rules in wanted.engines.items():
-        if rules.functions.allow != kept.engines[name].functions.allow:
-            yield f"engines.{name}.functions.allow"
+    def allowed_functions(self, engine: str) -> Sequence[str]:
+        """`functions.allow` of an engine, for which `of` makes all its rules."""
+        own = self.engines.get(engine)
+        if own is not None and "functions" in own.model_fields_set and "allow" in own.functions.model_fields_set:
+            return own.functions.allow
+        return self.functions.allow

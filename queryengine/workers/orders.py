@@ -31,6 +31,7 @@ class RunOrder:
     limits: ResultLimits
     first_page_flush_seconds: float
     wide_integers: WideIntegers
+    allowed_functions: list[str]
 
     def encode(self) -> bytes:
         # Not asdict: its deep copies cost more than all the rest of a short query's way to the worker.
@@ -68,4 +69,5 @@ class RunOrder:
             schema=self.schema,
             session_settings=self.session_settings,
             execution_timeout_seconds=self.execution_timeout_seconds,
+            allowed_functions=frozenset(self.allowed_functions),
         )

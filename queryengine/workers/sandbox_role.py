@@ -16,6 +16,7 @@ from typing import Any, Final
 from queryengine.domain.errors import QueryEngineError, Reason, error
 from queryengine.domain.row_policy import RowPolicy
 from queryengine.engines.base import OptionError
+from queryengine.engines.kit.checking import allowing
 from queryengine.engines.registry import engine_class
 from queryengine.results.slicing import CutOrder, cut
 from queryengine.results.spool.locations import spool_at
@@ -98,7 +99,8 @@ class SandboxRole:
     def _check(self, frame: Frame) -> dict[str, Any]:
         """Whether a text may run and what is known of it; with a policy in the frame, what runs in its place, too."""
         engine = self._engines[frame.header["engine"]]
-        adapter, sql, options = engine_class(engine["type"]), frame.header["sql"], engine["options"]
+        adapter, sql = engine_class(engine["type"]), frame.header["sql"]
+        options = allowing(engine["type"], engine["options"], frame.header.get("allowed", ()))
         done: dict[str, Any] = {"analysis": adapter.analyse(sql, options).to_json()}
         if frame.blob:
             policy = replace(self._policies.decoded(frame.blob), **frame.header["policy"])

@@ -125,13 +125,17 @@ class KnownTexts:
         self._remembered = remembered
         self.asked: list[tuple[str, str, str]] = []
 
-    def remembered(self, engine: str, sql: str, policy: None) -> Analysis | None:
+    def remembered(self, engine: str, sql: str, policy: None, allowed: tuple[str, ...]) -> Analysis | None:
         assert policy is None
+        assert allowed == ()
         return self._remembered.get(sql)
 
-    async def of(self, tenant: str, engine: str, sql: str, *, size_bytes: int, policy: None) -> Analysis:
+    async def of(
+        self, tenant: str, engine: str, sql: str, *, size_bytes: int, policy: None, allowed: tuple[str, ...]
+    ) -> Analysis:
         assert size_bytes
         assert policy is None
+        assert allowed == ()
         self.asked.append((tenant, engine, sql))
         return Analysis(kind="NEW")
 

@@ -5,15 +5,19 @@ from typing import Any
 
 import pytest
 
-from queryengine.app.configured import engine_options
 from queryengine.app.planning import gate_rules
 from queryengine.domain.analysis import NOT_ANALYSED, Analysis, Measures
 from queryengine.domain.errors import Failure, QueryEngineError, Reason
 from queryengine.domain.identity import Principal, Role
 from queryengine.domain.plan import Plan
+from queryengine.engines.clickhouse.engine import ClickHouseEngine
 from queryengine.engines.databases import SQLAlchemyEngine
 from queryengine.engines.duckdb.engine import DuckDBEngine
-from queryengine.policy.statement_gate import StatementGate
+from queryengine.engines.kit.checking import allowing
+from queryengine.engines.spark.engine import SparkEngine
+from queryengine.engines.sqlalchemy import parsed
+from queryengine.engines.trino.engine import TrinoEngine
+from queryengine.policy.statement_gate import GateRules, StatementGate
 from queryengine.settings import Settings, SettingsError, load, reloaded
 from tests.store_values import submission
 
@@ -209,32 +213,150 @@ def test_other_rules_hold_for_what_comes_then() -> None:
     refusal(step, "SELECT ((1))")
 
 
-def test_what_is_allowed_by_name_is_an_option_of_the_engine() -> None:
+def test_what_is_allowed_by_name_is_that_of_the_engine() -> None:
     wanted = settings(functions={"allow": ["Setseed"]}, engines={"pg": {"functions": {"allow": []}}})
-    assert engine_options(wanted, "duckdb") == {"allow_functions": ["setseed"]}
-    assert engine_options(wanted, "pg") == ENGINES["pg"]["options"]
-    everywhere = settings(functions={"allow": ["nextval"]})
-    assert engine_options(everywhere, "pg")["allow_functions"] == ["nextval"]
+    assert wanted.statements.allowed_functions("duckdb") == ("setseed",)
+    assert wanted.statements.allowed_functions("pg") == ()
+    inherited = settings(functions={"allow": ["f"]}, engines={"pg": {"functions": {"deny": ["g"]}}})
+    assert inherited.statements.allowed_functions("pg") == ("f",)
+    for each in (wanted, inherited):
+        for engine in ENGINES:
+            assert each.statements.allowed_functions(engine) == each.statements.of(engine).functions.allow
 
 
-@pytest.mark.parametrize("options", [{"type": "trino"}, {"type": "sqlalchemy", "options": {"url": "sqlite:////x"}}])
-def test_an_engine_whose_rules_are_fixed_gets_no_such_option(options: dict[str, Any]) -> None:
-    wanted = Settings(engines={"x": options}, statements={"functions": {"allow": ["f"]}})
-    assert engine_options(wanted, "x") == options.get("options", {})
-
-
-def test_what_engines_are_given_at_their_start_waits_for_a_restart() -> None:
+def test_what_is_allowed_by_name_changes_at_once() -> None:
     running = settings(engines={"pg": {"depth_max": 1}})
     wanted = settings(functions={"allow": ["f"], "deny": ["g"]}, engines={"pg": {"functions": {"allow": ["h"]}}})
     done = reloaded(running, wanted)
-    assert done.needs_restart == ("statements.functions.allow", "statements.engines.pg.functions.allow")
+    assert done.needs_restart == ()
     assert set(done.applied) == {"statements.functions", "statements.engines"}
-    assert done.settings.statements.of("duckdb").functions.allow == ()
-    assert done.settings.statements.of("pg").functions.allow == ()
-    assert done.settings.statements.of("pg").depth_max is None
-    assert done.settings.statements.functions.deny == ("g",)
-    again = reloaded(done.settings, wanted)
-    assert (again.applied, again.needs_restart) == ((), done.needs_restart)
+    assert done.settings.statements == wanted.statements
+
+
+REACHING: dict[str, list[tuple[str, str]]] = {
+    "duckdb": [
+        ("SELECT pg_sleep(1)", "pg_sleep"),
+        ("SELECT current_setting('threads')", "current_setting"),
+        ("FROM duckdb_settings()", "duckdb_settings"),
+        ("FROM pg_settings", "pg_settings"),
+        ("FROM query('SELECT 1')", "query"),
+        ("SELECT content FROM read_text('/etc/passwd')", "read_text"),
+        ("EXPLAIN SELECT sleep_ms(1)", "sleep_ms"),
+        ("PIVOT (SELECT current_setting('x') AS a) ON a", "current_setting"),
+    ],
+    "pg": [
+        ("SELECT pg_sleep(1)", "pg_sleep"),
+        ("SELECT pg_catalog.PG_SLEEP_FOR('1s')", "pg_sleep_for"),
+        ("SELECT current_setting('role')", "current_setting"),
+        ("SELECT set_config('role', 'x', true)", "set_config"),
+        ("TABLE pg_settings", "pg_settings"),
+        ("SELECT * FROM pg_show_all_settings()", "pg_show_all_settings"),
+        ("SELECT pg_cancel_backend(1)", "pg_cancel_backend"),
+        ("SELECT pg_terminate_backend(1)", "pg_terminate_backend"),
+        ("SELECT query FROM pg_catalog.pg_stat_activity", "pg_stat_activity"),
+        ("SELECT * FROM pg_stat_get_activity(NULL)", "pg_stat_get_activity"),
+        ("SELECT pg_advisory_lock(1)", "pg_advisory_lock"),
+        ("SELECT pg_try_advisory_xact_lock_shared(1, 2)", "pg_try_advisory_xact_lock_shared"),
+        ("SELECT * FROM x.dblink('a', 'b') AS t(a int)", "dblink"),
+        ("SELECT x.dblink_exec('a', 'b')", "dblink_exec"),
+        ("SELECT query_to_xml('SELECT 1', true, true, '')", "query_to_xml"),
+        ("SELECT pg_read_file('x')", "pg_read_file"),
+        ("SELECT lo_get(1)", "lo_get"),
+    ],
+    "pg2": [
+        ("SELECT pg_sleep(1)", "pg_sleep"),
+        ("SELECT 1 FROM pg_stat_activity", "pg_stat_activity"),
+        ("SELECT CURRENT_SETTING('x')", "current_setting"),
+    ],
+    "mysql": [
+        ("SELECT SLEEP(1)", "sleep"),
+        ("SELECT benchmark(1000, md5('x'))", "benchmark"),
+        ("SELECT get_lock('a', 1)", "get_lock"),
+        ("SELECT load_file('/etc/passwd')", "load_file"),
+        ("SELECT info FROM information_schema.processlist", "processlist"),
+    ],
+    "sqlite": [("SELECT readfile('x')", "readfile"), ("SELECT load_extension('x')", "load_extension")],
+    "clickhouse": [
+        ("SELECT sleep(1)", "sleep"),
+        ("SELECT sleepEachRow(1) FROM t", "sleepeachrow"),
+        ("SELECT * APPLY(sleepEachRow) FROM t", "sleepeachrow"),
+        ("SELECT getSetting('max_threads')", "getsetting"),
+        ("SELECT getServerSetting('x')", "getserversetting"),
+        ("SELECT query FROM system.processes", "processes"),
+        ("SELECT * FROM `system` . query_log", "query_log"),
+        ("SELECT * FROM url('http://x', 'CSV')", "url"),
+        ("SELECT * FROM remote('h', 'd', 't')", "remote"),
+        ("SELECT * FROM s3('x')", "s3"),
+        ("SELECT * FROM merge('system', 'x')", "merge"),
+    ],
+    "trino": [
+        ("SELECT * FROM system.runtime.queries", "runtime"),
+        ("SELECT * FROM TABLE(pg.system.query(query => 'SELECT 1'))", "query"),
+        ("SELECT * FROM TABLE(raw_query('x'))", "raw_query"),
+    ],
+    "spark": [
+        ("SELECT reflect('java.lang.Thread', 'sleep', 1L)", "reflect"),
+        ("SELECT java_method('a', 'b')", "java_method"),
+        ("SELECT * FROM read_files('x')", "read_files"),
+    ],
+}
+TYPES: dict[str, tuple[Any, dict[str, Any]]] = {
+    "duckdb": (DuckDBEngine, {}),
+    "pg": (SQLAlchemyEngine, {"url": "postgresql:///x"}),
+    "sqlite": (SQLAlchemyEngine, {"url": "sqlite:////x.db"}),
+    "clickhouse": (ClickHouseEngine, {}),
+    "trino": (TrinoEngine, {}),
+    "spark": (SparkEngine, {}),
+}
+GENERIC = {"pg2": "postgres", "mysql": "mysql"}
+"""Databases without an adapter of their own, by sqlglot's name of their dialect."""
+
+
+def judged(engine: str, sql: str, allow: tuple[str, ...] = ()) -> None:
+    """As a check in a sandbox worker and the gate judge a text."""
+    if engine in GENERIC:
+        analysis = parsed.analyse(sql, GENERIC[engine])
+    else:
+        kind, options = TYPES[engine]
+        analysis = kind.analyse(sql, allowing(kind.type_name, options, allow))
+    rules = {engine: GateRules(allowed=frozenset(allow), limits={})} if allow else {}
+    StatementGate(rules)(READER, submission(sql=sql), analysis, Plan(engine=engine, cache_key="k"))
+
+
+@pytest.mark.parametrize(("engine", "sql", "name"), [(key, *each) for key, found in REACHING.items() for each in found])
+def test_what_reaches_out_is_refused_by_default_and_let_through_by_name(engine: str, sql: str, name: str) -> None:
+    for allow in ((), ("other",)):
+        with pytest.raises(QueryEngineError) as caught:
+            judged(engine, sql, allow)
+        assert caught.value.failure.reason is Reason.STATEMENT_NOT_ALLOWED
+        assert name in caught.value.failure.message.lower()
+    judged(engine, sql, (name,))
+
+
+@pytest.mark.parametrize(
+    ("engine", "sql"),
+    [
+        ("pg", "SELECT pg_sleep FROM t"),
+        ("pg", "SELECT 'pg_sleep(1)' AS current_setting"),
+        ("pg", "WITH pg_settings AS (SELECT 1) TABLE pg_settings"),
+        ("pg", "SELECT mine.pg_sleep(1), mine.lo_get(1) FROM mine.pg_stat_activity"),
+        ("clickhouse", "SELECT sleep, url FROM t WHERE file = 's3'"),
+        ("clickhouse", "SELECT name FROM system.tables"),
+        ("clickhouse", "SELECT icebergHash(1)"),
+        ("trino", "SELECT query FROM t"),
+        ("sqlite", "SELECT edit FROM t"),
+        ("spark", "SELECT secret FROM t"),
+        ("mysql", "SELECT sleep FROM t"),
+    ],
+)
+def test_names_that_only_look_alike_pass(engine: str, sql: str) -> None:
+    judged(engine, sql)
+
+
+def test_what_an_engine_allows_by_its_own_option_passes_the_gate() -> None:
+    options = {"url": "postgresql:///x", "allow_functions": ["PG_Sleep"]}
+    analysis = SQLAlchemyEngine.analyse("SELECT pg_sleep(1)", options)
+    assert analysis.reaching == frozenset()
 
 
 @pytest.mark.parametrize(

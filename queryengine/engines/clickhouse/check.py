@@ -3,7 +3,7 @@
 The server refuses writes itself (`readonly`), and knows its grammar; here is what tokens show.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Final
@@ -50,16 +50,17 @@ def check(sql: str) -> CheckedQuery:
 
 
 def prepared(
-    sql: str, parameters: Sequence[BoundParameter], calendar: Calendar
+    sql: str, parameters: Sequence[BoundParameter], calendar: Calendar, allowed: Container[str] = ()
 ) -> tuple[PlacedText, dict[str, Encoded]]:
-    """The text as it is sent, and the values of its placeholders.
+    """The text as it is sent, and the values of its placeholders. `allowed` are names that it may use although
+    the guard refuses them.
 
     Raises as `check` does, STATEMENT_NOT_ALLOWED for a name that is refused, and PARAMETER_MISMATCH.
     """
     checked = check(sql)
     check_names(parameters, set(checked.template.names))
     identifiers = {each.name: each.value for each in parameters if checked.types.get(each.name) == "Identifier"}
-    check_names_in(checked.query, identifiers)
+    check_names_in(checked.query, identifiers, allowed)
 
     def bind(parameter: BoundParameter) -> tuple[str, Encoded]:
         kind = checked.types[parameter.name] if parameter.name else type_of(parameter)

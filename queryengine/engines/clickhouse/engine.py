@@ -22,7 +22,7 @@ from queryengine.engines.clickhouse.columns import plan
 from queryengine.engines.clickhouse.control import Control, Counted, Watch
 from queryengine.engines.clickhouse.errors import Sent, translated
 from queryengine.engines.clickhouse.functions import not_computing
-from queryengine.engines.clickhouse.guard import check_schema
+from queryengine.engines.clickhouse.guard import check_schema, names_in
 from queryengine.engines.clickhouse.options import CONTROL_SECONDS, ClickHouseOptions
 from queryengine.engines.clickhouse.parameters import Encoded
 from queryengine.engines.clickhouse.settings import (
@@ -39,6 +39,7 @@ from queryengine.engines.kit.executions import OpenExecutions
 from queryengine.engines.kit.guarded import GuardedExecution
 from queryengine.engines.kit.interrupting import cancelled
 from queryengine.engines.kit.lexicons import CLICKHOUSE
+from queryengine.engines.kit.reaching import Reaching
 from queryengine.engines.kit.sqltemplate import PlacedText
 
 
@@ -68,7 +69,9 @@ class ClickHouseEngine(Engine):
     @classmethod
     def analyse(cls, sql: str, options: Mapping[str, Any]) -> Analysis:  # noqa: ARG003 - no option changes it
         checked = check(sql)
-        return of_tokens(checked.query, CLICKHOUSE, checked.template.names, not_computing(checked.query.tokens))
+        called = not_computing(checked.query.tokens)
+        reaching = Reaching.listed(__package__).among(called) | names_in(checked.query)
+        return of_tokens(checked.query, CLICKHOUSE, checked.template.names, unproven=called, reaching=reaching)
 
     def __init__(self, name: str, options: Mapping[str, Any]) -> None:
         self.options = parsed = ClickHouseOptions.parse(options)
@@ -217,7 +220,7 @@ class ClickHouseExecution(GuardedExecution):
         check_schema(statement.schema)
         chosen = statement_settings(statement, engine.settings, engine.client.server_settings)
         calendar = engine.calendar(chosen.get("session_timezone", ""))
-        text, parameters = prepared(statement.sql, statement.parameters, calendar)
+        text, parameters = prepared(statement.sql, statement.parameters, calendar, statement.allowed_functions)
         database = {"database": statement.schema} if statement.schema else {}
         return text, parameters, {**engine.settings, **chosen, **database}
 

@@ -4,7 +4,7 @@ Of the database `system` a statement may read what is on a list; functions are j
 reach a file. `readonly`, in which every statement runs, refuses other servers, addresses and every change.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Iterator, Mapping, Sequence
 from typing import Any, Final
 
 from queryengine.domain.errors import QueryEngineError, Reason, error
@@ -40,11 +40,24 @@ def check_schema(schema: str) -> None:
         raise error(Reason.STATEMENT_NOT_ALLOWED, message, statement_type="SELECT")
 
 
-def check_names_in(query: StatementText, identifiers: Mapping[str, Any]) -> None:
-    """`identifiers` are the values of parameters of the type Identifier.
+def check_names_in(query: StatementText, identifiers: Mapping[str, Any], allowed: Container[str] = ()) -> None:
+    """`identifiers` are the values of parameters of the type Identifier; `allowed` has names that may be used all the
+    same.
 
     Raises STATEMENT_NOT_ALLOWED, with its place, for a name that is refused.
     """
+    for name, what, token in _found(query, identifiers):
+        if name not in allowed:
+            raise _refused(query.sql, token, what)
+
+
+def names_in(query: StatementText) -> frozenset[str]:
+    """The names that are refused, as far as the text itself shows them."""
+    return frozenset(name for name, _, _ in _found(query, {}))
+
+
+def _found(query: StatementText, identifiers: Mapping[str, Any]) -> Iterator[tuple[str, str, Token]]:
+    """What is refused: its name in lower case without the database, how to call it, and where it stands."""
     names = _names(query.tokens, identifiers)
     for number, (name, token) in enumerate(names):
         following = names[number + 1][0] if number + 1 < len(names) else ""
@@ -54,11 +67,11 @@ def check_names_in(query: StatementText, identifiers: Mapping[str, Any]) -> None
         if name.lower() == SYSTEM and not is_inside and following == "." and number + 2 < len(names):
             table = names[number + 2][0].lower()
             if table not in _HARMLESS:
-                raise _refused(query.sql, token, f"the table {SYSTEM}.{table}")
+                yield table, f"the table {SYSTEM}.{table}", token
         elif called in _BY_TEXT:
-            raise _refused(query.sql, token, f"the function {name}")
+            yield called, f"the function {name}", token
         elif called == "merge" and not _names_its_database(names[number + 2 : number + 6]):
-            raise _refused(query.sql, token, "the function merge without the name of a database of one's own")
+            yield called, "the function merge without the name of a database of one's own", token
 
 
 def _names(tokens: Sequence[Token], identifiers: Mapping[str, Any]) -> list[tuple[str, Token]]:

@@ -7,7 +7,7 @@ of strings.
 
 import re
 import threading
-from collections.abc import Collection
+from collections.abc import Set as AbstractSet
 from functools import cache
 from typing import Any, Final
 
@@ -53,17 +53,13 @@ _VIEWS: Final = "SELECT lower(view_name) FROM duckdb_views() WHERE internal"
 class StatementCheck:
     """Judges texts with a DuckDB of its own. Thread-safe, one text at a time."""
 
-    def __init__(self, allow_functions: Collection[str] = (), catalog: duckdb.DuckDBPyConnection | None = None) -> None:
-        """`allow_functions` are names that may be called whatever the list says; `catalog` is the instance whose
-        functions count as built in, by default one that has loaded no extension.
-        """
+    def __init__(self, catalog: duckdb.DuckDBPyConnection | None = None) -> None:
+        """`catalog` is the instance whose functions count as built in, by default one that has loaded no extension."""
         self._parser = duckdb.connect(":memory:", config={"threads": 1})
         self._lock = threading.Lock()
         source = catalog or self._parser
         functions = source.execute(_FUNCTIONS).fetchall()
-        allowed = {name.lower() for name in allow_functions}
-        builtin = frozenset(name for name, internal, _ in functions if internal)
-        self._builtin = builtin - allowed
+        self._builtin = builtin = frozenset(name for name, internal, _ in functions if internal)
         self._steady = frozenset(name for name, _, is_steady in functions if is_steady) & builtin
         views = {name for (name,) in source.execute(_VIEWS).fetchall()}
         self._views = frozenset(views - SYSTEM_VIEWS)
@@ -72,20 +68,21 @@ class StatementCheck:
         self._parser.execute("SET errors_as_json = true")
         self._parser.execute(_PREPARE)
 
-    def check(self, sql: str) -> Any:
-        """DuckDB's Statement for the text, when it may run.
+    def check(self, sql: str, allowed: AbstractSet[str] = frozenset()) -> Any:
+        """DuckDB's Statement for the text, when it may run. `allowed` are functions and system views that it may use
+        whatever the lists say.
 
         Raises SYNTAX_ERROR with position, NOT_ONE_STATEMENT, STATEMENT_NOT_ALLOWED. A name that DuckDB does not have
         passes: it may be a macro of the engine, or DuckDB says that there is none. What hides a write from the parser,
         the read-only transaction of an execution still refuses.
         """
         with self._lock:
-            return self._checked(sql)[0]
+            return self._checked(sql, allowed)[0]
 
-    def analyse(self, sql: str) -> Analysis:
+    def analyse(self, sql: str, allowed: AbstractSet[str] = frozenset()) -> Analysis:
         """What is known of the text, when it may run. Raises as `check` does."""
         with self._lock:
-            statement, called, tree = self._checked(sql)
+            statement, called, tree = self._checked(sql, allowed)
         return analysed(sql, statement.named_parameters, called=called, tree=tree, steady=self._steady)
 
     def close(self) -> None:
@@ -93,7 +90,7 @@ class StatementCheck:
         with self._lock:
             self._parser.close()
 
-    def _checked(self, sql: str) -> tuple[Any, frozenset[str] | None, str | None]:
+    def _checked(self, sql: str, allowed: AbstractSet[str]) -> tuple[Any, frozenset[str] | None, str | None]:
         """DuckDB's Statement, and of the query in it what it calls and its tree, where they can be had."""
         try:
             statements = self._parser.extract_statements(sql)
@@ -108,43 +105,45 @@ class StatementCheck:
         called: frozenset[str] | None = None
         tree: str | None = None
         if explain is not None:
-            _, called, tree = self._checked(sql[explain.end() :])
+            _, called, tree = self._checked(sql[explain.end() :], allowed)
         # A PIVOT that has to find its columns parses as several statements.
         elif kind == "SELECT" or (kind == "MULTI" and _READS.match(sql)):
-            called, tree = self._check_names(sql)
+            called, tree = self._check_names(sql, allowed)
         else:
             raise _kind_not_allowed(kind)
         return statement, called, tree
 
-    def _check_names(self, sql: str) -> tuple[frozenset[str] | None, str | None]:
+    def _check_names(self, sql: str, allowed: AbstractSet[str]) -> tuple[frozenset[str] | None, str | None]:
         """What a text that is taken apart calls, and its tree if it is short."""
         # EXECUTE takes no parameters, and to prepare anew would take three times as long.
         row = self._parser.execute(f"EXECUTE take_apart({literal(sql)})").fetchone()
         assert row is not None, "it is one row for any text"
         seen, failed, types, functions, table_functions, tables, tree = row
         if failed or seen != sql:
-            self._check_words(sql)
+            self._check_words(sql, allowed)
             return None, None
         for node in types:
             if _WRITING_NODE.fullmatch(node):
                 raise _kind_not_allowed(node.partition("_")[0])
         for names, is_table in ((functions, False), (table_functions, True)):
             for name in map(str.lower, names):
-                if name in self._builtin and (why := why_refused(name, is_table=is_table)):
+                if name in allowed or name not in self._builtin:
+                    continue
+                if why := why_refused(name, is_table=is_table):
                     raise _name_not_allowed("function", name, why)
         for name in map(str.lower, tables):
-            if name in self._views:
+            if name in self._views and name not in allowed:
                 raise _name_not_allowed("view", name, "it shows other queries or the process")
         return frozenset((*functions, *table_functions)), str(tree) if tree is not None else None
 
-    def _check_words(self, sql: str) -> None:
+    def _check_words(self, sql: str, allowed: AbstractSet[str]) -> None:
         lowered = sql.lower()
         outside = _outside_strings(lowered)
         found = self._never.intersection(_WORD.findall(outside))
         found |= {name for name in self._never if not name.isidentifier() and f'"{name}"' in outside}
         # A table may be named by a string.
         found |= self._views.intersection(_WORD.findall(lowered))
-        if found:
+        if found := found - allowed:
             why = "nor may it stand anywhere in a PIVOT without an IN list, which cannot be taken apart; add an IN list"
             raise _name_not_allowed("function", min(found), why)
 
@@ -163,9 +162,9 @@ def explained_statement(sql: str) -> str:
 
 
 @cache
-def default_check(allow_functions: tuple[str, ...] = ()) -> StatementCheck:
+def default_check() -> StatementCheck:
     """The check of a process that has no engine. Made once: a DuckDB takes some 10 ms to start."""
-    return StatementCheck(allow_functions)
+    return StatementCheck()
 
 
 def _kind_not_allowed(kind: str) -> QueryEngineError:

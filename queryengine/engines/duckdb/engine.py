@@ -36,6 +36,7 @@ from queryengine.engines.duckdb.text import identifier, literal
 from queryengine.engines.duckdb.types import canonical, plan, type_name
 from queryengine.engines.duckdb.views import FolderViews
 from queryengine.engines.kit import alike
+from queryengine.engines.kit.checking import allowed_functions
 from queryengine.engines.kit.executions import OpenExecutions
 from queryengine.engines.kit.guarded import GuardedExecution, check_columns
 from queryengine.engines.kit.parameters import with_short_integers
@@ -82,11 +83,11 @@ class DuckDBEngine(Engine):
 
     @classmethod
     def check(cls, sql: str, options: Mapping[str, Any]) -> None:
-        default_check(tuple(options.get("allow_functions", ()))).check(sql)
+        default_check().check(sql, allowed_functions(options))
 
     @classmethod
     def analyse(cls, sql: str, options: Mapping[str, Any]) -> Analysis:
-        return default_check(tuple(options.get("allow_functions", ()))).analyse(sql)
+        return default_check().analyse(sql, allowed_functions(options))
 
     @classmethod
     def secured(cls, sql: str, policy: RowPolicy, options: Mapping[str, Any]) -> SecuredText:  # noqa: ARG003
@@ -103,7 +104,8 @@ class DuckDBEngine(Engine):
         for each in unused_patterns(self.options):
             alike.logger.warning("engine %s: %s", name, each)
         self.sessions = Sessions(lambda: open_instance(name, self.options, self.views))
-        self._check = StatementCheck(self.options.allow_functions, self.sessions.instance)
+        self._check = StatementCheck(self.sessions.instance)
+        self._allowed = frozenset(map(str.lower, self.options.allow_functions))
         self.executions: OpenExecutions[DuckDBExecution] = OpenExecutions()
         self.placeholders = lru_cache(_REMEMBERED_MAX)(self._placeholders)
         """Names of the placeholders in a text that passes the check; services repeat their statements."""
@@ -130,9 +132,9 @@ class DuckDBEngine(Engine):
         self._check.close()
         remove_spill(self.options.temp_directory)
 
-    def _placeholders(self, sql: str) -> frozenset[str]:
+    def _placeholders(self, sql: str, allowed: frozenset[str]) -> frozenset[str]:
         # Once more in this process: only its instance knows the functions of extensions.
-        return frozenset(self._check.check(sql).named_parameters)
+        return frozenset(self._check.check(sql, self._allowed | allowed).named_parameters)
 
 
 class DuckDBExecution(GuardedExecution):
@@ -146,12 +148,12 @@ class DuckDBExecution(GuardedExecution):
         self._converts: list[Convert | None] = []
         self._progress = Progress()
         self._milliseconds = max(1, int(statement.execution_timeout_seconds * 1000))
-        self._is_clean = not engine.options.allow_functions
+        self._is_clean = not engine.options.allow_functions and not statement.allowed_functions
         """Nothing of this execution would show to another one on the same cursor."""
         self._has_ended = False
 
     def _begin(self) -> pa.Schema:
-        parameters = bind(self._statement.parameters, self._engine.placeholders(self._statement.sql))
+        parameters = bind(self._statement.parameters, self._names())
         self._cursor = cursor = self._engine.sessions.take(self._statement.tenant, self._milliseconds)
         self._hold(self._give_back, cursor)
         if self._engine.views is not None:
@@ -178,6 +180,10 @@ class DuckDBExecution(GuardedExecution):
             self._begin_again(cursor)
             return cursor.sql(self._statement.sql, params=parameters)
 
+    def _names(self) -> frozenset[str]:
+        statement = self._statement
+        return self._engine.placeholders(statement.sql, statement.allowed_functions)
+
     def _with_short_integers(
         self, cursor: duckdb.DuckDBPyConnection, cause: duckdb.Error
     ) -> duckdb.DuckDBPyRelation | None:
@@ -188,7 +194,7 @@ class DuckDBExecution(GuardedExecution):
         self._begin_again(cursor)
         with suppress(duckdb.Error):
             sql = self._statement.sql
-            return cursor.sql(sql, params=bind(shorter, self._engine.placeholders(sql)))
+            return cursor.sql(sql, params=bind(shorter, self._names()))
         return None
 
     def _batches(self) -> Iterator[pa.RecordBatch]:

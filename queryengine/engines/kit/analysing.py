@@ -41,7 +41,14 @@ _READING: Final = frozenset({"FROM", "IN", "INTO", "JOIN", "TABLE"})
 # fmt: on
 
 
-def of_tokens(query: StatementText, lexer: Lexer, placeholders: Collection[str], unproven: frozenset[str]) -> Analysis:
+def of_tokens(
+    query: StatementText,
+    lexer: Lexer,
+    placeholders: Collection[str],
+    *,
+    unproven: frozenset[str],
+    reaching: frozenset[str],
+) -> Analysis:
     """The analysis of a statement that is not refused."""
     words = frozenset(token.text.upper() for token in query.tokens if token.kind is Kind.WORD)
     kind = next((token.text.upper() for token in query.tokens if not token.is_sign("(")), "")
@@ -54,6 +61,7 @@ def of_tokens(query: StatementText, lexer: Lexer, placeholders: Collection[str],
         tables=frozenset() if queries and not words & _READING else None,
         functions=functions if queries else None,
         unproven=unproven if queries else None,
+        reaching=reaching,
         placeholders=frozenset(placeholders),
         is_deterministic=_is_deterministic(functions, words) if queries else None,
         normalised=_normalised(query),

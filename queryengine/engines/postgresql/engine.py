@@ -20,12 +20,13 @@ from queryengine.domain.row_policy import RowPolicy, SecuredText
 from queryengine.engines.base import Engine, EngineTraits, PolicyProblem, Progress, Statement
 from queryengine.engines.kit.analysing import of_tokens
 from queryengine.engines.kit.calls import computing, unproven
+from queryengine.engines.kit.checking import allowed_functions
 from queryengine.engines.kit.executions import OpenExecutions
 from queryengine.engines.kit.guarded import GuardedExecution, check_columns
 from queryengine.engines.kit.interrupting import cancelled
 from queryengine.engines.kit.lexicons import POSTGRESQL
 from queryengine.engines.kit.parameters import bound, check_names, with_short_integers
-from queryengine.engines.kit.postgresql.guard import Guard
+from queryengine.engines.kit.postgresql.guard import Guard, reaching
 from queryengine.engines.kit.postgresql.roles import refuse_reaching_out, refuse_unusable, role_of
 from queryengine.engines.kit.row_security.problems import problems
 from queryengine.engines.kit.session_settings import check_settings
@@ -78,10 +79,11 @@ class PostgreSQLEngine(Engine):
         check(sql)
 
     @classmethod
-    def analyse(cls, sql: str, options: Mapping[str, Any]) -> Analysis:  # noqa: ARG003 - no option changes it
+    def analyse(cls, sql: str, options: Mapping[str, Any]) -> Analysis:
         query, template = check(sql)
-        known = computing("queryengine.engines.kit.postgresql")
-        return of_tokens(query, POSTGRESQL, template.names, unproven(query.tokens, POSTGRESQL, known))
+        called = unproven(query.tokens, POSTGRESQL, computing("queryengine.engines.kit.postgresql"))
+        reached = reaching(query) - allowed_functions(options)
+        return of_tokens(query, POSTGRESQL, template.names, unproven=called, reaching=reached)
 
     @classmethod
     def secured(cls, sql: str, policy: RowPolicy, options: Mapping[str, Any]) -> SecuredText:  # noqa: ARG003
@@ -184,7 +186,7 @@ class PostgreSQLExecution(GuardedExecution):
         statement = self._statement
         _refuse_what_traits_deny(statement)
         query, template = check(statement.sql)
-        self._engine.guard.check(query)
+        self._engine.guard.check(query, statement.allowed_functions)
         check_names(statement.parameters, set(template.names))
         parameters = bound(statement.parameters, render)
         self._session = session = self._engine.connect()

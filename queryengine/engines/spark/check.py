@@ -4,7 +4,7 @@ The grammar is Spark's alone: it gets the text inside of `SELECT * FROM (…)`, 
 a query can do beyond reading tables is refused here: Java by name, files by path, scripts, and names made at run time.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from types import MappingProxyType
@@ -17,6 +17,7 @@ from queryengine.engines.kit.calls import computing, unproven
 from queryengine.engines.kit.lexicons import SPARK
 from queryengine.engines.kit.lexing import Kind, Token
 from queryengine.engines.kit.placeholders import by_colon, by_question_mark, names, of_one_kind
+from queryengine.engines.kit.reaching import Reaching
 from queryengine.engines.kit.reading import READING, StatementText
 from queryengine.engines.kit.sqltext import position_of_character
 
@@ -49,26 +50,31 @@ class CheckedText:
     where it was."""
 
 
-def check(sql: str) -> CheckedText:
-    """Raises SYNTAX_ERROR with position, NOT_ONE_STATEMENT, STATEMENT_NOT_ALLOWED, STATEMENT_TOO_COMPLEX."""
-    query, placeholders = _read(sql)
+def check(sql: str, allowed: Container[str] = ()) -> CheckedText:
+    """`allowed` are functions that it may call whatever is said here.
+
+    Raises SYNTAX_ERROR with position, NOT_ONE_STATEMENT, STATEMENT_NOT_ALLOWED, STATEMENT_TOO_COMPLEX.
+    """
+    query, placeholders = _read(sql, allowed)
     lead = "".join(each if each == "\n" else " " for each in sql[: query.start])
     return CheckedText(placeholders, lead + sql[query.start : query.end])
 
 
-def analyse(sql: str) -> Analysis:
+def analyse(sql: str, allowed: Container[str] = ()) -> Analysis:
     """What is known of the text. Raises as `check` does."""
-    query, placeholders = _read(sql)
-    return of_tokens(query, SPARK, placeholders, unproven(query.tokens, SPARK, computing(__package__)))
+    query, placeholders = _read(sql, allowed)
+    called = unproven(query.tokens, SPARK, computing(__package__))
+    reaching = Reaching.listed(__package__).among(called)
+    return of_tokens(query, SPARK, placeholders, unproven=called, reaching=reaching)
 
 
-def _read(sql: str) -> tuple[StatementText, frozenset[str]]:
+def _read(sql: str, allowed: Container[str]) -> tuple[StatementText, frozenset[str]]:
     """The query, and the names of its placeholders."""
     query = StatementText.read(sql, SPARK, _BEGINS)
     _check_depth(query)
     for number, (token, following) in enumerate(pairwise(query.tokens)):
         if following.is_sign("("):
-            _check_function(query, number)
+            _check_function(query, number, allowed)
         if token.is_word("USING") and (following.kind is Kind.STRING or following.text in {":", "?"}):
             raise _refused(query, token, "a script")
         if token.is_word(*_TABLE_BEHIND):
@@ -89,14 +95,14 @@ def _check_depth(query: StatementText) -> None:
             raise error(Reason.STATEMENT_TOO_COMPLEX, message, position=place)
 
 
-def _check_function(query: StatementText, number: int) -> None:
+def _check_function(query: StatementText, number: int, allowed: Container[str]) -> None:
     """The token there stands before a bracket."""
     token = query.tokens[number]
     # With a setting of the server a name may stand in double quotes.
-    name = token.text[1:-1] if token.kind is Kind.STRING else SPARK.name(token)
-    maximum, why = _REFUSED.get(name.lower(), (_ANY, ""))
-    if why and (maximum == _ANY or _arguments(query.tokens[number + 1 :]) > maximum):
-        raise _refused(query, token, f"the function {name.lower()} {why}")
+    name = (token.text[1:-1] if token.kind is Kind.STRING else SPARK.name(token)).lower()
+    maximum, why = _REFUSED.get(name, (_ANY, ""))
+    if why and name not in allowed and (maximum == _ANY or _arguments(query.tokens[number + 1 :]) > maximum):
+        raise _refused(query, token, f"the function {name} {why}")
 
 
 def _arguments(tokens: Sequence[Token]) -> int:

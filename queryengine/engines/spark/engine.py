@@ -16,6 +16,7 @@ import pyarrow as pa
 from queryengine.domain.analysis import Analysis
 from queryengine.domain.errors import QueryEngineError
 from queryengine.engines.base import Engine, EngineTraits, Progress, Statement
+from queryengine.engines.kit.checking import allowed_functions
 from queryengine.engines.kit.executions import OpenExecutions
 from queryengine.engines.kit.guarded import GuardedExecution
 from queryengine.engines.kit.parameters import with_short_integers
@@ -56,12 +57,12 @@ class SparkEngine(Engine):
         )
 
     @classmethod
-    def check(cls, sql: str, options: Mapping[str, Any]) -> None:  # noqa: ARG003 - no option changes it
-        check_text(sql)
+    def check(cls, sql: str, options: Mapping[str, Any]) -> None:
+        check_text(sql, allowed_functions(options))
 
     @classmethod
-    def analyse(cls, sql: str, options: Mapping[str, Any]) -> Analysis:  # noqa: ARG003 - no option changes it
-        return analyse(sql)
+    def analyse(cls, sql: str, options: Mapping[str, Any]) -> Analysis:
+        return analyse(sql, allowed_functions(options))
 
     def __init__(self, name: str, options: Mapping[str, Any]) -> None:
         self.options = SparkOptions.parse(options)

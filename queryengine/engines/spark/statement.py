@@ -38,7 +38,7 @@ class PreparedStatement:
 
     def __init__(self, statement: Statement) -> None:
         check_settings(statement, SESSION_SETTINGS)
-        checked = check(statement.sql)
+        checked = check(statement.sql, statement.allowed_functions)
         arguments = bind(statement.parameters, checked.placeholders)
         self.settings = {**_EACH_SESSION, **statement.session_settings}
         self.session_kind = (frozenset(self.settings.items()), statement.catalog, statement.schema)

@@ -1,6 +1,7 @@
 """SQLite's authorizer: it lets through reading, and remembers what it refused."""
 
 import sqlite3
+from collections.abc import Container
 from types import MappingProxyType
 from typing import Final
 
@@ -25,13 +26,16 @@ _WORDS: Final = MappingProxyType(
 class Authorizer:
     """Of one connection."""
 
-    def __init__(self) -> None:
+    def __init__(self, allowed: Container[str] = ()) -> None:
+        """`allowed` are functions, in lower case, that may be called although they reach beyond the database."""
+        self._allowed = allowed
         self.refused = ""
         """What was refused last; empty as long as nothing was."""
 
     def __call__(self, action: int, first: str | None, second: str | None, *_: str | None) -> int:
         if action == sqlite3.SQLITE_FUNCTION:
-            is_allowed = (second or "").lower() not in _FORBIDDEN_FUNCTIONS
+            name = (second or "").lower()
+            is_allowed = name not in _FORBIDDEN_FUNCTIONS or name in self._allowed
         elif action == sqlite3.SQLITE_PRAGMA:
             is_allowed = first in _OF_INDEXES and second is None
         else:
@@ -40,6 +44,6 @@ class Authorizer:
             is_allowed = action in _READING or (action == sqlite3.SQLITE_UPDATE and first == "sqlite_master")
         if is_allowed:
             return sqlite3.SQLITE_OK
-        name = second if action == sqlite3.SQLITE_FUNCTION else first
-        self.refused = _WORDS.get(action, "what the statement does").format(name or "")
+        subject = second if action == sqlite3.SQLITE_FUNCTION else first
+        self.refused = _WORDS.get(action, "what the statement does").format(subject or "")
         return sqlite3.SQLITE_DENY

@@ -14,7 +14,7 @@ import sqlalchemy as sa
 from queryengine.codec.values import BoundParameter
 from queryengine.domain.analysis import Analysis
 from queryengine.domain.errors import QueryEngineError, Reason, error
-from queryengine.engines.base import EngineTraits
+from queryengine.engines.base import EngineTraits, Statement
 from queryengine.engines.kit.sqltemplate import Template
 from queryengine.engines.sqlalchemy.columns import Column
 
@@ -61,7 +61,7 @@ class Dialect(ABC):
         """SQLAlchemy's engine for it: a connection of its own for every execution. Does not connect."""
 
     @abstractmethod
-    def prepare(self, connection: sa.Connection, query: CheckedText, timeout_seconds: float) -> tuple[str, ...]:
+    def prepare(self, connection: sa.Connection, query: CheckedText, statement: Statement) -> tuple[str, ...]:
         """Make the connection refuse whatever does not read, and stop a query at its deadline.
 
         Returns the types of the result's columns by name, as far as the database names them before the

@@ -21,7 +21,7 @@ from queryengine.codec.values import BoundParameter
 from queryengine.codec.wide_numbers import UNBOUNDED
 from queryengine.domain.analysis import Analysis
 from queryengine.domain.errors import Reason, error
-from queryengine.engines.base import EngineTraits
+from queryengine.engines.base import EngineTraits, Statement
 from queryengine.engines.kit.parameters import bound, word_of
 from queryengine.engines.kit.sqlstates import QUERY_CANCELED, reason_of_state
 from queryengine.engines.sqlalchemy.columns import Column
@@ -108,9 +108,10 @@ class GenericDialect(Dialect):
     def database(self, url: sa.URL, connect_args: Mapping[str, Any]) -> sa.Engine:
         return sa.create_engine(url, connect_args=dict(connect_args), poolclass=NullPool, hide_parameters=True)
 
-    def prepare(self, connection: sa.Connection, query: CheckedText, timeout_seconds: float) -> tuple[str, ...]:  # noqa: ARG002
+    def prepare(self, connection: sa.Connection, query: CheckedText, statement: Statement) -> tuple[str, ...]:  # noqa: ARG002
+        milliseconds = max(1, int(statement.execution_timeout_seconds * 1000))
         for sql in _READ_ONLY.get(self._backend, ()):
-            connection.exec_driver_sql(sql.format(milliseconds=max(1, int(timeout_seconds * 1000))))
+            connection.exec_driver_sql(sql.format(milliseconds=milliseconds))
         return ()
 
     def execute(

@@ -4,7 +4,7 @@ PostgreSQL has the same guard whichever driver its URL names. Of other databases
 tenants, as the documentation of the generic dialect says.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Container, Sequence
 
 import sqlalchemy as sa
 
@@ -13,8 +13,9 @@ from queryengine.engines.kit.postgresql.guard import Guard
 from queryengine.engines.kit.postgresql.roles import refuse_reaching_out
 from queryengine.engines.kit.reading import StatementText
 
-CheckText = Callable[[str], None]
-"""Raises STATEMENT_NOT_ALLOWED, with its place, for a name that no statement may use."""
+CheckText = Callable[[str, Container[str]], None]
+"""Raises STATEMENT_NOT_ALLOWED, with its place, for a name that the statement may not use; takes the text, and the
+names that it may use all the same."""
 
 
 def guard_of(backend: str, connection: sa.Connection) -> CheckText:
@@ -34,8 +35,8 @@ def guard_of(backend: str, connection: sa.Connection) -> CheckText:
     except ValueError as cause:
         raise ValueError(f"{cause}, which an url that begins with postgresql:// has") from None
     guard = Guard.ask(ask)
-    return lambda sql: guard.check(StatementText.read(sql, POSTGRESQL))
+    return lambda sql, allowed: guard.check(StatementText.read(sql, POSTGRESQL), allowed)
 
 
-def _pass(sql: str) -> None:
+def _pass(_: str, __: Container[str]) -> None:
     """No guard."""

@@ -5,7 +5,7 @@ says whose knowledge ended.
 """
 
 import logging
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from itertools import pairwise
 from typing import Any, Final
 
@@ -13,11 +13,12 @@ import sqlglot
 from sqlglot import exp
 from sqlglot.errors import ParseError, SqlglotError
 
-from queryengine.domain.analysis import Analysis
+from queryengine.domain.analysis import Analysis, Name
 from queryengine.domain.errors import Position, QueryEngineError, Reason, error
 from queryengine.engines.kit.backtracking import tokens_to_parse
 from queryengine.engines.kit.lexing import Kind, Token
 from queryengine.engines.kit.measuring import kinds_in, measured
+from queryengine.engines.kit.reaching import Reaching
 from queryengine.engines.kit.sqltemplate import Template
 from queryengine.engines.kit.sqltext import position_of_character
 from queryengine.engines.sqlalchemy.dialect import CheckedText
@@ -26,6 +27,8 @@ _QUERIES: Final = (exp.Query, exp.Values)
 _WRITES: Final = (exp.DML, exp.DDL, exp.Command, exp.Into, exp.Lock)
 _COMMANDS: Final = frozenset({"CHECKPOINT", "CLUSTER", "DISCARD", "LISTEN", "MOVE", "NOTIFY", "REINDEX", "UNLISTEN"})
 """Statements that the parser takes for a word and its alias."""
+_POSTGRESQL: Final = "queryengine.engines.kit.postgresql"
+"""Whose lists hold for a PostgreSQL that another driver reaches; no other database has such names."""
 _UNKNOWN: Final = (
     "the gateway's own parser, not the database, does not know this: {what}; write it otherwise, or make it a view "
     "of the database"
@@ -56,16 +59,28 @@ def analyse(sql: str, dialect: str) -> Analysis:
     }
     tokens = list(_tokens(sql, dialect))
     called = frozenset(map(str.lower, functions))
+    tables = frozenset(tuple(part.name for part in each.parts) for each in statement.find_all(exp.Table))
     return Analysis(
         kind=statement.key.upper(),
         kinds=kinds_in(tokens) | {"SELECT"},
         # Of such a database no function is known.
         unproven=called,
         measures=measured(tokens),
-        tables=frozenset(tuple(part.name for part in each.parts) for each in statement.find_all(exp.Table)),
+        tables=tables,
+        reaching=_reaching(called, tokens, tables),
         functions=called,
         placeholders=placeholders,
     )
+
+
+def _reaching(called: Iterable[str], tokens: Sequence[Token], tables: Iterable[Name]) -> frozenset[str]:
+    """Of what is called, also by its name as it is written, which sqlglot may know by another, and of what is read."""
+    written = (name.text.lower() for name, sign in pairwise(tokens) if sign.is_sign("(") and name.kind is not Kind.SIGN)
+    read = (path[-1].lower() for path in tables if path)
+    functions = Reaching.listed(_POSTGRESQL), Reaching.listed(__package__, "generic_reaching.txt")
+    known = (*functions, Reaching.listed(_POSTGRESQL, "reaching_tables.txt"))
+    names = frozenset((*called, *written, *read))
+    return frozenset().union(*(each.among(names) for each in known))
 
 
 def _tokens(sql: str, dialect: str) -> Iterator[Token]:

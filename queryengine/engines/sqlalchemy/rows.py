@@ -109,11 +109,11 @@ class RowsExecution(GuardedExecution):
         statement = self._statement
         _refuse_what_traits_deny(statement, self._dialect.traits)
         query = self._dialect.check(statement.sql)
-        self._engine.guard(statement.sql)
+        self._engine.guard(statement.sql, statement.allowed_functions)
         check_names(statement.parameters, query.placeholders)
         self._connection = connection = self._engine.connect()
         self._hold(self._give_back, connection)
-        declared = self._dialect.prepare(connection, query, statement.execution_timeout_seconds)
+        declared = self._dialect.prepare(connection, query, statement)
         result = self._dialect.execute(connection, query, statement.parameters)
         self._hold(_close_quietly, result)
         self._rows = BatchReader(self._dialect.fetch(result))

@@ -22,7 +22,7 @@ from sqlalchemy.pool import NullPool
 from queryengine.codec.values import BoundParameter
 from queryengine.domain.analysis import Analysis
 from queryengine.domain.errors import QueryEngineError, Reason, error
-from queryengine.engines.base import EngineTraits
+from queryengine.engines.base import EngineTraits, Statement
 from queryengine.engines.kit.parameters import bound, word_of
 from queryengine.engines.sqlalchemy.authorizer import Authorizer
 from queryengine.engines.sqlalchemy.columns import Column
@@ -134,14 +134,14 @@ class SQLiteDialect(Dialect):
 
         return sa.create_engine("sqlite://", creator=connect, poolclass=NullPool, hide_parameters=True)
 
-    def prepare(self, connection: sa.Connection, query: CheckedText, timeout_seconds: float) -> tuple[str, ...]:
+    def prepare(self, connection: sa.Connection, query: CheckedText, statement: Statement) -> tuple[str, ...]:
         driver = _driver(connection)
         driver.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, VALUE_BYTES_MAX)
         driver.setlimit(sqlite3.SQLITE_LIMIT_ATTACHED, 0)
-        driver.deadline = deadline = time.monotonic() + timeout_seconds
+        driver.deadline = deadline = time.monotonic() + statement.execution_timeout_seconds
         driver.set_progress_handler(lambda: time.monotonic() > deadline, STEPS_PER_LOOK)
         declared = _declared(driver, query)
-        connection.info[Authorizer] = authorizer = Authorizer()
+        connection.info[Authorizer] = authorizer = Authorizer(statement.allowed_functions)
         driver.set_authorizer(authorizer)
         return declared
 

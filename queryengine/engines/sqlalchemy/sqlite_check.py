@@ -8,6 +8,7 @@ from queryengine.engines.kit.calls import computing, unproven
 from queryengine.engines.kit.lexicons import SQLITE
 from queryengine.engines.kit.lexing import Kind, Token
 from queryengine.engines.kit.placeholders import names, of_one_kind
+from queryengine.engines.kit.reaching import Reaching
 from queryengine.engines.kit.reading import Placeholder, StatementText
 from queryengine.engines.kit.sqltemplate import Template
 from queryengine.engines.sqlalchemy.dialect import CheckedText
@@ -25,8 +26,9 @@ def check(sql: str) -> CheckedText:
 def analyse(sql: str) -> Analysis:
     """What is known of the text. Raises as `check` does."""
     query, placeholders = _read(sql)
-    known = computing(__package__, "sqlite_computing.txt")
-    return of_tokens(query, SQLITE, names(placeholders), unproven(query.tokens, SQLITE, known))
+    called = unproven(query.tokens, SQLITE, computing(__package__, "sqlite_computing.txt"))
+    reaching = Reaching.listed(__package__, "sqlite_reaching.txt").among(called)
+    return of_tokens(query, SQLITE, names(placeholders), unproven=called, reaching=reaching)
 
 
 def _read(sql: str) -> tuple[StatementText, list[Placeholder]]:

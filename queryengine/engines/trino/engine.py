@@ -16,11 +16,13 @@ from queryengine.domain.errors import QueryEngineError, Reason, error
 from queryengine.engines.base import Engine, EngineTraits, Progress, Statement
 from queryengine.engines.kit.analysing import of_tokens
 from queryengine.engines.kit.calls import computing, unproven
+from queryengine.engines.kit.checking import allowed_functions
 from queryengine.engines.kit.executions import OpenExecutions
 from queryengine.engines.kit.guarded import GuardedExecution, check_columns
 from queryengine.engines.kit.interrupting import cancelled
 from queryengine.engines.kit.lexicons import TRINO
 from queryengine.engines.kit.placeholders import names
+from queryengine.engines.kit.reaching import Reaching
 from queryengine.engines.kit.session_settings import check_settings
 from queryengine.engines.trino.errors import failed, unanswered
 from queryengine.engines.trino.guard import check_home
@@ -56,13 +58,15 @@ class TrinoEngine(Engine):
         )
 
     @classmethod
-    def check(cls, sql: str, options: Mapping[str, Any]) -> None:  # noqa: ARG003 - no option changes it
-        check(sql)
+    def check(cls, sql: str, options: Mapping[str, Any]) -> None:
+        check(sql, allowed_functions(options))
 
     @classmethod
-    def analyse(cls, sql: str, options: Mapping[str, Any]) -> Analysis:  # noqa: ARG003 - no option changes it
-        query, placeholders = check(sql)
-        return of_tokens(query, TRINO, names(placeholders), unproven(query.tokens, TRINO, computing(__package__)))
+    def analyse(cls, sql: str, options: Mapping[str, Any]) -> Analysis:
+        query, placeholders = check(sql, allowed_functions(options))
+        called = unproven(query.tokens, TRINO, computing(__package__))
+        reaching = Reaching.listed(__package__).among(called)
+        return of_tokens(query, TRINO, names(placeholders), unproven=called, reaching=reaching)
 
     def __init__(self, name: str, options: Mapping[str, Any]) -> None:
         self.name = name
@@ -163,7 +167,7 @@ class TrinoExecution(GuardedExecution):
     def _begin(self) -> pa.Schema:
         statement = self._statement
         check_home(statement.catalog, statement.schema)
-        query, placeholders = check(statement.sql)
+        query, placeholders = check(statement.sql, statement.allowed_functions)
         values = literals(statement.parameters, names(placeholders))
         text = text_to_send(query, placeholders, values)
         self._skipped = text.skipped

@@ -2,7 +2,7 @@
 sending a text past Trino to a source.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Container, Iterator, Sequence
 from typing import Final
 
 from queryengine.domain.errors import QueryEngineError, Reason, error
@@ -27,10 +27,12 @@ def check_home(catalog: str, schema: str) -> None:
             raise error(Reason.STATEMENT_NOT_ALLOWED, message, statement_type="SELECT")
 
 
-def check_names_in(query: StatementText) -> None:
-    """Raises STATEMENT_NOT_ALLOWED, with its place, for a name that is refused."""
+def check_names_in(query: StatementText, allowed: Container[str] = ()) -> None:
+    """Raises STATEMENT_NOT_ALLOWED, with its place, for a name that is refused; `allowed` has what may stand behind
+    `system` all the same.
+    """
     for first, second, token, is_column in _pairs(query.tokens):
-        if first == _SYSTEM and second not in _HARMLESS and not is_column:
+        if first == _SYSTEM and second not in _HARMLESS and second not in allowed and not is_column:
             raise _refused(query.sql, token, second)
 
 

@@ -7,7 +7,7 @@ Nothing in Trino refuses a write for us. Its grammar does: behind the words that
 parenthesis, it has nothing but queries, and a request holds one statement.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -27,13 +27,13 @@ class SentText:
     skipped: int
 
 
-def check(sql: str) -> tuple[StatementText, list[Placeholder]]:
-    """The query and its placeholders.
+def check(sql: str, allowed: Container[str] = ()) -> tuple[StatementText, list[Placeholder]]:
+    """The query and its placeholders. `allowed` are names that it may use whatever the guard says.
 
     Raises SYNTAX_ERROR with position, NOT_ONE_STATEMENT, STATEMENT_NOT_ALLOWED, PARAMETER_MISMATCH.
     """
     query = StatementText.read(sql, TRINO)
-    check_names_in(query)
+    check_names_in(query, allowed)
     return query, of_one_kind(by_colon(query), by_question_mark(query))
 
 

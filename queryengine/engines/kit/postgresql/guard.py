@@ -5,7 +5,7 @@ list of what is known to be harmless: a function or a table of `pg_catalog` that
 is looked at. Functions and tables of everybody else are not judged: who makes them, grants them.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Container, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Final, Self
@@ -21,6 +21,7 @@ from queryengine.engines.kit.postgresql.harmless import (
     SHOWING_STATEMENTS,
 )
 from queryengine.engines.kit.postgresql.parts import parts_of_with
+from queryengine.engines.kit.reaching import Reaching
 from queryengine.engines.kit.reading import StatementText
 from queryengine.engines.kit.sqltext import position_of_character
 
@@ -38,12 +39,12 @@ WHERE relnamespace = 'pg_catalog'::regnamespace AND relkind IN ('r', 'v')
 
 @dataclass(frozen=True, slots=True)
 class Guard:
-    functions: frozenset[str]
+    functions: Container[str]
     """Those of `pg_catalog` that no statement may call."""
-    tables: frozenset[str]
+    tables: Container[str]
     """Those of `pg_catalog` that no statement may read."""
     allowed: frozenset[str] = frozenset()
-    """Functions that may be called all the same."""
+    """What may be used all the same."""
 
     @classmethod
     def ask(cls, ask: Callable[[str], list[list[bytes | None]]], allowed: frozenset[str] = frozenset()) -> Self:
@@ -54,15 +55,29 @@ class Guard:
             allowed,
         )
 
-    def check(self, query: StatementText) -> None:
-        """Raises STATEMENT_NOT_ALLOWED, with its place, for a name that is refused."""
+    def check(self, query: StatementText, allowed: Container[str] = ()) -> None:
+        """`allowed` are names that this statement may use as well.
+
+        Raises STATEMENT_NOT_ALLOWED, with its place, for a name that is refused.
+        """
+        for token, name, is_called in self.found(query):
+            if name not in allowed:
+                raise _refused(query.sql, token, f"function {name}" if is_called else name)
+
+    def found(self, query: StatementText) -> Iterator[tuple[Token, str, bool]]:
+        """What no statement may use: where it stands, its name, and whether it is called."""
         for number, name, is_called, is_elsewhere in _names_in(query.tokens):
             anywhere, of_catalog = (RUNNING_TEXT_ELSEWHERE, self.functions) if is_called else ((), self.tables)
-            if is_called and name in self.allowed:
+            if name in self.allowed:
                 continue
             is_refused = name in SHOWING_STATEMENTS or name in anywhere or (name in of_catalog and not is_elsewhere)
             if is_refused and not _is_part_of_with(query.tokens, number, name, is_called=is_called):
-                raise _refused(query.sql, query.tokens[number], f"function {name}" if is_called else name)
+                yield query.tokens[number], name, is_called
+
+
+def reaching(query: StatementText) -> frozenset[str]:
+    """What is known of PostgreSQL to reach beyond the tenant's own data, or to wait, on whichever server."""
+    return frozenset(name for _, name, _ in _KNOWN.found(query))
 
 
 def _names(rows: Sequence[Sequence[bytes | None]]) -> frozenset[str]:
@@ -110,3 +125,6 @@ def _refused(sql: str, token: Token, what: str) -> QueryEngineError:
     return error(
         Reason.STATEMENT_NOT_ALLOWED, message, statement_type="SELECT", position=position_of_character(sql, token.start)
     )
+
+
+_KNOWN: Final = Guard(Reaching.listed(__package__), Reaching.listed(__package__, "reaching_tables.txt"))
