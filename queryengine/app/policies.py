@@ -5,6 +5,7 @@ import hmac
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Final
+from urllib.parse import urlsplit
 
 from queryengine.app.reload import Prepared
 from queryengine.domain.row_policy import RelationPolicy, RowPolicy
@@ -111,7 +112,10 @@ def _relations(engine: EnginePolicySettings) -> Iterator[Relation]:
 
 
 def _default_schema(settings: Settings, name: str) -> str:
-    url = str(settings.engines[name].options.get("url", ""))
+    engine = settings.engines[name]
+    url = str(engine.options.get("url", ""))
+    if engine.type == "clickhouse":
+        return urlsplit(url).path.strip("/") or "default"
     return "public" if url.startswith("postgresql") else "main"
 
 

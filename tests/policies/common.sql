@@ -370,6 +370,17 @@ SELECT lag(tenant) OVER (ORDER BY id) FROM orders
 SELECT first_value(card) OVER (ORDER BY card DESC) FROM orders
 SELECT id FROM orders WINDOW w AS (PARTITION BY (SELECT v FROM secrets))
 SELECT id FROM orders WHERE id IN secrets
+SELECT id FROM orders WHERE id IN single
+SELECT id FROM orders WHERE id IN (single)
+SELECT id FROM orders WHERE id NOT IN (("single"))
+SELECT id FROM orders WHERE id IN ({schema}.single)
+SELECT id FROM orders WHERE (id) IN (TABLE single)
+SELECT id FROM orders WHERE id = ANY (single)
+SELECT id FROM orders WHERE EXISTS (single)
+SELECT single FROM orders
+SELECT (single) FROM orders
+SELECT count(single) FROM orders
+SELECT (SELECT single) FROM orders
 SELECT id FROM orders WHERE tenant IN (SELECT 'globex')
 SELECT id FROM orders WHERE (tenant, id) IN (SELECT 'globex', id FROM orders)
 SELECT * FROM orders a FULL JOIN secrets b ON TRUE

@@ -1,16 +1,22 @@
 """The databases behind the oracles, of each dialect."""
 
 import sqlite3
+from collections.abc import Iterator
 from typing import Any
 
 import duckdb
 import psycopg
+import pyarrow as pa
 from oracle import COLUMNS, Oracle, Row, full, names, policy, seen, sha256
 from psycopg.types.string import TextLoader
 
+from queryengine.engines.base import Engine, Statement
+from queryengine.engines.clickhouse import row_security as of_clickhouse
+from queryengine.engines.clickhouse.engine import ClickHouseEngine
 from queryengine.engines.duckdb import row_security as of_duckdb
 from queryengine.engines.postgresql import row_security as of_postgresql
 from queryengine.engines.sqlalchemy import sqlite_security as of_sqlite
+from tests.servers.clickhouse import ClickHouseServer
 from tests.servers.postgresql import PostgreSQLServer
 
 HIDDEN_COLUMNS = {"orders": {"tenant"}, "customers": {"tenant"}, "Odd Name": {"owner"}}
@@ -145,4 +151,63 @@ def on_postgresql(server: PostgreSQLServer) -> Oracle:
         run_full=lambda sql: run(whole, sql),
         run_seen=lambda sql: run(part, sql),
         close=close,
+    )
+
+
+def filled(rows: dict[str, list[Row]], *, is_full: bool, schema: str, types: dict[str, str]) -> Iterator[str]:
+    """Statements that make tables and fill them, with literals, and types by their names here."""
+    for statement, content in made(rows, is_full=is_full):
+        words = statement.split("VALUES")[0].replace(' "', f' {schema}."', 1)
+        for name, kind in types.items():
+            words = words.replace(f" {name}", f" {kind}")
+        if not content:
+            yield words
+        else:
+            lines = [f"({', '.join(map(_literal, row))})" for row in content]
+            yield f"{words} VALUES {', '.join(lines)}"
+
+
+def _literal(value: Any) -> str:
+    if value is None:
+        return "NULL"
+    return str(value) if isinstance(value, int) else f"'{value}'"
+
+
+FULL, SEEN = "policies_full", "policies_seen"
+
+
+def run_by(engine: Engine, schema: str, sql: str) -> list[Row]:
+    """The rows of a text by the adapter itself, with `schema` in place of the one that has everything."""
+    statement = Statement(sql=sql.replace(FULL, schema), query_id="policies", schema=schema)
+    with engine.open(statement) as execution:
+        execution.start()
+        return [tuple(row.values()) for batch in execution.batches() for row in by_position(batch)]
+
+
+def by_position(batch: pa.RecordBatch) -> list[dict[str, Any]]:
+    """Rows of columns that may have one name."""
+    found: list[dict[str, Any]] = batch.rename_columns([str(number) for number in range(batch.num_columns)]).to_pylist()
+    return found
+
+
+def on_clickhouse(server: ClickHouseServer) -> Oracle:
+    """With two databases on the server, which are made anew."""
+    types = {"INTEGER": "Nullable(Int32)", "TEXT": "Nullable(String)"}
+    for schema, rows, is_full in ((FULL, full(), True), (SEEN, seen(sha256), False)):
+        server.command(f"DROP DATABASE IF EXISTS {schema}")
+        server.command(f"CREATE DATABASE {schema}")
+        for statement in filled(rows, is_full=is_full, schema=schema, types=types):
+            is_table = statement.startswith("CREATE")
+            server.command(f"{statement} ENGINE = MergeTree ORDER BY tuple()" if is_table else statement)
+        if is_full:
+            server.command(f"CREATE VIEW {schema}.all_orders AS SELECT * FROM {schema}.orders")
+    # Its cache of conditions keeps too few rows behind a join.
+    engine = ClickHouseEngine("oracle", {**server.options(), "settings": {"use_query_condition_cache": "0"}})
+    return Oracle(
+        schema=FULL,
+        policy=policy(FULL),
+        secured=of_clickhouse.secured,
+        run_full=lambda sql: run_by(engine, FULL, sql),
+        run_seen=lambda sql: run_by(engine, SEEN, sql),
+        close=engine.close,
     )

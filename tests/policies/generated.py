@@ -1,4 +1,4 @@
-"""Texts by chance, which the three dialects share: joins, subqueries, common table expressions and set operations over
+"""Texts by chance, which the dialects share: joins, subqueries, common table expressions and set operations over
 tables that may be seen, that are hidden, and that do not exist.
 
 `python tests/policies/generated.py duckdb 20000` judges as many on one dialect; `make policies` does so on two.
@@ -13,10 +13,11 @@ from typing import cast
 
 sys.path[:0] = [str(Path(__file__).parent), str(Path(__file__).parents[2])]
 
-from databases import on_duckdb, on_postgresql, on_sqlite  # noqa: E402
+from databases import on_clickhouse, on_duckdb, on_postgresql, on_sqlite  # noqa: E402
 from oracle import Oracle  # noqa: E402
 from rich.progress import Progress  # noqa: E402
 
+from tests.servers.clickhouse import ClickHouseServer  # noqa: E402
 from tests.servers.postgresql import PostgreSQLServer  # noqa: E402
 from tests.servers.server import shared, stop_all  # noqa: E402
 
@@ -179,9 +180,12 @@ def judge(
 
 
 def main(dialect: str, count: int, seed: int) -> None:
-    makers: dict[str, Callable[[], Oracle]] = {"duckdb": on_duckdb, "sqlite": on_sqlite}
-    if dialect == "postgresql":
-        makers["postgresql"] = lambda: on_postgresql(cast("PostgreSQLServer", shared(PostgreSQLServer)))
+    makers: dict[str, Callable[[], Oracle]] = {
+        "clickhouse": lambda: on_clickhouse(cast("ClickHouseServer", shared(ClickHouseServer))),
+        "duckdb": on_duckdb,
+        "postgresql": lambda: on_postgresql(cast("PostgreSQLServer", shared(PostgreSQLServer))),
+        "sqlite": on_sqlite,
+    }
     oracle = makers[dialect]()
     try:
         with Progress() as progress:

@@ -28,6 +28,7 @@ COLUMNS: Final = {
     "countries": "code TEXT, name TEXT",
     "ledger": "id INTEGER, tenant TEXT, amount INTEGER",
     "secrets": "k INTEGER, v TEXT",
+    "single": "k INTEGER",
     "Odd Name": '"Sel ect" INTEGER, owner TEXT',
 }
 STATUSES: Final = ("open", "closed", "open", "1")
@@ -69,6 +70,7 @@ def full() -> dict[str, list[Row]]:
         "countries": [("de", "Germany"), ("fr", "France"), ("xx", "Nowhere")],
         "ledger": [(1, "acme", 666), (2, "globex", 667)],
         "secrets": [(1, HIDDEN), (2, f"{HIDDEN} 2")],
+        "single": [(1,), (2,), (6,)],
         "Odd Name": [(1, "ann"), (2, "bob"), (3, "ann")],
     }
 

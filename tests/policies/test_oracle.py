@@ -4,9 +4,10 @@ from typing import cast
 
 import generated
 import pytest
-from databases import on_duckdb, on_postgresql, on_sqlite
+from databases import on_clickhouse, on_duckdb, on_postgresql, on_sqlite
 from oracle import Oracle, texts
 
+from tests.servers.clickhouse import ClickHouseServer
 from tests.servers.postgresql import PostgreSQLServer
 from tests.servers.server import shared
 
@@ -40,6 +41,11 @@ def test_postgresql_by_hand() -> None:
     judge(on_postgresql(cast("PostgreSQLServer", shared(PostgreSQLServer))), "common.sql", "postgresql.sql")
 
 
+@pytest.mark.engine_server
+def test_clickhouse_by_hand() -> None:
+    judge(on_clickhouse(cast("ClickHouseServer", shared(ClickHouseServer))), "common.sql", "clickhouse.sql")
+
+
 def few_honest_refused(oracle: Oracle, count: int) -> None:
     try:
         equal, _, honest = generated.judge(oracle, count, seed=7)
@@ -57,7 +63,7 @@ def test_postgresql_by_chance() -> None:
     few_honest_refused(on_postgresql(cast("PostgreSQLServer", shared(PostgreSQLServer))), 200)
 
 
-@pytest.mark.parametrize("file", ["duckdb.sql", "sqlite.sql", "postgresql.sql"])
+@pytest.mark.parametrize("file", ["duckdb.sql", "sqlite.sql", "postgresql.sql", "clickhouse.sql"])
 def test_each_dialect_has_enough_texts(file: str) -> None:
     count = sum(1 for kind in ("honest", "hostile") for _ in texts(kind, "common.sql", file))
     assert count >= 400

@@ -5,6 +5,7 @@ import time
 import pytest
 
 from queryengine.domain.errors import QueryEngineError, Reason
+from queryengine.engines.clickhouse import row_security as clickhouse
 from queryengine.engines.duckdb import row_security as duckdb
 from queryengine.engines.kit.backtracking import LEVELS_MAX
 from queryengine.engines.kit.row_security.grammar import Grammar
@@ -26,7 +27,7 @@ def test_deep_brackets_behind_types_are_refused_at_once(opening: str) -> None:
     assert caught.value.failure.reason is Reason.STATEMENT_TOO_COMPLEX
 
 
-@pytest.mark.parametrize("grammar", [duckdb.GRAMMAR, postgresql.GRAMMAR, sqlite_security.GRAMMAR])
+@pytest.mark.parametrize("grammar", [clickhouse.GRAMMAR, duckdb.GRAMMAR, postgresql.GRAMMAR, sqlite_security.GRAMMAR])
 def test_no_text_takes_long_where_policies_apply(grammar: Grammar) -> None:
     with pytest.raises(QueryEngineError) as caught:
         grammar.parse(f"SELECT {'DECIMAL(' * 60}1{')' * 60}")

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from queryengine.domain.row_policy import RowPolicy
-from queryengine.engines.clickhouse.engine import ClickHouseEngine
+from queryengine.engines.base import Engine
 from queryengine.settings import Settings, SettingsError, load
 from queryengine.settings.policies import path_of
 
@@ -49,6 +49,6 @@ def test_keys_are_checked_when_the_file_is_read(tmp_path: Path) -> None:
 
 
 def test_an_engine_that_policies_cannot_be_applied_to_is_named() -> None:
-    (problem,) = ClickHouseEngine.policy_problems(RowPolicy(schema="x", relations=()), {})
+    (problem,) = Engine.policy_problems(RowPolicy(schema="x", relations=()), {})
     assert problem == (None, "row and column policies cannot be applied to this kind of engine")
     assert Settings().policies.engines == {}

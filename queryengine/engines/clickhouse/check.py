@@ -36,6 +36,7 @@ class CheckedQuery:
     query: StatementText
     template: Template
     """Its text, cut at the placeholders."""
+    placeholders: Sequence[Placeholder]
     types: Mapping[str, str]
     """What a named placeholder says of its type, by name."""
 
@@ -46,7 +47,7 @@ def check(sql: str) -> CheckedQuery:
     _check_clauses(query)
     named, types = _named(query)
     placeholders = of_one_kind(named, _positional(query))
-    return CheckedQuery(query, Template.of(query, placeholders), types)
+    return CheckedQuery(query, Template.of(query, placeholders), placeholders, types)
 
 
 def prepared(

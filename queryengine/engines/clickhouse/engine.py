@@ -16,7 +16,9 @@ from clickhouse_connect.driver.httpclient import HttpClient
 from queryengine.codec.nesting import Convert
 from queryengine.domain.analysis import Analysis
 from queryengine.domain.errors import Failure, QueryEngineError, Reason, error
-from queryengine.engines.base import Engine, EngineTraits, Progress, Statement
+from queryengine.domain.row_policy import RowPolicy, SecuredText
+from queryengine.engines.base import Engine, EngineTraits, PolicyProblem, Progress, Statement
+from queryengine.engines.clickhouse import row_security
 from queryengine.engines.clickhouse.check import check, prepared
 from queryengine.engines.clickhouse.columns import plan
 from queryengine.engines.clickhouse.control import Control, Counted, Watch
@@ -29,6 +31,7 @@ from queryengine.engines.clickhouse.settings import (
     SESSION_SETTINGS,
     base_settings,
     block_settings,
+    policed_settings,
     statement_settings,
 )
 from queryengine.engines.clickhouse.stream import ArrowStream, parts
@@ -40,6 +43,8 @@ from queryengine.engines.kit.guarded import GuardedExecution
 from queryengine.engines.kit.interrupting import cancelled
 from queryengine.engines.kit.lexicons import CLICKHOUSE
 from queryengine.engines.kit.reaching import Reaching
+from queryengine.engines.kit.row_security.problems import problems
+from queryengine.engines.kit.row_security.reserved import is_policed
 from queryengine.engines.kit.sqltemplate import PlacedText
 
 
@@ -72,6 +77,14 @@ class ClickHouseEngine(Engine):
         called = not_computing(checked.query.tokens)
         reaching = Reaching.listed(__package__).among(called) | names_in(checked.query)
         return of_tokens(checked.query, CLICKHOUSE, checked.template.names, unproven=called, reaching=reaching)
+
+    @classmethod
+    def secured(cls, sql: str, policy: RowPolicy, options: Mapping[str, Any]) -> SecuredText:  # noqa: ARG003
+        return row_security.secured(sql, policy)
+
+    @classmethod
+    def policy_problems(cls, policy: RowPolicy, options: Mapping[str, Any]) -> Sequence[PolicyProblem]:  # noqa: ARG003
+        return problems(policy, row_security.GRAMMAR)
 
     def __init__(self, name: str, options: Mapping[str, Any]) -> None:
         self.options = parsed = ClickHouseOptions.parse(options)
@@ -221,6 +234,8 @@ class ClickHouseExecution(GuardedExecution):
         chosen = statement_settings(statement, engine.settings, engine.client.server_settings)
         calendar = engine.calendar(chosen.get("session_timezone", ""))
         text, parameters = prepared(statement.sql, statement.parameters, calendar, statement.allowed_functions)
+        if is_policed(statement.sql):
+            chosen |= policed_settings(engine.client.server_settings)
         database = {"database": statement.schema} if statement.schema else {}
         return text, parameters, {**engine.settings, **chosen, **database}
 

@@ -86,6 +86,19 @@ def statement_settings(
     }
 
 
+def policed_settings(known: Mapping[str, Known]) -> dict[str, str]:
+    """What a statement needs that row and column policies have rewritten. Raises UNSUPPORTED for a server that is too
+    old for them.
+    """
+    if "allow_experimental_analyzer" not in known:
+        message = "row and column policies need ClickHouse 24.3 or newer, which finds names in subqueries as they stand"
+        raise error(Reason.UNSUPPORTED, message, feature="policies")
+    # Without its analyzer, a name that a statement gives in a WITH takes the place of a column in a policy's predicate.
+    # The cache remembers which rows a condition has kept, and with joins at run time too few of them (in 26.9).
+    ours = {"allow_experimental_analyzer": "1", "use_query_condition_cache": "0"}
+    return {name: value for name, value in ours.items() if name in known}
+
+
 def block_settings(types: Sequence[Type]) -> dict[str, str]:
     """So many rows in a block that those of usual width take some MiB. ClickHouse does not say how wide values are."""
     width = sum(map(_width, types))

@@ -5,7 +5,7 @@ Functions are names with arguments here: sqlglot's own classes for them change n
 
 import logging
 import re
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Container, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -13,13 +13,13 @@ import sqlglot
 from sqlglot import exp
 from sqlglot.dialects.dialect import Dialect
 from sqlglot.errors import ErrorLevel, ParseError, SqlglotError
+from sqlglot.tokens import TokenType
 
 from queryengine.domain.errors import Reason, error
 from queryengine.engines.kit.backtracking import tokens_to_parse
 from queryengine.engines.kit.reading import Placeholder
+from queryengine.engines.kit.row_security.reserved import PREFIX
 
-PREFIX: Final = "__qe_"
-"""What names of ours begin with; no statement may use one."""
 MARK: Final = re.compile(rf"{PREFIX}p_(\d+)")
 
 # It logs what it does not know; here that is a refusal.
@@ -32,6 +32,10 @@ class Mark(exp.Expression, exp.Condition):  # type: ignore[misc]
     arg_types: Final = {"this": True}
 
 
+class DoubleColon(exp.Cast):  # type: ignore[misc]
+    """`value::type`, which binds as it does where it stands."""
+
+
 Places = Callable[[str], list[Placeholder]]
 """Finds the placeholders of a text by the engine's own rules."""
 
@@ -41,7 +45,7 @@ class Grammar:
     """One dialect."""
 
     dialect: type[Dialect]
-    functions: frozenset[str]
+    functions: Container[str]
     """Which may be called, in lower case: they compute from their arguments alone."""
     table_functions: frozenset[str]
     """Which may stand in a FROM clause."""
@@ -62,30 +66,42 @@ class Grammar:
     """How a placeholder is written, by what stands in the text."""
     unnamed: frozenset[str] = frozenset()
     """Columns that each table has without naming them; no statement may use one that no policy names."""
+    is_case_sensitive: bool = False
+    """Names that differ in upper and lower case are different names, without quotation marks, too."""
+    with_names_later: bool = False
+    """A part of a WITH may name one that stands behind it."""
+    keeps_names: bool = False
+    """A table that has an alias is still found by its own name."""
+    calls: tuple[type[exp.Expr], ...] = (exp.Anonymous,)
+    """The nodes of calls, each with the name of its function as `this`."""
+    check: Callable[[exp.Expr], None] = lambda _: None
+    """Refuses what this dialect alone has, node by node. Raises STATEMENT_NOT_ALLOWED."""
 
     def fold(self, name: exp.Identifier) -> str:
         """The name in the form in which equal names are equal."""
         text = str(name.this)
+        if self.is_case_sensitive:
+            return text
         if self.folds_quoted or not name.args.get("quoted"):
             return lowered(text)
         return text
 
-    def parse(self, sql: str, *, is_ours: bool = False) -> tuple[Any, list[str]]:
-        """The tree of one statement, with a Mark for each placeholder. Raises STATEMENT_NOT_ALLOWED for what sqlglot
-        does not know, STATEMENT_TOO_COMPLEX for what it would read for very long.
+    def parse(self, sql: str) -> tuple[Any, list[str]]:
+        """The tree of one statement, with a name for each placeholder, and how each of them is written.
+
+        Raises STATEMENT_NOT_ALLOWED for what sqlglot does not know, STATEMENT_TOO_COMPLEX for what it would read for
+        very long.
         """
         marks = self.places(sql)
         pieces, start = list[str](), 0
         for number, each in enumerate(marks):
             pieces += [sql[start : each.start], f" {PREFIX}p_{number} "]
             start = each.end
-        text = "".join([*pieces, sql[start:]])
-        if not is_ours:
-            if PREFIX in "".join([*pieces[::2], sql[start:]]).lower():
-                raise refused(f"names that begin with {PREFIX} are reserved")
-            self._check_time(sql)
-        written = [self.mark(each, sql[each.start : each.end]) for each in marks]
-        return self._parsed(text), written
+        pieces.append(sql[start:])
+        if PREFIX in "".join(pieces[::2]).lower():
+            raise refused(f"names that begin with {PREFIX} are reserved")
+        self._check_time(sql)
+        return self.parse_ours("".join(pieces)), [self.mark(each, sql[each.start : each.end]) for each in marks]
 
     def parse_condition(self, sql: str) -> Any:
         """The tree of one expression. Raises ParseError."""
@@ -112,7 +128,8 @@ class Grammar:
         except SqlglotError as cause:
             raise refused("it is not understood") from cause
 
-    def _parsed(self, text: str) -> Any:
+    def parse_ours(self, text: str) -> Any:
+        """The tree of a text that has names for its placeholders."""
         try:
             found = sqlglot.parse(text, read=self.dialect, error_level=ErrorLevel.IMMEDIATE)
         except ParseError as cause:
@@ -172,12 +189,22 @@ def _not(printer: Any, node: Any) -> str:
 
 
 def narrowed(
-    base: type[Dialect], *, kept: Collection[str], printed: Mapping[type[exp.Expr], Callable[[Any, Any], str]]
+    base: type[Dialect],
+    *,
+    kept: Collection[str],
+    printed: Mapping[type[exp.Expr], Callable[[Any, Any], str]],
+    colons: bool = False,
 ) -> type[Dialect]:
-    """A dialect of sqlglot that leaves functions as they are, but for those that are written with words inside."""
+    """A dialect of sqlglot that leaves functions as they are, but for those that are written with words inside; with
+    `colons` a `::`, too.
+    """
+    operators = dict(base.Parser.COLUMN_OPERATORS)
+    if colons:
+        operators[TokenType.DCOLON] = lambda parser, this, to: parser.expression(DoubleColon(this=this, to=to))
 
     class Parser(base.Parser):  # type: ignore[misc,name-defined]
         FUNCTIONS: Final[dict[str, Any]] = {}
+        COLUMN_OPERATORS: Final = operators
         JOINS_HAVE_EQUAL_PRECEDENCE = False
         FUNCTION_PARSERS: Final = {
             name: parser for name, parser in base.Parser.FUNCTION_PARSERS.items() if name in kept
@@ -197,6 +224,7 @@ def narrowed(
         TRANSFORMS: Final = {
             **base.Generator.TRANSFORMS,
             Mark: lambda _, node: str(node.this),
+            DoubleColon: lambda printer, node: f"{printer.sql(node, 'this')}::{printer.sql(node, 'to')}",
             exp.Interval: _interval,
             exp.Not: _not,
             **printed,

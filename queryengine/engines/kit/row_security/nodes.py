@@ -5,7 +5,7 @@ from typing import Any, Final
 
 from sqlglot import exp
 
-from queryengine.engines.kit.row_security.grammar import Mark, refused
+from queryengine.engines.kit.row_security.grammar import DoubleColon, Mark, refused
 
 # fmt: off
 _QUERIES: Final = """
@@ -101,6 +101,9 @@ _HOW: Final = frozenset({"typed", "only_json_types", "scalar_only", "safe", "req
 """Parts by which sqlglot notes how something was written, and which it prints or leaves out with the same meaning."""
 
 
+_OWN: Final[Mapping[str, type[exp.Expr]]] = {"Mark": Mark, "DoubleColon": DoubleColon}
+
+
 def nodes(text: str) -> Nodes:
     """From lines of the form `Class: part part`."""
     lines = [line.partition(":") for line in text.strip().splitlines()]
@@ -108,7 +111,7 @@ def nodes(text: str) -> Nodes:
 
 
 def _class(name: str) -> type[exp.Expr]:
-    found: type[exp.Expr] = Mark if name == "Mark" else getattr(exp, name)
+    found: type[exp.Expr] = _OWN[name] if name in _OWN else getattr(exp, name)
     return found
 
 

@@ -6,7 +6,8 @@ from typing import Any, Final
 from sqlglot import exp
 
 from queryengine.domain.row_policy import HASH_MASK, LAST4_MASK, NULL_MASK, RelationPolicy, RowPolicy
-from queryengine.engines.kit.row_security.grammar import PREFIX, Grammar
+from queryengine.engines.kit.row_security.grammar import Grammar
+from queryengine.engines.kit.row_security.reserved import PREFIX
 from queryengine.engines.kit.row_security.wrapping import PolicyError, wrapped
 
 NAMED_MASKS: Final = (NULL_MASK, HASH_MASK, LAST4_MASK)

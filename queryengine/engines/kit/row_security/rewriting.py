@@ -8,18 +8,22 @@ from sqlglot import exp
 
 from queryengine.domain.analysis import Name
 from queryengine.domain.row_policy import RowPolicy
-from queryengine.engines.kit.row_security.grammar import MARK, PREFIX, Grammar, Mark, lowered, refused
+from queryengine.engines.kit.row_security.grammar import MARK, Grammar, Mark, lowered, refused
 from queryengine.engines.kit.row_security.names import Relations
 from queryengine.engines.kit.row_security.nodes import check_node, children, put
+from queryengine.engines.kit.row_security.reserved import PREFIX
 from queryengine.engines.kit.row_security.wrapping import wrapped
 
 CTE: Final = f"{PREFIX}cte_"
 _TABLE_PARENTS: Final = (exp.From, exp.Join, exp.Subquery, exp.Paren, exp.Pivot)
 """Where a table may stand. Anywhere else it may be something that sqlglot takes for one, or the other way round."""
+_SOURCES: Final = (exp.Table, exp.Subquery, exp.Values, exp.Unnest, exp.Lateral, exp.Paren)
+"""What may stand in a FROM clause."""
 _LATERAL: Final = (exp.Subquery, exp.Anonymous, exp.Unnest)
 """What LATERAL may stand before. A name there would be a table that is no Table to sqlglot."""
 _MOVED: Final = ("joins", "laterals", "pivots")
 
+_COUNTED: Final = "?"
 _WORD: Final = re.compile(r"[A-Za-z][A-Za-z0-9_]*")
 
 Defined = Mapping[str, str]
@@ -44,6 +48,8 @@ class Rewriter:
         self._expressions = 0
         self._bare: set[tuple[str, str]] = set()
         """Schema and name of the tables that stand without an alias."""
+        self._aliased: set[str] = set()
+        """Names of the tables that stand with another alias."""
         self.used: dict[Name, str] = {}
         """The subquery of each policed table that the statement reads."""
         self.open: set[Name] = set()
@@ -51,11 +57,13 @@ class Rewriter:
         self.wraps = 0
 
     def plain(self, tree: Any) -> Any:
-        """The tree with its placeholders, and otherwise as it was written. Raises STATEMENT_NOT_ALLOWED for what is not
+        """The tree as it was written, with a mark for each placeholder. Raises STATEMENT_NOT_ALLOWED for what is not
         known.
         """
         for node in list(tree.walk()):
             check_node(node, self._grammar.nodes)
+            self._grammar.check(node)
+            _check_source(node)
             self._check_call(node)
             if isinstance(node, exp.Identifier):
                 self._canonical(node)
@@ -70,15 +78,27 @@ class Rewriter:
         named = {lowered(each) for path in self.used for each in path_columns(self.policy, path)}
         for column in list(tree.find_all(exp.Column)):
             self._shorten(column)
+            if self._grammar.keeps_names and column.table and self._grammar.fold(column.args["table"]) in self._aliased:
+                raise refused(f"{column.table} has another name by AS; use that before a point")
             if self._grammar.fold(column.this) in self._grammar.unnamed - named and isinstance(
                 column.this, exp.Identifier
             ):
                 raise refused(f"{column.name} is no column that a policy names")
         return tree
 
+    def filled(self, text: str) -> str:
+        """A printed text with its placeholders. Raises STATEMENT_NOT_ALLOWED where those that are counted have another
+        order in it.
+        """
+        numbers = [int(number) for number in MARK.findall(text)]
+        if _COUNTED in self._marks and numbers != list(range(len(self._marks))):
+            raise refused("its placeholders would have another order; give them names")
+        return MARK.sub(lambda match: self._marks[int(match[1])], text)
+
     def _canonical(self, node: exp.Identifier) -> None:
         """A name as its engine reads it, to be printed with quotation marks."""
-        if not self._grammar.folds_quoted and not node.args.get("quoted"):
+        folds = not self._grammar.folds_quoted and not self._grammar.is_case_sensitive
+        if folds and not node.args.get("quoted"):
             node.set("this", lowered(str(node.this)))
         node.set("quoted", True)
 
@@ -86,7 +106,7 @@ class Rewriter:
         if isinstance(node, exp.Column) and (mark := MARK.fullmatch(str(node.name))):
             if len(node.parts) > 1:
                 raise refused("a placeholder stands where a name is due")
-            return Mark(this=self._marks[int(mark[1])])
+            return Mark(this=mark[0])
         if isinstance(node, exp.Identifier) and MARK.fullmatch(str(node.this)):
             raise refused("a placeholder stands where a name is due")
         return node
@@ -98,7 +118,7 @@ class Rewriter:
             self._check_type(node)
         if isinstance(node, exp.Lateral) and not isinstance(node.this, _LATERAL):
             raise refused("LATERAL stands before something else than a query or a function")
-        if not isinstance(node, exp.Anonymous):
+        if not isinstance(node, self._grammar.calls):
             return
         name = node.this
         if isinstance(node.parent, exp.Dot):
@@ -132,17 +152,27 @@ class Rewriter:
         """Give each common table expression a new name; returns what is defined behind them."""
         is_recursive = bool(clause.args.get("recursive")) or self._grammar.with_is_recursive
         names = [self._grammar.fold(each.args["alias"].this) for each in clause.expressions]
+        if not all(names):
+            raise refused("a part of a WITH has no name")
         if len(set(names)) != len(names):
             raise refused("a WITH defines a name twice")
         scope = dict(defined)
-        if is_recursive:
+        if is_recursive or self._grammar.with_names_later:
             # A name of one further down could mean it, or something outside.
             scope.update(dict.fromkeys(names, ""))
         for name, each in zip(names, clause.expressions, strict=True):
+            if each.args.get("scalar"):
+                # An expression with a name, which is none of a table.
+                each.set("this", self._visit(each.this, scope))
+                continue
             new = f"{CTE}{self._expressions}"
             self._expressions += 1
             if is_recursive:
                 scope[name] = new
+            elif self._grammar.with_names_later:
+                # It does not see itself.
+                scope.pop(name, None)
+                scope.update({name: defined[name]} if name in defined else {})
             each.set("this", self._visit(each.this, scope))
             scope[name] = new
             each.args["alias"].set("this", exp.to_identifier(new, quoted=True))
@@ -169,6 +199,8 @@ class Rewriter:
             alias.set("this", parts[-1].copy())
             if len(parts) > 1:
                 self._bare.add((self._grammar.fold(parts[-2]), self._grammar.fold(parts[-1])))
+        elif self._grammar.fold(alias.this) != self._grammar.fold(parts[-1]):
+            self._aliased.add(self._grammar.fold(parts[-1]))
         moved = {name: table.args[name] for name in _MOVED if table.args.get(name)}
         name = self._grammar.fold(parts[0])
         if len(parts) == 1 and name in defined:
@@ -192,3 +224,14 @@ class Rewriter:
             return
         if (self._grammar.fold(schema), self._grammar.fold(table)) in self._bare:
             column.set("db", None)
+
+
+def _check_source(node: exp.Expr) -> None:
+    """Refuse what sqlglot takes for an expression where an engine may find a table."""
+    if not isinstance(node, exp.From | exp.Join):
+        return
+    is_array = isinstance(node, exp.Join) and node.args.get("kind") == "ARRAY"
+    if not is_array and not isinstance(node.this, _SOURCES):
+        raise refused(f"a {type(node.this).__name__} stands where a table or a query is due")
+    if is_array and node.find(exp.Query, exp.Table) is not None:
+        raise refused("an ARRAY JOIN has a query in it; give it a name in a query around")

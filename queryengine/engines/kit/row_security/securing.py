@@ -42,7 +42,7 @@ def secured(
         rewriter = Rewriter(policy, grammar, marks)
         plain = rewriter.plain(tree)
         judge = own(policy) if own is not None else None
-        printed = grammar.print(plain)
+        printed = rewriter.filled(grammar.print(plain))
         if named is not None:
             named(sql, plain)
         text = grammar.print(rewriter.rewritten(plain))
@@ -50,6 +50,7 @@ def secured(
         if judge is not None:
             judge.same(sql, printed)
         _verify(text, rewriter, grammar)
+        text = rewriter.filled(text)
         if judge is not None:
             judge.reads(text, rewriter)
     except PolicyError as cause:
@@ -63,8 +64,7 @@ def secured(
 def _verify(text: str, rewriter: Rewriter, grammar: Grammar) -> None:
     """Read the text again: it must have the tables that were put into it, each in its subquery, and no other."""
     try:
-        tree, marks = grammar.parse(text, is_ours=True)
-        again = Rewriter(rewriter.policy, grammar, marks).plain(tree)
+        again = Rewriter(rewriter.policy, grammar, []).plain(grammar.parse_ours(text))
     except QueryEngineError as cause:
         raise refused("what would run cannot be read again") from cause
     if grammar.print(again) != text:

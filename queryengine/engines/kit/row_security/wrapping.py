@@ -9,11 +9,10 @@ from sqlglot.errors import SqlglotError
 
 from queryengine.domain.errors import QueryEngineError, Reason, error
 from queryengine.domain.row_policy import CLAIMS, RelationPolicy
-from queryengine.engines.kit.row_security.grammar import PREFIX, Grammar
+from queryengine.engines.kit.row_security.grammar import Grammar
 from queryengine.engines.kit.row_security.nodes import check_node
+from queryengine.engines.kit.row_security.reserved import BASE, PREFIX
 
-BASE: Final = f"{PREFIX}t"
-"""What the table is called inside of the subquery."""
 PLACEHOLDER: Final = re.compile(r"\{(tenant|subject|claims\.[^{}'\"\s]+|salt)\}")
 _VALUE: Final = f"{PREFIX}v_"
 _NO_EXPRESSION: Final = (exp.Query, exp.Table, exp.Star, exp.Window, exp.Values, exp.Exists, exp.Distinct)
@@ -80,7 +79,8 @@ def _check(node: Any, grammar: Grammar) -> None:
         raise PolicyError(f"{type(node).__name__} is not allowed; an expression over the table's columns is")
     try:
         check_node(node, grammar.nodes)
-        if isinstance(node, exp.Anonymous) and str(node.this).lower() not in grammar.functions:
+        grammar.check(node)
+        if isinstance(node, grammar.calls) and str(node.this).lower() not in grammar.functions:
             raise PolicyError(f"function {node.this} is not among those that are known to be safe")
     except QueryEngineError as cause:
         raise PolicyError(cause.failure.message.rpartition(": ")[2]) from cause
@@ -130,7 +130,7 @@ def _literal(value: Any, name: str) -> Any:
             return exp.Boolean(this=value)
         case int() if abs(value) < 1 << 63:
             return exp.Literal.number(value) if value >= 0 else exp.Paren(this=exp.Neg(this=exp.Literal.number(-value)))
-        case str() if "\0" not in value:
+        case str() if "\0" not in value and PREFIX not in value:
             return exp.Literal.string(value)
         case float() if value == value and abs(value) != float("inf"):  # noqa: PLR0124 - NaN
             number = exp.Literal.number(repr(abs(value)))
@@ -149,10 +149,11 @@ def _masked(policy: RelationPolicy, column: str, values: Mapping[str, Any], gram
 
 
 def _fence(grammar: Grammar) -> dict[str, Any]:
-    number = exp.Literal.number
-    if grammar.fence == "LIMIT -1":
-        return {"limit": exp.Limit(expression=exp.Neg(this=number(1)))}
-    return {"offset": exp.Offset(expression=number(0))}
+    word, _, count = grammar.fence.partition(" ")
+    number = exp.Literal.number(count.lstrip("-"))
+    if word == "LIMIT":
+        return {"limit": exp.Limit(expression=exp.Neg(this=number) if count.startswith("-") else number)}
+    return {"offset": exp.Offset(expression=number)}
 
 
 def _column(name: str) -> Any:
