@@ -57,8 +57,11 @@ class Analysis:
     """Everything that is read by a name: no table is missing, and a name that stands for a part of the statement itself
     may be among them. What a view or a macro reads is not."""
     functions: frozenset[str] | None = None
-    """Everything that may be called, in lower case: no function is missing, and other words that stand before a
-    parenthesis may be among them."""
+    """Everything that may be called, in lower case: no function is missing, also of those that another one calls by a
+    name in a text, and other words that stand before a parenthesis may be among them. None, too, where that name is
+    computed."""
+    parts: frozenset[str] = frozenset()
+    """What some of `functions` are made of, in lower case: `sum` where `sumIf` is called, or `list_sum`."""
     unproven: frozenset[str] | None = None
     """Those of `functions` which are not known to compute from their arguments alone: they may reach files, networks,
     settings, catalogs, other tables or other sessions, or nobody has looked at them."""
@@ -90,6 +93,7 @@ class Analysis:
             "kinds": _sorted(self.kinds),
             "tables": None if self.tables is None else sorted(map(list, self.tables)),
             "functions": _sorted(self.functions),
+            "parts": _sorted(self.parts) or None,
             "unproven": _sorted(self.unproven),
             "reaching": _sorted(self.reaching) or None,
             "measures": self.measures,
@@ -107,6 +111,7 @@ class Analysis:
             kinds=_names(data.get("kinds")),
             tables=None if tables is None else frozenset(map(tuple, tables)),
             functions=_names(data.get("functions")),
+            parts=_names(data.get("parts")) or frozenset(),
             unproven=_names(data.get("unproven")),
             reaching=_names(data.get("reaching")) or frozenset(),
             measures=None if measures is None else Measures(*measures),

@@ -127,7 +127,7 @@ def _check_reaching(engine: str, allowed: AbstractSet[str], reaching: AbstractSe
 def _check_functions(engine: str, rules: GateRules, analysis: Analysis) -> None:
     if analysis.functions is None or analysis.unproven is None:
         raise _refused(engine, "functions", "which functions the statement calls is not known, so it")
-    if denied := rules.denied & analysis.functions:
+    if denied := rules.denied & (analysis.functions | analysis.parts):
         raise _refused(engine, "functions.deny", f"the function {min(denied)!r}", min(denied))
     if rules.only is not None:
         called = analysis.unproven if rules.computing else analysis.functions

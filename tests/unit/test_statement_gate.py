@@ -378,3 +378,59 @@ def test_mistakes_are_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, lin
     with pytest.raises(SettingsError) as refusal:
         load("x.yaml")
     assert mistake in str(refusal.value)
+
+
+@pytest.mark.parametrize(
+    ("engine", "sql", "name"),
+    [
+        ("duckdb", "SELECT list_aggregate([1], 'sum')", "sum"),
+        ("duckdb", "SELECT list_aggr([1], 'SUM')", "sum"),
+        ("duckdb", "SELECT array_aggregate([1], 'sum'), 1", "sum"),
+        ("duckdb", "SELECT [1].list_aggr('sum')", "sum"),
+        ("duckdb", "SELECT list_sum([1])", "sum"),
+        ("duckdb", "SELECT [1].list_sum()", "sum"),
+        ("duckdb", "EXPLAIN SELECT \"list_aggr\"([1], 'sum')", "sum"),
+        ("duckdb", "SELECT list_transform([[1]], lambda x: list_aggr(x, 'sum'))", "sum"),
+        ("duckdb", "SELECT list_aggr([1], 's' || 'um')", ""),
+        ("duckdb", "SELECT list_aggr([1], 'sum'::VARCHAR)", ""),
+        ("duckdb", "SELECT list_aggr([1], $1)", ""),
+        ("duckdb", "SELECT list_aggr([1], a) FROM t", ""),
+        ("duckdb", f"SELECT {'1, ' * 3000} list_aggr([1], 'sum')", ""),
+        ("clickhouse", "SELECT arrayReduce('sum', [1])", "sum"),
+        ("clickhouse", "SELECT `arrayReduce`('sumIf', [1], [1])", "sum"),
+        ("clickhouse", "SELECT arrayReduceInRanges('sum', [(1, 2)], [1])", "sum"),
+        ("clickhouse", "SELECT initializeAggregation('sumState', 1)", "sum"),
+        ("clickhouse", "SELECT sumIf(1, 1)", "sum"),
+        ("clickhouse", "SELECT sumOrNullIfState(1, 1)", "sum"),
+        ("clickhouse", "SELECT * APPLY(sumIf) FROM t", "sum"),
+        ("clickhouse", "SELECT arrayReduce(concat('su', 'm'), [1])", ""),
+        ("clickhouse", "SELECT arrayReduce('s\\x75m', [1])", ""),
+        ("clickhouse", "SELECT arrayReduce({f:String}, [1])", ""),
+    ],
+)
+def test_a_denied_function_is_not_called_by_another_name(engine: str, sql: str, name: str) -> None:
+    rules = {engine: GateRules(denied=frozenset({"sum"}), limits={})}
+    kind, options = TYPES[engine]
+    analysis = kind.analyse(sql, options)
+    with pytest.raises(QueryEngineError) as caught:
+        StatementGate(rules)(READER, submission(sql=sql), analysis, Plan(engine=engine, cache_key="k"))
+    found = caught.value.failure.metadata
+    assert (found["rule"], found.get("name", "")) == ("functions.deny" if name else "functions", name)
+
+
+@pytest.mark.parametrize(
+    ("engine", "rules", "sql"),
+    [
+        ("duckdb", {"denied": {"max"}}, "SELECT list_aggr([1], 'sum'), list_sum([1])"),
+        ("duckdb", {"only": {"list_aggr", "sum", "list_value"}}, "SELECT list_aggr([1], 'sum')"),
+        ("duckdb", {"only": {"list_sum", "list_value"}}, "SELECT list_sum([1])"),
+        ("duckdb", {"only": set(), "computing": True}, "SELECT list_aggr([1], 'sum')"),
+        ("clickhouse", {"denied": {"max"}}, "SELECT sumIf(1, 1), arrayReduce('quantile(0.5)', [1])"),
+        ("clickhouse", {"only": {"sumif"}}, "SELECT sumIf(1, 1)"),
+        ("clickhouse", {"only": set(), "computing": True}, "SELECT arrayReduce('sumIf', [1], [1])"),
+    ],
+)
+def test_names_in_texts_are_judged_as_calls(engine: str, rules: dict[str, Any], sql: str) -> None:
+    kind, options = TYPES[engine]
+    gate = StatementGate({engine: GateRules(limits={}, **rules)})
+    gate(READER, submission(sql=sql), kind.analyse(sql, options), Plan(engine=engine, cache_key="k"))

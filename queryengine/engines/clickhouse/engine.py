@@ -7,6 +7,7 @@ columns are asked for first, because Arrow does not carry every type of ClickHou
 import json
 import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import pyarrow as pa
@@ -23,7 +24,7 @@ from queryengine.engines.clickhouse.check import check, prepared
 from queryengine.engines.clickhouse.columns import plan
 from queryengine.engines.clickhouse.control import Control, Counted, Watch
 from queryengine.engines.clickhouse.errors import Sent, translated
-from queryengine.engines.clickhouse.functions import not_computing
+from queryengine.engines.clickhouse.functions import KNOWN, called_by_name, not_computing, parts_of
 from queryengine.engines.clickhouse.guard import check_schema, names_in
 from queryengine.engines.clickhouse.options import CONTROL_SECONDS, ClickHouseOptions
 from queryengine.engines.clickhouse.parameters import Encoded
@@ -74,9 +75,15 @@ class ClickHouseEngine(Engine):
     @classmethod
     def analyse(cls, sql: str, options: Mapping[str, Any]) -> Analysis:  # noqa: ARG003 - no option changes it
         checked = check(sql)
-        called = not_computing(checked.query.tokens)
+        tokens = checked.query.tokens
+        called, named = not_computing(tokens), called_by_name(tokens)
         reaching = Reaching.listed(__package__).among(called) | names_in(checked.query)
-        return of_tokens(checked.query, CLICKHOUSE, checked.template.names, unproven=called, reaching=reaching)
+        found = of_tokens(checked.query, CLICKHOUSE, checked.template.names, unproven=called, reaching=reaching)
+        if named is None or found.functions is None:
+            return replace(found, functions=None, unproven=None)
+        functions = found.functions | named
+        unproven = called | {name for name in named if name not in KNOWN}
+        return replace(found, functions=functions, unproven=unproven, parts=parts_of(functions))
 
     @classmethod
     def secured(cls, sql: str, policy: RowPolicy, options: Mapping[str, Any]) -> SecuredText:  # noqa: ARG003

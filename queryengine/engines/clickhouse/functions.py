@@ -1,6 +1,7 @@
 """Which functions of ClickHouse are known to compute from their arguments; an aggregate also with combinators."""
 
-from collections.abc import Iterator, Sequence
+import re
+from collections.abc import Iterable, Iterator, Sequence
 from functools import cache
 from typing import Final
 
@@ -33,6 +34,11 @@ _BEFORE_CALL: Final = frozenset(
     }
     | {"THEN", "WHEN", "WHERE", "WITH"}
 )
+
+_BY_NAME: Final = frozenset({"arrayreduce", "arrayreduceinranges", "initializeaggregation"})
+"""Functions whose first argument is a text with the name of the aggregate that they call."""
+_NAME: Final = re.compile(r"'(\w+)(?:\(.*\))?'", re.ASCII | re.DOTALL)
+"""Such a text, with parameters of the aggregate."""
 
 
 class _Known:
@@ -73,3 +79,32 @@ def _calls_of_in(tokens: Sequence[Token]) -> Iterator[str]:
         )
         if not is_value:
             yield "in"
+
+
+def called_by_name(tokens: Sequence[Token]) -> frozenset[str] | None:
+    """The aggregates that functions are given as texts, in lower case; None when one is computed."""
+    found = set[str]()
+    for number, token in enumerate(tokens[:-1]):
+        is_name = token.kind in (Kind.WORD, Kind.QUOTED) and CLICKHOUSE.name(token).lower() in _BY_NAME
+        if not is_name or not tokens[number + 1].is_sign("("):
+            continue
+        match tokens[number + 2 : number + 4]:
+            case [Token(kind=Kind.STRING, text=text), Token(text="," | ")")] if named := _NAME.fullmatch(text):
+                found.add(named[1].lower())
+            case _:
+                return None
+    return frozenset(found)
+
+
+def parts_of(names: Iterable[str]) -> frozenset[str]:
+    """The aggregates that combinators are behind, as `sum` in `sumIfState`; also those between, as `sumIf`."""
+    found = set[str]()
+    ahead = list(names)
+    while ahead:
+        name = ahead.pop()
+        for combinator in _COMBINATORS:
+            inner = name.removesuffix(combinator)
+            if inner != name and inner not in found and _is_aggregate(inner):
+                found.add(inner)
+                ahead.append(inner)
+    return frozenset(found)

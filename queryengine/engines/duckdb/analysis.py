@@ -24,6 +24,8 @@ _VARYING: Final = CALLED_BARE | {
 }
 """What differs from call to call, or from query to query."""
 # fmt: on
+_BY_NAME: Final = frozenset({"aggregate", "array_aggr", "array_aggregate", "list_aggr", "list_aggregate"})
+"""Functions whose second argument is the name of the function that they call."""
 _CHOOSING: Final = frozenset({"LIMIT_MODIFIER", "LIMIT_PERCENT_MODIFIER"})
 """What chooses rows by an order that the statement may not give."""
 
@@ -35,18 +37,21 @@ def analysed(
     called: Collection[str] | None,
     tree: str | None,
     steady: Collection[str],
+    made_of: Mapping[str, str],
 ) -> Analysis:
     """The analysis of one statement that is not refused. `called` are the functions of its tree, None when it has none;
     `tree` is its serialised form, None when there is none or the text is long; `steady` are the functions of which the
-    same arguments always give the same outcome.
+    same arguments always give the same outcome; `made_of` says what a function calls that is a macro of DuckDB.
     """
     tokens = tokens_of(sql)
     functions = None if called is None else frozenset(map(str.lower, called)) | _called_bare(tokens)
+    if functions is not None and tree is None and not _BY_NAME.isdisjoint(functions):
+        # Which names they are given, only the tree says.
+        functions = None
     found = Analysis(
         kind=_first_word(tokens),
         kinds=kinds_in(tokens, reserved=True),
-        functions=functions,
-        unproven=None if functions is None else functions - COMPUTING - CALLED_BARE,
+        **_calls(functions, made_of),
         measures=measured(tokens),
         placeholders=frozenset(placeholders),
         normalised=_normalised(tokens),
@@ -58,14 +63,24 @@ def analysed(
         walk.visit(json.loads(tree), frozenset())
     except RecursionError:
         # Deeper than Python follows; DuckDB runs it all the same.
-        return found
+        return found if _BY_NAME.isdisjoint(functions) else replace(found, **_calls(None, made_of))
     return replace(
         found,
         tables=None if walk.shows else frozenset(walk.tables),
-        functions=frozenset(walk.functions),
-        unproven=frozenset(walk.functions) - COMPUTING - CALLED_BARE,
+        **_calls(frozenset(walk.functions) if walk.names_all else None, made_of),
         is_deterministic=None if found.kind == "EXPLAIN" else walk.is_deterministic(steady),
     )
+
+
+def _calls(functions: frozenset[str] | None, made_of: Mapping[str, str]) -> dict[str, Any]:
+    """What an analysis says of what is called; nothing where that is not known."""
+    if functions is None:
+        return {"functions": None, "unproven": None, "parts": frozenset()}
+    return {
+        "functions": functions,
+        "unproven": functions - COMPUTING - CALLED_BARE,
+        "parts": frozenset(made_of[name] for name in functions if name in made_of),
+    }
 
 
 def _called_bare(tokens: Sequence[Token]) -> frozenset[str]:
@@ -95,6 +110,8 @@ class _Walk:
         self.functions: set[str] = set()
         self.shows = False
         """It describes tables or lists them, which the tree has in other forms."""
+        self.names_all = True
+        """No function is called by a name that is computed."""
         self._chooses = False
         self._samples = False
 
@@ -139,8 +156,21 @@ class _Walk:
         elif kind == "SHOW_REF":
             self.shows = True
         elif "function_name" in node:
-            self.functions.add(node["function_name"].lower())
+            self._call(node)
         elif kind == "COLUMN_REF" and len(node["column_names"]) == 1:
             self.functions |= CALLED_BARE.intersection([node["column_names"][0].lower()])
         if node.get("class") == "WINDOW" or "distinct_on_targets" in node or kind in _CHOOSING:
             self._chooses = True
+
+    def _call(self, node: Mapping[str, Any]) -> None:
+        name = node["function_name"].lower()
+        self.functions.add(name)
+        if name not in _BY_NAME:
+            return
+        match node.get("arguments"):
+            case [_, {"name": _}, *_]:
+                self.names_all = False
+            case [_, {"expression": {"literal": {"kind": "STRING", "text": str(called)}}}, *_]:
+                self.functions.add(called.lower())
+            case _:
+                self.names_all = False

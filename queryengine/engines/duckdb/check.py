@@ -47,6 +47,11 @@ _FUNCTIONS: Final = """
     SELECT lower(function_name), bool_or(internal), bool_and(coalesce(stability = 'CONSISTENT', false))
     FROM duckdb_functions() GROUP BY ALL
 """
+_MADE_OF: Final = r"""
+    SELECT lower(function_name), lower(regexp_extract(macro_definition, 'list_aggr\(.*, ''(\w+)''', 1))
+    FROM duckdb_functions()
+    WHERE internal AND starts_with(function_name, 'list_') AND macro_definition LIKE 'list_aggr(%'
+"""
 _VIEWS: Final = "SELECT lower(view_name) FROM duckdb_views() WHERE internal"
 
 
@@ -61,6 +66,7 @@ class StatementCheck:
         functions = source.execute(_FUNCTIONS).fetchall()
         self._builtin = builtin = frozenset(name for name, internal, _ in functions if internal)
         self._steady = frozenset(name for name, _, is_steady in functions if is_steady) & builtin
+        self._made_of = dict(source.execute(_MADE_OF).fetchall())
         views = {name for (name,) in source.execute(_VIEWS).fetchall()}
         self._views = frozenset(views - SYSTEM_VIEWS)
         self._never = never_in_text(self._builtin)
@@ -83,7 +89,9 @@ class StatementCheck:
         """What is known of the text, when it may run. Raises as `check` does."""
         with self._lock:
             statement, called, tree = self._checked(sql, allowed)
-        return analysed(sql, statement.named_parameters, called=called, tree=tree, steady=self._steady)
+        return analysed(
+            sql, statement.named_parameters, called=called, tree=tree, steady=self._steady, made_of=self._made_of
+        )
 
     def close(self) -> None:
         """Release the parser. Idempotent."""
