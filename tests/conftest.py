@@ -20,15 +20,16 @@ from pathlib import Path
 
 import grpc
 import hypothesis
-import psutil
 import pytest
 import pytest_asyncio
 from xdist.remote import Producer
 
 from queryengine.app.service import Service
+from queryengine.workers import forking
 from tests.grouping import GroupScheduling, arrange
 from tests.servers.server import port_locks, shared_processes, stop_all
 from tests.support import COMPLETED, ENGINES, RUNNING, STEP_SECONDS, Api, Gate, new_id, serving, until
+from tests.templates import copy_template, original, spawn_template
 
 # PySpark takes a main module without a file, which is what a process of pytest-xdist has, for a run of its doctests.
 vars(sys.modules["__main__"]).setdefault("__file__", pytest.__file__)
@@ -102,6 +103,22 @@ def engine_servers() -> Iterator[None]:
 
 
 @pytest.fixture(scope="session", autouse=True)
+def copied_templates(temporary_folder: Path) -> Iterator[None]:
+    """Servers in this process fork their workers from copies of one process that has done its imports."""
+    original()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(forking, "spawn_template", copy_template)
+        yield
+    original().close()
+
+
+@pytest.fixture
+def spawned_templates(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Templates as a server has them, started from nothing."""
+    monkeypatch.setattr(forking, "spawn_template", spawn_template)
+
+
+@pytest.fixture(scope="session", autouse=True)
 def grpc_kept() -> Iterator[None]:
     """What gRPC keeps for the process comes with its first channel and goes some time after the last; both would look
     like the doing of a test.
@@ -139,8 +156,8 @@ class Holdings:
             and "_poll_wrapper" not in thread.name
             and not (shared and thread.name.startswith(SHARED_THREADS))
         }
-        children = {child.pid for child in psutil.Process().children() if not self._is_shared_worker(child)}
-        self.children = children - shared_processes()
+        kept = {*shared_processes(), original().pid}
+        self.children = (children_of(os.getpid()) | children_of(original().pid)) - kept
         self.files, self.others = self._descriptors()
         self.files -= Counter(port_locks())
         self.temporary = {str(path) for path in temporary.iterdir()}
@@ -153,12 +170,6 @@ class Holdings:
         found += [f"{count} more {kind}" for kind, count in (self.others - before.others).items()]
         found += [f"temporary file {name}" for name in self.temporary - before.temporary]
         return found
-
-    def _is_shared_worker(self, child: psutil.Process) -> bool:
-        try:
-            return bool(self._shared) and "queryengine.workers.main" in child.cmdline()
-        except psutil.Error:
-            return False
 
     def _descriptors(self) -> tuple[Counter[str], Counter[str]]:
         files: Counter[str] = Counter()
@@ -173,6 +184,11 @@ class Holdings:
             elif not target.startswith("/"):
                 others[target.partition(":")[0]] += 1
         return files, others
+
+
+def children_of(pid: int) -> set[int]:
+    """As the kernel lists them; a look at every process of the machine takes longer than most tests."""
+    return {int(child) for path in Path(f"/proc/{pid}/task").glob("*/children") for child in path.read_text().split()}
 
 
 @pytest.fixture(scope="session")

@@ -4,6 +4,7 @@ import json
 import logging
 from collections.abc import Mapping, Sequence
 from concurrent.futures import Executor
+from functools import partial
 from typing import Final
 
 from queryengine.app.trimming import Trimming
@@ -14,6 +15,7 @@ from queryengine.domain.query import Query
 from queryengine.domain.turns import TurnLimits, Turns
 from queryengine.edges.grpc.requests import RequestLimits
 from queryengine.engines.base import EngineTraits
+from queryengine.engines.kit.reach import reach
 from queryengine.executing.discretion import Discretion
 from queryengine.executing.quota import RecordLimits, SpoolLimits
 from queryengine.executing.shares import ShareLimits, Shares
@@ -26,6 +28,8 @@ from queryengine.results.writer import ResultLimits
 from queryengine.settings import Settings, SettingsError
 from queryengine.settings.secret import secret_variables
 from queryengine.store import StoreUnusable
+from queryengine.workers import forking
+from queryengine.workers.forking import Template
 from queryengine.workers.sandboxes import Sandboxes
 from queryengine.workers.supervisor import EngineConfig
 
@@ -91,10 +95,19 @@ async def engine_traits(settings: Settings, analyses: Analyses) -> dict[str, Eng
     return traits
 
 
-def sandboxes(settings: Settings, engines: Mapping[str, EngineConfig]) -> Sandboxes:
+def worker_template(settings: Settings) -> Template:
+    """What workers are forked from. It has imported the adapters of engines that compute in a worker; others read the
+    environment as they are imported, and only a worker has theirs.
+    """
+    types = {each.type for each in settings.engines.values() if reach(each.type, each.options) is not None}
+    return Template(partial(forking.spawn_template, engine_types=sorted(types)))
+
+
+def sandboxes(settings: Settings, engines: Mapping[str, EngineConfig], template: Template) -> Sandboxes:
     return Sandboxes(
         {name: {"type": each.type, "options": dict(each.options)} for name, each in engines.items()},
         settings.log.style,
+        template,
         spool=str(settings.state.spool.absolute()),
         cuts=str(settings.state.cuts.absolute()),
         check_workers=settings.sandbox.check_workers,

@@ -24,6 +24,7 @@ from queryengine.executing.settling import Settling
 from queryengine.executing.sweeper import Sweeper
 from queryengine.executing.sweeps import Expiry, Forgetting, ForgettingKeys, Strays, TidyingUsage
 from queryengine.settings import Settings
+from queryengine.workers.forking import Template
 from queryengine.workers.pool import WorkerPool
 from queryengine.workers.supervisor import EngineConfig
 
@@ -47,6 +48,8 @@ async def make_execution(
     state: State,
     shared: Shared,
     closing: AsyncExitStack,
+    *,
+    template: Template,
 ) -> Execution:
     """`settings` are those of the moment, since bounds on a result may be changed by a reload. Nothing runs yet."""
     now, clock = settings(), shared.clock
@@ -57,7 +60,7 @@ async def make_execution(
     ]
     estimates = Estimates(past, discretion)
     wake = asyncio.Event()
-    pool = WorkerPool(list(configs.values()), wake, shared.metrics.worker_restarted, now.log.style)
+    pool = WorkerPool(list(configs.values()), wake, shared.metrics.worker_restarted, now.log.style, template)
     closing.push_async_callback(pool.close)
     queues = {name: EngineQueue() for name in configs}
     held = shares(now, clock, discretion)

@@ -28,6 +28,7 @@ from queryengine.app.configured import (
     request_limits,
     sandboxes,
     trimming,
+    worker_template,
 )
 from queryengine.app.execution import Execution, make_execution
 from queryengine.app.exposure import Exposure
@@ -140,10 +141,12 @@ async def _open_rooms(in_force: SettingsInForce, clock: Clock, closing: AsyncExi
     shared = _shared(now, clock, state, closing)
     encryption = tls(now, clock, shared.metrics)
     configs = {name: engine_config(now, name) for name in now.engines}
-    workers = sandboxes(now, configs)
+    template = worker_template(now)
+    closing.push_async_callback(template.close)
+    workers = sandboxes(now, configs, template)
     closing.push_async_callback(workers.close)
     texts, cutting = analyses(now, workers), make_cutting(now, workers.cuts, state)
-    execution = await make_execution(lambda: in_force.now, configs, state, shared, closing)
+    execution = await make_execution(lambda: in_force.now, configs, state, shared, closing, template=template)
     closing.push_async_callback(shared.tasks.close)
     closing.callback(execution.scheduler.close)
     await workers.start()

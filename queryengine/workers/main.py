@@ -1,6 +1,6 @@
 """A worker process: bounds and confines itself, takes a role, answers frames until the server is gone.
 
-Started as `python -m queryengine.workers.main FD PARENT_PID`, never forked, because the server holds threads and gRPC.
+Forked from a template (`workers/template.py`), or started as `python -m queryengine.workers.main FD PARENT_PID`.
 """
 
 import ctypes
@@ -11,6 +11,7 @@ import select
 import signal
 import socket
 import sys
+import time
 from functools import partial
 from typing import Any, Final, NoReturn
 
@@ -27,19 +28,38 @@ PR_SET_PDEATHSIG: Final = 1
 
 def main() -> None:
     descriptor, parent = int(sys.argv[1]), int(sys.argv[2])
-    _die_with(parent)
-    # Ctrl-C on a terminal, and its end, are the server's to handle; a worker ends when the server says so or is gone.
+    die_with(parent)
+    ignore_terminal()
+    with socket.socket(fileno=descriptor) as connection:
+        run(connection)
+
+
+def run(connection: socket.socket) -> None:
+    """Be a worker, in a process that is nothing else yet. Returns when the server is gone before it said which."""
+    os.umask(0o077)
+    first = receive_frame(connection)
+    if first is None:
+        return
+    os.environ.clear()
+    os.environ.update(first.header["environment"])
+    time.tzset()
+    set_up_logging(LogStyle(**first.header["log"]))
+    os.nice(first.header.get("niceness", 0))
+    _bound_memory(first.header["memory_limit_mib"])
+    _serve(connection, first)
+
+
+def die_with(parent: int) -> None:
+    """Ask the kernel for SIGKILL when the parent dies, so that no worker outlives its server."""
+    ctypes.CDLL(None, use_errno=True).prctl(PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
+    if os.getppid() != parent:
+        os._exit(0)
+
+
+def ignore_terminal() -> None:
+    """Ctrl-C on a terminal, and its end, are the server's to handle; a worker ends when the server does."""
     for each in (signal.SIGINT, signal.SIGHUP):
         signal.signal(each, signal.SIG_IGN)
-    os.umask(0o077)
-    with socket.socket(fileno=descriptor) as connection:
-        first = receive_frame(connection)
-        if first is None:
-            return
-        set_up_logging(LogStyle(**first.header["log"]))
-        os.nice(first.header.get("niceness", 0))
-        _bound_memory(first.header["memory_limit_mib"])
-        _serve(connection, first)
 
 
 def _serve(connection: socket.socket, first: Frame) -> NoReturn:
@@ -80,13 +100,6 @@ def _read(connection: socket.socket, arrival: select.poll, role: Any) -> None:
         set_up_logging(LogStyle(**frame.header["log"]))
     else:
         role.handle(frame)
-
-
-def _die_with(parent: int) -> None:
-    """Ask the kernel for SIGKILL when the server dies, so that no engine outlives it."""
-    ctypes.CDLL(None, use_errno=True).prctl(PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
-    if os.getppid() != parent:
-        os._exit(0)
 
 
 def _bound_memory(limit_mib: int) -> None:

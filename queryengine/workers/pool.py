@@ -6,6 +6,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 
 from queryengine.telemetry.logs import LogStyle
+from queryengine.workers.forking import Template
 from queryengine.workers.refreshing import Answer
 from queryengine.workers.supervisor import EngineConfig, Slot, Supervisor
 
@@ -39,11 +40,13 @@ class WorkerPool:
         changed: asyncio.Event,
         restarted: Callable[[str], None],
         log: LogStyle,
+        template: Template,
     ) -> None:
         self._configs = {config.name: config for config in configs}
         self._supervisors = {
             config.name: [
-                Supervisor(config, changed, restarted, log, is_first=number == 0) for number in range(config.workers)
+                Supervisor(config, changed, restarted, log, template, is_first=number == 0)
+                for number in range(config.workers)
             ]
             for config in configs
         }

@@ -2,9 +2,7 @@
 
 import asyncio
 import os
-import signal
 import socket
-import sys
 import time
 from collections.abc import Callable, Collection
 from contextlib import suppress
@@ -15,55 +13,31 @@ from typing import Any, Final
 from queryengine.telemetry.logs import LogStyle
 from queryengine.workers.channel import FrameChannel
 from queryengine.workers.confinement import environment
+from queryengine.workers.forking import Child, Template
 from queryengine.workers.protocol import Frame, encode
 
 REAP_SECONDS: Final = 1.0
 """For a process that has closed its socket to be gone."""
 
-# glibc returns freed memory to the kernel and takes it back page by page, which costs more than encoding rows. A worker
-# keeps its memory instead; RLIMIT_AS bounds what it can hold on to.
-_ENVIRONMENT: Final = {
-    "ARROW_DEFAULT_MEMORY_POOL": "system",
-    "MALLOC_MMAP_THRESHOLD_": str(1 << 30),
-    "MALLOC_TRIM_THRESHOLD_": str(1 << 30),
-    "MALLOC_TOP_PAD_": str(64 << 20),
-}
-
 
 class WorkerProcess:
     """A started worker. `close` or `kill` must be called; the process also ends when the server does."""
 
-    def __init__(
-        self,
-        process: asyncio.subprocess.Process,
-        channel: FrameChannel,
-    ) -> None:
+    def __init__(self, process: Child, channel: FrameChannel) -> None:
         self._process = process
         self._channel = channel
 
     @classmethod
     async def start(
-        cls, role: dict[str, Any], log: LogStyle, *, withheld: Collection[str] = frozenset()
+        cls, role: dict[str, Any], log: LogStyle, template: Template, *, withheld: Collection[str] = frozenset()
     ) -> "WorkerProcess":
-        """Spawn a process and hand it its role. Returns before the role is ready: its first frame says so. Variables of
-        the environment that are withheld are not handed on.
+        """Have a process forked and hand it its role. Returns before the role is ready: its first frame says so.
+        Variables of the environment that are withheld are not handed on.
         """
         ours, theirs = socket.socketpair()
         try:
             with theirs:
-                process = await asyncio.create_subprocess_exec(
-                    sys.executable,
-                    "-m",
-                    "queryengine.workers.main",
-                    str(theirs.fileno()),
-                    str(os.getpid()),
-                    pass_fds=[theirs.fileno()],
-                    stdin=asyncio.subprocess.DEVNULL,
-                    env={
-                        **environment(os.environ, confined=role.get("confine", True), withheld=withheld),
-                        **_ENVIRONMENT,
-                    },
-                )
+                process = await template.start_worker(theirs)
             try:
                 loop = asyncio.get_running_loop()
                 _, channel = await loop.create_connection(partial(FrameChannel, loop), sock=ours)
@@ -76,7 +50,8 @@ class WorkerProcess:
             ours.close()
             raise
         worker = cls(process, channel)
-        worker.send(encode({**role, "log": asdict(log)}))
+        variables = environment(os.environ, confined=role.get("confine", True), withheld=withheld)
+        worker.send(encode({**role, "log": asdict(log), "environment": variables}))
         return worker
 
     @property
@@ -116,10 +91,7 @@ class WorkerProcess:
 
     def kill(self) -> None:
         """SIGKILL. Does nothing when the process is gone."""
-        if self._process.returncode is None:
-            # Not by the method of `_process`, which reaps one that has just ended and leaves asyncio without its code.
-            with suppress(ProcessLookupError):
-                os.kill(self._process.pid, signal.SIGKILL)
+        self._process.kill()
 
     async def exit_code(self) -> int:
         """As `close`, of a process that is gone: what it ended by, which a kill at that moment might hide."""

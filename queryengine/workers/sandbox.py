@@ -11,6 +11,7 @@ from contextlib import suppress
 from typing import Any, Final
 
 from queryengine.telemetry.logs import LogStyle
+from queryengine.workers.forking import Template
 from queryengine.workers.process import WorkerProcess
 from queryengine.workers.protocol import Frame, encode
 
@@ -56,9 +57,10 @@ class SandboxWorker:
     another.
     """
 
-    def __init__(self, role: dict[str, Any], log: LogStyle) -> None:
+    def __init__(self, role: dict[str, Any], log: LogStyle, template: Template) -> None:
         self._role = role
         self._log = log
+        self._template = template
         self._process: WorkerProcess | None = None
         self._replacing: asyncio.Task[WorkerProcess] | None = None
         """Starts the process after one that was lost, so that the next request does not wait for all of the start."""
@@ -126,7 +128,7 @@ class SandboxWorker:
 
     async def _started(self) -> WorkerProcess:
         try:
-            process = await WorkerProcess.start(self._role, self._log)
+            process = await WorkerProcess.start(self._role, self._log, self._template)
         except OSError as cause:
             raise ProcessLost(f"a sandbox worker cannot be started: {cause.strerror}", retry=False) from cause
         ready = None

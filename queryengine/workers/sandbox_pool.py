@@ -6,6 +6,7 @@ from typing import Any, Final
 
 from queryengine.domain.turns import TurnLimits, Turns
 from queryengine.telemetry.logs import LogStyle
+from queryengine.workers.forking import Template
 from queryengine.workers.protocol import Frame
 from queryengine.workers.sandbox import LimitExceeded, ProcessLost, SandboxWorker
 
@@ -18,9 +19,9 @@ TURN_TIMEOUT_SECONDS: Final = 60.0
 class SandboxPool:
     """Each request runs alone in a process. Processes start when requests first need them, and stay."""
 
-    def __init__(self, role: dict[str, Any], log: LogStyle, limits: TurnLimits) -> None:
+    def __init__(self, role: dict[str, Any], log: LogStyle, template: Template, limits: TurnLimits) -> None:
         self._turns = Turns(limits)
-        self._workers = [SandboxWorker(role, log) for _ in range(limits.places)]
+        self._workers = [SandboxWorker(role, log, template) for _ in range(limits.places)]
         self._idle = list(self._workers)
         self._asking: set[asyncio.Future[list[Frame]]] = set()
 

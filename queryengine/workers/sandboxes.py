@@ -7,6 +7,7 @@ from typing import Any, Final
 from queryengine.domain.turns import TurnLimits
 from queryengine.engines.kit.checking import options_of_check
 from queryengine.telemetry.logs import LogStyle
+from queryengine.workers.forking import Template
 from queryengine.workers.sandbox_pool import SandboxPool
 
 MEMORY_LIMIT_MIB: Final = 4096
@@ -24,6 +25,7 @@ class Sandboxes:
         self,
         engines: Mapping[str, Mapping[str, Any]],
         log: LogStyle,
+        template: Template,
         *,
         spool: str,
         cuts: str,
@@ -46,7 +48,7 @@ class Sandboxes:
                 tenant_waiting=tenant_waiting,
                 tenant_waiting_bytes=tenant_waiting_bytes,
             )
-            return SandboxPool(role, log, limits)
+            return SandboxPool(role, log, template, limits)
 
         self.quick_checks = pool(engines, check_workers // 2)
         sliced = (check_workers - self.quick_checks.size) // 2

@@ -18,6 +18,7 @@ from queryengine.engines.kit.reach import reach
 from queryengine.results.segment import PageEntry, ResultTotals
 from queryengine.telemetry.logs import LogStyle
 from queryengine.workers.events import Ended, Failed, Lost, PagePublished, Progressed, RunEvent, SchemaKnown
+from queryengine.workers.forking import Template
 from queryengine.workers.health import Health
 from queryengine.workers.orders import RunOrder
 from queryengine.workers.process import WorkerProcess
@@ -133,12 +134,14 @@ class Supervisor:
         changed: asyncio.Event,
         restarted: Callable[[str], None],
         log: LogStyle,
+        template: Template,
         *,
         is_first: bool,
     ) -> None:
         self._config = config
         self._is_first = is_first
         self._log = log
+        self._template = template
         self._changed = changed
         self._restarted = restarted
         self._process: WorkerProcess | None = None
@@ -252,7 +255,10 @@ class Supervisor:
     async def _one_life(self) -> str:
         self._was_used = False
         process = await WorkerProcess.start(
-            {**self._config.role(), "is_first": self._is_first}, self._log, withheld=self._config.withheld
+            {**self._config.role(), "is_first": self._is_first},
+            self._log,
+            self._template,
+            withheld=self._config.withheld,
         )
         try:
             try:

@@ -12,6 +12,7 @@ import pytest_asyncio
 
 from queryengine.app.service import Service
 from queryengine.v1 import query_service_pb2 as pb
+from queryengine.workers.forking import Template
 from tests.support import (
     COMPLETED,
     QUEUED,
@@ -27,6 +28,7 @@ from tests.support import (
     suspended,
     until,
 )
+from tests.templates import no_more_processes
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
@@ -173,7 +175,7 @@ async def test_when_sql_cannot_be_checked_nothing_is_accepted_and_it_may_be_sent
     service, api, _ = flooded
     sql = unseen()
     with monkeypatch.context() as patch:
-        patch.setattr("sys.executable", "/bin/false")
+        patch.setattr(Template, "start_worker", no_more_processes)
         await service.parts.sandboxes.close()
         for call in (
             api.submit(sql),

@@ -13,8 +13,10 @@ from queryengine.domain.errors import Code, QueryEngineError, Reason
 from queryengine.policy import analyses
 from queryengine.policy.analyses import Analyses
 from queryengine.telemetry.logs import LogStyle
+from queryengine.workers.forking import StartTemplate, Template
 from queryengine.workers.sandboxes import Sandboxes
 from tests.support import until
+from tests.templates import copy_template, spawn_template, template
 
 ENGINES = {
     "lite": {"type": "sqlalchemy", "options": {"url": "sqlite:////data/x.db"}},
@@ -33,7 +35,8 @@ LONG = f"SELECT 1 WHERE 1 IN ({','.join(map(str, range(20_000)))})"
 class Lanes:
     """Analyses and the processes behind them."""
 
-    def __init__(self, sandboxes: Sandboxes, cpu_seconds: float) -> None:
+    def __init__(self, sandboxes: Sandboxes, template: Template, cpu_seconds: float) -> None:
+        self.template = template
         self.sandboxes = sandboxes
         self.analyses = Analyses(
             quick=sandboxes.quick_checks,
@@ -63,22 +66,26 @@ def inspected(name: str) -> dict[str, Any]:
 
 
 @asynccontextmanager
-async def lanes(*, cpu_seconds: float = 60.0, check_workers: int = 2) -> AsyncIterator[Lanes]:
-    sandboxes = Sandboxes(
-        ENGINES,
-        LogStyle(),
-        spool="",
-        cuts="",
-        check_workers=check_workers,
-        cut_workers=1,
-        tenant_waiting=100,
-        tenant_waiting_bytes=1 << 20,
-    )
-    try:
-        await sandboxes.quick_checks.start()
-        yield Lanes(sandboxes, cpu_seconds)
-    finally:
-        await sandboxes.close()
+async def lanes(
+    *, cpu_seconds: float = 60.0, check_workers: int = 2, start: StartTemplate = copy_template
+) -> AsyncIterator[Lanes]:
+    async with template(start) as forks:
+        sandboxes = Sandboxes(
+            ENGINES,
+            LogStyle(),
+            forks,
+            spool="",
+            cuts="",
+            check_workers=check_workers,
+            cut_workers=1,
+            tenant_waiting=100,
+            tenant_waiting_bytes=1 << 20,
+        )
+        try:
+            await sandboxes.quick_checks.start()
+            yield Lanes(sandboxes, forks, cpu_seconds)
+        finally:
+            await sandboxes.close()
 
 
 async def test_a_short_text_needs_the_quick_lane_only() -> None:
@@ -196,10 +203,11 @@ async def test_a_text_that_passed_is_not_checked_again_for_anybody() -> None:
 async def test_when_no_process_starts_the_text_may_be_sent_again(
     executable: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    async with lanes() as found:
+    async with lanes(start=spawn_template) as found:
         with monkeypatch.context() as patch:
             patch.setattr(sys, "executable", executable)
             await found.sandboxes.close()
+            await found.template.close()
             failure = (await found.refusal("SELECT 7")).failure
         assert (failure.reason, failure.code) == (Reason.SANDBOX_UNAVAILABLE, Code.UNAVAILABLE)
         assert failure.retryable
@@ -208,13 +216,14 @@ async def test_when_no_process_starts_the_text_may_be_sent_again(
 
 
 async def test_traits_name_a_wrong_option_and_a_process_that_does_not_start(monkeypatch: pytest.MonkeyPatch) -> None:
-    async with lanes() as found:
+    async with lanes(start=spawn_template) as found:
         assert (await found.analyses.traits("lite", **inspected("lite"))).sandbox
         with pytest.raises(QueryEngineError) as refusal:
             await found.analyses.traits("wrong", **inspected("wrong"))
         assert refusal.value.failure.reason is Reason.INVALID_FIELD
         monkeypatch.setattr(sys, "executable", "/bin/false")
         await found.sandboxes.close()
+        await found.template.close()
         with pytest.raises(QueryEngineError) as refusal:
             await found.analyses.traits("lite", **inspected("lite"))
         assert refusal.value.failure.reason is Reason.ENGINE_UNAVAILABLE

@@ -39,6 +39,7 @@ from queryengine.telemetry.logs import LogStyle
 from queryengine.workers.sandbox_pool import SandboxPool
 from tests.store_values import query
 from tests.support import until
+from tests.templates import template
 from tests.unit.test_result_writer import SCHEMA, batch, limits
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
@@ -124,12 +125,13 @@ class Read:
 async def cutters(folder: Path) -> AsyncIterator[SandboxPool]:
     turns = TurnLimits(places=1, tenant_places=1, tenant_waiting=10, tenant_waiting_bytes=1 << 20)
     role = {"type": "sandbox", "engines": {}, "memory_limit_mib": 4096, "spool": str(folder)}
-    pool = SandboxPool(role, LogStyle(), turns)
-    try:
-        await pool.start()
-        yield pool
-    finally:
-        await pool.close()
+    async with template() as forks:
+        pool = SandboxPool(role, LogStyle(), forks, turns)
+        try:
+            await pool.start()
+            yield pool
+        finally:
+            await pool.close()
 
 
 @pytest_asyncio.fixture(loop_scope="session", scope="module")

@@ -13,8 +13,10 @@ import pytest
 
 from queryengine.telemetry.logs import LogStyle
 from queryengine.workers import sandbox
+from queryengine.workers.forking import StartTemplate
 from queryengine.workers.sandbox import LimitExceeded, ProcessLost, SandboxWorker
 from tests.support import until
+from tests.templates import copy_template, forked, spawn_template, template
 
 DUCKDB = {"type": "duckdb", "options": {}}
 SQLITE = {"type": "sqlalchemy", "options": {"url": "sqlite:////data/x.db"}}
@@ -27,14 +29,19 @@ MINUTE = 60.0
 
 @asynccontextmanager
 async def worker(
-    engines: dict[str, Any] | None = None, *, log: LogStyle = TEXT, memory_limit_mib: int = 4096
+    engines: dict[str, Any] | None = None,
+    *,
+    log: LogStyle = TEXT,
+    memory_limit_mib: int = 4096,
+    start: StartTemplate = copy_template,
 ) -> AsyncIterator[SandboxWorker]:
     role = {"type": "sandbox", "engines": engines or {"lite": SQLITE}, "memory_limit_mib": memory_limit_mib}
-    found = SandboxWorker(role, log)
-    try:
-        yield found
-    finally:
-        await found.close()
+    async with template(start) as forks:
+        found = SandboxWorker(role, log, forks)
+        try:
+            yield found
+        finally:
+            await found.close()
 
 
 async def check(asked: SandboxWorker, sql: str, *, engine: str = "lite", cpu_seconds: float = MINUTE) -> dict[str, Any]:
@@ -65,18 +72,18 @@ async def test_an_engine_with_a_wrong_option_leaves_the_others_checked() -> None
 
 
 async def test_a_process_whose_caller_leaves_at_its_start_is_ended() -> None:
-    before = set(psutil.Process().children())
+    before = forked()
     async with worker() as asked:
         starting = asyncio.create_task(asked.start())
-        await until(lambda: set(psutil.Process().children()) - before)
+        await until(lambda: forked() - before)
         starting.cancel()
         with pytest.raises(asyncio.CancelledError):
             await starting
-        assert set(psutil.Process().children()) == before
+        await until(lambda: forked() == before)
 
 
 async def test_its_log_is_of_the_form_of_the_servers(capfd: pytest.CaptureFixture[str]) -> None:
-    async with worker(log=LogStyle("error", as_json=True)) as asked:
+    async with worker(log=LogStyle("error", as_json=True), start=spawn_template) as asked:
         answer = await check(asked, "SELECT 1", engine="not configured")
         assert "KeyError" in answer["failure"]["message"]
     (line,) = capfd.readouterr().err.splitlines()
@@ -168,7 +175,7 @@ async def test_what_a_process_died_of_is_known(signal_number: signal.Signals, cr
 async def test_a_process_that_cannot_start_is_no_fault_of_the_text(
     executable: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    async with worker() as asked:
+    async with worker(start=spawn_template) as asked:
         with monkeypatch.context() as patch:
             patch.setattr(sys, "executable", executable)
             with pytest.raises(ProcessLost) as loss:
@@ -179,11 +186,11 @@ async def test_a_process_that_cannot_start_is_no_fault_of_the_text(
 
 async def test_a_process_that_is_never_ready_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sandbox, "START_TIMEOUT_SECONDS", 0.0)
-    before = set(psutil.Process().children())
+    before = forked()
     async with worker() as asked:
         with pytest.raises(ProcessLost, match="not ready"):
             await check(asked, "SELECT 1")
-        assert set(psutil.Process().children()) == before
+        await until(lambda: forked() == before)
 
 
 async def test_a_caller_that_leaves_costs_the_process_and_nothing_else() -> None:

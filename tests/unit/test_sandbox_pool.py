@@ -2,7 +2,6 @@
 
 import asyncio
 import signal
-import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
@@ -14,9 +13,11 @@ from queryengine.domain.errors import QueryEngineError, Reason
 from queryengine.domain.turns import TurnLimits
 from queryengine.telemetry.logs import LogStyle
 from queryengine.workers import sandbox_pool
+from queryengine.workers.forking import Template
 from queryengine.workers.sandbox import LimitExceeded, ProcessLost
 from queryengine.workers.sandbox_pool import SandboxPool
 from tests.support import suspended, until
+from tests.templates import no_more_processes, template
 
 ROLE = {
     "type": "sandbox",
@@ -33,12 +34,13 @@ async def pool(places: int = 1, *, tenant_places: int = 1, waiting: int = 100) -
     limits = TurnLimits(
         places=places, tenant_places=tenant_places, tenant_waiting=waiting, tenant_waiting_bytes=1 << 20
     )
-    found = SandboxPool(ROLE, LogStyle(), limits)
-    try:
-        await found.start(places)
-        yield found
-    finally:
-        await found.close()
+    async with template() as forks:
+        found = SandboxPool(ROLE, LogStyle(), forks, limits)
+        try:
+            await found.start(places)
+            yield found
+        finally:
+            await found.close()
 
 
 def check(asked: SandboxPool, tenant: str, sql: str = "SELECT 1", **fields: Any) -> "asyncio.Task[Any]":
@@ -169,8 +171,8 @@ async def test_a_process_that_cannot_start_is_not_started_over_and_over(
     async with pool() as asked:
         await asked.close()
         with monkeypatch.context() as patch:
-            patch.setattr(sys, "executable", "/bin/false")
+            patch.setattr(Template, "start_worker", no_more_processes)
             with pytest.raises(ProcessLost):
                 await check(asked, "a")
-        assert len([record for record in caplog.records if "ended at its start" in record.message]) == 1
+        assert len([record for record in caplog.records if "cannot be started" in record.message]) == 1
         assert (await check(asked, "a"))[-1].header["analysis"]["kind"] == "SELECT"

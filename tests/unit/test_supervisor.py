@@ -10,8 +10,10 @@ from queryengine.domain.errors import Failure, Reason
 from queryengine.results.segment import ResultTotals
 from queryengine.telemetry.logs import LogStyle
 from queryengine.workers.events import Ended, Failed, Lost, RunEvent
+from queryengine.workers.forking import Template
 from queryengine.workers.protocol import Frame
 from queryengine.workers.supervisor import EngineConfig, RemoteExecution, Slot, Supervisor
+from tests.templates import copy_template
 
 
 class Order:
@@ -46,7 +48,8 @@ def supervised(slots: int = 1) -> tuple[Supervisor, Process]:
     config = EngineConfig(
         name="e", type="e", workers=1, slots_per_worker=slots, memory_limit_mib=1, probe_seconds=1, spool=str(Path())
     )
-    supervisor, process = Supervisor(config, asyncio.Event(), lambda _: None, LogStyle(), is_first=True), Process()
+    process, template = Process(), Template(copy_template)
+    supervisor = Supervisor(config, asyncio.Event(), lambda _: None, LogStyle(), template, is_first=True)
     supervisor._process = process  # type: ignore[assignment]
     return supervisor, process
 

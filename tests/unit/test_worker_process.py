@@ -10,34 +10,44 @@ import pytest
 from queryengine.telemetry.logs import LogStyle
 from queryengine.workers.process import WorkerProcess
 from tests.support import until_sync
+from tests.templates import template
 
 ROLE: dict[str, Any] = {"type": "sandbox", "engines": {}, "memory_limit_mib": 4096}
+LOG = LogStyle("info", as_json=False)
 
 
 @pytest.mark.parametrize("cause", [asyncio.CancelledError, OSError])
-async def test_a_start_that_ends_behind_the_spawn_ends_the_process(
+async def test_a_start_that_ends_behind_the_fork_ends_the_process(
     monkeypatch: pytest.MonkeyPatch, cause: type[BaseException]
 ) -> None:
-    before = set(psutil.Process().children())
-    spawned: set[psutil.Process] = set()
+    async with template() as forks:
+        first = await WorkerProcess.start(ROLE, LOG, forks)
+        started_by = psutil.Process(first.pid).parent()
+        assert started_by is not None
+        forked: set[psutil.Process] = set()
 
-    async def fail(*_: object, **__: object) -> None:
-        spawned.update(set(psutil.Process().children()) - before)
-        raise cause
+        async def fail(*_: object, **__: object) -> None:
+            forked.update(started_by.children())
+            raise cause
 
-    monkeypatch.setattr(asyncio.get_running_loop(), "create_connection", fail)
-    with pytest.raises(cause):
-        await WorkerProcess.start(ROLE, LogStyle("info", as_json=False))
-    assert len(spawned) == 1
-    assert set(psutil.Process().children()) == before
+        with monkeypatch.context() as patch:
+            patch.setattr(asyncio.get_running_loop(), "create_connection", fail)
+            with pytest.raises(cause):
+                await WorkerProcess.start(ROLE, LOG, forks)
+        assert len(forked) == 2
+        assert {each.pid for each in forked if each.is_running() and each.status() != psutil.STATUS_ZOMBIE} == {
+            first.pid
+        }
+        await first.close()
 
 
 @pytest.mark.parametrize("signal_number", [signal.SIGSEGV, signal.SIGTERM])
 async def test_a_kill_does_not_hide_what_a_process_ended_by(signal_number: signal.Signals) -> None:
-    worker = await WorkerProcess.start(ROLE, LogStyle("info", as_json=False))
-    ended = psutil.Process(worker.pid)
-    ended.send_signal(signal_number)
-    # Gone, and nobody has asked for its code: the event loop does not run meanwhile.
-    until_sync(lambda: not ended.is_running() or ended.status() == psutil.STATUS_ZOMBIE)
-    worker.kill()
-    assert await worker.close() == -signal_number
+    async with template() as forks:
+        worker = await WorkerProcess.start(ROLE, LOG, forks)
+        ended = psutil.Process(worker.pid)
+        ended.send_signal(signal_number)
+        # Gone, and nobody has asked for its code: the event loop does not run meanwhile.
+        until_sync(lambda: not ended.is_running() or ended.status() == psutil.STATUS_ZOMBIE)
+        worker.kill()
+        assert await worker.close() == -signal_number

@@ -1,0 +1,82 @@
+"""The process that workers are forked from: it has one thread, takes its workers along, and is replaced."""
+
+import signal
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+
+from queryengine.telemetry.logs import LogStyle
+from queryengine.workers.forking import Template
+from queryengine.workers.process import WorkerProcess
+from tests.support import COMPLETED, WAIT, served, until
+from tests.templates import original, spawn_template, template
+
+ROLE: dict[str, Any] = {"type": "sandbox", "engines": {}, "memory_limit_mib": 4096}
+LOG = LogStyle("info", as_json=False)
+
+
+async def started(forks: Template) -> WorkerProcess:
+    worker = await WorkerProcess.start(ROLE, LOG, forks)
+    ready = await worker.receive()
+    assert ready is not None
+    assert ready.type == "ready"
+    return worker
+
+
+async def test_what_workers_need_starts_no_thread_as_it_is_imported() -> None:
+    async with template() as forks:
+        await (await started(forks)).close()
+        assert psutil.Process(original().pid).num_threads() == 1
+
+
+async def test_workers_end_with_their_template_and_the_next_one_has_another(caplog: pytest.LogCaptureFixture) -> None:
+    async with template(spawn_template) as forks:
+        workers = [await started(forks) for _ in range(3)]
+        parent = psutil.Process(workers[0].pid).parent()
+        assert parent is not None
+        parent.kill()
+        assert [await worker.wait() for worker in workers] == [-signal.SIGKILL] * 3
+        after = await started(forks)
+        assert psutil.Process(after.pid).ppid() != parent.pid
+        assert "another one is started" in caplog.text
+        await after.close()
+
+
+async def test_nothing_of_a_worker_that_ended_is_left() -> None:
+    async with template() as forks:
+        worker = await started(forks)
+        assert await worker.close() == -signal.SIGKILL
+        assert not psutil.pid_exists(worker.pid)
+        worker.kill()
+        assert await worker.close() == -signal.SIGKILL
+
+
+async def test_a_worker_is_spawned_where_an_import_has_started_a_thread(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    (tmp_path / "sitecustomize.py").write_text(
+        "import threading, time\nthreading.Thread(target=time.sleep, args=(3600,), daemon=True).start()\n"
+    )
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path), prepend=":")
+    async with template(spawn_template) as forks:
+        workers = [await started(forks) for _ in range(2)]
+        assert all("queryengine.workers.main" in psutil.Process(worker.pid).cmdline() for worker in workers)
+        assert caplog.text.count("workers are spawned") == 1
+        for worker in workers:
+            assert await worker.close() == -signal.SIGKILL
+
+
+@pytest.mark.asyncio(loop_scope="session")
+async def test_two_workers_do_not_draw_the_same_numbers(tmp_path: Path) -> None:
+    async with served(tmp_path, engines={"duckdb": {"type": "duckdb", "workers": 1}}) as (service, api):
+        drawn = []
+        for _ in range(2):
+            query = (await api.submit("SELECT random()::VARCHAR, uuid()::VARCHAR", wait_timeout=WAIT)).status
+            assert query.state == COMPLETED
+            drawn.append((await api.read(query.query_id)).table().to_pylist()[0].values())
+            (pid,) = service.pool.load("duckdb").worker_pids
+            psutil.Process(pid).kill()
+            await until(lambda pid=pid: service.pool.load("duckdb").worker_pids not in ((), (pid,)))
+        assert not {*drawn[0]} & {*drawn[1]}
