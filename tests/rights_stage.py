@@ -176,6 +176,10 @@ class Stage:
         elsewhere = [("x-tenant-id", self.tenant)] if name == "admin_from_elsewhere" else []
         return Caller(self._channel, ("authorization", credential), *elsewhere)
 
+    def caller_with(self, key: str) -> Caller:
+        """Whoever has an API key."""
+        return Caller(self._channel, ("authorization", f"ApiKey {key}"))
+
     async def hand_out_keys(self) -> None:
         """API keys for all who can have one."""
         callers = {name: each for name, each in CALLERS.items() if name not in WITHOUT_KEY}

@@ -21,6 +21,7 @@ class SubmitCall:
     """Empty to have one made."""
     principal: Principal
     submission: Submission
+    """As it was asked."""
     wait_seconds: float = 0.0
     """For the end of the query; 0 not to wait."""
     inline_as_rows: bool = False
@@ -30,7 +31,7 @@ class SubmitCall:
     allow: Allow | None = None
     """Called before it has an effect, to record it for audit; may refuse. None when nothing is recorded."""
     outline: Plan = field(default_factory=Plan)
-    """What the submission alone decides of its plan."""
+    """What the submission alone decides of its plan; that of a named query once its text is known."""
     is_recorded: bool = False
     """Its record is written, or is about to be: it is finished then, whether its caller stays or not."""
 

@@ -3,17 +3,19 @@
 import asyncio
 import uuid
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 
 from queryengine.accepting.admitting import Admitting
 from queryengine.accepting.known import Known, require_seen
 from queryengine.accepting.recording import Recording
+from queryengine.accepting.resolving import Resolving
 from queryengine.accepting.submit_call import SubmitCall
 from queryengine.domain.clock import Clock
 from queryengine.domain.errors import QueryEngineError, Reason
 from queryengine.domain.lifecycle import QueryState
 from queryengine.domain.query import Query
+from queryengine.domain.submission import Submission
 from queryengine.live.query import Key, LiveQuery
 from queryengine.policy.planner import Planner
 from queryengine.policy.rights import Right, has, require
@@ -40,6 +42,7 @@ class Submitting:
         self,
         *,
         known: Known,
+        resolving: Resolving,
         admitting: Admitting,
         planner: Planner,
         recording: Recording,
@@ -48,6 +51,7 @@ class Submitting:
         clock: Clock,
     ) -> None:
         self._known = known
+        self._resolving = resolving
         self._admitting = admitting
         self._planner = planner
         self._recording = recording
@@ -62,10 +66,11 @@ class Submitting:
         begun leaves nothing. Whoever waits for the end counts as a reader; an end within the time is no failure,
         whatever it is.
 
-        Raises ROLE_MISSING, what Planner and Admitting raise, QUERY_ID_REUSED, RECORDS_FULL, STORE_UNAVAILABLE when
-        nothing could be written, and RESULT_RESTRICTED for rows of an earlier Submit that the caller may not see.
+        Raises ROLE_MISSING, what Resolving, Planner and Admitting raise, QUERY_ID_REUSED, RECORDS_FULL,
+        STORE_UNAVAILABLE when nothing could be written, and RESULT_RESTRICTED for rows of an earlier Submit that the
+        caller may not see.
         """
-        require(call.principal, Right.SUBMIT_TEXT)
+        require(call.principal, Right.SUBMIT_NAMED if call.submission.named_query else Right.SUBMIT_TEXT)
         live, existing = await self._accepted(call)
         inline: InlineRows | None = None
         if call.wait_seconds:
@@ -84,7 +89,8 @@ class Submitting:
 
     async def _accepted(self, call: SubmitCall) -> tuple[LiveQuery, bool]:
         """The query of a call, and whether it was there before. Calls with one id are decided one after the other."""
-        call.outline = self._planner.outline(call.principal, call.submission)
+        if not call.submission.named_query:
+            call.outline = self._planner.outline(call.principal, call.submission)
         is_chosen = bool(call.query_id)
         call.query_id = call.query_id or str(uuid.uuid4())
         key = call.key
@@ -124,9 +130,10 @@ class Submitting:
             return old, True
 
     async def _accept_new(self, call: SubmitCall) -> tuple[LiveQuery, bool]:
+        submission = await self._resolved(call) if call.submission.named_query else call.submission
         with ExitStack() as until_written:
-            until_written.enter_context(self._admitting.reserved(call.submission))
-            query = await self._planned(call)
+            until_written.enter_context(self._admitting.reserved(submission))
+            query = await self._planned(call, submission)
             reservation = until_written.pop_all()
         call.is_recorded = True
         recording = asyncio.ensure_future(self._record(call, query, reservation))
@@ -138,8 +145,18 @@ class Submitting:
             # Or its exception would hold itself by this frame, and the request with it, until Python collects cycles.
             del recording
 
-    async def _planned(self, call: SubmitCall) -> Query:
-        submission = call.submission
+    async def _resolved(self, call: SubmitCall) -> Submission:
+        """What the named query of a call stands for at this moment. The call keeps what was asked, by which it is
+        recognised when it is repeated.
+        """
+        submission, named_query = await self._resolving.resolve(
+            call.principal, call.submission, leave_turn=call.leave_turn
+        )
+        outline = self._planner.outline(call.principal, submission)
+        call.outline = replace(outline, named_query=named_query)
+        return submission
+
+    async def _planned(self, call: SubmitCall, submission: Submission) -> Query:
         self._admitting.admit(submission.tenant, call.outline.engine)
         plan, analysis = await self._planner.complete(
             call.principal, submission, call.outline, leave_turn=call.leave_turn
@@ -151,7 +168,7 @@ class Submitting:
             query_id=call.query_id,
             submission=submission,
             plan=plan,
-            fingerprint=submission.fingerprint(),
+            fingerprint=call.submission.fingerprint(),
             query_hash=analysis.query_hash(submission.sql),
             submit_us=self._clock.now_us(),
             record_bytes=submission.record_bytes() + len(plan.executed_sql.encode("utf-8", "replace")),

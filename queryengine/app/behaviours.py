@@ -13,6 +13,7 @@ from queryengine.edges.grpc.call import Streaming, Unary
 from queryengine.edges.grpc.configuration import ConfigurationRpcs
 from queryengine.edges.grpc.engines import EngineRpcs
 from queryengine.edges.grpc.keys import KeyRpcs
+from queryengine.edges.grpc.named import NamedQueryRpcs
 from queryengine.edges.grpc.queries import QueryRpcs
 from queryengine.edges.grpc.requests import LimitsInForce
 from queryengine.edges.grpc.results import ResultRpcs
@@ -57,5 +58,6 @@ def behaviours(
         **WatchRpcs(watching=reading.watching, statuses=statuses, limits=limits).behaviours(),
         **EngineRpcs(engines, refreshes).behaviours(),
         **KeyRpcs(keys).behaviours(),
+        **NamedQueryRpcs(cases.named, limits).behaviours(),
         **ConfigurationRpcs(configuring).behaviours(),
     }

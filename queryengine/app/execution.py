@@ -22,7 +22,14 @@ from queryengine.executing.runner import Runner
 from queryengine.executing.scheduler import Scheduler
 from queryengine.executing.settling import Settling
 from queryengine.executing.sweeper import Sweeper
-from queryengine.executing.sweeps import Expiry, Forgetting, ForgettingKeys, Strays, TidyingUsage
+from queryengine.executing.sweeps import (
+    Expiry,
+    Forgetting,
+    ForgettingKeys,
+    ForgettingNamedQueries,
+    Strays,
+    TidyingUsage,
+)
 from queryengine.settings import Settings
 from queryengine.workers.forking import Template
 from queryengine.workers.pool import WorkerPool
@@ -136,4 +143,5 @@ def _sweeper(expiry: Expiry, state: State, shared: Shared) -> Sweeper:
     forgetting = Forgetting(store=store, records=state.records, lifetimes=lifetimes)
     keys = ForgettingKeys(keys=store.keys, lifetimes=lifetimes)
     usage = TidyingUsage(ledger=store.ledger, lifetimes=lifetimes)
-    return Sweeper((expiry, strays, forgetting, keys, usage), quota=state.quota, registry=shared.registry)
+    named = ForgettingNamedQueries(store.named)
+    return Sweeper((expiry, strays, forgetting, keys, usage, named), quota=state.quota, registry=shared.registry)

@@ -7,11 +7,13 @@ from queryengine.accepting.cancelling import Cancelling
 from queryengine.accepting.known import Known
 from queryengine.accepting.listing import Listing
 from queryengine.accepting.looking import Looking
+from queryengine.accepting.named import NamedQueries
 from queryengine.accepting.recording import Recording
 from queryengine.accepting.releasing import Releasing
 from queryengine.accepting.submitting import Submitting
 from queryengine.accepting.unread import Unread
 from queryengine.app.execution import Execution
+from queryengine.app.named import make_named
 from queryengine.app.reading import Reading
 from queryengine.app.shared import Shared
 from queryengine.app.state import State
@@ -30,6 +32,7 @@ class UseCases:
     releasing: Releasing
     admitting: Admitting
     recording: Recording
+    named: NamedQueries
 
 
 def make_use_cases(
@@ -47,8 +50,10 @@ def make_use_cases(
         unread=Unread(cancelling, shared.tasks),
         metrics=shared.metrics,
     )
+    named = make_named(store, planner, clock)
     submitting = Submitting(
         known=Known(registry, store, state.results.may_hold),
+        resolving=named.resolving,
         admitting=admitting,
         planner=planner,
         recording=recording,
@@ -65,4 +70,5 @@ def make_use_cases(
         releasing=releasing,
         admitting=admitting,
         recording=recording,
+        named=named.queries,
     )

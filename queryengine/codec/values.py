@@ -123,7 +123,7 @@ def decode_value(value: Value, data_type: DataType | None = None) -> Any:
     if field == "null_value":
         return None
     if data_type is not None:
-        allowed = _allowed_field(data_type)
+        allowed = field_of(data_type)
         if field != allowed:
             name = value_pb2.TypeKind.Name(data_type.kind).removeprefix("TYPE_KIND_")
             raise ValueError(f"the type is {name}, the value is {field}")
@@ -163,7 +163,8 @@ def _implied(value: Value) -> tuple[Value, DataType]:
         raise MisfitError(f"{error}; name the type of the parameter") from error
 
 
-def _allowed_field(data_type: DataType) -> str:
+def field_of(data_type: DataType) -> str:
+    """The member of Value that values of a type travel in; empty for what is no type."""
     kind = data_type.kind
     is_wide = kind in (value_pb2.TYPE_KIND_INT, value_pb2.TYPE_KIND_UINT) and data_type.bit_width > 64
     return "decimal_value" if is_wide else _FIELDS.get(kind, "")

@@ -19,6 +19,8 @@ class QueryFilter:
     engine: str = ""
     subject: str = ""
     query_id_prefix: str = ""
+    named_query: str = ""
+    """What ran is this version of a named query, such as `report@7`, or without a number any of it."""
     submitted_from_us: int | None = None
     submitted_before_us: int | None = None
     seen_by: Viewer | None = None
@@ -31,6 +33,7 @@ class QueryFilter:
             and self.engine in ("", query.plan.engine)
             and self.subject in ("", query.subject)
             and query.query_id.startswith(self.query_id_prefix)
+            and (not self.named_query or f"{query.plan.named_query}@".startswith(f"{self.named_query}@"))
             and (self.submitted_from_us is None or query.submit_us >= self.submitted_from_us)
             and (self.submitted_before_us is None or query.submit_us < self.submitted_before_us)
             and (self.seen_by is None or self.seen_by.sees(query))

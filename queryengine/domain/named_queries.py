@@ -55,6 +55,8 @@ class Definition:
     parameters: bytes = b""
     """Their declarations, as an encoded NamedQueryDefinition of the contract that holds nothing else; opaque to the
     store. Defaults are of the declared type."""
+    is_positional: bool = False
+    """The placeholders of the text have no names, so values are bound in the order of the declarations."""
     description: str = ""
     owner: str = ""
     """For people: who looks after it."""

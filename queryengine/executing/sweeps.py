@@ -18,6 +18,7 @@ from queryengine.results.spool.keys import tenant_hash
 from queryengine.results.stored import StoredResults
 from queryengine.store.keys import KeyStore
 from queryengine.store.ledger import Ledger
+from queryengine.store.named import NamedQueryStore
 from queryengine.store.store import Store
 
 T = TypeVar("T")
@@ -146,3 +147,13 @@ class TidyingUsage:
             forget_before_hour=self._lifetimes.usage_forgotten_before_us() // DAY_US * DAY_HOURS,
         )
         self._tidied_day = today
+
+
+class ForgettingNamedQueries:
+    """Deletes versions of deleted named queries once no query refers to them."""
+
+    def __init__(self, named: NamedQueryStore) -> None:
+        self._named = named
+
+    async def sweep(self) -> None:
+        await self._named.forget_unused()

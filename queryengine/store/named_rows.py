@@ -24,6 +24,7 @@ BRIEF: Final[tuple[sa.ColumnElement[Any], ...]] = (*WHOLE[:-1], sa.cast(sa.liter
 """Without the SQL."""
 
 _SHORT: Final = (
+    "is_positional",
     "description",
     "owner",
     "engine",

@@ -17,7 +17,7 @@ from queryengine.domain.submission import SQL_CHARACTERS_KEPT
 from queryengine.domain.viewer import Viewer
 from queryengine.store.prepared import Prepared
 from queryengine.store.rows import ASKED, BECAME, label_line, plain
-from queryengine.store.tables import HAS_ROWS, HAS_SUBJECT, IS_SHARED, QUERIES, RESULTS, SERVER, USAGE
+from queryengine.store.tables import HAS_ROWS, HAS_SUBJECT, IS_NAMED, IS_SHARED, QUERIES, RESULTS, SERVER, USAGE
 
 _Q: Final = QUERIES.c
 _R: Final = RESULTS.c
@@ -270,6 +270,14 @@ def _matching(wanted: QueryFilter) -> Iterator[sa.ColumnElement[bool]]:
         # A range, which the primary key finds; ids are ASCII.
         yield _Q.query_id >= prefix
         yield _Q.query_id < prefix + AFTER_ASCII
+    if wanted.named_query:
+        # Literal, so that the planner sees that the partial index applies.
+        yield sa.literal_column(IS_NAMED)
+        if "@" in wanted.named_query:
+            yield _Q.named_query == wanted.named_query
+        else:
+            yield _Q.named_query >= f"{wanted.named_query}@"
+            yield _Q.named_query < f"{wanted.named_query}@{AFTER_ASCII}"
     for key, value in wanted.labels.items():
         yield _position(_Q.labels, label_line(key, value)) > 0
 

@@ -9,7 +9,7 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection_pb2
 
 from queryengine.app.service import Service
-from queryengine.edges.grpc.server import ADMIN_SERVICE, SERVICES
+from queryengine.edges.grpc.server import ADMIN_SERVICE, NAMED_QUERY_SERVICE, SERVICES
 from queryengine.v1 import query_service_pb2 as pb
 from queryengine.v1 import query_service_pb2_grpc as pb_grpc
 from tests.scraping import get
@@ -81,6 +81,7 @@ async def test_reflection_is_all_that_a_client_needs(channel: grpc.aio.Channel, 
     assert names == {
         SERVICE.full_name,
         ADMIN_SERVICE.full_name,
+        NAMED_QUERY_SERVICE.full_name,
         "grpc.health.v1.Health",
         "grpc.reflection.v1.ServerReflection",
         "grpc.reflection.v1alpha.ServerReflection",

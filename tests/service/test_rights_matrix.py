@@ -13,6 +13,7 @@ from google.protobuf.timestamp_pb2 import Timestamp
 from queryengine.domain.clock import SystemClock
 from queryengine.domain.key_text import new_key
 from queryengine.v1 import admin_service_pb2 as admin_pb
+from queryengine.v1 import named_query_service_pb2 as named_pb
 from queryengine.v1 import query_service_pb2 as pb
 from tests.rights_stage import (
     CALLERS,
@@ -28,7 +29,7 @@ from tests.rights_stage import (
     method_of,
     script,
 )
-from tests.support import Refusal, new_id
+from tests.support import WAIT, Refusal, new_id
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
@@ -95,6 +96,9 @@ READERS = "user named_only read_only without_subject tenant_admin tenant_auditor
 CHANGERS = "user named_only cancel_only without_subject tenant_admin admin admin_from_elsewhere neighbour"
 ADMINS = "tenant_admin tenant_auditor admin admin_role_alone admin_from_elsewhere neighbour"
 SERVICE_ADMINS = "admin admin_role_alone admin_from_elsewhere"
+NAMED_READERS = f"{READERS} submit_only admin_role_alone"
+NAMED_RUNNERS = "user named_only submit_only without_subject tenant_admin admin admin_from_elsewhere neighbour"
+UNNAMED = "NAMED_QUERY_NOT_FOUND"
 EVERYBODY = " ".join(caller for caller in CALLERS if caller != "without_role")
 
 
@@ -112,6 +116,9 @@ class Plain:
 
     request: Callable[[], Message]
     answers: Mapping[str, str]
+
+
+SCRIPT = named_pb.NamedQueryDefinition(sql="rows 3", engine="scripted")
 
 
 def tomorrow() -> Timestamp:
@@ -147,6 +154,30 @@ PLAIN: Mapping[str, Plain] = {
     "ReloadStatus": Plain(admin_pb.ReloadStatusRequest, by_caller(SERVICE_ADMINS)),
     "Reload": Plain(admin_pb.ReloadRequest, by_caller(SERVICE_ADMINS)),
     "RevokeApiKey": Plain(admin_pb.RevokeApiKeyRequest, by_caller(ADMINS, "API_KEY_NOT_FOUND")),
+    "Submit of a named query": Plain(
+        lambda: pb.SubmitRequest(named_query="none", wait_timeout=WAIT), by_caller(NAMED_RUNNERS, UNNAMED)
+    ),
+    "CreateNamedQuery": Plain(
+        lambda: named_pb.CreateNamedQueryRequest(name="report", definition=SCRIPT), by_caller(ADMINS)
+    ),
+    "UpdateNamedQuery": Plain(
+        lambda: named_pb.UpdateNamedQueryRequest(name="none", expected_version=1, definition=SCRIPT),
+        by_caller(ADMINS, UNNAMED),
+    ),
+    "GetNamedQuery": Plain(
+        lambda: named_pb.GetNamedQueryRequest(named_query="none"), by_caller(NAMED_READERS, UNNAMED)
+    ),
+    "ListNamedQueries": Plain(named_pb.ListNamedQueriesRequest, by_caller(NAMED_READERS)),
+    "ListNamedQueryVersions": Plain(
+        lambda: named_pb.ListNamedQueryVersionsRequest(name="none"), by_caller(NAMED_READERS, UNNAMED)
+    ),
+    "DeleteNamedQuery": Plain(lambda: named_pb.DeleteNamedQueryRequest(name="none"), by_caller(ADMINS, UNNAMED)),
+    "TagNamedQuery": Plain(
+        lambda: named_pb.TagNamedQueryRequest(name="none", tag="prod", version=1), by_caller(ADMINS, UNNAMED)
+    ),
+    "UntagNamedQuery": Plain(
+        lambda: named_pb.UntagNamedQueryRequest(name="none", tag="prod"), by_caller(ADMINS, UNNAMED)
+    ),
 }
 
 
@@ -218,6 +249,48 @@ async def test_a_key_of_another_tenant_is_not_there(stage: Stage, rpc: str) -> N
                 refusals[answer].append(refusal)
     for same in refusals.values():
         assert len({(each.code, each.message, each.trailers) for each in same}) == 1
+
+
+async def test_whoever_runs_named_queries_alone_sees_what_they_take_and_not_their_sql(stage: Stage) -> None:
+    admin, named_only, user = (stage.caller(name) for name in ("tenant_admin", "named_only", "user"))
+    made = await admin.call("CreateNamedQuery", named_pb.CreateNamedQueryRequest(name="report", definition=SCRIPT))
+    # Anything else is not there for it.
+    restricted = named_pb.NamedQueryDefinition(sql="rows 1", engine="scripted", roles=[admin_pb.ROLE_TENANT_ADMIN])
+    await admin.call("CreateNamedQuery", named_pb.CreateNamedQueryRequest(name="secret", definition=restricted))
+    for caller, names, sql in ((admin, ["report", "secret"], "rows 3"), (named_only, ["report"], "")):
+        reply = await caller.call("ListNamedQueries", named_pb.ListNamedQueriesRequest())
+        assert [each.name for each in reply.named_queries] == names
+        found = await caller.call("GetNamedQuery", named_pb.GetNamedQueryRequest(named_query="report"))
+        assert found.named_query.definition.sql == sql
+    done = await named_only.call("Submit", pb.SubmitRequest(named_query="report", wait_timeout=WAIT))
+    assert (done.status.named_query, done.end.total_rows) == ("report@1", 3)
+    assert "rows 3" not in str(done.status)
+    full = pb.GetStatusRequest(query_id=done.status.query_id, view=pb.QUERY_VIEW_FULL)
+    for caller, sql in ((named_only, ""), (user, "rows 3")):
+        details = (await caller.call("GetStatus", full)).details
+        assert (details.sql, details.executed_sql, details.named_query) == (sql, sql, "report")
+    for caller in (named_only, user):
+        for reference in ("secret", "secret@1", "none"):
+            request = pb.SubmitRequest(named_query=reference)
+            assert (await caller.answer("Submit", request))[0] == UNNAMED
+            get = named_pb.GetNamedQueryRequest(named_query=reference)
+            assert (await caller.answer("GetNamedQuery", get))[0] == UNNAMED
+    assert (await named_only.answer("Submit", script()))[0] == DENIED
+    assert made.named_query.created_by == "boss"
+
+
+async def test_an_admin_who_may_run_named_queries_alone_makes_none(stage: Stage) -> None:
+    """Or it would make what it may not run as text."""
+    roles = [admin_pb.ROLE_SUBMIT, admin_pb.ROLE_TENANT_ADMIN, admin_pb.ROLE_NAMED_ONLY]
+    admin = stage.caller("tenant_admin")
+    key = await admin.call("CreateApiKey", admin_pb.CreateApiKeyRequest(subject="bot", roles=roles))
+    bot = stage.caller_with(key.secret)
+    answer, refusal = await bot.answer(
+        "CreateNamedQuery", named_pb.CreateNamedQueryRequest(name="own", definition=SCRIPT)
+    )
+    assert answer == DENIED
+    assert refusal is not None
+    assert "named_only" in refusal.message
 
 
 async def test_a_missing_role_is_named(stage: Stage) -> None:

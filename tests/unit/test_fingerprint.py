@@ -33,6 +33,7 @@ OTHER: dict[str, Any] = {
 """Each makes another submission, also one that asks for what is the default of the service."""
 SAME: dict[str, Any] = {
     "tenant": "another",
+    "api_key": "etl",
     "subject": "another",
     "parameter_types": b"they follow from the parameters",
     "priority": 7,

@@ -13,9 +13,12 @@ from queryengine.telemetry.audit import AuditLog
 WITHOUT_EFFECT: Final = frozenset(
     {
         "FetchPage",
+        "GetNamedQuery",
         "GetStatus",
         "ListApiKeys",
         "ListEngines",
+        "ListNamedQueries",
+        "ListNamedQueryVersions",
         "ListPages",
         "ListQueries",
         "ReloadStatus",

@@ -5,6 +5,7 @@ from typing import Final
 
 from queryengine.domain.filters import QueryFilter
 from queryengine.domain.lifecycle import QueryState
+from queryengine.domain.named_queries import LATEST, Reference
 from queryengine.edges.grpc.fields import choice, invalid, mapping, rounded_up, short
 from queryengine.v1 import query_pb2, query_service_pb2
 
@@ -27,6 +28,7 @@ def to_filter(request: query_service_pb2.ListQueriesRequest) -> QueryFilter:
         engine=short(request.engine, "engine"),
         subject=_subject(request.subject),
         query_id_prefix=_prefix(request.query_id_prefix),
+        named_query=_named_query(request.named_query),
         submitted_from_us=submitted_from_us,
         submitted_before_us=submitted_before_us,
     )
@@ -69,6 +71,14 @@ def _prefix(text: str) -> str:
     if len(prefix) > QUERY_ID_CHARACTERS or not QUERY_ID_SIGNS.issuperset(prefix):
         raise invalid("query_id_prefix", "is not the beginning of a UUID")
     return prefix
+
+
+def _named_query(text: str) -> str:
+    """Queries know the version that they ran, and not the tag by which it was asked for."""
+    found = Reference.of(text) if text else None
+    if text and (found is None or (found.version is None and found.tag != LATEST) or text.endswith(f"@{LATEST}")):
+        raise invalid("named_query", "must be a name or name@version, such as report or report@7")
+    return text
 
 
 def _subject(text: str) -> str:

@@ -7,6 +7,7 @@ from typing import Any, Final
 
 from queryengine.codec.described import described
 from queryengine.domain.errors import Reason, error
+from queryengine.domain.named_queries import Reference
 from queryengine.domain.submission import Compression, LimitAction, Submission, WideIntegers
 from queryengine.edges.grpc.fields import (
     NAME_CHARACTERS_MAX,
@@ -110,20 +111,39 @@ def submitted_id(text: str) -> str:
     return lowered
 
 
+def check_sql(sql: str, limits: RequestLimits, field: str = "sql") -> None:
+    sql_bytes = len(sql.encode())
+    if sql_bytes > limits.sql_bytes:
+        raise invalid(
+            field, f"has {sql_bytes} bytes; at most {limits.sql_bytes} are read. Bind long lists as parameters"
+        )
+    if not sql.strip():
+        raise error(Reason.NOT_ONE_STATEMENT, f"{field} holds no statement", statements=0)
+    if "\0" in sql:
+        raise invalid(field, "must not hold the character NUL")
+
+
+def to_reference(text: str, field: str = "named_query") -> Reference:
+    found = Reference.of(text)
+    if found is None:
+        raise invalid(field, "must be a name, name@version or name@tag, such as report@7 or report@prod")
+    return found
+
+
+def _check_text(request: query_service_pb2.SubmitRequest, limits: RequestLimits) -> None:
+    if not request.named_query:
+        check_sql(request.sql, limits)
+    elif request.sql:
+        raise invalid("named_query", "stands in the place of sql; give one of the two")
+    else:
+        to_reference(request.named_query)
+
+
 def to_submission(
     request: query_service_pb2.SubmitRequest, tenant: str, subject: str, limits: RequestLimits
 ) -> Submission:
     """What a Submit asks for, checked."""
-    sql_bytes = len(request.sql.encode())
-    if sql_bytes > limits.sql_bytes:
-        raise invalid(
-            "sql",
-            f"has {sql_bytes} bytes; at most {limits.sql_bytes} are read. Bind long lists as parameters",
-        )
-    if not request.sql.strip():
-        raise error(Reason.NOT_ONE_STATEMENT, "sql holds no statement", statements=0)
-    if "\0" in request.sql:
-        raise invalid("sql", "must not hold the character NUL")
+    _check_text(request, limits)
     asked = request.limits
     result = request.result
     grace = seconds(request, "disconnect_grace", GRACE_DEFAULT_SECONDS, GRACE_MAX_SECONDS)
@@ -134,6 +154,7 @@ def to_submission(
         tenant=tenant,
         subject=subject,
         sql=request.sql,
+        named_query=request.named_query,
         engine_hint=request.engine,
         parameters=_parameters(request, limits.parameters),
         parameter_types=described(request.parameters) if request.parameters else b"",

@@ -21,12 +21,13 @@ from queryengine.edges.grpc.reflecting import reflect
 from queryengine.policy.identity import Authentication
 from queryengine.telemetry.audit import AuditLog
 from queryengine.telemetry.metrics import Metrics
-from queryengine.v1 import admin_service_pb2, query_service_pb2
+from queryengine.v1 import admin_service_pb2, named_query_service_pb2, query_service_pb2
 
 QUERY_SERVICE: Final = query_service_pb2.DESCRIPTOR.services_by_name["QueryService"]
 SERVICE: Final = QUERY_SERVICE.full_name
 ADMIN_SERVICE: Final = admin_service_pb2.DESCRIPTOR.services_by_name["AdminService"]
-SERVICES: Final = (QUERY_SERVICE, ADMIN_SERVICE)
+NAMED_QUERY_SERVICE: Final = named_query_service_pb2.DESCRIPTOR.services_by_name["NamedQueryService"]
+SERVICES: Final = (QUERY_SERVICE, ADMIN_SERVICE, NAMED_QUERY_SERVICE)
 """Their RPCs have names of their own: behaviours and metrics know an RPC by its name alone."""
 CONNECTION_CALLS: Final = 128
 """Calls open on one connection; gRPC clients keep further ones back, in their order. Calls of one method are accepted
