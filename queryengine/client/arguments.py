@@ -11,6 +11,8 @@ E = TypeVar("E", bound=StrEnum)
 Seconds: TypeAlias = float | dt.timedelta
 """A duration: a number of seconds, or a timedelta."""
 
+_HEADER_CHARACTERS: Final = frozenset("abcdefghijklmnopqrstuvwxyz0123456789-_.")
+
 SECONDS_MAX: Final = 10_000 * 365.25 * 86_400
 """Of a Duration in protobuf."""
 
@@ -58,6 +60,18 @@ def pairs(name: str, value: Any) -> None:
     is_sequence = isinstance(value, Sequence) and not isinstance(value, str)
     if not is_sequence or not all(len(each) == 2 and _is_text_or_bytes(*each) for each in value):
         raise TypeError(f'{name} takes pairs of strings, such as (("authorization", "Bearer ..."),)')
+    for key, text_or_bytes in value:
+        _check_header(name, key, text_or_bytes)
+
+
+def _check_header(name: str, key: str, value: str | bytes) -> None:
+    """Raises ValueError for what gRPC would fail at. The value is not repeated, as it may be a secret."""
+    if not key or not _HEADER_CHARACTERS.issuperset(key) or key.startswith("grpc-"):
+        expected = "lower-case letters, digits, - _ and ., not beginning with grpc-"
+        raise ValueError(f"{name}: {key!r} cannot be a key; expected {expected}")
+    if isinstance(value, str) and not (value.isascii() and value.isprintable() and value == value.strip()):
+        problem = "a line break, blanks around it or other characters than printable ASCII"
+        raise ValueError(f"{name}: the value of {key!r} holds {problem}")
 
 
 def _is_text_or_bytes(key: Any, value: Any) -> bool:

@@ -42,6 +42,7 @@ class Fixed:
 
     def __init__(self, scheme: str, secret: str, name: str) -> None:
         """Raises ValueError that says by `name` what cannot be sent."""
+        secret = _without_line_end(secret)
         problem = _problem(secret)
         if problem:
             raise ValueError(f"{name} {problem}")
@@ -138,6 +139,7 @@ def authorization(
 def _bearer(token: Any) -> str:
     if not isinstance(token, str):
         raise AuthorizationUnavailable(f"the token function returned {type(token).__name__}, not a text")
+    token = _without_line_end(token)
     problem = _problem(token)
     if problem:
         raise AuthorizationUnavailable(f"what the token function returned {problem}")
@@ -159,7 +161,12 @@ def _identity(path: Path) -> tuple[int, ...]:
 
 
 def _secret_in(path: Path) -> str:
-    return path.read_bytes().decode("ascii", "replace").strip()
+    return _without_line_end(path.read_bytes().decode("ascii", "replace"))
+
+
+def _without_line_end(secret: str) -> str:
+    """As editors and `echo` leave one at the end of a file, which a script may pass on. Nothing else is forgiven."""
+    return secret.rstrip("\r\n")
 
 
 def _problem(secret: str) -> str:
@@ -169,5 +176,5 @@ def _problem(secret: str) -> str:
     if len(secret) > CHARACTERS_MAX:
         return f"has more than {CHARACTERS_MAX:,} characters"
     if not secret.isascii() or not secret.isprintable() or " " in secret:
-        return "holds characters other than printable ASCII, or a space"
+        return "holds a space, a line break or other characters than printable ASCII"
     return ""

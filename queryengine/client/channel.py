@@ -140,6 +140,8 @@ class Connection:
         object.__setattr__(self, "give_up_seconds", seconds("give_up_after", self.give_up_after))
         if self.target.lower().startswith(URL_SCHEMES):
             raise ValueError(f"{self.target!r} is a URL; the address is HOST:PORT, without a scheme")
+        if self.target != self.target.strip() or not self.target.isprintable():
+            raise ValueError(f"the target {self.target!r} has blanks around it or a line break; it is HOST:PORT")
         if not self.target:
             raise ValueError("the target is empty; the address is HOST:PORT")
         for name, value in (("tenant", self.tenant), ("user", self.user)):

@@ -194,6 +194,18 @@ def test_names_of_choices_are_taken_in_any_case() -> None:
         (lambda: Client(tennant="a"), TypeError, "tennant"),  # type: ignore[call-arg]
         (lambda: Client(metadata={"a": "b"}), TypeError, "metadata takes pairs"),  # type: ignore[arg-type]
         (lambda: Client(metadata=[("a", 1)]), TypeError, "metadata takes pairs"),  # type: ignore[list-item]
+        *(
+            (lambda key=key: Client(metadata=[(key, "b")]), ValueError, f"metadata: {key!r} cannot be a key")
+            for key in ("", "X-A", "x a", "grpc-x", "ä", "a:b")
+        ),
+        *(
+            (lambda value=value: Client(metadata=[("a", value)]), ValueError, "metadata: the value of 'a' holds")
+            for value in ("b\n", " b", "b ", "ä", "b\tc")
+        ),
+        *(
+            (lambda target=target: Client(target), ValueError, "has blanks around it or a line break; it is HOST:PORT")
+            for target in ("127.0.0.1:1\n", " 127.0.0.1:1", "a\nb:1")
+        ),
     ],
 )
 def test_a_wrong_argument_is_named(call: Any, kind: type[Exception], message: str) -> None:

@@ -145,6 +145,25 @@ async def test_a_tenant_that_is_given_is_sent_beside_a_credential(
     assert fake.metadata[0]["x-tenant-id"] == "acme"
 
 
+@pytest.mark.parametrize("end", ["\n", "\r\n", "\n\n"])
+async def test_the_line_break_at_the_end_of_a_secret_is_not_sent(
+    fake: FakeService, connected: Callable[..., Any], tmp_path: Path, end: str
+) -> None:
+    path = tmp_path / "secret"
+    path.write_bytes(f"{SECRET}{end}".encode())
+    given: list[dict[str, Any]] = [
+        {"token": f"{SECRET}{end}"},
+        {"token": lambda: f"{SECRET}{end}"},  # A plain one serves asyncio, too.
+        {"token_file": path},
+        {"api_key": f"{SECRET}{end}"},
+        {"api_key_file": path},
+    ]
+    for options in given:
+        fake.replies["GetStatus"].append(RUNNING)
+        await connected(**options).status()
+    assert shown(fake) == [*[f"Bearer {SECRET}"] * 3, *[f"ApiKey {SECRET}"] * 2]
+
+
 async def test_a_function_is_called_for_every_call(fake: FakeService, connected: Callable[..., Any]) -> None:
     fake.replies["GetStatus"] += [RUNNING, RUNNING]
     client = connected(token=Tokens())
@@ -401,8 +420,21 @@ def mistakes(tmp_path: Path) -> Iterator[tuple[dict[str, Any], type[Exception], 
     yield {"token": SECRET, "api_key": SECRET}, ValueError, "give one of token, api_key"
     yield {"token": SECRET, "token_file": secret}, ValueError, "give one of token, token_file"
     yield {"token": ""}, ValueError, "token is empty"
-    yield {"token": f"{SECRET}\n"}, ValueError, "token holds characters other than"
-    yield {"api_key": f"{SECRET} {SECRET}"}, ValueError, "api_key holds characters other than"
+    for text in (
+        f"{SECRET} {SECRET}",
+        f" {SECRET}",
+        f"{SECRET} ",
+        f"{SECRET}\n ",
+        f"\n{SECRET}",
+        f"{SECRET}\n{SECRET}",
+    ):
+        yield {"token": text}, ValueError, "token holds a space, a line break or"
+        yield {"api_key": text}, ValueError, "api_key holds a space, a line break or"
+        beside = tmp_path / f"beside{hash(text)}"
+        beside.write_text(text)
+        yield {"token_file": beside}, ValueError, "it holds a space, a line break or"
+        yield {"api_key_file": beside}, ValueError, "it holds a space, a line break or"
+        yield {"metadata": (("authorization", f"{text}\n"),)}, ValueError, "value of 'authorization' holds a line break"
     yield {"token": SECRET.encode()}, TypeError, "a text or a function that returns one, not bytes"
     yield {"api_key": lambda: SECRET}, TypeError, "api_key takes a text, not function"
     yield {"token_file": tmp_path / "nothing"}, ValueError, "token_file: cannot read"

@@ -1,8 +1,12 @@
 """What a result can be read as, and that no row of it gets lost on the way."""
 
 import datetime as dt
+import os
+import re
+import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from decimal import Decimal
 from typing import Any
 
 import duckdb
@@ -200,6 +204,53 @@ def test_a_library_that_is_missing_is_named_and_no_row_is_lost(
     assert result.to_arrow() == ALL
 
 
+INTERVAL = pa.array([pa.MonthDayNano([1, 2, 3])])
+WIDE = pa.array([Decimal(1)], pa.decimal256(60))
+
+
+@pytest.mark.parametrize(
+    ("values", "advice"),
+    [
+        (INTERVAL, "CAST it to text in the query, set POLARS_IMPORT_INTERVAL_AS_STRUCT=1 in the environment"),
+        (pa.ListArray.from_arrays([0, 1], INTERVAL), "CAST it to text in the query"),
+        (pa.StructArray.from_arrays([INTERVAL], ["i"]), "CAST it to text in the query"),
+        (pa.MapArray.from_arrays([0, 1], pa.array(["a"]), INTERVAL), "CAST it to text in the query"),
+        (WIDE, 'CAST it in the query, submit with wide_integers="string"'),
+        (pa.ListArray.from_arrays([0, 1], WIDE), "CAST it in the query"),
+    ],
+)
+def test_what_polars_does_not_take_is_named_and_no_row_is_lost(
+    client: Client, fake: FakeService, values: pa.Array, advice: str
+) -> None:
+    fake.streams["StreamResults"].append(of(pa.record_batch([pa.array([1]), values], names=["n", "odd"])))
+    result = client.attach(ID).result()
+    with pytest.raises(TypeError, match=re.escape(f"column 'odd' of type {values.type}: {advice}")):
+        result.to_polars()
+    assert result.to_arrow().num_rows == 1
+
+
+def test_polars_takes_intervals_where_it_is_said_to() -> None:
+    # It looks once in a process.
+    code = """if True:
+        import pyarrow as pa
+        from queryengine.client.frames import to_polars
+        print(to_polars(pa.table({"i": pa.array([pa.MonthDayNano([1, 2, 3])])}))["i"][0]["months"])
+    """
+    environment = {**os.environ, "POLARS_IMPORT_INTERVAL_AS_STRUCT": "1"}
+    done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=False)
+    assert (done.stdout, done.returncode) == ("1\n", 0), done.stderr
+
+
+def test_a_value_that_pandas_has_no_place_for_is_named(client: Client, fake: FakeService) -> None:
+    time = pa.array([43_200_123_456_789], pa.time64("ns"))
+    batch = pa.record_batch([time], names=["t"])
+    fake.streams["StreamResults"].append(of(batch))
+    result = client.attach(ID).result()
+    with pytest.raises(ValueError, match=r"nanoseconds; types_mapper=pandas\.ArrowDtype keeps all values"):
+        result.to_pandas()
+    assert len(result.to_pandas(types_mapper=pd.ArrowDtype)) == 1
+
+
 def test_to_pandas_passes_its_options_on(result: QueryResult) -> None:
     assert list(result.to_pandas(strings_to_categorical=True).dtypes.astype(str)) == ["int64", "category"]
 
@@ -289,7 +340,7 @@ def test_secrets_are_not_shown(fake_target: str) -> None:
     with Client(fake_target, user="ann", metadata=(("authorization", "Bearer secret"),)) as client:
         for each in (client, client.connection, client.attach(ID), client.attach(ID).result()):
             assert "secret" not in repr(each)
-        assert repr(client) == f"<Client {fake_target}, tenant default, user ann>"
+        assert repr(client) == f"<Client {fake_target}, user ann>"
     assert repr(client).endswith(", closed>")
 
 
