@@ -1,20 +1,14 @@
 """Commands that need no server: serve starts one, config check reads its settings."""
 
-import asyncio
 import signal
-from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, NoReturn
+from typing import Annotated, NoReturn
 
 import typer
 
 from queryengine.cli.exits import ended
 from queryengine.cli.hints import program
 from queryengine.cli.installed import server_installed
-
-if TYPE_CHECKING:
-    from queryengine.engines.base import OptionError
-    from queryengine.settings import Settings
 
 # The parts of the server are imported inside the commands, so that the others start without them.
 
@@ -68,76 +62,23 @@ def _serve_demo(config: Path | None, *, insecure: bool) -> NoReturn:
         raise ended(str(error)) from error
 
 
-def check(config: Annotated[Path, typer.Argument(metavar="FILE", help="Settings, a YAML file.")]) -> None:
-    """Check a settings file for `serve`."""
+def check(
+    config: Annotated[Path, typer.Argument(metavar="FILE", help="Settings, a YAML file.")],
+    insecure: Annotated[
+        bool, typer.Option("--insecure", help="For a server that is started with --insecure, which refuses less.")
+    ] = False,
+) -> None:
+    """Check a settings file for `serve`, without a start: whatever `serve` would refuse of it, and what it warns of."""
     with server_installed():
         from queryengine import settings
-        from queryengine.app.certificates import certificates
+        from queryengine.app import checking
         from queryengine.domain.clock import SystemClock
 
     try:
         loaded = settings.load(str(config))
-        certificates(loaded, SystemClock())
-        _check_policies(loaded)
-        warnings = [*settings.warnings(loaded), *_check_options(loaded)]
+        warnings = checking.check(loaded, SystemClock(), insecure=insecure)
     except settings.SettingsError as error:
         raise ended(str(error)) from error
     for warning in warnings:
         typer.echo(f"warning: {warning}", err=True)
     typer.echo(f"{config}: ok; engines: {', '.join(loaded.engines)}")
-
-
-def _check_policies(loaded: "Settings") -> None:
-    """Row and column policies, as the adapter of each engine reads them. Raises SettingsError."""
-    from queryengine.app.policies import checked_policies
-    from queryengine.domain.row_policy import RowPolicy
-    from queryengine.engines.base import PolicyProblem
-    from queryengine.engines.registry import engine_class
-
-    async def ask(name: str, policy: RowPolicy) -> Sequence[PolicyProblem]:
-        engine = loaded.engines[name]
-        return engine_class(engine.type).policy_problems(policy, engine.options)
-
-    asyncio.run(checked_policies(loaded, ask))
-
-
-def _check_options(loaded: "Settings") -> list[str]:
-    """The options of each engine and what they name on this machine, which only its adapter can judge: a line for each
-    one without effect. Raises SettingsError, a line for each mistake.
-    """
-    from queryengine.domain.errors import QueryEngineError
-    from queryengine.engines.base import OptionError
-    from queryengine.engines.kit.reach import reach
-    from queryengine.engines.registry import engine_class
-    from queryengine.settings import SettingsError, missing_audit_folder, missing_places
-    from queryengine.workers.confinement import lacking
-
-    mistakes: list[str] = []
-    unusable: list[str] = missing_audit_folder(loaded)
-    warnings: list[str] = []
-    for name, engine in loaded.engines.items():
-        key = ("engines", name, "options")
-        try:
-            adapter = engine_class(engine.type)
-            traits = adapter.traits(engine.options)
-            unusable += missing_places(loaded, name)
-            unusable += [_line(loaded, name, each) for each in adapter.problems(engine.options)]
-            warnings += [_line(loaded, name, each) for each in adapter.warnings(engine.options)]
-            key = ("engines", name, "slots_per_worker")
-            traits.check_slots(engine.slots_per_worker)
-            if engine.confine and reach(engine.type, engine.options) is not None and (lacks := lacking()):
-                where = f"{loaded.origin('engines', name)}: engines.{name}"
-                warnings.append(f"{where}: its workers are less confined than they could be: {'; '.join(lacks)}")
-        except QueryEngineError as cause:
-            mistakes.append(f"{loaded.origin(*key)}: engines.{name}: {cause.failure.message}")
-        except ValueError as cause:
-            inside = cause.keys if isinstance(cause, OptionError) else ()
-            mistakes.append(f"{loaded.origin(*key, *inside)}: {'.'.join(key)}: {cause}")
-    if mistakes or unusable:
-        raise SettingsError("\n".join([*mistakes, *unusable]))
-    return warnings
-
-
-def _line(loaded: "Settings", engine: str, what: "OptionError") -> str:
-    key = ("engines", engine, "options")
-    return f"{loaded.origin(*key, *what.keys)}: {'.'.join(key)}: {what}"

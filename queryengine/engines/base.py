@@ -216,6 +216,11 @@ class Engine(ABC):
         return ()
 
     @classmethod
+    def known_functions(cls, options: Mapping[str, Any]) -> frozenset[str]:  # noqa: ARG003 - as above
+        """Names of all functions that the engine has, in lower case; empty when not all are known beforehand."""
+        return frozenset()
+
+    @classmethod
     def warnings(cls, options: Mapping[str, Any]) -> Sequence[OptionError]:  # noqa: ARG003 - as above
         """What the options say to no effect on this machine as it is now, and what of it will not work. It keeps
         nothing else from working.

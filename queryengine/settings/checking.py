@@ -12,6 +12,7 @@ from typing import Final
 from queryengine.engines.kit.places import missing
 from queryengine.settings.exposure import exposed, readable
 from queryengine.settings.model import CLIENT_VARIABLES, ENVIRONMENT_PREFIX, Settings, groups
+from queryengine.settings.secret import keys_of_secret_files
 
 _SERVICE_LINK: Final = re.compile(
     rf"{ENVIRONMENT_PREFIX}(\w+_)?(SERVICE_HOST|SERVICE_PORT(_\w+)?|PORT_\d+_(TCP|UDP|SCTP)(_PROTO|_PORT|_ADDR)?)=.*"
@@ -23,7 +24,7 @@ _SERVICE_LINK: Final = re.compile(
 def warnings(settings: Settings) -> list[str]:
     """A line each, with the place of the key. Looks at names on the disk."""
     network = [line for line in (exposed(settings), readable(settings)) if line]
-    return [*_meaningless(), *_open_folders(settings), *network]
+    return [*_meaningless(), *_open_folders(settings), *_open_secrets(settings), *network]
 
 
 def missing_places(settings: Settings, *engines: str) -> list[str]:
@@ -98,6 +99,21 @@ def _meaningless() -> Iterator[str]:
         if name not in reported and name.upper() not in CLIENT_VARIABLES and not is_link:
             near = _suggestion(name)
             yield f"environment variable {name}: has no meaning" + (f"; did you mean {near}?" if near else "")
+
+
+def _open_secrets(settings: Settings) -> Iterator[str]:
+    """Files of secrets that others than the user of the server can read, as modes have it."""
+    files = list(keys_of_secret_files(settings))
+    if settings.tls.key is not None:
+        files.append((("tls", "key"), settings.tls.key))
+    for key, path in files:
+        try:
+            mode = stat.S_IMODE(path.stat().st_mode)
+        except OSError:
+            continue
+        if mode & 0o077:
+            what = f"other users of this machine can use {path} (mode {mode:03o}); chmod 600 {path}"
+            yield f"{settings.origin(*key)}: {'.'.join(key)}: {what}"
 
 
 def _open_folders(settings: Settings) -> Iterator[str]:

@@ -105,14 +105,18 @@ def resolved(value: str) -> str:
 
 def references_of(settings: BaseModel) -> Iterator[str]:
     """The reference of every secret in a group of settings, however deep."""
-    for name in type(settings).model_fields:
-        yield from _within(getattr(settings, name))
+    return (reference for _, reference in _within(settings, ()))
 
 
 def secret_files(settings: BaseModel) -> Iterator[Path]:
-    for reference in references_of(settings):
+    return (path for _, path in keys_of_secret_files(settings))
+
+
+def keys_of_secret_files(settings: BaseModel) -> Iterator[tuple[tuple[str, ...], Path]]:
+    """Each file with the way to the key that names it."""
+    for key, reference in _within(settings, ()):
         if reference.startswith(_FILE):
-            yield Path(reference.removeprefix(_FILE))
+            yield key, Path(reference.removeprefix(_FILE))
 
 
 def secret_variables(settings: BaseModel) -> frozenset[str]:
@@ -121,17 +125,18 @@ def secret_variables(settings: BaseModel) -> frozenset[str]:
     return frozenset(match[1] for match in found if match is not None)
 
 
-def _within(value: object) -> Iterator[str]:
+def _within(value: object, key: tuple[str, ...]) -> Iterator[tuple[tuple[str, ...], str]]:
     if isinstance(value, Secret | Resolved):
-        yield value.reference
+        yield key, value.reference
     elif isinstance(value, BaseModel):
-        yield from references_of(value)
+        for name in type(value).model_fields:
+            yield from _within(getattr(value, name), (*key, name))
     elif isinstance(value, Mapping):
-        for each in value.values():
-            yield from _within(each)
+        for name, each in value.items():
+            yield from _within(each, (*key, str(name)))
     elif isinstance(value, list | tuple):
-        for each in value:
-            yield from _within(each)
+        for number, each in enumerate(value):
+            yield from _within(each, (*key, str(number)))
 
 
 def _read(reference: str) -> str:

@@ -177,7 +177,7 @@ async def test_a_server_with_certificates_may_be_reached_from_elsewhere(tmp_path
 @pytest.mark.parametrize(
     ("rules", "problem"),
     [
-        ([], "at least 1 item"),
+        ([], "must not be empty"),
         ([{}], "expected either uri or common_name"),
         ([{"uri": "a{tenant}", "common_name": "b{tenant}"}], "expected either uri or common_name"),
         ([{"uri": "spiffe://a/b"}], "must be set, or the pattern have {tenant}"),

@@ -22,6 +22,7 @@ from queryengine.engines.base import Engine, EngineTraits, OptionError, PolicyPr
 from queryengine.engines.duckdb import row_security
 from queryengine.engines.duckdb.check import StatementCheck, default_check
 from queryengine.engines.duckdb.errors import INTERNAL, facts_of, translated
+from queryengine.engines.duckdb.functions import ALLOWED, REFUSED
 from queryengine.engines.duckdb.parameters import bind
 from queryengine.engines.duckdb.sessions import Sessions
 from queryengine.engines.duckdb.setup import (
@@ -76,6 +77,11 @@ class DuckDBEngine(Engine):
     @classmethod
     def problems(cls, options: Mapping[str, Any]) -> list[OptionError]:
         return problems(DuckDBOptions.parse(options))
+
+    @classmethod
+    def known_functions(cls, options: Mapping[str, Any]) -> frozenset[str]:
+        # Those of an extension that a statement loads are not among its own.
+        return frozenset() if options.get("init_sql") else ALLOWED.union(*REFUSED.values())
 
     @classmethod
     def warnings(cls, options: Mapping[str, Any]) -> list[OptionError]:
