@@ -1,5 +1,7 @@
 """What serves each RPC, made from the use cases."""
 
+from collections.abc import Callable
+
 from queryengine.accepting.configuring import Configuring
 from queryengine.accepting.engines import Engines
 from queryengine.accepting.keys import Keys
@@ -29,12 +31,13 @@ def behaviours(
     keys: Keys,
     *,
     reloading: Reloading,
+    warnings: Callable[[], tuple[str, ...]],
     clock: Clock,
     limits: LimitsInForce,
 ) -> dict[str, Unary | Streaming]:
     """By the names of the RPCs."""
     statuses = Statuses(clock)
-    configuring = Configuring(lambda: reloading.status, lambda: reloading.reload(Trigger.CALL))
+    configuring = Configuring(lambda: reloading.status, lambda: reloading.reload(Trigger.CALL), warnings)
     queries = QueryRpcs(
         submitting=cases.submitting,
         looking=cases.looking,

@@ -5,7 +5,7 @@ database, engine or process.
 import asyncio
 import difflib
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from queryengine.app.certificates import certificates
@@ -14,7 +14,7 @@ from queryengine.app.policies import checked_policies
 from queryengine.domain.clock import Clock
 from queryengine.domain.errors import QueryEngineError
 from queryengine.domain.row_policy import RowPolicy
-from queryengine.engines.base import OptionError, PolicyProblem
+from queryengine.engines.base import JudgedPolicy, OptionError
 from queryengine.engines.kit.reach import reach
 from queryengine.engines.registry import engine_class
 from queryengine.settings import Settings, SettingsError, missing_audit_folder, missing_places, warnings
@@ -27,7 +27,7 @@ def check(settings: Settings, clock: Clock, *, insecure: bool = False) -> list[s
     for part in (
         lambda: Exposure(is_accepted=insecure).check(settings),
         lambda: certificates(settings, clock),
-        lambda: asyncio.run(checked_policies(settings, found.policy_problems)),
+        lambda: asyncio.run(checked_policies(settings, found.judged)),
     ):
         found.run(part)
     found.options()
@@ -51,9 +51,9 @@ class _Found:
         except SettingsError as wrong:
             self.mistakes.append(str(wrong))
 
-    async def policy_problems(self, name: str, policy: RowPolicy) -> Sequence[PolicyProblem]:
+    async def judged(self, name: str, policy: RowPolicy) -> JudgedPolicy:
         engine = self._settings.engines[name]
-        return engine_class(engine.type).policy_problems(policy, engine.options)
+        return engine_class(engine.type).judged(policy, engine.options)
 
     def options(self) -> None:
         """Those of each engine, and what they name on this machine, which only its adapter can judge."""

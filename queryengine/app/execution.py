@@ -30,6 +30,7 @@ from queryengine.executing.sweeps import (
     Strays,
     TidyingUsage,
 )
+from queryengine.policy.row_security.live_catalog import LiveCatalog
 from queryengine.settings import Settings
 from queryengine.workers.forking import Template
 from queryengine.workers.pool import WorkerPool
@@ -47,6 +48,7 @@ class Execution:
     recovery: Recovery
     sweeper: Sweeper
     expiry: Expiry
+    catalog: LiveCatalog
 
 
 async def make_execution(
@@ -72,7 +74,8 @@ async def make_execution(
     queues = {name: EngineQueue() for name in configs}
     held = shares(now, clock, discretion)
     dispatcher = Dispatcher(queues, slots=pool, shares=held, clock=clock, tenant_queued=now.limits.tenant_queued)
-    runner = _runner(settings, estimates, state, shared)
+    catalog = LiveCatalog(pool.live_tables)
+    runner = _runner(settings, estimates, state, shared, catalog)
     scheduler = Scheduler(
         dispatcher,
         runner,
@@ -99,10 +102,13 @@ async def make_execution(
         recovery=recovery,
         sweeper=_sweeper(expiry, state, shared),
         expiry=expiry,
+        catalog=catalog,
     )
 
 
-def _runner(settings: Callable[[], Settings], estimates: Estimates, state: State, shared: Shared) -> Runner:
+def _runner(
+    settings: Callable[[], Settings], estimates: Estimates, state: State, shared: Shared, catalog: LiveCatalog
+) -> Runner:
     now, clock = settings(), shared.clock
     recorder = Recorder(state.store, state.results, state.disk)
     following = Following(
@@ -126,6 +132,7 @@ def _runner(settings: Callable[[], Settings], estimates: Estimates, state: State
         estimates=estimates,
         tasks=shared.tasks,
         clock=clock,
+        explain=catalog.explained,
     )
     return Runner(
         owner=state.owner,

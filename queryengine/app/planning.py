@@ -11,6 +11,7 @@ from queryengine.policy.check_text import check_text
 from queryengine.policy.choose_engine import ChooseEngine, KnownEngine
 from queryengine.policy.planner import Planner
 from queryengine.policy.row_security.apply_policies import apply_policies
+from queryengine.policy.row_security.live_catalog import LiveCatalog
 from queryengine.policy.row_security.policies import Policies
 from queryengine.policy.statement_gate import GateRules, StatementGate
 from queryengine.settings import Settings
@@ -33,7 +34,11 @@ class Planning:
 
 
 def make_planning(
-    settings: Settings, traits: Mapping[str, EngineTraits | Failure], analyses: Analyses, policies: Policies
+    settings: Settings,
+    traits: Mapping[str, EngineTraits | Failure],
+    analyses: Analyses,
+    policies: Policies,
+    catalog: LiveCatalog,
 ) -> Planning:
     """All planning steps, in their order."""
     choice = engine_choice(settings, traits)
@@ -44,6 +49,7 @@ def make_planning(
         analyses=analyses,
         policies=policies,
         allowed=gate.allowed,
+        catalog=catalog,
     )
     return Planning(planner=planner, choice=choice, limits=limits, gate=gate)
 

@@ -2,15 +2,18 @@
 
 import hashlib
 import hmac
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 from urllib.parse import urlsplit
 
 from queryengine.app.reload import Prepared
+from queryengine.domain.live_table import AskedTable
 from queryengine.domain.row_policy import RelationPolicy, RowPolicy
-from queryengine.engines.base import PolicyProblem
+from queryengine.engines.base import JudgedPolicy
 from queryengine.policy.analyses import Analyses
+from queryengine.policy.row_security.live_catalog import ExpectedTable, LiveCatalog
 from queryengine.policy.row_security.policies import Policies
 from queryengine.policy.row_security.rules import EnginePolicy, Relation, Rule
 from queryengine.settings import Settings, SettingsError
@@ -19,44 +22,63 @@ from queryengine.settings.policies import EnginePolicySettings, path_of
 SALT_CHARACTERS: Final = 32
 
 
-Ask = Callable[[str, RowPolicy], Awaitable[Sequence[PolicyProblem]]]
-"""Has the adapter of an engine, by its name, say what of a policy it cannot use."""
+Ask = Callable[[str, RowPolicy], Awaitable[JudgedPolicy]]
+"""Has the adapter of an engine, by its name, judge a policy."""
+Key = tuple[str, ...]
+"""Of settings, below policies.engines."""
 
 
-async def checked_policies(settings: Settings, ask: Ask) -> dict[str, EnginePolicy]:
+@dataclass(frozen=True, slots=True)
+class CheckedPolicies:
+    """The policies of the settings, as far as they can be checked without the engines."""
+
+    engines: Mapping[str, EnginePolicy]
+    tables: Mapping[str, Sequence[ExpectedTable]]
+    """What they name, by engine."""
+
+
+async def checked_policies(settings: Settings, ask: Ask) -> CheckedPolicies:
     """The policies of each engine. Raises SettingsError that names every one that cannot be used."""
     mistakes = []
-    policies = {}
+    policies, tables = {}, {}
     for name, engine in settings.policies.engines.items():
         if name not in settings.engines:
             known = ", ".join(settings.engines)
             mistakes.append(_mistake(settings, f"there is no engine of this name; known engines: {known}", name))
             continue
         policies[name] = found = _engine_policy(settings, name, engine)
-        mistakes += [_mistake(settings, problem, *key) async for key, problem in _problems(name, found, ask)]
+        whole, keys = _whole(name, found)
+        judged = await ask(name, whole)
+        mistakes += [_mistake(settings, problem, *key) for key, problem in _problems(name, found, keys, judged)]
+        tables[name] = _expected(settings, name, found, keys, judged)
     if mistakes:
         raise SettingsError("\n".join(mistakes))
-    return policies
+    return CheckedPolicies(policies, tables)
 
 
 class PoliciesInForce:
     """A part of the server that loads its policies again."""
 
-    def __init__(self, policies: Policies, analyses: Analyses) -> None:
+    def __init__(self, policies: Policies, catalog: LiveCatalog, analyses: Analyses) -> None:
         self._policies = policies
+        self._catalog = catalog
         self._analyses = analyses
 
     def files(self, settings: Settings) -> Iterable[Path]:  # noqa: ARG002 - The signature is the protocol's.
         return ()
 
     async def prepare(self, settings: Settings) -> Prepared:
-        found = await checked_policies(settings, self._analyses.policy_problems)
-        return Prepared(commit=lambda: self._policies.adopt(found))
+        found = await checked_policies(settings, self._analyses.judged)
+        return Prepared(commit=lambda: self._adopt(found))
+
+    def _adopt(self, found: CheckedPolicies) -> None:
+        self._policies.adopt(found.engines)
+        self._catalog.adopt(found.tables)
 
 
-async def _problems(name: str, policy: EnginePolicy, ask: Ask) -> AsyncIterator[tuple[tuple[str, ...], str]]:
-    """Each with the key, below policies.engines, of what is wrong."""
-    keys, relations = list[tuple[str, ...]](), list[RelationPolicy]()
+def _whole(name: str, policy: EnginePolicy) -> tuple[RowPolicy, list[Key]]:
+    """All rules of an engine as one policy, and the key of each of its relations."""
+    keys, relations = list[Key](), list[RelationPolicy]()
     for relation in policy.relations:
         key = (name, "relations", relation.key)
         if relation.is_open:
@@ -71,7 +93,12 @@ async def _problems(name: str, policy: EnginePolicy, ask: Ask) -> AsyncIterator[
         relations=tuple(relations),
         hash_salt=policy.hash_salt,
     )
-    for number, problem in await ask(name, whole):
+    return whole, keys
+
+
+def _problems(name: str, policy: EnginePolicy, keys: Sequence[Key], judged: JudgedPolicy) -> Iterator[tuple[Key, str]]:
+    """Each with the key of what is wrong."""
+    for number, problem in judged.problems:
         yield (keys[number] if number is not None else (name,)), problem
     paths = [relation.path for relation in policy.relations]
     for relation in policy.relations:
@@ -79,9 +106,28 @@ async def _problems(name: str, policy: EnginePolicy, ask: Ask) -> AsyncIterator[
             yield (name, "relations", relation.key), "this table is listed twice"
 
 
-def _mistake(settings: Settings, problem: str, *key: str) -> str:
+def _expected(
+    settings: Settings, name: str, policy: EnginePolicy, keys: Sequence[Key], judged: JudgedPolicy
+) -> list[ExpectedTable]:
+    """The tables that an engine must have, with their places."""
+    compared: dict[Key, dict[str, str]] = {}
+    for number, column in judged.compared:
+        compared.setdefault(keys[number][:3], {})[column] = _place(settings, *keys[number])
+    found = []
+    for relation in policy.relations:
+        key = (name, "relations", relation.key)
+        asked = AskedTable(relation.path, relation.columns)
+        found.append(ExpectedTable(asked=asked, place=_place(settings, *key), compared=compared.get(key, {})))
+    return found
+
+
+def _place(settings: Settings, *key: str) -> str:
     full = ("policies", "engines", *key)
-    return f"{settings.origin(*full)}: {'.'.join(full)}: {problem}"
+    return f"{settings.origin(*full)}: {'.'.join(full)}"
+
+
+def _mistake(settings: Settings, problem: str, *key: str) -> str:
+    return f"{_place(settings, *key)}: {problem}"
 
 
 def _engine_policy(settings: Settings, name: str, engine: EnginePolicySettings) -> EnginePolicy:

@@ -116,6 +116,7 @@ async def start(
     edges = await _listen(rooms, in_force.now, reloading, limits=limits, turns=turns, closing=closing)
     tasks.spawn(_keep_readiness(edges.health, state.store), "readiness")
     tasks.spawn(rooms.execution.sweeper.run(), "sweeper")
+    tasks.spawn(rooms.execution.catalog.run(), "live-catalog")
     tasks.spawn(trimming(turns, state.disk).keep_trimming(), "trimming")
     tasks.spawn(reloading.run(), "reloading")
     return Parts(
@@ -154,8 +155,10 @@ async def _open_rooms(in_force: SettingsInForce, clock: Clock, closing: AsyncExi
     traits = await engine_traits(now, texts)
     await workers.inspections.close()
     execution.pool.start()
-    policies = Policies(await checked_policies(now, texts.policy_problems))
-    planning = make_planning(now, traits, texts, policies)
+    checked = await checked_policies(now, texts.judged)
+    policies = Policies(checked.engines)
+    execution.catalog.adopt(checked.tables)
+    planning = make_planning(now, traits, texts, policies, execution.catalog)
     reading = make_reading(now, cutting, state, shared)
     return Rooms(
         state=state,
@@ -207,7 +210,7 @@ def _reloading(
             limits,
             style,
         ),
-        PoliciesInForce(rooms.policies, rooms.texts),
+        PoliciesInForce(rooms.policies, rooms.execution.catalog, rooms.texts),
         None if rooms.encryption is None else CertificatesOfPorts(rooms.encryption, shared.clock),
         rooms.identity.authenticators,
         shared.audit,
@@ -236,6 +239,7 @@ async def _listen(
         refreshes,
         rooms.identity.keys,
         reloading=reloading,
+        warnings=execution.catalog.warnings,
         clock=shared.clock,
         limits=limits,
     )

@@ -62,6 +62,7 @@ def _show(found: "ServerConfiguration", *, as_json: bool) -> None:
         *(f"  changed: {name}" for name in last.changed),
         *(f"  {mistake}" for mistake in last.mistakes),
         *(f"needs a restart: {name}" for name in found.needs_restart),
+        *(f"warning: {line}" for line in found.warnings),
     ]
     for line in lines:
         typer.echo(visible(line))

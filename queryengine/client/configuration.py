@@ -30,6 +30,7 @@ class ServerConfiguration:
     load_time: dt.datetime
     needs_restart: tuple[str, ...]
     last_attempt: ReloadAttempt
+    warnings: tuple[str, ...] = ()
 
 
 def reload_status() -> Call[ServerConfiguration]:
@@ -49,6 +50,7 @@ def _configuration(reply: pb.ReloadStatusResponse | pb.ReloadResponse) -> Server
         version=found.version,
         load_time=found.load_time.ToDatetime(dt.UTC),
         needs_restart=tuple(found.needs_restart),
+        warnings=tuple(found.warnings),
         last_attempt=ReloadAttempt(
             trigger=name.removeprefix("RELOAD_TRIGGER_").lower(),
             end_time=last.end_time.ToDatetime(dt.UTC),

@@ -43,6 +43,8 @@ class Policed:
     """Of what they see of the tables that it reads; never empty."""
     policies: tuple[str, ...]
     """The rules that apply, as `schema.table:rule`."""
+    relations: tuple[Name, ...]
+    """The tables that it reads, in the order of the rules."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -44,3 +44,5 @@ class ReloadStatus:
     needs_restart: tuple[str, ...]
     """Keys that had another value then, which only a restart applies."""
     last: Attempt
+    warnings: tuple[str, ...] = ()
+    """What of it does not fit the engines as they are now, each with its place and key."""

@@ -10,13 +10,14 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from types import TracebackType
-from typing import Any, ClassVar, Final, Self
+from typing import Any, ClassVar, Final, NamedTuple, Self
 
 import pyarrow as pa
 
 from queryengine.codec.values import BoundParameter
 from queryengine.domain.analysis import NOT_ANALYSED, Analysis
 from queryengine.domain.errors import QueryEngineError, Reason, error
+from queryengine.domain.live_table import AskedTable, LiveTable
 from queryengine.domain.refreshed import Refreshed
 from queryengine.domain.row_policy import RowPolicy, SecuredText
 from queryengine.domain.texts import NAME_BYTES_MAX, URL_BYTES_MAX, shortened, whole_or_none
@@ -190,6 +191,16 @@ class Execution(ABC):
 
 PolicyProblem = tuple[int | None, str]
 """The number of a relation in the policy, or None for all of it, and what is wrong."""
+
+
+class JudgedPolicy(NamedTuple):
+    """What an adapter says of a policy."""
+
+    problems: Sequence[PolicyProblem]
+    compared: Sequence[tuple[int, str]] = ()
+    """Columns that its predicates compare with the caller's tenant or subject, with the numbers of their relations."""
+
+
 NO_POLICIES: Final = "row and column policies cannot be applied to this kind of engine"
 
 
@@ -259,6 +270,18 @@ class Engine(ABC):
         """What of a policy cannot be used. Values of placeholders are not looked at."""
         return ((None, NO_POLICIES),)
 
+    @classmethod
+    def judged(cls, policy: RowPolicy, options: Mapping[str, Any]) -> JudgedPolicy:
+        """All that can be said of a policy without the engine."""
+        return JudgedPolicy(cls.policy_problems(policy, options), cls.compared_columns(policy, options))
+
+    @classmethod
+    def compared_columns(cls, policy: RowPolicy, options: Mapping[str, Any]) -> Sequence[tuple[int, str]]:  # noqa: ARG003
+        """Columns that the predicates of a policy compare with the caller's tenant or subject, each with the number of
+        its relation. None where the adapter does not look.
+        """
+        return ()
+
     @abstractmethod
     def __init__(self, name: str, options: Mapping[str, Any]) -> None:
         """Take the configured name and options, and connect as far as that can be done once for all executions.
@@ -288,6 +311,14 @@ class Engine(ABC):
         """
         message = "the engine reads no folder of files, so there is nothing to look at again"
         raise error(Reason.UNSUPPORTED, message, feature="refresh")
+
+    def live_tables(self, tables: Sequence[AskedTable]) -> Sequence[LiveTable | None]:  # noqa: ARG002
+        """Each of these tables as it is now; None for one that is not there, or that the service may not see. Called
+        from a thread of its own, beside executions, none of which notices.
+
+        Raises UNSUPPORTED where the adapter does not look, and ENGINE_UNAVAILABLE when the engine does not answer.
+        """
+        raise error(Reason.UNSUPPORTED, "the tables of this kind of engine are not looked at", feature="live_tables")
 
     def prepare(self) -> None:  # noqa: B027 - Most engines have nothing to prepare.
         """Do ahead what every execution needs. Called when the engine has been opened and after each execution, when

@@ -10,6 +10,7 @@ import sqlalchemy as sa
 
 from queryengine.domain.analysis import Analysis
 from queryengine.domain.errors import Reason, error
+from queryengine.domain.live_table import AskedTable, LiveTable
 from queryengine.domain.row_policy import RowPolicy, SecuredText
 from queryengine.engines.base import Engine, EngineTraits, Execution, PolicyProblem, Statement
 from queryengine.engines.kit.drivers import install_command
@@ -43,6 +44,10 @@ class SQLAlchemyEngine(Engine):
     def policy_problems(cls, policy: RowPolicy, options: Mapping[str, Any]) -> Sequence[PolicyProblem]:
         return _adapter_of(options).policy_problems(policy, options)
 
+    @classmethod
+    def compared_columns(cls, policy: RowPolicy, options: Mapping[str, Any]) -> Sequence[tuple[int, str]]:
+        return _adapter_of(options).compared_columns(policy, options)
+
     def __init__(self, name: str, options: Mapping[str, Any]) -> None:
         self._adapter = _adapter_of(options)(name, options)
 
@@ -54,6 +59,9 @@ class SQLAlchemyEngine(Engine):
 
     def probe(self) -> None:
         self._adapter.probe()
+
+    def live_tables(self, tables: Sequence[AskedTable]) -> Sequence[LiveTable | None]:
+        return self._adapter.live_tables(tables)
 
     def prepare(self) -> None:
         self._adapter.prepare()

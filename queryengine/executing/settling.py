@@ -2,7 +2,8 @@
 adopted, so that a cancel and a completion that race leave exactly one final state.
 """
 
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, replace
 from typing import Any
 
 from queryengine.domain.clock import Clock
@@ -22,7 +23,10 @@ from queryengine.results.index import PageIndex
 from queryengine.results.meter import SpoolMeter
 from queryengine.results.removal import Removal
 from queryengine.results.stored import StoredResults
-from queryengine.workers.events import Ended
+from queryengine.workers.events import Ended, Failed
+
+Explain = Callable[[Query, Failure], Awaitable[Failure]]
+"""What is to be said of a query under row and column policies in place of what its engine says."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +57,9 @@ class Settling:
         estimates: Estimates,
         tasks: Tasks,
         clock: Clock,
+        explain: Explain,
     ) -> None:
+        self._explain = explain
         self._recorder = recorder
         self._results = results
         self._registry = registry
@@ -75,6 +81,8 @@ class Settling:
         store failed, what the run left is removed and nobody hears of it.
         """
         try:
+            if isinstance(last, Failed) and live.query.plan.policy_version:
+                last = replace(last, failure=await self._explain(live.query, last.failure))
             await self._settle(live, last, ended_us)
         except Exception as cause:
             await self.fail(live, cause)

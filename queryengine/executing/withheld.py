@@ -25,6 +25,7 @@ _KEPT: Final = frozenset(
         Reason.QUERY_TIMEOUT,
         Reason.RESULT_LIMIT,
         Reason.ROW_TOO_LARGE,
+        Reason.RELATION_NOT_ALLOWED,
         Reason.SPOOL_FULL,
     }
 )

@@ -8,14 +8,14 @@ while, in the lane of the slices also with short texts, so that bombs of many te
 import asyncio
 import logging
 from collections import OrderedDict
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any, Final
 
 from queryengine.domain.analysis import Analysis
 from queryengine.domain.errors import Failure, QueryEngineError, Reason, error
 from queryengine.domain.row_policy import RowPolicy
-from queryengine.engines.base import EngineTraits, PolicyProblem
+from queryengine.engines.base import EngineTraits, JudgedPolicy
 from queryengine.policy.row_security.policies import EffectivePolicy
 from queryengine.workers.protocol import Frame
 from queryengine.workers.sandbox import LimitExceeded, ProcessLost
@@ -140,17 +140,18 @@ class Analyses:
         fields = frames[0].header["traits"]
         return EngineTraits(**{**fields, "session_settings": tuple(fields["session_settings"])})
 
-    async def policy_problems(self, engine: str, policy: RowPolicy) -> Sequence[PolicyProblem]:
-        """What of an engine's policies cannot be used. Raises as `of` does."""
+    async def judged(self, engine: str, policy: RowPolicy) -> JudgedPolicy:
+        """What the adapter of an engine says of its policies. Raises as `of` does."""
         order = {"type": "policy", "engine": engine}
         try:
             frames = await self._thorough.request("", order, policy.encode(), cpu_seconds=POLICY_SECONDS)
         except LimitExceeded:
-            return [(None, "they take too long to check; make them shorter")]
+            return JudgedPolicy([(None, "they take too long to check; make them shorter")])
         except ProcessLost as cause:
             raise _unavailable("the policies could not be checked") from cause
         _raise_failure(frames)
-        return [(number, problem) for number, problem in frames[-1].header["problems"]]
+        done = frames[-1].header
+        return JudgedPolicy(*([(number, text) for number, text in done[key]] for key in ("problems", "compared")))
 
     async def _frames(
         self, tenant: str, order: dict[str, Any], blob: bytes, size_bytes: int, *, last: bool

@@ -7,6 +7,7 @@ from queryengine.domain.identity import Principal
 from queryengine.domain.plan import Plan
 from queryengine.domain.submission import Submission
 from queryengine.policy.analyses import Analyses
+from queryengine.policy.row_security.live_catalog import LiveCatalog
 from queryengine.policy.row_security.policies import Policies
 from queryengine.policy.step import Step
 
@@ -23,6 +24,7 @@ class Planner:
         then: Sequence[Step],
         analyses: Analyses,
         policies: Policies,
+        catalog: LiveCatalog,
         allowed: Callable[[str], tuple[str, ...]] = lambda _: (),
     ) -> None:
         """`allowed` are functions that texts for an engine may call although its adapter refuses them."""
@@ -31,6 +33,7 @@ class Planner:
         self._then = then
         self._analyses = analyses
         self._policies = policies
+        self._catalog = catalog
 
     def outline(self, principal: Principal, submission: Submission) -> Plan:
         """The plan as far as the submission alone decides it, and all its limits. Raises what the first steps raise."""
@@ -43,7 +46,7 @@ class Planner:
         self, principal: Principal, submission: Submission, outline: Plan, *, leave_turn: Callable[[], None]
     ) -> tuple[Plan, Analysis]:
         """The whole plan, and what is known of the text. `leave_turn` is called before it waits for an analysis. Raises
-        what the other steps, Analyses.of and Policies.of raise.
+        what the other steps, Analyses.of, Policies.of and LiveCatalog.require raise.
         """
         tenant, engine, sql = submission.tenant, outline.engine, submission.sql
         policy = self._policies.of(engine, principal, catalog=submission.catalog, schema=submission.schema)
@@ -56,4 +59,6 @@ class Planner:
         plan = outline
         for step in self._then:
             plan = step(principal, submission, analysis, plan)
+        if policy is not None and analysis.policed is not None:
+            await self._catalog.require(engine, policy, analysis.policed.relations, leave_turn=leave_turn)
         return plan, analysis

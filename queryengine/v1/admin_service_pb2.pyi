@@ -160,16 +160,18 @@ class ReloadAttempt(_message.Message):
     def __init__(self, trigger: _Optional[_Union[ReloadTrigger, str]] = ..., end_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., applied: _Optional[bool] = ..., changed: _Optional[_Iterable[str]] = ..., mistakes: _Optional[_Iterable[str]] = ...) -> None: ...
 
 class Configuration(_message.Message):
-    __slots__ = ("version", "load_time", "needs_restart", "last_attempt")
+    __slots__ = ("version", "load_time", "needs_restart", "last_attempt", "warnings")
     VERSION_FIELD_NUMBER: _ClassVar[int]
     LOAD_TIME_FIELD_NUMBER: _ClassVar[int]
     NEEDS_RESTART_FIELD_NUMBER: _ClassVar[int]
     LAST_ATTEMPT_FIELD_NUMBER: _ClassVar[int]
+    WARNINGS_FIELD_NUMBER: _ClassVar[int]
     version: str
     load_time: _timestamp_pb2.Timestamp
     needs_restart: _containers.RepeatedScalarFieldContainer[str]
     last_attempt: ReloadAttempt
-    def __init__(self, version: _Optional[str] = ..., load_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., needs_restart: _Optional[_Iterable[str]] = ..., last_attempt: _Optional[_Union[ReloadAttempt, _Mapping]] = ...) -> None: ...
+    warnings: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, version: _Optional[str] = ..., load_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., needs_restart: _Optional[_Iterable[str]] = ..., last_attempt: _Optional[_Union[ReloadAttempt, _Mapping]] = ..., warnings: _Optional[_Iterable[str]] = ...) -> None: ...
 
 class ReloadStatusRequest(_message.Message):
     __slots__ = ()

@@ -10,9 +10,11 @@ import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import Any, Final
 
 from queryengine.domain.errors import Failure, QueryEngineError, Reason
+from queryengine.domain.live_table import AskedTable
 from queryengine.domain.texts import NAME_BYTES_MAX, shortened
 from queryengine.engines.base import Engine
 from queryengine.engines.registry import engine_class
@@ -88,7 +90,9 @@ class EngineRole:
             case "probe":
                 self._threads.submit(self._probe, host.engine)
             case "refresh":
-                self._threads.submit(self._refresh, host.engine, frame.header["number"])
+                self._threads.submit(self._answer, frame, partial(_refreshed, host.engine))
+            case "live_tables":
+                self._threads.submit(self._answer, frame, partial(_live_tables, host.engine, frame))
             case _:
                 logger.error("a frame of type %r is for nobody", frame.type)
 
@@ -126,8 +130,9 @@ class EngineRole:
             failure = failure_of(cause, "a probe")
         self._send(encode({"type": "health", "failure": failure.to_json() if failure is not None else None}))
 
-    def _refresh(self, engine: Engine, number: int) -> None:
-        header: dict[str, Any] = {"type": "refreshed", "number": number, "refreshed": None, "failure": None}
+    def _answer(self, frame: Frame, find: Callable[[], dict[str, Any]]) -> None:
+        """Answer a question that is asked beside executions."""
+        header: dict[str, Any] = {"type": "answer", "number": frame.header["number"], "failure": None}
         if is_outdated := self._confinement.is_outdated:
             failure = Failure(
                 Reason.ENGINE_UNAVAILABLE, "what the engine reads was replaced, so its worker starts again"
@@ -135,10 +140,19 @@ class EngineRole:
             header["failure"] = failure.to_json()
         else:
             try:
-                header["refreshed"] = engine.refresh().to_json()
+                header.update(find())
             except Exception as cause:
-                header["failure"] = failure_of(cause, "a refresh").to_json()
+                header["failure"] = failure_of(cause, f"a question ({frame.type})").to_json()
         self._send(encode({**header, "retires": is_outdated}))
 
     def _forget(self, execution: str) -> None:
         self._running.pop(execution, None)
+
+
+def _refreshed(engine: Engine) -> dict[str, Any]:
+    return {"refreshed": engine.refresh().to_json()}
+
+
+def _live_tables(engine: Engine, frame: Frame) -> dict[str, Any]:
+    asked = [AskedTable.from_json(each) for each in frame.header["tables"]]
+    return {"tables": [None if each is None else each.to_json() for each in engine.live_tables(asked)]}

@@ -1,14 +1,21 @@
 """The engine worker processes: which of them gives a slot, and how busy an engine's workers are."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from typing import Final
 
+from queryengine.domain.errors import Failure, Reason
+from queryengine.domain.live_table import AskedTable, LiveTable
+from queryengine.domain.refreshed import Refreshed
 from queryengine.telemetry.logs import LogStyle
 from queryengine.workers.forking import Template
-from queryengine.workers.refreshing import Answer
 from queryengine.workers.supervisor import EngineConfig, Slot, Supervisor
+
+REFRESH_SECONDS: Final = 60.0
+"""How long a worker may look at its files. What it finds later, its queries see all the same."""
+LIVE_TABLES_SECONDS: Final = 10.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,10 +89,24 @@ class WorkerPool:
         """Whether `take` has a slot to give."""
         return any(supervisor.free > 0 for supervisor in self._supervisors[engine])
 
-    async def refresh(self, engine: str) -> list[Answer]:
+    async def refresh(self, engine: str) -> list[Refreshed | Failure]:
         """Have all workers of an engine that are up look at its files again, beside what they run."""
-        answers = await asyncio.gather(*(supervisor.refresh() for supervisor in self._supervisors[engine]))
-        return [answer for answer in answers if answer is not None]
+        asked = (each.ask("refresh", seconds=REFRESH_SECONDS) for each in self._supervisors[engine])
+        answers = [answer for answer in await asyncio.gather(*asked) if answer is not None]
+        return [
+            answer if isinstance(answer, Failure) else Refreshed.from_json(answer["refreshed"]) for answer in answers
+        ]
+
+    async def live_tables(self, engine: str, tables: Sequence[AskedTable]) -> Sequence[LiveTable | None] | Failure:
+        """What an engine has now of these tables, as a worker that is up finds it, beside what it runs."""
+        up = next((each for each in self._supervisors[engine] if each.is_up), None)
+        asked = [each.to_json() for each in tables]
+        answer = await up.ask("live_tables", seconds=LIVE_TABLES_SECONDS, tables=asked) if up is not None else None
+        if answer is None:
+            return Failure(Reason.ENGINE_UNAVAILABLE, f"no worker of engine {engine!r} is up")
+        if isinstance(answer, Failure):
+            return answer
+        return [None if each is None else LiveTable.from_json(each) for each in answer["tables"]]
 
     def slots(self, engine: str) -> int:
         """Slots of an engine, as configured."""

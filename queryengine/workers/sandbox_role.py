@@ -80,7 +80,8 @@ class SandboxRole:
             if frame.type == "policy":
                 engine = self._engines[frame.header["engine"]]
                 policy = RowPolicy.decode(frame.blob)
-                return {"problems": list(engine_class(engine["type"]).policy_problems(policy, engine["options"]))}
+                judged = engine_class(engine["type"]).judged(policy, engine["options"])
+                return {"problems": list(judged.problems), "compared": list(judged.compared)}
             if frame.type == "traits":
                 self._traits(frame.header)
             elif frame.type == "cut":

@@ -23,7 +23,7 @@ from queryengine.workers.health import Health
 from queryengine.workers.orders import RunOrder
 from queryengine.workers.process import WorkerProcess
 from queryengine.workers.protocol import Frame, encode
-from queryengine.workers.refreshing import Answer, Refreshing
+from queryengine.workers.questions import Answer, Questions
 
 logger = logging.getLogger(__name__)
 
@@ -147,7 +147,7 @@ class Supervisor:
         self._process: WorkerProcess | None = None
         self._health: Health | None = None
         """Of an engine that is elsewhere; one inside the worker process lives as long as that does."""
-        self._refreshing: Refreshing | None = None
+        self._questions: Questions | None = None
         self._runs: dict[str, RemoteExecution] = {}
         self._slots: set[Slot] = set()
         """Slots of the process that are given out."""
@@ -232,9 +232,9 @@ class Supervisor:
                 self.abandon(slot.execution, "nothing follows the run any more")
             self._kill_if_idle()
 
-    async def refresh(self) -> Answer | None:
-        """What the process found when it looked at its files again; None when there is no process."""
-        return await self._refreshing.ask() if self._refreshing is not None else None
+    async def ask(self, kind: str, *, seconds: float, **details: Any) -> Answer | None:
+        """What the process answers to a question; None when there is no process."""
+        return await self._questions.ask(kind, seconds=seconds, **details) if self._questions is not None else None
 
     def abandon(self, run: RemoteExecution, description: str) -> None:
         if self._runs.pop(run.execution, None) is None:
@@ -281,7 +281,7 @@ class Supervisor:
             self.version = first.header["version"]
             self._say_confinement(first.header["confinement"])
             self._unusable = None
-            self._process, self._refreshing = process, Refreshing(process.send)
+            self._process, self._questions = process, Questions(process.send)
             self._changed.set()
             async with self._watched(process, embedded=first.header["embedded"]):
                 await process.listen(self._on_frame)
@@ -331,9 +331,9 @@ class Supervisor:
                 failure = header["failure"]
                 self._health.answered(Failure.from_json(failure) if failure else None)
             return
-        if frame.type == "refreshed":
-            if self._refreshing is not None:
-                self._refreshing.answered(header)
+        if frame.type == "answer":
+            if self._questions is not None:
+                self._questions.answered(header)
             self._retiring = self._retiring or header["retires"]
             self._kill_if_idle()
             return
@@ -376,9 +376,9 @@ class Supervisor:
         """The process is gone. A run that it has not reported on, where it left something unread, was not begun."""
         if self._process is not process:
             return
-        if self._refreshing is not None:
-            self._refreshing.gone()
-        self._process = self._refreshing = None
+        if self._questions is not None:
+            self._questions.gone()
+        self._process = self._questions = None
         runs, self._runs = self._runs, {}
         self._slots = set()
         self._retiring = False

@@ -132,7 +132,7 @@ async def test_a_worker_that_dies_while_it_looks_keeps_nobody_waiting(tmp_path: 
         (pid,) = service.pool.load("lake").worker_pids
         os.kill(pid, signal.SIGSTOP)
         asked = asyncio.ensure_future(api.refresh("lake"))
-        await until(lambda: service.pool._supervisors["lake"][0]._refreshing._answer is not None)
+        await until(lambda: service.pool._supervisors["lake"][0]._questions._waiting)
         os.kill(pid, signal.SIGKILL)
         refusal = await refused(asked)
         assert (refusal.reason, refusal.code.name) == ("ENGINE_UNAVAILABLE", "UNAVAILABLE")

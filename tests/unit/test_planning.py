@@ -1,5 +1,6 @@
 """Planning steps, as tables of cases: what each adds to a plan, what it refuses, and in which order they act."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -8,6 +9,7 @@ import pytest
 from queryengine.domain.analysis import NOT_ANALYSED, Analysis
 from queryengine.domain.errors import Failure, QueryEngineError, Reason
 from queryengine.domain.identity import Principal
+from queryengine.domain.live_table import AskedTable
 from queryengine.domain.plan import Plan
 from queryengine.domain.submission import Submission
 from queryengine.engines.base import EngineTraits
@@ -15,6 +17,7 @@ from queryengine.policy.apply_limits import ApplyLimits, DefaultLimits
 from queryengine.policy.check_text import check_text
 from queryengine.policy.choose_engine import ChooseEngine, KnownEngine
 from queryengine.policy.planner import Planner
+from queryengine.policy.row_security.live_catalog import LiveCatalog
 from queryengine.policy.row_security.policies import Policies
 from queryengine.policy.step import Step
 from tests.store_values import submission
@@ -150,6 +153,10 @@ def adding(letter: str, seen: list[str | None]) -> Step:
     return step
 
 
+async def nobody(_: str, __: Sequence[AskedTable]) -> Failure:
+    raise AssertionError("no engine has policies")
+
+
 @pytest.mark.parametrize(("sql", "kind", "asked", "left"), [("old", "OLD", 0, 0), ("new", "NEW", 1, 1)])
 async def test_steps_act_in_their_order_around_one_analysis(sql: str, kind: str, asked: int, left: int) -> None:
     texts, seen, turns = KnownTexts(old=Analysis(kind="OLD")), list[str | None](), list[int]()
@@ -158,6 +165,7 @@ async def test_steps_act_in_their_order_around_one_analysis(sql: str, kind: str,
         then=[adding("c", seen), adding("d", seen)],
         analyses=texts,  # type: ignore[arg-type]
         policies=Policies({}),
+        catalog=LiveCatalog(nobody),
     )
     outline = planner.outline(CALLER, submission(sql=sql))
     assert outline.cache_key == "ab"

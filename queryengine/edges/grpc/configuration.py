@@ -11,7 +11,7 @@ from queryengine.edges.grpc.convert import timestamp
 from queryengine.v1 import admin_service_pb2 as pb
 
 LINES_MAX: Final = 1_000
-"""Of keys and of mistakes."""
+"""Of keys, of mistakes and of warnings."""
 
 TRIGGERS: Final = {
     Trigger.START: pb.RELOAD_TRIGGER_START,
@@ -45,6 +45,7 @@ def to_message(status: ReloadStatus) -> pb.Configuration:
         version=status.version,
         load_time=timestamp(status.since_us),
         needs_restart=_bounded(status.needs_restart),
+        warnings=_bounded(status.warnings),
         last_attempt=pb.ReloadAttempt(
             trigger=TRIGGERS[last.trigger],
             end_time=timestamp(last.end_us),

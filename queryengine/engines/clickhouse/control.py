@@ -3,7 +3,7 @@
 import json
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -47,14 +47,14 @@ class Control:
         self._address = address
 
     def answers(self) -> None:
-        self._ask("SELECT 1")
+        self.ask("SELECT 1")
 
     def running(self, query_ids: Sequence[str]) -> list[Counted]:
-        return [Counted(row[0], *map(int, row[1:])) for row in self._ask(_RUNNING, list(query_ids))]
+        return [Counted(row[0], *map(int, row[1:])) for row in self.ask(_RUNNING, {"ids": list(query_ids)})]
 
     def kill(self, query_ids: Sequence[str]) -> None:
         """Does not wait until it is dead. No harm when nothing of these runs."""
-        self._ask(_KILL, list(query_ids))
+        self.ask(_KILL, {"ids": list(query_ids)})
 
     def end(self, query_ids: Sequence[str]) -> None:
         """Kill, and return when the server's own list of what it runs has none of these any more."""
@@ -66,11 +66,12 @@ class Control:
             self.kill(query_ids)
             pause.wait(AGAIN_SECONDS)
 
-    def _ask(self, sql: str, query_ids: list[str] | None = None) -> list[list[Any]]:
+    def ask(self, sql: str, values: Mapping[str, list[str]] | None = None) -> list[list[Any]]:
+        """The rows of a small question. Values are lists of texts, by the names of their placeholders."""
         try:
             answer = self._client.raw_query(
                 sql,
-                parameters={"ids": query_ids} if query_ids is not None else None,
+                parameters=values,
                 settings={"max_execution_time": int(CONTROL_SECONDS)},
                 fmt="JSONCompactEachRow",
             )

@@ -17,6 +17,7 @@ from clickhouse_connect.driver.httpclient import HttpClient
 from queryengine.codec.nesting import Convert
 from queryengine.domain.analysis import Analysis
 from queryengine.domain.errors import Failure, QueryEngineError, Reason, error
+from queryengine.domain.live_table import AskedTable, LiveTable
 from queryengine.domain.row_policy import RowPolicy, SecuredText
 from queryengine.engines.base import Engine, EngineTraits, PolicyProblem, Progress, Statement
 from queryengine.engines.clickhouse import row_security
@@ -26,6 +27,7 @@ from queryengine.engines.clickhouse.control import Control, Counted, Watch
 from queryengine.engines.clickhouse.errors import Sent, translated
 from queryengine.engines.clickhouse.functions import KNOWN, called_by_name, not_computing, parts_of
 from queryengine.engines.clickhouse.guard import check_schema, names_in
+from queryengine.engines.clickhouse.live_tables import live_tables
 from queryengine.engines.clickhouse.options import CONTROL_SECONDS, ClickHouseOptions
 from queryengine.engines.clickhouse.parameters import Encoded
 from queryengine.engines.clickhouse.settings import (
@@ -44,6 +46,7 @@ from queryengine.engines.kit.guarded import GuardedExecution
 from queryengine.engines.kit.interrupting import cancelled
 from queryengine.engines.kit.lexicons import CLICKHOUSE
 from queryengine.engines.kit.reaching import Reaching
+from queryengine.engines.kit.row_security.comparing import compared
 from queryengine.engines.kit.row_security.problems import problems
 from queryengine.engines.kit.row_security.reserved import is_policed
 from queryengine.engines.kit.sqltemplate import PlacedText
@@ -93,6 +96,10 @@ class ClickHouseEngine(Engine):
     def policy_problems(cls, policy: RowPolicy, options: Mapping[str, Any]) -> Sequence[PolicyProblem]:  # noqa: ARG003
         return problems(policy, row_security.GRAMMAR)
 
+    @classmethod
+    def compared_columns(cls, policy: RowPolicy, options: Mapping[str, Any]) -> Sequence[tuple[int, str]]:  # noqa: ARG003
+        return compared(policy, row_security.GRAMMAR)
+
     def __init__(self, name: str, options: Mapping[str, Any]) -> None:
         self.options = parsed = ClickHouseOptions.parse(options)
         clients: list[HttpClient] = []
@@ -120,6 +127,9 @@ class ClickHouseEngine(Engine):
 
     def probe(self) -> None:
         self.control.answers()
+
+    def live_tables(self, tables: Sequence[AskedTable]) -> Sequence[LiveTable | None]:
+        return live_tables(tables, self.control.ask)
 
     def calendar(self, zone: str = "") -> Calendar:
         """In this zone, or the server's own."""

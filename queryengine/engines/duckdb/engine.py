@@ -16,6 +16,7 @@ import pyarrow as pa
 from queryengine.codec.nesting import Convert
 from queryengine.domain.analysis import Analysis
 from queryengine.domain.errors import QueryEngineError
+from queryengine.domain.live_table import AskedTable, LiveTable
 from queryengine.domain.refreshed import Refreshed
 from queryengine.domain.row_policy import RowPolicy, SecuredText
 from queryengine.engines.base import Engine, EngineTraits, OptionError, PolicyProblem, Progress, Statement
@@ -23,6 +24,7 @@ from queryengine.engines.duckdb import row_security
 from queryengine.engines.duckdb.check import StatementCheck, default_check
 from queryengine.engines.duckdb.errors import INTERNAL, facts_of, translated
 from queryengine.engines.duckdb.functions import ALLOWED, REFUSED
+from queryengine.engines.duckdb.live_tables import live_tables
 from queryengine.engines.duckdb.parameters import bind
 from queryengine.engines.duckdb.sessions import Sessions
 from queryengine.engines.duckdb.setup import (
@@ -41,6 +43,7 @@ from queryengine.engines.kit.checking import allowed_functions
 from queryengine.engines.kit.executions import OpenExecutions
 from queryengine.engines.kit.guarded import GuardedExecution, check_columns
 from queryengine.engines.kit.parameters import with_short_integers
+from queryengine.engines.kit.row_security.comparing import compared
 from queryengine.engines.kit.row_security.problems import problems as policy_problems
 from queryengine.engines.kit.session_settings import check_settings
 from queryengine.engines.kit.spill import remove_spill
@@ -103,6 +106,10 @@ class DuckDBEngine(Engine):
     def policy_problems(cls, policy: RowPolicy, options: Mapping[str, Any]) -> Sequence[PolicyProblem]:  # noqa: ARG003
         return policy_problems(policy, row_security.GRAMMAR)
 
+    @classmethod
+    def compared_columns(cls, policy: RowPolicy, options: Mapping[str, Any]) -> Sequence[tuple[int, str]]:  # noqa: ARG003
+        return compared(policy, row_security.GRAMMAR)
+
     def __init__(self, name: str, options: Mapping[str, Any]) -> None:
         self.options = DuckDBOptions.parse(options)
         directory, readers = self.options.directory, self.options.readers()
@@ -126,6 +133,14 @@ class DuckDBEngine(Engine):
         if self.views is None:
             return super().refresh()
         return self.views.changes(is_in_use=any(self.executions))
+
+    def live_tables(self, tables: Sequence[AskedTable]) -> Sequence[LiveTable | None]:
+        if self.views is not None and not any(self.executions):
+            self.views.refresh(now=True)
+        try:
+            return live_tables(tables, self.sessions.ask)
+        except duckdb.Error as cause:
+            raise translated(cause, "") from cause
 
     def prepare(self) -> None:
         self.sessions.prepare()

@@ -95,6 +95,12 @@ class Sessions:
             self._drop_spare()
             self._spare = Session(cursor, milliseconds, tenant, in_transaction=True)
 
+    def ask(self, sql: str) -> list[Any]:
+        """The rows of a small question about the instance."""
+        with self._lock, self.instance.cursor() as cursor:
+            rows: list[Any] = cursor.execute(sql).fetchall()
+            return rows
+
     def suspect(self) -> None:
         """Look at the instance before the next session, and replace it when it cannot be used. After an error that is
         DuckDB's own it may refuse every statement.

@@ -16,6 +16,7 @@ import sqlalchemy as sa
 
 from queryengine.domain.analysis import Analysis
 from queryengine.domain.errors import QueryEngineError, Reason, error
+from queryengine.domain.live_table import AskedTable, LiveTable
 from queryengine.domain.row_policy import RowPolicy, SecuredText
 from queryengine.engines.base import Engine, EngineTraits, PolicyProblem, Progress, Statement
 from queryengine.engines.kit.analysing import of_tokens
@@ -28,6 +29,7 @@ from queryengine.engines.kit.lexicons import POSTGRESQL
 from queryengine.engines.kit.parameters import bound, check_names, with_short_integers
 from queryengine.engines.kit.postgresql.guard import Guard, reaching
 from queryengine.engines.kit.postgresql.roles import refuse_reaching_out, refuse_unusable, role_of
+from queryengine.engines.kit.row_security.comparing import compared
 from queryengine.engines.kit.row_security.problems import problems
 from queryengine.engines.kit.session_settings import check_settings
 from queryengine.engines.kit.sqlstates import QUERY_CANCELED
@@ -36,6 +38,7 @@ from queryengine.engines.postgresql import row_security
 from queryengine.engines.postgresql.check import check
 from queryengine.engines.postgresql.control import Backend, Control, SilentError, Watch
 from queryengine.engines.postgresql.errors import translated, words
+from queryengine.engines.postgresql.live_tables import live_tables
 from queryengine.engines.postgresql.options import APPLICATION, PostgreSQLOptions
 from queryengine.engines.postgresql.parameters import Rendered, render
 from queryengine.engines.postgresql.session import Session
@@ -93,6 +96,10 @@ class PostgreSQLEngine(Engine):
     def policy_problems(cls, policy: RowPolicy, options: Mapping[str, Any]) -> Sequence[PolicyProblem]:  # noqa: ARG003
         return problems(policy, row_security.GRAMMAR)
 
+    @classmethod
+    def compared_columns(cls, policy: RowPolicy, options: Mapping[str, Any]) -> Sequence[tuple[int, str]]:  # noqa: ARG003
+        return compared(policy, row_security.GRAMMAR)
+
     @staticmethod
     def _options(options: Mapping[str, Any]) -> PostgreSQLOptions:
         return PostgreSQLOptions.parse(sa.make_url(options["url"]), options)
@@ -129,6 +136,12 @@ class PostgreSQLEngine(Engine):
 
     def open(self, statement: Statement) -> "PostgreSQLExecution":
         return self.executions.add(PostgreSQLExecution(self, statement))
+
+    def live_tables(self, tables: Sequence[AskedTable]) -> Sequence[LiveTable | None]:
+        try:
+            return live_tables(tables, self.control.ask)
+        except (psycopg.Error, SilentError) as cause:
+            raise self._unreachable(cause) from cause
 
     def connect(self) -> Session:
         """A connection of one's own. While an execution is open, the server is watched."""

@@ -13,12 +13,14 @@ import sqlalchemy as sa
 
 from queryengine.domain.analysis import Analysis
 from queryengine.domain.errors import QueryEngineError, Reason, error
+from queryengine.domain.live_table import AskedTable, LiveTable
 from queryengine.domain.row_policy import RowPolicy, SecuredText
 from queryengine.engines.base import Engine, EngineTraits, PolicyProblem, Progress, Statement
 from queryengine.engines.kit.executions import OpenExecutions
 from queryengine.engines.kit.guarded import GuardedExecution
 from queryengine.engines.kit.parameters import check_names
-from queryengine.engines.sqlalchemy import sqlite_security
+from queryengine.engines.kit.row_security.comparing import compared
+from queryengine.engines.sqlalchemy import sqlite_security, sqlite_tables
 from queryengine.engines.sqlalchemy.columns import BatchReader, Column
 from queryengine.engines.sqlalchemy.dialect import Dialect, Rows
 from queryengine.engines.sqlalchemy.generic import GenericDialect
@@ -60,6 +62,11 @@ class RowsEngine(Engine):
             return super().policy_problems(policy, options)
         return sqlite_security.policy_problems(policy)
 
+    @classmethod
+    def compared_columns(cls, policy: RowPolicy, options: Mapping[str, Any]) -> Sequence[tuple[int, str]]:
+        _, dialect = _target(options)
+        return compared(policy, sqlite_security.GRAMMAR) if isinstance(dialect, SQLiteDialect) else ()
+
     def __init__(self, name: str, options: Mapping[str, Any]) -> None:
         url, self.dialect = _target(options)
         self.executions: OpenExecutions[RowsExecution] = OpenExecutions()
@@ -84,6 +91,16 @@ class RowsEngine(Engine):
 
     def open(self, statement: Statement) -> "RowsExecution":
         return self.executions.add(RowsExecution(self, statement))
+
+    def live_tables(self, tables: Sequence[AskedTable]) -> Sequence[LiveTable | None]:
+        if not isinstance(self.dialect, SQLiteDialect):
+            return super().live_tables(tables)
+        try:
+            with self._database.connect() as connection:
+                return sqlite_tables.live_tables(tables, connection)
+        except sa.exc.SQLAlchemyError as cause:
+            original = getattr(cause, "orig", None) or cause
+            raise error(Reason.ENGINE_UNAVAILABLE, f"SQLite does not list its tables: {original}") from cause
 
     def connect(self) -> sa.Connection:
         return self._database.connect()

@@ -5,7 +5,7 @@ kept alive, and Trino's buffers, which are bounded, hold it back.
 """
 
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
 from urllib.parse import quote
 
@@ -13,6 +13,7 @@ import pyarrow as pa
 
 from queryengine.domain.analysis import Analysis
 from queryengine.domain.errors import QueryEngineError, Reason, error
+from queryengine.domain.live_table import AskedTable, LiveTable
 from queryengine.engines.base import Engine, EngineTraits, Progress, Statement
 from queryengine.engines.kit.analysing import of_tokens
 from queryengine.engines.kit.calls import computing, unproven
@@ -28,6 +29,7 @@ from queryengine.engines.trino.errors import failed, unanswered
 from queryengine.engines.trino.guard import check_home
 from queryengine.engines.trino.heart import Heart
 from queryengine.engines.trino.http import Patience, Refused, TrinoHttp, Unreachable
+from queryengine.engines.trino.live_tables import live_tables
 from queryengine.engines.trino.options import DEADLINE, TrinoOptions, is_header_text
 from queryengine.engines.trino.pages import Columns, batches_of
 from queryengine.engines.trino.parameters import literals
@@ -91,6 +93,17 @@ class TrinoEngine(Engine):
     def probe(self) -> None:
         self._ask_version()
 
+    def live_tables(self, tables: Sequence[AskedTable]) -> Sequence[LiveTable | None]:
+        if self.options.impersonate:
+            # What is there for the service says nothing of what is there for its callers.
+            return super().live_tables(tables)
+        try:
+            return live_tables(tables, self._ask, self.options.catalog)
+        except QueryFailed as cause:
+            raise failed(cause, skipped=0) from cause
+        except (Unreachable, Refused) as cause:
+            raise unanswered(cause, self.name) from cause
+
     def close(self) -> None:
         self.executions.close()
         self._closed.set()
@@ -118,6 +131,23 @@ class TrinoEngine(Engine):
                 message = f"Trino takes a {feature} of printable ASCII characters only"
                 raise error(Reason.UNSUPPORTED, message, feature=feature)
         return {key: value for key, value in headers.items() if value}
+
+    def _ask(self, sql: str) -> list[list[Any]]:
+        """The rows of a small question, as the service itself."""
+        headers = {
+            "User-Agent": "queryengine",
+            "X-Trino-User": self.options.user,
+            "X-Trino-Source": self.options.source,
+        }
+        query = TrinoQuery(self.http, headers)
+        try:
+            page = query.submit(sql)
+            rows = list(page.data or ())
+            while query.has_next:
+                rows += query.advance().data or ()
+            return rows
+        finally:
+            query.end()
 
     def _session(self, statement: Statement) -> str:
         check_settings(statement, self.options.session_settings)

@@ -56,7 +56,7 @@ class EffectivePolicy:
         version = self.version(paths)
         assert version is not None, "a text reads only what its principal may see"
         names = tuple(name_of(self.profile.by_path[path]) for path in paths)
-        return Policed(sql=sql, version=version, policies=names)
+        return Policed(sql=sql, version=version, policies=names, relations=tuple(paths))
 
     def version(self, relations: Iterable[Name]) -> str | None:
         """Of what the principal sees of these relations; None when it may not see one of them."""
