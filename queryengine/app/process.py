@@ -9,6 +9,7 @@ import signal
 import sys
 from collections.abc import Callable
 from contextlib import suppress
+from typing import Final
 
 import uvloop
 
@@ -26,6 +27,13 @@ ENGINES_SECONDS = 5.0
 """How long the banner waits to say which engines are down."""
 LOOK_SECONDS = 0.02
 INSECURE = "  INSECURE other hosts reach it, and every caller is whoever it claims to be"
+
+_OPTIONS: Final = {
+    "api_key": " --api-key-file FILE",
+    "jwt": " --token-file FILE",
+    "mtls": " --cert FILE --key FILE",
+}
+"""Of the command line, by kind of authenticator."""
 
 logger = logging.getLogger(__name__)
 
@@ -118,15 +126,12 @@ def banner(service: Service, program: str) -> str:
     engines = [_engine(service, name) for name in settings.engines]
     server = "" if service.address == "127.0.0.1:8815" else f" --server {service.address}"
     server += " --tls" if settings.tls.is_on else ""
+    server += credential_options(settings)
     lines = [
         f"queryengine {__version__}",
         f"  gRPC     {service.address}{_traits(settings)}",
         *([f"  gRPC     {service.mutual_address} (TLS with client certificates)"] if service.mutual_address else []),
-        *(
-            ["  INSECURE other hosts reach it, and every caller is whoever it claims to be"]
-            if exposed(settings)
-            else []
-        ),
+        *([INSECURE] if exposed(settings) else []),
         f"  health   {service.admin_address} (gRPC)",
         *([f"  metrics  http://{service.metrics_address}/metrics and /readyz"] if service.metrics_address else []),
         *engines,
@@ -134,6 +139,14 @@ def banner(service: Service, program: str) -> str:
         f'  try      {program} sql{server} "SELECT 42 AS answer"',
     ]
     return "\n".join(lines)
+
+
+def credential_options(settings: Settings) -> str:
+    """The options by which the first command shows who calls, where the server asks for that."""
+    kinds = [each.type for each in settings.auth.authenticators]
+    shown = "" if "none" in kinds else next((_OPTIONS[kind] for kind in kinds if kind in _OPTIONS), "")
+    asks_connection = settings.tls.client_certificates == "required"
+    return _OPTIONS["mtls"] + (shown if shown != _OPTIONS["mtls"] else "") if asks_connection else shown
 
 
 def _traits(settings: Settings) -> str:

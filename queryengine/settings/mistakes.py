@@ -9,6 +9,7 @@ from pydantic import BaseModel
 from pydantic_core import ErrorDetails
 
 from queryengine.domain.expectations import expectation
+from queryengine.settings.errors import INSIDE_ERROR
 from queryengine.settings.places import place_of, type_of
 from queryengine.settings.secret import SECRET_ERROR
 from queryengine.settings.yaml_file import CHARACTERS_MAX, Key
@@ -22,15 +23,16 @@ _OF_MANY: Final = ("dict", "is_instance", "iterable", "list", "mapping", "model"
 def described(mistake: ErrorDetails) -> tuple[Key, str]:
     """The key that it is in, as far as it is written; and the line that names the key and what was expected."""
     key, models = place_of(mistake["loc"])
-    inside = tuple(mistake["ctx"]["inside"]) if mistake["type"] == SECRET_ERROR else ()
-    return (*key, *inside), f"{'.'.join(key)}: {_expected(mistake, key, models)}"
+    inside = tuple(mistake["ctx"]["inside"]) if mistake["type"] in (SECRET_ERROR, INSIDE_ERROR) else ()
+    named = (*key, *inside) if mistake["type"] == INSIDE_ERROR else key
+    return (*key, *inside), f"{'.'.join(named)}: {_expected(mistake, key, models)}"
 
 
 def _expected(mistake: ErrorDetails, key: Key, models: Sequence[type[BaseModel]]) -> str:
     kind, given, value = mistake["type"], mistake.get("ctx", {}), mistake["input"]
     if kind == "extra_forbidden":
         return f"unknown key{_suggestion(key[-1], models)}"
-    if kind == SECRET_ERROR:
+    if kind in (SECRET_ERROR, INSIDE_ERROR):
         return str(given["problem"])
     if kind == "union_tag_invalid":
         return f"{expectation(kind, given, '')}, not {_shown(given['tag'])}"

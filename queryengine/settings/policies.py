@@ -6,8 +6,10 @@ from typing import Annotated, Any, Final, Literal
 from pydantic import Field, StringConstraints, field_validator, model_validator
 
 from queryengine.domain.identity import Role
+from queryengine.settings.errors import within
 from queryengine.settings.group import Group
 from queryengine.settings.names import Name
+from queryengine.settings.policy_texts import check_mask, check_placeholders
 from queryengine.settings.secret import Secret
 
 RELATIONS_MAX: Final = 10_000
@@ -42,6 +44,21 @@ class RuleSettings(Group):
     )
     hidden: Sequence[str] = Field(default=(), description="Columns that are not seen at all.")
 
+    @field_validator("rows")
+    @classmethod
+    def _known_placeholders(cls, value: str) -> str:
+        with within():
+            check_placeholders(value)
+        return value
+
+    @field_validator("masks")
+    @classmethod
+    def _known_placeholders_of_masks(cls, value: Mapping[str, str]) -> Mapping[str, str]:
+        for column, text in value.items():
+            with within(column):
+                check_placeholders(text)
+        return value
+
     @property
     def values_of_claims(self) -> dict[str, tuple[Any, ...]]:
         return {
@@ -68,6 +85,10 @@ class RelationSettings(Group):
             raise ValueError("expected `open: true` or rules, not both")
         if not self.open and not self.rules:
             raise ValueError("expected rules, or `open: true` where every caller sees all of it")
+        for name, rule in self.rules.items():
+            for column, text in rule.masks.items():
+                with within("rules", name, "masks", column):
+                    check_mask(text, self.columns)
         return self
 
 

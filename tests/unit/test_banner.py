@@ -3,10 +3,11 @@
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
-from queryengine.app.process import banner
+from queryengine.app.process import banner, credential_options
 from queryengine.app.service import Service
 from queryengine.settings import Settings
 from queryengine.workers.pool import EngineLoad
@@ -45,6 +46,28 @@ def test_the_banner_counts_workers_and_marks_engines_that_are_down(lines: list[s
         "  engine   two (scripted, 2 workers) DOWN: connection refused",
         "  engine   three (scripted, 3 workers) starting",
     ]
+
+
+@pytest.mark.parametrize(
+    ("kinds", "requires_certificates", "options"),
+    [
+        ([], False, ""),
+        (["none"], False, ""),
+        (["api_key", "none"], False, ""),
+        (["api_key"], False, " --api-key-file FILE"),
+        (["jwt", "api_key"], False, " --token-file FILE"),
+        (["mtls"], True, " --cert FILE --key FILE"),
+        (["api_key"], True, " --cert FILE --key FILE --api-key-file FILE"),
+    ],
+)
+def test_the_first_command_shows_the_credential_that_the_server_asks_for(
+    kinds: list[str], requires_certificates: bool, options: str
+) -> None:
+    settings: Any = SimpleNamespace(
+        auth=SimpleNamespace(authenticators=[SimpleNamespace(type=kind) for kind in kinds]),
+        tls=SimpleNamespace(client_certificates="required" if requires_certificates else "none"),
+    )
+    assert credential_options(settings) == options
 
 
 def test_the_banner_calls_the_program_as_it_was_called(lines: list[str]) -> None:

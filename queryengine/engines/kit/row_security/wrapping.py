@@ -60,7 +60,7 @@ def expression(sql: str, policy: RelationPolicy, values: Mapping[str, Any], gram
     try:
         tree = grammar.parse_condition(text)
     except SqlglotError as cause:
-        raise PolicyError(f"not understood as an expression: {_first_line(cause)}") from cause
+        raise PolicyError(f"cannot be read as an SQL expression{_place(cause) if not names else ''}") from cause
     except RecursionError as cause:
         raise PolicyError("nested too deeply") from cause
     left = set(range(len(names)))
@@ -168,5 +168,10 @@ def _same(column: str, folded: str, grammar: Grammar) -> bool:
     return grammar.fold(_identifier(column)) == folded
 
 
-def _first_line(cause: Exception) -> str:
-    return str(cause).partition("\n")[0]
+def _place(cause: SqlglotError) -> str:
+    """Where the reader gave up, when it says so; its own words are about its grammar."""
+    first: dict[str, Any] = next(iter(getattr(cause, "errors", ())), {})
+    line, column = first.get("line"), first.get("col")
+    if not line or not column:
+        return ""
+    return f" near character {column}" if line == 1 else f" near line {line}, character {column}"
