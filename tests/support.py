@@ -4,7 +4,7 @@ import asyncio
 import inspect
 import time
 import uuid
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from collections.abc import AsyncIterator, Callable, Collection, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
@@ -90,14 +90,19 @@ def suspended(pids: list[int]) -> Iterator[None]:
 
 
 @asynccontextmanager
-async def serving(directory: Path, *, clock: Clock | None = None, **groups: Any) -> AsyncIterator[Service]:
-    """A service of its own with these settings, ready, on free ports; stopped at the end without a drain."""
+async def serving(
+    directory: Path, *, clock: Clock | None = None, down: Collection[str] = (), **groups: Any
+) -> AsyncIterator[Service]:
+    """A service of its own with these settings, ready but for engines that stay `down`, on free ports; stopped at the
+    end without a drain.
+    """
     defaults = {"server": dict(LOOPBACK), "engines": dict(ENGINES)}
     settings = Settings(**{**defaults, **groups, "state": {"directory": directory}})
     service = Service(settings, clock)
     await service.start()
     try:
-        await until(lambda: all(len(service.pool.load(name).worker_pids) for name in settings.engines))
+        expected = [name for name in settings.engines if name not in down]
+        await until(lambda: all(len(service.pool.load(name).worker_pids) for name in expected))
         yield service
     finally:
         await service.stop(0)

@@ -6,8 +6,8 @@ from queryengine.domain.errors import Failure
 from queryengine.domain.identity import Principal
 from queryengine.engines.base import EngineTraits
 from queryengine.executing.dispatcher import Dispatcher
-from queryengine.policy.choose_engine import ChooseEngine
 from queryengine.policy.rights import Right, require
+from queryengine.policy.routing.engines import KnownEngines
 from queryengine.workers.pool import EngineLoad, WorkerPool
 
 
@@ -27,7 +27,7 @@ class EngineView:
 class Engines:
     """Looks at the engines as they are now."""
 
-    def __init__(self, choice: ChooseEngine, pool: WorkerPool, dispatcher: Dispatcher) -> None:
+    def __init__(self, choice: KnownEngines, pool: WorkerPool, dispatcher: Dispatcher) -> None:
         self._choice = choice
         self._pool = pool
         self._dispatcher = dispatcher

@@ -1,6 +1,7 @@
 """Query ids that were submitted before: an id is the caller's, and the same submission may be sent again and again."""
 
 from collections.abc import Callable
+from dataclasses import replace
 
 from queryengine.accepting.submit_call import SubmitCall
 from queryengine.domain.plan import id_reused, is_same_submission
@@ -55,6 +56,10 @@ def require_seen(found: Query, call: SubmitCall) -> None:
 
 
 def _require_same(found: Query, call: SubmitCall) -> None:
+    plan = call.outline
+    if not plan.engine:
+        # Rules need the text to choose it. A query that names none had the one that it has.
+        plan = replace(plan, engine=found.plan.engine)
     asked = call.submission
-    if not is_same_submission(found.fingerprint, asked.fingerprint(), asked, call.outline):
+    if not is_same_submission(found.fingerprint, asked.fingerprint(), asked, plan):
         raise id_reused(found.query_id)

@@ -13,8 +13,8 @@ from queryengine.domain.errors import Failure, QueryEngineError, Reason, error
 from queryengine.domain.identity import Principal
 from queryengine.domain.refreshed import Refreshed, merged
 from queryengine.live.tasks import Tasks
-from queryengine.policy.choose_engine import ChooseEngine
 from queryengine.policy.rights import Right, require
+from queryengine.policy.routing.engines import KnownEngines
 from queryengine.workers.pool import WorkerPool
 
 PAUSE_SECONDS: Final = 1.0
@@ -38,7 +38,7 @@ class EngineRefreshed:
 class Refreshes:
     """Shares looks between callers."""
 
-    def __init__(self, choice: ChooseEngine, pool: WorkerPool, tasks: Tasks) -> None:
+    def __init__(self, choice: KnownEngines, pool: WorkerPool, tasks: Tasks) -> None:
         self._choice = choice
         self._pool = pool
         self._tasks = tasks

@@ -157,10 +157,10 @@ class Submitting:
         return submission
 
     async def _planned(self, call: SubmitCall, submission: Submission) -> Query:
-        self._admitting.admit(submission.tenant, call.outline.engine)
-        plan, analysis = await self._planner.complete(
-            call.principal, submission, call.outline, leave_turn=call.leave_turn
-        )
+        principal, leave_turn = call.principal, call.leave_turn
+        routed = await self._planner.routed(principal, submission, call.outline, leave_turn=leave_turn)
+        self._admitting.admit(submission.tenant, routed.engine)
+        plan, analysis = await self._planner.complete(principal, submission, routed, leave_turn=leave_turn)
         if call.allow is not None:
             call.leave_turn()
             await call.allow(call.query_id, submission, plan, analysis)

@@ -6,6 +6,7 @@ from contextlib import AsyncExitStack
 from dataclasses import dataclass
 
 from queryengine.app.configured import are_verified, result_limits, shares
+from queryengine.app.routing import past_of
 from queryengine.app.shared import Shared
 from queryengine.app.state import State
 from queryengine.executing.discretion import Discretion
@@ -30,6 +31,7 @@ from queryengine.executing.sweeps import (
     Strays,
     TidyingUsage,
 )
+from queryengine.policy.routing.routing import Past
 from queryengine.policy.row_security.live_catalog import LiveCatalog
 from queryengine.settings import Settings
 from queryengine.workers.forking import Template
@@ -49,6 +51,8 @@ class Execution:
     sweeper: Sweeper
     expiry: Expiry
     catalog: LiveCatalog
+    past: Past
+    """What completed runs say of a statement."""
 
 
 async def make_execution(
@@ -63,11 +67,17 @@ async def make_execution(
     """`settings` are those of the moment, since bounds on a result may be changed by a reload. Nothing runs yet."""
     now, clock = settings(), shared.clock
     discretion = Discretion(lambda: are_verified(settings()))
-    past = [
-        (each.engine, discretion.past(each.tenant, each.subject, each.query_hash), each.microseconds)
+    history = [
+        (
+            each.engine,
+            discretion.past(each.tenant, each.subject, each.query_hash),
+            each.microseconds,
+            each.rows,
+            each.scanned_bytes,
+        )
         for each in await state.store.execution_times()
     ]
-    estimates = Estimates(past, discretion)
+    estimates = Estimates(history, discretion)
     wake = asyncio.Event()
     pool = WorkerPool(list(configs.values()), wake, shared.metrics.worker_restarted, now.log.style, template)
     closing.push_async_callback(pool.close)
@@ -103,6 +113,7 @@ async def make_execution(
         sweeper=_sweeper(expiry, state, shared),
         expiry=expiry,
         catalog=catalog,
+        past=past_of(estimates, discretion),
     )
 
 

@@ -3,15 +3,17 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from queryengine.app.execution import Execution
+from queryengine.app.routing import FitnessNow, known_engines, routing_rules
 from queryengine.domain.errors import Failure
 from queryengine.engines.base import EngineTraits
 from queryengine.policy.analyses import Analyses
 from queryengine.policy.apply_limits import ApplyLimits, DefaultLimits
 from queryengine.policy.check_text import check_text
-from queryengine.policy.choose_engine import ChooseEngine, KnownEngine
 from queryengine.policy.planner import Planner
+from queryengine.policy.routing.engines import KnownEngines
+from queryengine.policy.routing.routing import Routing
 from queryengine.policy.row_security.apply_policies import apply_policies
-from queryengine.policy.row_security.live_catalog import LiveCatalog
 from queryengine.policy.row_security.policies import Policies
 from queryengine.policy.statement_gate import GateRules, StatementGate
 from queryengine.settings import Settings
@@ -23,12 +25,16 @@ class Planning:
     """The planner, and those of its steps that others know or that take over new settings."""
 
     planner: Planner
-    choice: ChooseEngine
+    engines: KnownEngines
+    routing: Routing
+    fitness: FitnessNow
     limits: ApplyLimits
     gate: StatementGate
 
     def adopt(self, settings: Settings) -> None:
         """Plan what comes now by these settings."""
+        self.routing.adopt(routing_rules(settings))
+        self.fitness.adopt(settings.routing.full_queue)
         self.limits.adopt(default_limits(settings))
         self.gate.adopt(gate_rules(settings))
 
@@ -38,25 +44,24 @@ def make_planning(
     traits: Mapping[str, EngineTraits | Failure],
     analyses: Analyses,
     policies: Policies,
-    catalog: LiveCatalog,
+    execution: Execution,
 ) -> Planning:
     """All planning steps, in their order."""
-    choice = engine_choice(settings, traits)
+    engines = known_engines(settings, traits)
+    fitness = FitnessNow(execution.pool, execution.dispatcher, settings.routing.full_queue)
+    routing = Routing(engines, routing_rules(settings), fitness=fitness, past=execution.past)
     limits, gate = ApplyLimits(default_limits(settings)), StatementGate(gate_rules(settings))
     planner = Planner(
-        first=(choice, gate.refuse_long_text, limits),
+        first=(routing.early, gate.refuse_long_text, limits),
         then=(check_text, gate, apply_policies),
         analyses=analyses,
         policies=policies,
         allowed=gate.allowed,
-        catalog=catalog,
+        catalog=execution.catalog,
+        routing=routing,
+        routed=(gate.refuse_long_text,),
     )
-    return Planning(planner=planner, choice=choice, limits=limits, gate=gate)
-
-
-def engine_choice(settings: Settings, traits: Mapping[str, EngineTraits | Failure]) -> ChooseEngine:
-    known = {name: KnownEngine(engine.type, traits[name]) for name, engine in settings.engines.items()}
-    return ChooseEngine(known, settings.default_engine)
+    return Planning(planner=planner, engines=engines, routing=routing, fitness=fitness, limits=limits, gate=gate)
 
 
 def gate_rules(settings: Settings) -> dict[str, GateRules]:

@@ -52,7 +52,7 @@ from queryengine.live.lifetimes import Lifetimes
 from queryengine.live.registry import Registry
 from queryengine.live.tasks import Tasks
 from queryengine.policy.analyses import Analyses
-from queryengine.policy.choose_engine import ChooseEngine
+from queryengine.policy.routing.engines import KnownEngines
 from queryengine.policy.row_security.policies import Policies
 from queryengine.settings import Settings, Source, missing_places, warnings
 from queryengine.store import Store
@@ -91,7 +91,7 @@ class Parts:
     state: State
     shared: Shared
     sandboxes: Sandboxes
-    choice: ChooseEngine
+    choice: KnownEngines
     execution: Execution
     cases: UseCases
     reading: Reading
@@ -123,7 +123,7 @@ async def start(
         state=state,
         shared=rooms.shared,
         sandboxes=rooms.sandboxes,
-        choice=rooms.planning.choice,
+        choice=rooms.planning.engines,
         execution=rooms.execution,
         cases=rooms.cases,
         reading=rooms.reading,
@@ -158,7 +158,7 @@ async def _open_rooms(in_force: SettingsInForce, clock: Clock, closing: AsyncExi
     checked = await checked_policies(now, texts.judged)
     policies = Policies(checked.engines)
     execution.catalog.adopt(checked.tables)
-    planning = make_planning(now, traits, texts, policies, execution.catalog)
+    planning = make_planning(now, traits, texts, policies, execution)
     reading = make_reading(now, cutting, state, shared)
     return Rooms(
         state=state,
@@ -230,8 +230,8 @@ async def _listen(
 ) -> Edges:
     """Open the ports: calls are answered on return."""
     execution, shared, reading = rooms.execution, rooms.shared, rooms.reading
-    engines = Engines(rooms.planning.choice, execution.pool, execution.dispatcher)
-    refreshes = Refreshes(rooms.planning.choice, execution.pool, shared.tasks)
+    engines = Engines(rooms.planning.engines, execution.pool, execution.dispatcher)
+    refreshes = Refreshes(rooms.planning.engines, execution.pool, shared.tasks)
     rpcs = behaviours(
         rooms.cases,
         reading,

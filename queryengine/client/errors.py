@@ -129,6 +129,7 @@ CLASSES: Final[Mapping[str, type[QueryEngineClientError]]] = {
             Reason.TENANT_MISMATCH,
             Reason.ROLE_MISSING,
             Reason.RESULT_RESTRICTED,
+            Reason.ENGINE_HINT_REFUSED,
         ),
         AccessDenied,
     ),

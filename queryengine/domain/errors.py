@@ -92,6 +92,7 @@ class Reason(StrEnum):
     NAMED_QUERY_EXISTS = "NAMED_QUERY_EXISTS"
     NAMED_QUERY_CHANGED = "NAMED_QUERY_CHANGED"
     NAMED_QUERY_LIMIT = "NAMED_QUERY_LIMIT"
+    ENGINE_HINT_REFUSED = "ENGINE_HINT_REFUSED"
 
 
 CODES: Final[Mapping[Reason, Code]] = MappingProxyType(
@@ -150,6 +151,7 @@ CODES: Final[Mapping[Reason, Code]] = MappingProxyType(
         Reason.NAMED_QUERY_EXISTS: Code.ALREADY_EXISTS,
         Reason.NAMED_QUERY_CHANGED: Code.ABORTED,
         Reason.NAMED_QUERY_LIMIT: Code.RESOURCE_EXHAUSTED,
+        Reason.ENGINE_HINT_REFUSED: Code.PERMISSION_DENIED,
     }
 )
 

@@ -5,6 +5,7 @@ import json
 from dataclasses import dataclass, replace
 
 from queryengine.domain.errors import QueryEngineError, Reason, error
+from queryengine.domain.routing import RoutingDecision
 from queryengine.domain.submission import FINGERPRINT_FORM, SQL_CHARACTERS_KEPT, Submission, WideIntegers
 
 
@@ -18,6 +19,8 @@ class Plan:
     engine_type: str = ""
     routing_reason: str = ""
     """Why this engine, such as "explicit" or "default"."""
+    routing: RoutingDecision | None = None
+    """None where no rule chose the engine."""
     executed_sql: str = ""
     """What runs in place of the submitted text; empty when that runs as it is."""
     queue_timeout_ms: int = 0

@@ -80,6 +80,10 @@ class Submission:
     cancel_on_disconnect: bool = False
     disconnect_grace_ms: int = 0
     labels: Mapping[str, str] = field(default_factory=dict)
+    dialect: str = ""
+    """In which the SQL is written; empty when the caller does not say."""
+    strict_routing: bool = False
+    """No other engine will do than the first that routing prefers."""
 
     def fingerprint(self) -> str:
         """Hash of everything that makes this another submission, which labels, priority, the caller's subject and what

@@ -7,6 +7,7 @@ from collections import OrderedDict
 from collections.abc import Iterable, Sequence
 from typing import Final
 
+from queryengine.domain.routing import Estimate
 from queryengine.executing.discretion import Discretion
 
 PASTS_MAX: Final = 10_000
@@ -19,28 +20,41 @@ class Estimates:
 
     def __init__(
         self,
-        history: Iterable[tuple[str, str, int]],
+        history: Iterable[tuple[str, str, int] | tuple[str, str, int, int | None, int | None]],
         discretion: Discretion = Discretion(),  # noqa: B008 - It is a value.
     ) -> None:
-        """`history`: engine, past and microseconds of completed queries, newest first."""
+        """`history`: of completed queries, newest first, what `learn` takes."""
         self.past_of = discretion.past_of
         """Names the queries from which one is guessed at: those of the same SQL, as far as it may tell of them."""
         self._by_past: OrderedDict[tuple[str, str], float] = OrderedDict()
         self._by_engine: dict[str, float] = {}
-        for engine, past, microseconds in reversed(list(history)):
-            self.learn(engine, past, microseconds)
+        self._sizes: dict[tuple[str, str], tuple[int | None, int | None]] = {}
+        """Rows of the result and bytes read, of the last run with a past."""
+        for run in reversed(list(history)):
+            self.learn(*run)
 
-    def learn(self, engine: str, past: str, microseconds: int) -> None:
+    def learn(
+        self, engine: str, past: str, microseconds: int, rows: int | None = None, scanned_bytes: int | None = None
+    ) -> None:
+        """Take note of a completed run; what of it is not known, or not to be shown, is None."""
         key = (engine, past)
+        self._sizes[key] = (rows, scanned_bytes)
         self._by_past[key] = _moved(self._by_past.pop(key, None), microseconds)
         self._by_engine[engine] = _moved(self._by_engine.get(engine), microseconds)
         if len(self._by_past) > PASTS_MAX:
-            self._by_past.popitem(last=False)
+            oldest, _ = self._by_past.popitem(last=False)
+            del self._sizes[oldest]
 
     def execution_us(self, engine: str, past: str) -> int | None:
         """Guess for a query with this past; None when none has completed."""
         found = self._by_past.get((engine, past))
         return None if found is None else int(found)
+
+    def estimate(self, engine: str, past: str) -> Estimate:
+        """All that its past says of a query: how long runs took on the average, and how large the last one was."""
+        microseconds = self.execution_us(engine, past)
+        rows, scanned_bytes = self._sizes.get((engine, past), (None, None))
+        return Estimate(seconds=None if microseconds is None else microseconds / 1e6, rows=rows, bytes=scanned_bytes)
 
     def average_us(self, engine: str) -> int | None:
         """Guess for any SQL on an engine; None when nothing has completed on it."""

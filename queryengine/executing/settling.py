@@ -159,8 +159,18 @@ class Settling:
             facts |= {"rows_scanned": progress.rows_scanned, "bytes_scanned": progress.bytes_scanned}
         # First: a client that sees the end may ask for the same again at once.
         if found.event is Event.COMPLETE and seen.start_us is not None:
-            self._estimates.learn(seen.plan.engine, self._estimates.past_of(seen), ended_us - seen.start_us)
+            self._learn(seen, ended_us - seen.start_us, last)
         return _End(found.event, {**found.changes, **facts}, small)
+
+    def _learn(self, seen: Query, microseconds: int, last: LastWord) -> None:
+        rows = scanned_bytes = None
+        if isinstance(last, Ended):
+            # A result that was cut says nothing of the next one.
+            rows = last.totals.rows if last.totals.truncation is None else None
+            # What was read counts rows that policies hide.
+            scanned_bytes = last.totals.bytes_scanned if not seen.plan.policy_version else None
+        past = self._estimates.past_of(seen)
+        self._estimates.learn(seen.plan.engine, past, microseconds, rows, scanned_bytes)
 
     def _small_result(self, query: Query, last: LastWord) -> PageIndex | None:
         """The index of a result that is to be written with its completion; None for one that is not."""

@@ -68,11 +68,7 @@ class Analyses:
         self, engine: str, sql: str, policy: EffectivePolicy | None = None, allowed: tuple[str, ...] = ()
     ) -> Analysis | None:
         """What is known of a text already: it depends on what `of` is given alone, and services repeat their texts."""
-        key = _key(engine, sql, policy, allowed)
-        found = self._remembered.get(key)
-        if found is not None:
-            self._remembered.move_to_end(key)
-        return found
+        return self._recall(_key(engine, sql, policy, allowed))
 
     async def of(
         self,
@@ -98,15 +94,7 @@ class Analyses:
         if policy is not None:
             order["policy"] = {"values": policy.values, "schema": policy.schema}
             blob = policy.profile.encoded
-        last = self._waits_for_others(tenant)
-        try:
-            frames = await self._frames(tenant, order, blob, size_bytes, last=last)
-        except LimitExceeded as cause:
-            self._note_slow(tenant)
-            raise self._too_complex() from cause
-        except ProcessLost as cause:
-            raise _unavailable("the statement could not be checked") from cause
-        done = frames[-1].header
+        done = await self._done(tenant, order, blob, size_bytes)
         if "failure" in done:
             if len(sql) > SHORT_CHARACTERS_MAX:
                 # It cost about as much as one that takes too long, and may be sent again and again.
@@ -116,10 +104,23 @@ class Analyses:
         if policy is not None:
             secured = done["secured"]
             analysis = replace(analysis, policed=policy.policed(secured["sql"], map(tuple, secured["relations"])))
-        if len(sql) <= REMEMBERED_CHARACTERS_MAX:
-            self._remembered[_key(engine, sql, policy, allowed)] = analysis
-            if len(self._remembered) > REMEMBERED_MAX:
-                self._remembered.popitem(last=False)
+        self._remember(_key(engine, sql, policy, allowed), analysis)
+        return analysis
+
+    def remembered_facts(self, dialect: str, sql: str) -> Analysis | None:
+        """What is known already of a text as a dialect."""
+        return self._recall(_facts_key(dialect, sql))
+
+    async def facts(self, tenant: str, dialect: str, sql: str, *, size_bytes: int) -> Analysis:
+        """What a text says of itself as one of a dialect, whichever engine is to run it; nothing of one that cannot be
+        read. Raises as `of` does.
+        """
+        order = {"type": "facts", "dialect": dialect, "sql": sql}
+        done = await self._done(tenant, order, b"", size_bytes)
+        if "failure" in done:
+            raise QueryEngineError(Failure.from_json(done["failure"]))
+        analysis = Analysis.from_json(done["analysis"])
+        self._remember(_facts_key(dialect, sql), analysis)
         return analysis
 
     def adopt(self, *, cpu_seconds: float) -> None:
@@ -152,6 +153,29 @@ class Analyses:
         _raise_failure(frames)
         done = frames[-1].header
         return JudgedPolicy(*([(number, text) for number, text in done[key]] for key in ("problems", "compared")))
+
+    def _recall(self, key: "_Key") -> Analysis | None:
+        found = self._remembered.get(key)
+        if found is not None:
+            self._remembered.move_to_end(key)
+        return found
+
+    def _remember(self, key: "_Key", analysis: Analysis) -> None:
+        if len(key[-1]) <= REMEMBERED_CHARACTERS_MAX:
+            self._remembered[key] = analysis
+            if len(self._remembered) > REMEMBERED_MAX:
+                self._remembered.popitem(last=False)
+
+    async def _done(self, tenant: str, order: dict[str, Any], blob: bytes, size_bytes: int) -> dict[str, Any]:
+        """What the sandbox worker answers about the text in an order."""
+        try:
+            frames = await self._frames(tenant, order, blob, size_bytes, last=self._waits_for_others(tenant))
+        except LimitExceeded as cause:
+            self._note_slow(tenant)
+            raise self._too_complex() from cause
+        except ProcessLost as cause:
+            raise _unavailable("the statement could not be checked") from cause
+        return frames[-1].header
 
     async def _frames(
         self, tenant: str, order: dict[str, Any], blob: bytes, size_bytes: int, *, last: bool
@@ -194,6 +218,11 @@ class Analyses:
 
 def _key(engine: str, sql: str, policy: EffectivePolicy | None, allowed: tuple[str, ...]) -> "_Key":
     return engine, policy.key if policy is not None else "", allowed, sql
+
+
+def _facts_key(dialect: str, sql: str) -> "_Key":
+    # No engine has a name with a colon.
+    return f"dialect:{dialect}", "", (), sql
 
 
 def _raise_failure(frames: list[Frame]) -> None:

@@ -7,6 +7,7 @@ from queryengine.domain.identity import Principal
 from queryengine.domain.plan import Plan
 from queryengine.domain.submission import Submission
 from queryengine.policy.analyses import Analyses
+from queryengine.policy.routing.routing import Routing
 from queryengine.policy.row_security.live_catalog import LiveCatalog
 from queryengine.policy.row_security.policies import Policies
 from queryengine.policy.step import Step
@@ -14,7 +15,7 @@ from queryengine.policy.step import Step
 
 class Planner:
     """The steps that look at a submission alone come first, so that what they refuse costs no analysis, and because the
-    dialect of a text is that of its engine.
+    dialect of a text is that of its engine. Where rules need the text to choose the engine, it is first read for them.
     """
 
     def __init__(
@@ -26,27 +27,60 @@ class Planner:
         policies: Policies,
         catalog: LiveCatalog,
         allowed: Callable[[str], tuple[str, ...]] = lambda _: (),
+        routing: Routing | None = None,
+        routed: Sequence[Step] = (),
     ) -> None:
-        """`allowed` are functions that texts for an engine may call although its adapter refuses them."""
+        """`allowed` are functions that texts for an engine may call although its adapter refuses them. `routing` has
+        its step among the first; where that leaves the engine open, its second half follows, and the steps `routed`,
+        which need the engine and no analysis.
+        """
         self._allowed = allowed
         self._first = first
         self._then = then
+        self._routing = routing
+        self._routed = routed
         self._analyses = analyses
         self._policies = policies
         self._catalog = catalog
 
     def outline(self, principal: Principal, submission: Submission) -> Plan:
-        """The plan as far as the submission alone decides it, and all its limits. Raises what the first steps raise."""
+        """The plan as far as the submission alone decides it, and all its limits; without an engine where rules need
+        the text for that. Raises what the first steps raise.
+        """
         plan = Plan()
         for step in self._first:
             plan = step(principal, submission, NOT_ANALYSED, plan)
         return plan
 
+    async def routed(
+        self, principal: Principal, submission: Submission, outline: Plan, *, leave_turn: Callable[[], None]
+    ) -> Plan:
+        """The outline with its engine. `leave_turn` is called before it waits for the text to be read. Raises what
+        Routing and Analyses.facts raise.
+        """
+        if outline.engine or self._routing is None:
+            return outline
+        facts = NOT_ANALYSED
+        if self._routing.reads_text(principal, submission):
+            facts = await self._facts(self._routing.dialect(submission), submission, leave_turn)
+        plan = self._routing.late(principal, submission, facts, outline)
+        for step in self._routed:
+            plan = step(principal, submission, NOT_ANALYSED, plan)
+        return plan
+
+    async def _facts(self, dialect: str, submission: Submission, leave_turn: Callable[[], None]) -> Analysis:
+        known = self._analyses.remembered_facts(dialect, submission.sql)
+        if known is not None:
+            return known
+        leave_turn()
+        size = submission.record_bytes()
+        return await self._analyses.facts(submission.tenant, dialect, submission.sql, size_bytes=size)
+
     async def complete(
         self, principal: Principal, submission: Submission, outline: Plan, *, leave_turn: Callable[[], None]
     ) -> tuple[Plan, Analysis]:
-        """The whole plan, and what is known of the text. `leave_turn` is called before it waits for an analysis. Raises
-        what the other steps, Analyses.of, Policies.of and LiveCatalog.require raise.
+        """The whole plan of a routed outline, and what is known of the text. `leave_turn` is called before it waits for
+        an analysis. Raises what the other steps, Analyses.of, Policies.of and LiveCatalog.require raise.
         """
         tenant, engine, sql = submission.tenant, outline.engine, submission.sql
         policy = self._policies.of(engine, principal, catalog=submission.catalog, schema=submission.schema)

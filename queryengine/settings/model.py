@@ -24,6 +24,7 @@ from queryengine.settings.limits import LimitSettings, SandboxSettings
 from queryengine.settings.names import Name
 from queryengine.settings.options import with_secrets
 from queryengine.settings.policies import POLICY_GROUPS, PolicySettings
+from queryengine.settings.routing import ROUTING_GROUPS, RoutingSettings
 from queryengine.settings.server import ServerSettings
 from queryengine.settings.state import StateSettings
 from queryengine.settings.statements import FunctionSettings, StatementSettings
@@ -290,6 +291,7 @@ class Settings(BaseSettings):
         json_schema_extra={"default": "the first"},
     )
     auth: AuthSettings = Field(default_factory=AuthSettings)
+    routing: RoutingSettings = Field(default_factory=RoutingSettings)
     statements: StatementSettings = Field(default_factory=StatementSettings)
     policies: PolicySettings = Field(default_factory=PolicySettings)
     limits: LimitSettings = Field(default_factory=LimitSettings)
@@ -327,6 +329,13 @@ class Settings(BaseSettings):
             raise ValueError(f"expected one of the configured engines: {', '.join(engines)}")
         return value
 
+    @field_validator("routing")
+    @classmethod
+    def _routes_to_known_engines(cls, value: RoutingSettings, info: ValidationInfo) -> RoutingSettings:
+        if problem := value.problem(info.data.get("engines", {})):
+            raise ValueError(problem)
+        return value
+
     @field_validator("statements")
     @classmethod
     def _rules_of_known_engines(cls, value: StatementSettings, info: ValidationInfo) -> StatementSettings:
@@ -360,6 +369,8 @@ def groups() -> Iterator[tuple[str, type[BaseModel]]]:
             yield name, field.annotation
             if name == "statements":
                 yield f"{name}.functions", FunctionSettings
+            if name == "routing":
+                yield from ROUTING_GROUPS
             if name == "policies":
                 yield from POLICY_GROUPS
         elif name == "engines":

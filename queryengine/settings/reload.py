@@ -29,6 +29,7 @@ RELOADABLE: Final[Mapping[str, frozenset[str]]] = MappingProxyType(
                 "check_timeout_seconds",
             }
         ),
+        "routing": frozenset({"rules", "dialect", "explicit", "full_queue"}),
         "statements": frozenset(
             {
                 "kinds",

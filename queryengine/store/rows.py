@@ -11,6 +11,7 @@ from queryengine.domain.errors import Failure
 from queryengine.domain.lifecycle import QueryState, ResultState
 from queryengine.domain.plan import Plan
 from queryengine.domain.query import Query, Truncation
+from queryengine.domain.routing import RoutingDecision
 from queryengine.domain.submission import Compression, LimitAction, Submission, WideIntegers
 
 ASKED: Final = (
@@ -86,6 +87,8 @@ _OF_SUBMISSION: Final = (
     "cancel_on_disconnect",
     "disconnect_grace_ms",
 )
+_RARELY_ASKED: Final = ("dialect", "strict_routing")
+"""Of the submission; in `spec` only where they are given, so that a server of an earlier version reads the others."""
 _FIRST_FACT: Final = len(ASKED)
 
 _TEXTS: Final = ("owner", "failure", "cancel_reason", "engine_query_id", "engine_query_url")
@@ -106,6 +109,11 @@ def to_row(query: Query) -> tuple[Any, ...]:
         spec["row_policies"] = plan.row_policies
     if submission.named_query:
         spec["named_query"] = submission.named_query
+    if plan.routing is not None:
+        spec["routing"] = plan.routing.to_json()
+    for name in _RARELY_ASKED:
+        if asked_for := getattr(submission, name):
+            spec[name] = asked_for
     if submission.parameter_types:
         spec["parameter_types"] = b64encode(submission.parameter_types).decode()
     asked = zip(_LIMITS.items(), _asked_limits(submission), strict=True)
@@ -165,6 +173,7 @@ def to_query(row: Sequence[Any], sql_characters: int | None = None) -> Query:
         cache_key=asked["cache_key"],
         named_query=asked["named_query"],
         row_policies=tuple(spec.pop("row_policies", ())),
+        routing=RoutingDecision.from_json(routing) if (routing := spec.pop("routing", None)) else None,
         **{name: spec.pop(name) for name in _OF_PLAN},
     )
     in_force = {name: getattr(plan, name) for name in _LIMITS}

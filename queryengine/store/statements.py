@@ -116,7 +116,17 @@ EXPIRING: Final = Prepared(
     .limit(_bind("count"))
 )
 EXECUTION_TIMES: Final = Prepared(
-    sa.select(_Q.engine, _Q.tenant, _Q.subject, _Q.query_hash, _Q.end_us - _Q.start_us)
+    sa.select(
+        _Q.engine,
+        _Q.tenant,
+        _Q.subject,
+        _Q.query_hash,
+        _Q.end_us - _Q.start_us,
+        # A result that was cut says nothing of the next one.
+        sa.case((_Q.truncation.is_(None), _Q.rows)),
+        # What was read counts rows that policies hide.
+        sa.case((_Q.policy_version == "", _Q.bytes_scanned)),
+    )
     .where(_Q.state == QueryState.COMPLETED, _Q.end_us.is_not(None))
     .order_by(_Q.end_us.desc())
     .limit(_bind("count"))

@@ -31,7 +31,7 @@ class Dropped:
 
 
 class PastRun(NamedTuple):
-    """How long a completed query has run."""
+    """How long a completed query has run, and how large it was."""
 
     engine: str
     tenant: str
@@ -39,6 +39,10 @@ class PastRun(NamedTuple):
     query_hash: str
     microseconds: int
     """On the engine."""
+    rows: int | None
+    """Of the whole result; None where it was cut."""
+    scanned_bytes: int | None
+    """None where the engine did not say, and where policies hide rows that it read."""
 
 
 def usage_of(connection: sa.Connection) -> Usage:

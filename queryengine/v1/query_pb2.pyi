@@ -142,20 +142,48 @@ class QueryStatus(_message.Message):
     def __init__(self, query_id: _Optional[str] = ..., version: _Optional[int] = ..., state: _Optional[_Union[QueryState, str]] = ..., result_state: _Optional[_Union[ResultState, str]] = ..., engine: _Optional[str] = ..., engine_type: _Optional[str] = ..., routing_reason: _Optional[str] = ..., attempt: _Optional[int] = ..., progress: _Optional[_Union[Progress, _Mapping]] = ..., stats: _Optional[_Union[QueryStats, _Mapping]] = ..., error: _Optional[_Union[QueryError, _Mapping]] = ..., submit_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., start_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., first_page_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., end_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., expire_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., cancel_request_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., labels: _Optional[_Mapping[str, str]] = ..., sql_preview: _Optional[str] = ..., query_hash: _Optional[str] = ..., priority: _Optional[int] = ..., engine_query_id: _Optional[str] = ..., engine_query_url: _Optional[str] = ..., subject: _Optional[str] = ..., row_policies: _Optional[_Iterable[str]] = ..., policy_version: _Optional[str] = ..., named_query: _Optional[str] = ...) -> None: ...
 
 class QueryDetails(_message.Message):
-    __slots__ = ("sql", "executed_sql", "parameters", "parameters_left_out", "limits", "named_query")
+    __slots__ = ("sql", "executed_sql", "parameters", "parameters_left_out", "limits", "named_query", "routing")
     SQL_FIELD_NUMBER: _ClassVar[int]
     EXECUTED_SQL_FIELD_NUMBER: _ClassVar[int]
     PARAMETERS_FIELD_NUMBER: _ClassVar[int]
     PARAMETERS_LEFT_OUT_FIELD_NUMBER: _ClassVar[int]
     LIMITS_FIELD_NUMBER: _ClassVar[int]
     NAMED_QUERY_FIELD_NUMBER: _ClassVar[int]
+    ROUTING_FIELD_NUMBER: _ClassVar[int]
     sql: str
     executed_sql: str
     parameters: _containers.RepeatedCompositeFieldContainer[ParameterInfo]
     parameters_left_out: int
     limits: Limits
     named_query: str
-    def __init__(self, sql: _Optional[str] = ..., executed_sql: _Optional[str] = ..., parameters: _Optional[_Iterable[_Union[ParameterInfo, _Mapping]]] = ..., parameters_left_out: _Optional[int] = ..., limits: _Optional[_Union[Limits, _Mapping]] = ..., named_query: _Optional[str] = ...) -> None: ...
+    routing: RoutingDecision
+    def __init__(self, sql: _Optional[str] = ..., executed_sql: _Optional[str] = ..., parameters: _Optional[_Iterable[_Union[ParameterInfo, _Mapping]]] = ..., parameters_left_out: _Optional[int] = ..., limits: _Optional[_Union[Limits, _Mapping]] = ..., named_query: _Optional[str] = ..., routing: _Optional[_Union[RoutingDecision, _Mapping]] = ...) -> None: ...
+
+class RoutingDecision(_message.Message):
+    __slots__ = ("rule", "facts", "passed_over")
+    RULE_FIELD_NUMBER: _ClassVar[int]
+    FACTS_FIELD_NUMBER: _ClassVar[int]
+    PASSED_OVER_FIELD_NUMBER: _ClassVar[int]
+    rule: str
+    facts: _containers.RepeatedScalarFieldContainer[str]
+    passed_over: _containers.RepeatedCompositeFieldContainer[PassedOver]
+    def __init__(self, rule: _Optional[str] = ..., facts: _Optional[_Iterable[str]] = ..., passed_over: _Optional[_Iterable[_Union[PassedOver, _Mapping]]] = ...) -> None: ...
+
+class PassedOver(_message.Message):
+    __slots__ = ("engine", "why")
+    ENGINE_FIELD_NUMBER: _ClassVar[int]
+    WHY_FIELD_NUMBER: _ClassVar[int]
+    engine: str
+    why: str
+    def __init__(self, engine: _Optional[str] = ..., why: _Optional[str] = ...) -> None: ...
+
+class RoutingOptions(_message.Message):
+    __slots__ = ("strict", "dialect")
+    STRICT_FIELD_NUMBER: _ClassVar[int]
+    DIALECT_FIELD_NUMBER: _ClassVar[int]
+    strict: bool
+    dialect: str
+    def __init__(self, strict: _Optional[bool] = ..., dialect: _Optional[str] = ...) -> None: ...
 
 class ParameterInfo(_message.Message):
     __slots__ = ("name", "type")

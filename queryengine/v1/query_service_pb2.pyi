@@ -61,7 +61,7 @@ VIEW_CHANGE_KIND_REMOVED: ViewChangeKind
 VIEW_CHANGE_KIND_UNREADABLE: ViewChangeKind
 
 class SubmitRequest(_message.Message):
-    __slots__ = ("query_id", "sql", "parameters", "engine", "catalog", "schema", "limits", "result", "wait_timeout", "labels", "session_settings", "priority", "disconnect_policy", "disconnect_grace", "named_query")
+    __slots__ = ("query_id", "sql", "parameters", "engine", "catalog", "schema", "limits", "result", "wait_timeout", "labels", "session_settings", "priority", "disconnect_policy", "disconnect_grace", "named_query", "routing")
     class LabelsEntry(_message.Message):
         __slots__ = ("key", "value")
         KEY_FIELD_NUMBER: _ClassVar[int]
@@ -91,6 +91,7 @@ class SubmitRequest(_message.Message):
     DISCONNECT_POLICY_FIELD_NUMBER: _ClassVar[int]
     DISCONNECT_GRACE_FIELD_NUMBER: _ClassVar[int]
     NAMED_QUERY_FIELD_NUMBER: _ClassVar[int]
+    ROUTING_FIELD_NUMBER: _ClassVar[int]
     query_id: str
     sql: str
     parameters: _containers.RepeatedCompositeFieldContainer[_value_pb2.Parameter]
@@ -106,7 +107,8 @@ class SubmitRequest(_message.Message):
     disconnect_policy: _query_pb2.DisconnectPolicy
     disconnect_grace: _duration_pb2.Duration
     named_query: str
-    def __init__(self, query_id: _Optional[str] = ..., sql: _Optional[str] = ..., parameters: _Optional[_Iterable[_Union[_value_pb2.Parameter, _Mapping]]] = ..., engine: _Optional[str] = ..., catalog: _Optional[str] = ..., schema: _Optional[str] = ..., limits: _Optional[_Union[_query_pb2.Limits, _Mapping]] = ..., result: _Optional[_Union[_result_pb2.ResultOptions, _Mapping]] = ..., wait_timeout: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., labels: _Optional[_Mapping[str, str]] = ..., session_settings: _Optional[_Mapping[str, str]] = ..., priority: _Optional[int] = ..., disconnect_policy: _Optional[_Union[_query_pb2.DisconnectPolicy, str]] = ..., disconnect_grace: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., named_query: _Optional[str] = ...) -> None: ...
+    routing: _query_pb2.RoutingOptions
+    def __init__(self, query_id: _Optional[str] = ..., sql: _Optional[str] = ..., parameters: _Optional[_Iterable[_Union[_value_pb2.Parameter, _Mapping]]] = ..., engine: _Optional[str] = ..., catalog: _Optional[str] = ..., schema: _Optional[str] = ..., limits: _Optional[_Union[_query_pb2.Limits, _Mapping]] = ..., result: _Optional[_Union[_result_pb2.ResultOptions, _Mapping]] = ..., wait_timeout: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., labels: _Optional[_Mapping[str, str]] = ..., session_settings: _Optional[_Mapping[str, str]] = ..., priority: _Optional[int] = ..., disconnect_policy: _Optional[_Union[_query_pb2.DisconnectPolicy, str]] = ..., disconnect_grace: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., named_query: _Optional[str] = ..., routing: _Optional[_Union[_query_pb2.RoutingOptions, _Mapping]] = ...) -> None: ...
 
 class SubmitResponse(_message.Message):
     __slots__ = ("status", "existing", "schema", "pages", "end", "next_row")

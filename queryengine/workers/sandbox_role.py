@@ -17,6 +17,7 @@ from queryengine.domain.errors import QueryEngineError, Reason, error
 from queryengine.domain.row_policy import RowPolicy
 from queryengine.engines.base import OptionError
 from queryengine.engines.kit.checking import allowing
+from queryengine.engines.kit.dialects import facts_of
 from queryengine.engines.registry import engine_class
 from queryengine.results.slicing import CutOrder, cut
 from queryengine.results.spool.locations import spool_at
@@ -77,6 +78,8 @@ class SandboxRole:
         try:
             if frame.type == "check":
                 return self._check(frame)
+            if frame.type == "facts":
+                return {"analysis": facts_of(frame.header["sql"], frame.header["dialect"]).to_json()}
             if frame.type == "policy":
                 engine = self._engines[frame.header["engine"]]
                 policy = RowPolicy.decode(frame.blob)

@@ -488,13 +488,20 @@ async def test_finds_results_to_expire_longest_expired_first(store: Store) -> No
 
 
 async def test_knows_how_long_completed_queries_ran(store: Store) -> None:
+    sizes: list[dict[str, object]] = [
+        {"rows": 7, "bytes_scanned": 70},
+        {"rows": 8, "truncation": Truncation.ROW_LIMIT},
+        {"rows": 9, "bytes_scanned": 90},
+    ]
     for number, (start, end) in enumerate([(10, 30), (5, 40), (1, 20)]):
-        running = await stored(store, Q.RUNNING, number)
+        running = await stored(store, Q.RUNNING, number, planned=plan(policy_version="1" if number == 2 else ""))
         await store.update(running, changes={"start_us": start})
-        await store.advance(running, E.COMPLETE, changes={"end_us": end})
+        await store.advance(running, E.COMPLETE, changes={"end_us": end, **sizes[number]})
     await stored(store, Q.FAILED, 7)
     known = query().query_hash
-    runs = [("duckdb", "tenant", "subject", known, microseconds) for microseconds in (35, 20, 19)]
+    # Without what was read where policies hide some of it, and without the rows of a result that was cut.
+    times_and_sizes = [(35, None, None), (20, 7, 70), (19, 9, None)]
+    runs = [("duckdb", "tenant", "subject", known, *each) for each in times_and_sizes]
     assert await store.execution_times() == runs
     assert await store.execution_times(1) == runs[:1]
 

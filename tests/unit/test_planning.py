@@ -11,12 +11,14 @@ from queryengine.domain.errors import Failure, QueryEngineError, Reason
 from queryengine.domain.identity import Principal
 from queryengine.domain.live_table import AskedTable
 from queryengine.domain.plan import Plan
+from queryengine.domain.routing import Estimate
 from queryengine.domain.submission import Submission
 from queryengine.engines.base import EngineTraits
 from queryengine.policy.apply_limits import ApplyLimits, DefaultLimits
 from queryengine.policy.check_text import check_text
-from queryengine.policy.choose_engine import ChooseEngine, KnownEngine
 from queryengine.policy.planner import Planner
+from queryengine.policy.routing.engines import KnownEngine, KnownEngines
+from queryengine.policy.routing.routing import Routing, RoutingRules
 from queryengine.policy.row_security.live_catalog import LiveCatalog
 from queryengine.policy.row_security.policies import Policies
 from queryengine.policy.step import Step
@@ -35,7 +37,9 @@ BEGUN = Plan(policy_version="7", cache_key="k", executed_sql="SELECT 2")
 
 
 def chosen(asked: Submission) -> Plan:
-    return ChooseEngine(ENGINES, "small")(CALLER, asked, NOT_ANALYSED, BEGUN)
+    engines = KnownEngines(ENGINES, "small")
+    routing = Routing(engines, RoutingRules(), fitness=lambda _: None, past=lambda *_: Estimate())
+    return routing.early(CALLER, asked, NOT_ANALYSED, BEGUN)
 
 
 @pytest.mark.parametrize(

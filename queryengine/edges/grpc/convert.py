@@ -11,6 +11,7 @@ from queryengine.accepting.refreshing import EngineRefreshed
 from queryengine.domain.errors import Failure
 from queryengine.domain.lifecycle import QueryState, ResultState
 from queryengine.domain.query import Query, Truncation
+from queryengine.domain.routing import RoutingDecision
 from queryengine.domain.submission import LimitAction
 from queryengine.domain.views import ViewChangeKind
 from queryengine.edges.grpc.fitting import fitting
@@ -115,6 +116,8 @@ def details(query: Query, *, shows_named: bool) -> query_pb2.QueryDetails:
         found.sql = query.submission.sql
         # It has the policies in it, with names of columns that its tenant does not see.
         found.executed_sql = "" if plan.policy_version else query.executed_sql
+    if plan.routing is not None:
+        found.routing.CopyFrom(routing(plan.routing))
     found.limits.CopyFrom(
         query_pb2.Limits(
             queue_timeout=duration(plan.queue_timeout_ms * 1000),
@@ -125,6 +128,14 @@ def details(query: Query, *, shows_named: bool) -> query_pb2.QueryDetails:
         )
     )
     return found
+
+
+def routing(decision: RoutingDecision) -> query_pb2.RoutingDecision:
+    return query_pb2.RoutingDecision(
+        rule=decision.rule,
+        facts=decision.facts,
+        passed_over=[query_pb2.PassedOver(engine=each.engine, why=each.why) for each in decision.passed_over],
+    )
 
 
 def engine(view: EngineView) -> query_service_pb2.EngineInfo:

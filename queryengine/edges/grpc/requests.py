@@ -8,6 +8,7 @@ from typing import Any, Final
 from queryengine.codec.described import described
 from queryengine.domain.errors import Reason, error
 from queryengine.domain.named_queries import Reference
+from queryengine.domain.routing import DIALECTS
 from queryengine.domain.submission import Compression, LimitAction, Submission, WideIntegers
 from queryengine.edges.grpc.fields import (
     NAME_CHARACTERS_MAX,
@@ -173,7 +174,15 @@ def to_submission(
         cancel_on_disconnect=choice(_CANCELS, request.disconnect_policy, "disconnect_policy"),
         disconnect_grace_ms=int(grace * 1000),
         labels=mapping(request.labels, "labels", 63, 255),
+        dialect=_dialect(request.routing.dialect),
+        strict_routing=request.routing.strict,
     )
+
+
+def _dialect(name: str) -> str:
+    if name and name not in DIALECTS:
+        raise invalid("dialect", f"must be one of {', '.join(DIALECTS)}, is {name[:NAME_CHARACTERS_MAX]!r}")
+    return name
 
 
 def is_full(request: query_service_pb2.GetStatusRequest) -> bool:

@@ -11,7 +11,7 @@ from queryengine.engines.kit.measuring import kinds_in, measured
 from queryengine.engines.kit.reading import StatementText
 
 # fmt: off
-_NO_FUNCTIONS: Final = frozenset({
+NO_FUNCTIONS: Final = frozenset({
     "AND", "AS", "BETWEEN", "BY", "CASE", "DISTINCT", "ELSE", "EXCEPT", "EXISTS", "FROM", "HAVING", "IN", "INTERSECT",
     "IS", "JOIN", "LIMIT", "NOT", "ON", "OR", "OVER", "SELECT", "THEN", "UNION", "USING", "WHEN", "WHERE", "WITH",
 })
@@ -76,7 +76,7 @@ def _called(query: StatementText, lexer: Lexer) -> Iterator[str]:
             yield token.text.lower()
         if following is None or not following.is_sign("("):
             continue
-        if token.kind is Kind.QUOTED or (token.kind is Kind.WORD and token.text.upper() not in _NO_FUNCTIONS):
+        if token.kind is Kind.QUOTED or (token.kind is Kind.WORD and token.text.upper() not in NO_FUNCTIONS):
             yield lexer.name(token).lower()
     for token in applied(query.tokens):
         yield lexer.name(token).lower()
