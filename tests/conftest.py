@@ -28,6 +28,7 @@ from queryengine.app.service import Service
 from queryengine.workers import forking
 from tests.grouping import GroupScheduling, arrange
 from tests.servers.server import port_locks, shared_processes, stop_all
+from tests.slowest import SlowestFiles
 from tests.support import COMPLETED, ENGINES, RUNNING, STEP_SECONDS, Api, Gate, new_id, serving, until
 from tests.templates import copy_template, original, spawn_template
 
@@ -54,13 +55,14 @@ LIBRARY_THREADS = ("asyncio_", "grpc", "pytest_timeout")
 """The default executor of an event loop ends with it; gRPC and pytest-timeout keep theirs."""
 
 
-def pytest_configure() -> None:
+def pytest_configure(config: pytest.Config) -> None:
     """A suite that runs in the background, or by nohup, has signals that are ignored, and the programs that its tests
     start would ignore them, too. One that is handled, if only by doing nothing, has its default again in a program.
     """
     for number in (signal.SIGINT, signal.SIGHUP):
         if signal.getsignal(number) is signal.SIG_IGN:
             signal.signal(number, lambda *_: None)
+    config.pluginmanager.register(SlowestFiles())
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

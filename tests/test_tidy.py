@@ -10,6 +10,7 @@ import pytest
 
 from queryengine.domain.errors import CODES, RETRYABLE, Code, Reason
 from queryengine.v1 import error_reason_pb2
+from tests.slowest import REASONS
 
 ROOT = Path(__file__).parents[1]
 PACKAGE = ROOT / "queryengine"
@@ -72,6 +73,11 @@ def test_nothing_but_the_template_is_forked() -> None:
     pattern = re.compile(r"os\.fork\w*\(|[\"']fork(server)?[\"']|import multiprocessing|from multiprocessing")
     others = [path for path in FILES if path not in {Path(__file__), PACKAGE / "workers" / "template.py"}]
     assert not [named(path) for path in others if pattern.search(path.read_text("utf-8"))]
+
+
+@pytest.mark.parametrize("name", REASONS)
+def test_a_file_that_may_take_long_is_there(name: str) -> None:
+    assert (ROOT / name).is_file()
 
 
 def test_half_of_the_modules_are_small() -> None:

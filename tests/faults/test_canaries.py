@@ -19,11 +19,11 @@ import yaml
 
 from queryengine.domain.key_text import new_key
 from queryengine.settings import load
-from queryengine.v1 import admin_service_pb2, query_service_pb2
+from queryengine.v1 import admin_service_pb2, query_pb2, query_service_pb2
 from tests.keyed import KeyApi
 from tests.scraping import get
 from tests.server_process import ServerProcess, server_process
-from tests.support import COMPLETED, LOOPBACK, ROOT, WAIT, until
+from tests.support import COMPLETED, FINAL, LOOPBACK, ROOT, WAIT, until
 from tests.tls_files import by_name, chain_of, issued, key_of, trusting
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
@@ -168,19 +168,29 @@ def processes(server: ServerProcess) -> Mapping[int, str]:
 
 async def replies(planted: Planted, api: KeyApi) -> list[str]:
     """What callers are told: refusals, descriptions of engines that are down, statuses in full."""
-    said = []
-    for name in planted.settings["engines"]:
-        done = (await api.submit("SELECT 1 AS a", engine=name, wait_timeout=WAIT)).status
-        said.append(str(done))
-        said.append(str(await api.details(done.query_id)))
-    engines = await api.call("ListEngines", query_service_pb2.ListEnginesRequest())
-    said.append(str(engines))
+    engines = await until(lambda: _all_known(api))
+    said = [str(engines)]
+    for engine in engines.engines:
+        query_id = (await api.submit("SELECT 1 AS a", engine=engine.name)).status.query_id
+        said.append(str(await until(lambda query_id=query_id: _explained(api, query_id))))
     for scheme in ("ApiKey ", "Bearer ", "Basic ", ""):
         wrong = KeyApi(api.channel, planted.canaries.at("unknown credential"), scheme=scheme)
         said.append(await _refusal(wrong.listed()))
         almost = KeyApi(api.channel, planted.admin[:-1] + "0", scheme=scheme)
         said.append(await _refusal(almost.listed()))
     return said
+
+
+async def _all_known(api: KeyApi) -> query_service_pb2.ListEnginesResponse | None:
+    """What the engines are, once each is up or known to be down."""
+    found: query_service_pb2.ListEnginesResponse = await api.call("ListEngines", query_service_pb2.ListEnginesRequest())
+    return None if any(not each.available and each.detail == "starting" for each in found.engines) else found
+
+
+async def _explained(api: KeyApi, query_id: str) -> tuple[query_pb2.QueryStatus, query_pb2.QueryDetails] | None:
+    """All about a query that has ended or says what it waits for."""
+    status, details = await api.status(query_id), await api.details(query_id)
+    return (status, details) if status.state in FINAL or status.progress.waiting_reason else None
 
 
 async def _refusal(call: Any) -> str:

@@ -84,8 +84,14 @@ def environment(tmp_path: Path) -> Environment:
     return environment
 
 
+@pytest.fixture(scope="module")
+def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What mypy knows of the dependencies, which are the same for all."""
+    return tmp_path_factory.mktemp("mypy")
+
+
 @pytest.mark.parametrize("form", ["wheel", "editable"])
-def test_a_program_is_checked(tmp_path: Path, environment: Environment, form: str) -> None:
+def test_a_program_is_checked(tmp_path: Path, environment: Environment, cache: Path, form: str) -> None:
     what = (build_wheel(tmp_path),) if form == "wheel" else ("--editable", copied_sources(tmp_path))
     environment.pip("install", "--quiet", "--no-deps", "--no-index", "--no-build-isolation", *what)
     if form == "wheel":
@@ -97,7 +103,7 @@ def test_a_program_is_checked(tmp_path: Path, environment: Environment, form: st
 
     checked = run(
         *(sys.executable, "-m", "mypy", "--strict", "--python-executable", environment.python),
-        *("--cache-dir", tmp_path / "cache", "--hide-error-context", "--no-error-summary", "right.py", "wrong.py"),
+        *("--cache-dir", cache, "--hide-error-context", "--no-error-summary", "right.py", "wrong.py"),
         cwd=programs,
         check=False,
     )
