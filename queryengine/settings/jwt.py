@@ -11,6 +11,7 @@ from pydantic import Field, StringConstraints, field_validator, model_validator
 
 from queryengine.domain.identity import UNVERIFIED_ROLES, Role
 from queryengine.settings.group import Group
+from queryengine.settings.paths import absolute
 from queryengine.settings.secret import Secret, secret_error
 
 if TYPE_CHECKING:
@@ -130,11 +131,9 @@ class JwtSettings(Group):
     def _is_readable(cls, value: Path | None) -> Path | None:
         if value is None:
             return None
+        path = absolute(value)
         try:
-            path = value.expanduser().absolute()
             ssl.create_default_context(cafile=path)
-        except RuntimeError as cause:
-            raise ValueError(f"{cause} Set an absolute path") from cause
         except OSError as cause:
             raise ValueError(f"cannot be used: {cause.strerror or cause}") from cause
         return path

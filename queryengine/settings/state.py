@@ -8,6 +8,7 @@ from urllib.parse import unquote, urlsplit
 from pydantic import Field, field_validator
 
 from queryengine.settings.group import Group
+from queryengine.settings.paths import absolute
 from queryengine.settings.secret import resolved, secret_error
 
 _SQLITE: Final = "sqlite:///"
@@ -49,10 +50,7 @@ class StateSettings(Group):
     @classmethod
     def _expand(cls, value: Path) -> Path:
         # Absolute, as a worker may leave the directory that the server was started in.
-        try:
-            return value.expanduser().absolute()
-        except RuntimeError as cause:
-            raise ValueError(f"{cause} Set an absolute path") from cause
+        return absolute(value)
 
     @field_validator("database")
     @classmethod

@@ -7,6 +7,7 @@ from pydantic import Field, ValidationInfo, field_validator
 
 from queryengine.settings.addresses import checked_address
 from queryengine.settings.group import Group
+from queryengine.settings.paths import absolute
 
 
 class TlsSettings(Group):
@@ -56,10 +57,7 @@ class TlsSettings(Group):
     @field_validator("certificate", "key", "client_ca")
     @classmethod
     def _from_home(cls, value: Path | None) -> Path | None:
-        try:
-            return None if value is None else value.expanduser().absolute()
-        except RuntimeError as cause:
-            raise ValueError(f"{cause} Set an absolute path") from cause
+        return None if value is None else absolute(value)
 
     @field_validator("key")
     @classmethod

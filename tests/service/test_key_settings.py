@@ -7,15 +7,15 @@ from typing import Any
 
 import grpc
 import pytest
-import yaml
 
 from queryengine.app.service import Service
 from queryengine.domain.key_text import new_key
 from queryengine.domain.reloads import Trigger
-from queryengine.settings import SettingsError, Source, load
+from queryengine.settings import SettingsError, load
 from queryengine.v1 import admin_service_pb2 as pb
 from tests.keyed import KeyApi
-from tests.support import LOOPBACK, Api, Gate, refused, until
+from tests.settings_file import with_file, write_settings
+from tests.support import Api, Gate, refused
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
@@ -27,18 +27,12 @@ class Configured:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        self.path = folder / "settings.yaml"
         self.key_file = folder / "admin.key"
         self.key_file.write_text(FIRST.text)
 
-    def write(self, *authenticators: dict[str, Any]) -> None:
-        given = {
-            "server": {**LOOPBACK, "watch_seconds": 0},
-            "engines": {"scripted": {"type": "scripted", "workers": 1}},
-            "state": {"directory": str(self.folder / "state")},
-            "auth": {"authenticators": list(authenticators)},
-        }
-        self.path.write_text(yaml.safe_dump(given))
+    def write(self, *authenticators: dict[str, Any]) -> Path:
+        """With these, from the next load on."""
+        return write_settings(self.folder, auth={"authenticators": list(authenticators)})
 
     @property
     def api_key(self) -> dict[str, Any]:
@@ -51,20 +45,18 @@ def configured(tmp_path: Path) -> Configured:
 
 
 @asynccontextmanager
-async def started(configured: Configured) -> AsyncIterator[tuple[Service, grpc.aio.Channel]]:
-    service = Service(load(str(configured.path)), source=Source(configured.path))
-    await service.start()
-    try:
-        await until(lambda: len(service.pool.load("scripted").worker_pids))
-        async with grpc.aio.insecure_channel(service.address) as channel:
-            yield service, channel
-    finally:
-        await service.stop(0)
+async def started(
+    configured: Configured, *authenticators: dict[str, Any]
+) -> AsyncIterator[tuple[Service, grpc.aio.Channel]]:
+    async with (
+        with_file(configured.folder, auth={"authenticators": list(authenticators)}) as service,
+        grpc.aio.insecure_channel(service.address) as channel,
+    ):
+        yield service, channel
 
 
 async def test_another_admin_key_holds_once_its_file_was_loaded_again(configured: Configured) -> None:
-    configured.write(configured.api_key)
-    async with started(configured) as (service, channel):
+    async with started(configured, configured.api_key) as (service, channel):
         first, second = KeyApi(channel, FIRST.text), KeyApi(channel, SECOND.text)
         gate = Gate(configured.folder / "gate")
         query_id = (await first.script(f"rows 5 size 100000; {gate.script}; rows 50 size 100000")).status.query_id
@@ -87,7 +79,6 @@ async def test_another_admin_key_holds_once_its_file_was_loaded_again(configured
 
 
 async def test_keys_that_were_made_before_are_accepted_once_they_are_turned_on(configured: Configured) -> None:
-    configured.write()
     async with started(configured) as (service, channel):
         # Whoever may call without a credential is the admin of the tenant that it names.
         anybody = KeyApi(channel, "")
@@ -104,8 +95,7 @@ async def test_keys_that_were_made_before_are_accepted_once_they_are_turned_on(c
 
 
 async def test_a_bad_key_is_never_taken_for_no_credential(configured: Configured) -> None:
-    configured.write(configured.api_key, {"type": "none"})
-    async with started(configured) as (_, channel):
+    async with started(configured, configured.api_key, {"type": "none"}) as (_, channel):
         await Api(channel, "acme").listed()
         for text, scheme in (
             (new_key().text, "ApiKey "),
@@ -128,11 +118,11 @@ async def test_a_bad_key_is_never_taken_for_no_credential(configured: Configured
     ],
 )
 async def test_a_mistake_names_its_place(configured: Configured, entries: list[dict[str, Any]], said: str) -> None:
-    configured.write(*entries)
+    path = configured.write(*entries)
     with pytest.raises(SettingsError) as mistake:
-        load(str(configured.path))
+        load(str(path))
     text = str(mistake.value)
-    assert text.startswith(f"{configured.path}:")
+    assert text.startswith(f"{path}:")
     assert "auth.authenticators" in text
     assert said in text
     assert FIRST.text not in text

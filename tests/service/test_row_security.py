@@ -195,7 +195,7 @@ def _service(path: Path) -> Any:
     [
         ({"rules": {"own": {"rows": "tennant = {tenant}"}}}, "'tennant' is not among the columns of main.orders"),
         ({"rules": {"own": {"rows": "tenant = '{tenant}'"}}}, "stands where no value can"),
-        ({"rules": {"own": {"rows": "tenant = {tenant} OR"}}}, "not understood"),
+        ({"rules": {"own": {"rows": "tenant = {tenant} OR"}}}, "cannot be read as an SQL expression"),
         ({"rules": {"own": {"rows": "id IN (SELECT id FROM notes)"}}}, "not allowed"),
         ({"rules": {"own": {"rows": "load_extension('x')"}}}, "function load_extension"),
         ({"rules": {"own": {"masks": {"card": "hash"}}}}, "'hash' of card is not to be had here"),

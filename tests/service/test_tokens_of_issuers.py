@@ -2,18 +2,15 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import grpc
 import pytest
-import yaml
 
-from queryengine.app.service import Service
 from queryengine.domain.reloads import Trigger
-from queryengine.settings import Source, load
 from queryengine.v1 import query_service_pb2 as pb
 from tests.guarded import LEEWAY_SECONDS, LIFE_SECONDS, Holder, MovableClock, guarded, issuer
-from tests.support import LOOPBACK, RUNNING, WAIT, Gate, Received, batch_of, refused
+from tests.settings_file import with_file, write_settings
+from tests.support import RUNNING, WAIT, Gate, Received, batch_of, refused
 from tests.unit.jwt_keys import OTHER_RSA, RSA, bearer, claims, jwk, key_set, public_pem, token
 from tests.unit.key_server import document, key_server
 
@@ -137,72 +134,49 @@ async def test_without_the_keys_of_the_issuer_calls_are_to_be_tried_again(tmp_pa
 
 
 async def test_another_key_holds_once_its_file_was_loaded_again(tmp_path: Path) -> None:
-    path = tmp_path / "s.yaml"
-    given = {
-        "server": dict(LOOPBACK),
-        "state": {"directory": str(tmp_path / "state")},
-        "engines": {"scripted": {"type": "scripted", "workers": 1}},
-        "auth": {"authenticators": [issuer(tmp_path)]},
-    }
-    path.write_text(yaml.safe_dump(given), encoding="utf-8")
-    service = Service(load(str(path)), source=Source(path))
-    await service.start()
-    try:
-        async with grpc.aio.insecure_channel(service.address) as channel:
-            clock = MovableClock()
-            old, new = Holder(channel, clock), Holder(channel, clock)
-            new.metadata = bearer(token(claims(clock.seconds), key=OTHER_RSA))
-            await old.listed()
-            assert (await refused(new.listed())).reason == "CREDENTIAL_INVALID"
-            (tmp_path / "public.pem").write_bytes(public_pem(OTHER_RSA))
-            assert (await service.reload(Trigger.SIGNAL)).last.changed == ("auth.authenticators",)
-            await new.listed()
-            assert (await refused(old.listed())).reason == "CREDENTIAL_INVALID"
-            # A key that cannot be used changes nothing.
-            (tmp_path / "public.pem").write_text("no key")
-            (mistake,) = (await service.reload(Trigger.SIGNAL)).last.mistakes
-            assert "holds no public key" in mistake
-            await new.listed()
-    finally:
-        await service.stop(0)
+    async with (
+        with_file(tmp_path, auth={"authenticators": [issuer(tmp_path)]}) as service,
+        grpc.aio.insecure_channel(service.address) as channel,
+    ):
+        clock = MovableClock()
+        old, new = Holder(channel, clock), Holder(channel, clock)
+        new.metadata = bearer(token(claims(clock.seconds), key=OTHER_RSA))
+        await old.listed()
+        assert (await refused(new.listed())).reason == "CREDENTIAL_INVALID"
+        (tmp_path / "public.pem").write_bytes(public_pem(OTHER_RSA))
+        assert (await service.reload(Trigger.SIGNAL)).last.changed == ("auth.authenticators",)
+        await new.listed()
+        assert (await refused(old.listed())).reason == "CREDENTIAL_INVALID"
+        # A key that cannot be used changes nothing.
+        (tmp_path / "public.pem").write_text("no key")
+        (mistake,) = (await service.reload(Trigger.SIGNAL)).last.mistakes
+        assert "holds no public key" in mistake
+        await new.listed()
 
 
 async def test_another_place_of_keys_takes_the_place_of_the_first(tmp_path: Path) -> None:
     """The first is asked no more, and an issuer whose settings stay keeps its keys."""
-    path = tmp_path / "s.yaml"
-
-    def write(*issuers: dict[str, Any]) -> None:
-        given = {
-            "server": dict(LOOPBACK),
-            "state": {"directory": str(tmp_path / "state")},
-            "engines": {"scripted": {"type": "scripted", "workers": 1}},
-            "auth": {"authenticators": list(issuers)},
-        }
-        path.write_text(yaml.safe_dump(given), encoding="utf-8")
-
     async with key_server() as first, key_server() as second, key_server() as other:
         first.answer = other.answer = document(key_set(jwk(RSA, "first")))
         second.answer = document(key_set(jwk(OTHER_RSA, "second")))
         stays = issuer(tmp_path, issuer="https://other.test/", jwks_url=other.url)
-        write(issuer(tmp_path, jwks_url=first.url), stays)
-        service = Service(load(str(path)), source=Source(path))
-        await service.start()
-        try:
-            async with grpc.aio.insecure_channel(service.address) as channel:
-                clock = MovableClock()
-                old, new = Holder(channel, clock), Holder(channel, clock)
-                theirs = Holder(channel, clock, iss="https://other.test/")
-                new.metadata = bearer(token(claims(clock.seconds), key=OTHER_RSA))
-                await old.listed()
-                await theirs.listed()
-                write(issuer(tmp_path, jwks_url=second.url), stays)
-                await service.reload(Trigger.SIGNAL)
-                await new.listed()
-                await theirs.listed()
-                assert (await refused(old.listed())).reason == "CREDENTIAL_INVALID"
-                assert (first.requests, second.requests, other.requests) == (1, 1, 1)
-        finally:
-            await service.stop(0)
+        before, after = issuer(tmp_path, jwks_url=first.url), issuer(tmp_path, jwks_url=second.url)
+        async with (
+            with_file(tmp_path, auth={"authenticators": [before, stays]}) as service,
+            grpc.aio.insecure_channel(service.address) as channel,
+        ):
+            clock = MovableClock()
+            old, new = Holder(channel, clock), Holder(channel, clock)
+            theirs = Holder(channel, clock, iss="https://other.test/")
+            new.metadata = bearer(token(claims(clock.seconds), key=OTHER_RSA))
+            await old.listed()
+            await theirs.listed()
+            write_settings(tmp_path, auth={"authenticators": [after, stays]})
+            await service.reload(Trigger.SIGNAL)
+            await new.listed()
+            await theirs.listed()
+            assert (await refused(old.listed())).reason == "CREDENTIAL_INVALID"
+            assert (first.requests, second.requests, other.requests) == (1, 1, 1)
 
 
 async def test_no_rpc_of_a_service_with_issuers_is_open(tmp_path: Path) -> None:

@@ -9,11 +9,10 @@ from queryengine.client.errors import (
     QueryFailed,
     RpcFailure,
 )
-from queryengine.client.stream import ResultReader, WatchReader
+from queryengine.client.stream import WatchReader
 from queryengine.v1 import query_pb2, query_service_pb2, result_pb2
 from tests.unit.fake_service import (
     ID,
-    SCHEMA,
     end,
     numbers,
     page_message,
@@ -21,24 +20,7 @@ from tests.unit.fake_service import (
     status,
     whole,
 )
-
-PAGES = [numbers(10), numbers(5, start=10), numbers(3, start=15), numbers(4, start=18)]
-TOTAL = 22
-CUT = RpcFailure(grpc.StatusCode.UNAVAILABLE, "connection reset")
-
-
-def reader(*, give_up_after: float = 120.0, start_row: int = 0) -> ResultReader:
-    backoff = Backoff(give_up_after=give_up_after, uniform=lambda low, high: high)
-    return ResultReader(ID, backoff=backoff, start_row=start_row)
-
-
-def rows(batches: list[pa.RecordBatch]) -> list[int]:
-    return pa.Table.from_batches(batches, schema=SCHEMA)["n"].to_pylist()
-
-
-def feed(target: ResultReader, messages: list[bytes]) -> list[pa.RecordBatch]:
-    events = [target.receive(message) for message in messages]
-    return [each for each in events if isinstance(each, pa.RecordBatch)]
+from tests.unit.reading import CUT, PAGES, TOTAL, feed, reader, rows
 
 
 def reply(**fields: object) -> query_service_pb2.SubmitResponse:

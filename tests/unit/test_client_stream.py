@@ -17,7 +17,6 @@ from queryengine.client.errors import (
     RpcFailure,
     ServiceUnavailable,
 )
-from queryengine.client.stream import ResultReader
 from queryengine.domain.errors import Position
 from queryengine.v1 import query_pb2, query_service_pb2, result_pb2
 from tests.unit.fake_service import (
@@ -33,24 +32,7 @@ from tests.unit.fake_service import (
     status,
     whole,
 )
-
-PAGES = [numbers(10), numbers(5, start=10), numbers(3, start=15), numbers(4, start=18)]
-TOTAL = 22
-CUT = RpcFailure(grpc.StatusCode.UNAVAILABLE, "connection reset")
-
-
-def reader(*, give_up_after: float = 120.0, start_row: int = 0) -> ResultReader:
-    backoff = Backoff(give_up_after=give_up_after, uniform=lambda low, high: high)
-    return ResultReader(ID, backoff=backoff, start_row=start_row)
-
-
-def rows(batches: list[pa.RecordBatch]) -> list[int]:
-    return pa.Table.from_batches(batches, schema=SCHEMA)["n"].to_pylist()
-
-
-def feed(target: ResultReader, messages: list[bytes]) -> list[pa.RecordBatch]:
-    events = [target.receive(message) for message in messages]
-    return [each for each in events if isinstance(each, pa.RecordBatch)]
+from tests.unit.reading import CUT, PAGES, TOTAL, feed, reader, rows
 
 
 def test_a_whole_stream_is_a_whole_result() -> None:
