@@ -104,7 +104,9 @@ class EnginePolicySettings(Group):
     default_schema: str = Field(
         default="",
         description="Schema of a table that a statement names without one.",
-        json_schema_extra={"default": "`public` of PostgreSQL, the database of the URL of ClickHouse, else `main`"},
+        json_schema_extra={
+            "default": "`public` of PostgreSQL, the database of the URL of ClickHouse, `schema` of Trino, else `main`"
+        },
     )
     relations: Mapping[str, RelationSettings] = Field(
         min_length=1,

@@ -2,6 +2,7 @@
 
 import sqlite3
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 import duckdb
@@ -10,14 +11,18 @@ import pyarrow as pa
 from oracle import COLUMNS, Oracle, Row, full, names, policy, seen, sha256
 from psycopg.types.string import TextLoader
 
+from queryengine.domain.row_policy import RowPolicy
 from queryengine.engines.base import Engine, Statement
 from queryengine.engines.clickhouse import row_security as of_clickhouse
 from queryengine.engines.clickhouse.engine import ClickHouseEngine
 from queryengine.engines.duckdb import row_security as of_duckdb
 from queryengine.engines.postgresql import row_security as of_postgresql
 from queryengine.engines.sqlalchemy import sqlite_security as of_sqlite
+from queryengine.engines.trino import row_security as of_trino
+from queryengine.engines.trino.engine import TrinoEngine
 from tests.servers.clickhouse import ClickHouseServer
 from tests.servers.postgresql import PostgreSQLServer
+from tests.servers.trino import TrinoServer
 
 HIDDEN_COLUMNS = {"orders": {"tenant"}, "customers": {"tenant"}, "Odd Name": {"owner"}}
 
@@ -176,9 +181,9 @@ def _literal(value: Any) -> str:
 FULL, SEEN = "policies_full", "policies_seen"
 
 
-def run_by(engine: Engine, schema: str, sql: str) -> list[Row]:
+def run_by(engine: Engine, schema: str, sql: str, *, catalog: str = "") -> list[Row]:
     """The rows of a text by the adapter itself, with `schema` in place of the one that has everything."""
-    statement = Statement(sql=sql.replace(FULL, schema), query_id="policies", schema=schema)
+    statement = Statement(sql=sql.replace(FULL, schema), query_id="policies", catalog=catalog, schema=schema)
     with engine.open(statement) as execution:
         execution.start()
         return [tuple(row.values()) for batch in execution.batches() for row in by_position(batch)]
@@ -211,3 +216,29 @@ def on_clickhouse(server: ClickHouseServer) -> Oracle:
         run_seen=lambda sql: run_by(engine, SEEN, sql),
         close=engine.close,
     )
+
+
+def on_trino(server: TrinoServer) -> Oracle:
+    """With two schemas of the catalog `memory`, which are made anew."""
+    for schema, rows, is_full in ((FULL, full(), True), (SEEN, seen(sha256), False)):
+        server.query(f"DROP SCHEMA IF EXISTS memory.{schema} CASCADE")
+        server.query(f"CREATE SCHEMA memory.{schema}")
+        for statement in filled(rows, is_full=is_full, schema=f"memory.{schema}", types={"TEXT": "VARCHAR"}):
+            server.query(statement)
+        if is_full:
+            server.query(f"CREATE VIEW memory.{schema}.all_orders AS SELECT * FROM memory.{schema}.orders")
+    engine = TrinoEngine("oracle", server.options())
+    return Oracle(
+        schema=FULL,
+        policy=within("memory", policy(FULL)),
+        secured=of_trino.secured,
+        run_full=lambda sql: run_by(engine, FULL, sql, catalog="memory"),
+        run_seen=lambda sql: run_by(engine, SEEN, sql, catalog="memory"),
+        close=engine.close,
+    )
+
+
+def within(catalog: str, policy: RowPolicy) -> RowPolicy:
+    """The policy with its tables in a catalog."""
+    relations = tuple(replace(each, path=(catalog, *each.path)) for each in policy.relations)
+    return replace(policy, relations=relations, closed=tuple((catalog, *path) for path in policy.closed))

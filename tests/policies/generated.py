@@ -13,13 +13,14 @@ from typing import cast
 
 sys.path[:0] = [str(Path(__file__).parent), str(Path(__file__).parents[2])]
 
-from databases import on_clickhouse, on_duckdb, on_postgresql, on_sqlite  # noqa: E402
+from databases import on_clickhouse, on_duckdb, on_postgresql, on_sqlite, on_trino  # noqa: E402
 from oracle import Oracle  # noqa: E402
 from rich.progress import Progress  # noqa: E402
 
 from tests.servers.clickhouse import ClickHouseServer  # noqa: E402
 from tests.servers.postgresql import PostgreSQLServer  # noqa: E402
 from tests.servers.server import shared, stop_all  # noqa: E402
+from tests.servers.trino import TrinoServer  # noqa: E402
 
 TABLES = {
     "orders": {"int": ["id", "customer_id", "amount", "qty"], "text": ["status", "note", "card", "created"]},
@@ -185,6 +186,7 @@ def main(dialect: str, count: int, seed: int) -> None:
         "duckdb": on_duckdb,
         "postgresql": lambda: on_postgresql(cast("PostgreSQLServer", shared(PostgreSQLServer))),
         "sqlite": on_sqlite,
+        "trino": lambda: on_trino(cast("TrinoServer", shared(TrinoServer))),
     }
     oracle = makers[dialect]()
     try:

@@ -153,18 +153,17 @@ class Oracle:
     leaks: list[str] = field(default_factory=list)
     equal: int = 0
 
-    def ask(self, sql: str) -> None:
+    def ask(self, sql: str, *, is_honest: bool = True) -> None:
+        """Judge a text. Of one that is not honest nobody needs to know what it would give."""
         sql = sql.replace("{schema}", self.schema)
         try:
-            expected: list[Row] | None = self.run_seen(sql)
-            words = ""
-        except Exception as cause:
-            expected, words = None, str(cause).partition("\n")[0]
-        try:
-            found = self.run_full(self.secured(sql, self.policy).sql)
+            secured = self.secured(sql, self.policy).sql
         except QueryEngineError as cause:
-            self._note_refusal(sql, cause, expected)
+            self._note_refusal(sql, cause, self._expected(sql)[0] if is_honest else None)
             return
+        expected, words = self._expected(sql)
+        try:
+            found = self.run_full(secured)
         except Exception as cause:
             if HIDDEN in str(cause):
                 self.leaks.append(f"{sql}\n    error: {cause}")
@@ -178,6 +177,13 @@ class Oracle:
             self.leaks.append(f"{sql}\n    found what is hidden: {found[:5]}")
         else:
             self.equal += 1
+
+    def _expected(self, sql: str) -> tuple[list[Row] | None, str]:
+        """The rows that a text gives on what is seen; None, and why, where it gives none."""
+        try:
+            return self.run_seen(sql), ""
+        except Exception as cause:
+            return None, str(cause).partition("\n")[0]
 
     def _note_refusal(self, sql: str, cause: Exception, expected: list[Row] | None) -> None:
         text = f"{sql}\n    {str(cause).partition(chr(10))[0]}"

@@ -4,12 +4,13 @@ from typing import cast
 
 import generated
 import pytest
-from databases import on_clickhouse, on_duckdb, on_postgresql, on_sqlite
+from databases import on_clickhouse, on_duckdb, on_postgresql, on_sqlite, on_trino
 from oracle import Oracle, texts
 
 from tests.servers.clickhouse import ClickHouseServer
 from tests.servers.postgresql import PostgreSQLServer
 from tests.servers.server import shared
+from tests.servers.trino import TrinoServer
 
 REFUSED_PERCENT_MAX = 3
 
@@ -21,7 +22,7 @@ def judge(oracle: Oracle, *files: str) -> None:
             oracle.ask(sql)
         refused = list(oracle.honest_refused)
         for sql in texts("hostile", *files):
-            oracle.ask(sql)
+            oracle.ask(sql, is_honest=False)
     finally:
         oracle.close()
     assert not oracle.leaks, "\n".join(oracle.leaks)
@@ -46,6 +47,11 @@ def test_clickhouse_by_hand() -> None:
     judge(on_clickhouse(cast("ClickHouseServer", shared(ClickHouseServer))), "common.sql", "clickhouse.sql")
 
 
+@pytest.mark.engine_server
+def test_trino_by_hand() -> None:
+    judge(on_trino(cast("TrinoServer", shared(TrinoServer))), "common.sql", "trino.sql")
+
+
 def few_honest_refused(oracle: Oracle, count: int) -> None:
     try:
         equal, _, honest = generated.judge(oracle, count, seed=7)
@@ -63,7 +69,7 @@ def test_postgresql_by_chance() -> None:
     few_honest_refused(on_postgresql(cast("PostgreSQLServer", shared(PostgreSQLServer))), 200)
 
 
-@pytest.mark.parametrize("file", ["duckdb.sql", "sqlite.sql", "postgresql.sql", "clickhouse.sql"])
+@pytest.mark.parametrize("file", ["duckdb.sql", "sqlite.sql", "postgresql.sql", "clickhouse.sql", "trino.sql"])
 def test_each_dialect_has_enough_texts(file: str) -> None:
     count = sum(1 for kind in ("honest", "hostile") for _ in texts(kind, "common.sql", file))
     assert count >= 400

@@ -12,6 +12,7 @@ from queryengine.engines.kit.row_security.grammar import Grammar
 from queryengine.engines.postgresql import row_security as postgresql
 from queryengine.engines.sqlalchemy import sqlite_security
 from queryengine.engines.sqlalchemy.parsed import analyse
+from queryengine.engines.trino import row_security as trino
 
 FORMS = {
     "ROW(": ")", "DECIMAL(": ")", "date (": ")", "VARCHAR/* x */(": ")", "ARRAY[": "]", "INT[": "]", "TIMESTAMP (": ")",
@@ -27,7 +28,10 @@ def test_deep_brackets_behind_types_are_refused_at_once(opening: str) -> None:
     assert caught.value.failure.reason is Reason.STATEMENT_TOO_COMPLEX
 
 
-@pytest.mark.parametrize("grammar", [clickhouse.GRAMMAR, duckdb.GRAMMAR, postgresql.GRAMMAR, sqlite_security.GRAMMAR])
+@pytest.mark.parametrize(
+    "grammar",
+    [clickhouse.GRAMMAR, duckdb.GRAMMAR, postgresql.GRAMMAR, sqlite_security.GRAMMAR, trino.GRAMMAR],
+)
 def test_no_text_takes_long_where_policies_apply(grammar: Grammar) -> None:
     with pytest.raises(QueryEngineError) as caught:
         grammar.parse(f"SELECT {'DECIMAL(' * 60}1{')' * 60}")

@@ -14,7 +14,8 @@ import pyarrow as pa
 from queryengine.domain.analysis import Analysis
 from queryengine.domain.errors import QueryEngineError, Reason, error
 from queryengine.domain.live_table import AskedTable, LiveTable
-from queryengine.engines.base import Engine, EngineTraits, Progress, Statement
+from queryengine.domain.row_policy import RowPolicy, SecuredText
+from queryengine.engines.base import Engine, EngineTraits, PolicyProblem, Progress, Statement
 from queryengine.engines.kit.analysing import of_tokens
 from queryengine.engines.kit.calls import computing, unproven
 from queryengine.engines.kit.checking import allowed_functions
@@ -25,6 +26,7 @@ from queryengine.engines.kit.lexicons import TRINO
 from queryengine.engines.kit.placeholders import names
 from queryengine.engines.kit.reaching import Reaching
 from queryengine.engines.kit.session_settings import check_settings
+from queryengine.engines.trino import row_security
 from queryengine.engines.trino.errors import failed, unanswered
 from queryengine.engines.trino.guard import check_home
 from queryengine.engines.trino.heart import Heart
@@ -69,6 +71,14 @@ class TrinoEngine(Engine):
         called = unproven(query.tokens, TRINO, computing(__package__))
         reaching = Reaching.listed(__package__).among(called)
         return of_tokens(query, TRINO, names(placeholders), unproven=called, reaching=reaching)
+
+    @classmethod
+    def secured(cls, sql: str, policy: RowPolicy, options: Mapping[str, Any]) -> SecuredText:  # noqa: ARG003
+        return row_security.secured(sql, policy)
+
+    @classmethod
+    def policy_problems(cls, policy: RowPolicy, options: Mapping[str, Any]) -> Sequence[PolicyProblem]:  # noqa: ARG003
+        return row_security.policy_problems(policy)
 
     def __init__(self, name: str, options: Mapping[str, Any]) -> None:
         self.name = name

@@ -36,6 +36,10 @@ class DoubleColon(exp.Cast):  # type: ignore[misc]
     """`value::type`, which binds as it does where it stands."""
 
 
+class TypedLiteral(exp.Cast):  # type: ignore[misc]
+    """`DATE '2024-01-01'`."""
+
+
 Places = Callable[[str], list[Placeholder]]
 """Finds the placeholders of a text by the engine's own rules."""
 
@@ -167,6 +171,23 @@ def _interval(printer: Any, node: Any) -> str:
     return f"INTERVAL {printer.sql(node, 'this')}{f' {printer.sql(unit)}' if unit is not None else ''}"
 
 
+_LITERALS: Final[Mapping[exp.DType, str]] = {
+    exp.DType.DATE: "DATE",
+    **dict.fromkeys((exp.DType.TIME, exp.DType.TIMETZ), "TIME"),
+    **dict.fromkeys((exp.DType.TIMESTAMP, exp.DType.TIMESTAMPTZ, exp.DType.TIMESTAMPNTZ), "TIMESTAMP"),
+}
+"""Types that stand before a text, by what sqlglot makes of them."""
+
+
+def _typed_literal(parser: Any, this: Any, to: Any) -> Any:
+    return parser.expression(TypedLiteral(this=this, to=to))
+
+
+def _plainly(printer: Any, node: Any) -> str:
+    method = getattr(printer, f"{node.key}_sql", None)
+    return str(method(node) if method is not None else printer.function_fallback_sql(node))
+
+
 _NEGATED: Final = (
     (exp.In, "IN", "NOT IN"),
     (exp.Is, "IS", "IS NOT"),
@@ -193,18 +214,21 @@ def narrowed(
     *,
     kept: Collection[str],
     printed: Mapping[type[exp.Expr], Callable[[Any, Any], str]],
+    plain: Collection[type[exp.Expr]] = (),
     colons: bool = False,
 ) -> type[Dialect]:
     """A dialect of sqlglot that leaves functions as they are, but for those that are written with words inside; with
-    `colons` a `::`, too.
+    `colons` a `::` and a literal with its type, too. What is `plain` is printed as sqlglot prints it for no dialect.
     """
     operators = dict(base.Parser.COLUMN_OPERATORS)
     if colons:
         operators[TokenType.DCOLON] = lambda parser, this, to: parser.expression(DoubleColon(this=this, to=to))
+    literals = dict.fromkeys(_LITERALS if colons else (), _typed_literal)
 
     class Parser(base.Parser):  # type: ignore[misc,name-defined]
         FUNCTIONS: Final[dict[str, Any]] = {}
         COLUMN_OPERATORS: Final = operators
+        TYPE_LITERAL_PARSERS: Final = {**base.Parser.TYPE_LITERAL_PARSERS, **literals}
         JOINS_HAVE_EQUAL_PRECEDENCE = False
         FUNCTION_PARSERS: Final = {
             name: parser for name, parser in base.Parser.FUNCTION_PARSERS.items() if name in kept
@@ -225,8 +249,10 @@ def narrowed(
             **base.Generator.TRANSFORMS,
             Mark: lambda _, node: str(node.this),
             DoubleColon: lambda printer, node: f"{printer.sql(node, 'this')}::{printer.sql(node, 'to')}",
+            TypedLiteral: lambda printer, node: f"{_LITERALS[node.to.this]} {printer.sql(node, 'this')}",
             exp.Interval: _interval,
             exp.Not: _not,
+            **dict.fromkeys(plain, _plainly),
             **printed,
         }
 

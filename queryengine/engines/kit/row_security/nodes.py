@@ -5,7 +5,7 @@ from typing import Any, Final
 
 from sqlglot import exp
 
-from queryengine.engines.kit.row_security.grammar import DoubleColon, Mark, refused
+from queryengine.engines.kit.row_security.grammar import DoubleColon, Mark, TypedLiteral, refused
 
 # fmt: off
 _QUERIES: Final = """
@@ -101,7 +101,7 @@ _HOW: Final = frozenset({"typed", "only_json_types", "scalar_only", "safe", "req
 """Parts by which sqlglot notes how something was written, and which it prints or leaves out with the same meaning."""
 
 
-_OWN: Final[Mapping[str, type[exp.Expr]]] = {"Mark": Mark, "DoubleColon": DoubleColon}
+_OWN: Final[Mapping[str, type[exp.Expr]]] = {"Mark": Mark, "DoubleColon": DoubleColon, "TypedLiteral": TypedLiteral}
 
 
 def nodes(text: str) -> Nodes:
