@@ -12,7 +12,7 @@ from queryengine.edges.grpc.convert import timestamp
 from queryengine.edges.grpc.fields import choice, invalid, not_negative, rounded_up, seconds, short
 from queryengine.edges.grpc.fitting import fitting
 from queryengine.edges.grpc.page_tokens import list_token, listed_before
-from queryengine.policy.identity.presented import NAME_CHARACTERS_MAX, is_name
+from queryengine.policy.identity.presented import NAME_FORM, is_name
 from queryengine.v1 import admin_service_pb2 as pb
 
 LIST_SIZE_DEFAULT: Final = 50
@@ -112,7 +112,7 @@ def to_message(key: ApiKey) -> pb.ApiKey:
 
 def _name(text: str, field: str) -> str:
     if not is_name(text):
-        raise invalid(field, f"must be at most {NAME_CHARACTERS_MAX} printable ASCII characters")
+        raise invalid(field, f"must be {NAME_FORM}")
     return text
 
 

@@ -9,7 +9,7 @@ from typing import Any, Final
 from queryengine.domain.errors import QueryEngineError, Reason, error
 from queryengine.domain.identity import Principal, Role
 from queryengine.policy.identity.expiry import expired
-from queryengine.policy.identity.presented import NAME_CHARACTERS_MAX, is_name
+from queryengine.policy.identity.presented import NAME_FORM, is_name
 
 KIND: Final = "jwt"
 TENANTS_MAX: Final = 100
@@ -134,7 +134,7 @@ def _tenants(claims: Mapping[str, Any], name: str) -> Sequence[str]:
 
 def _name(value: str, source: str, rules: ClaimRules) -> str:
     if not is_name(value):
-        raise invalid(f"its claim {source} is not at most {NAME_CHARACTERS_MAX} printable ASCII characters")
+        raise invalid(f"its claim {source} is not {NAME_FORM}")
     if rules.require_uuids and not _UUID.fullmatch(value):
         raise invalid(f"its claim {source} is not a UUID, as auth.authenticators asks by require_uuids")
     return value

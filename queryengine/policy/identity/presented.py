@@ -12,12 +12,15 @@ AUTHORIZATION_KEY: Final = "authorization"
 DEFAULT_TENANT: Final = "default"
 NAME_CHARACTERS_MAX: Final = 128
 """Of a tenant and of a subject."""
+NAME_FORM: Final = f"at most {NAME_CHARACTERS_MAX} printable ASCII characters, without a blank at either end"
 
 
 def is_name(value: str) -> bool:
-    """Whether a text can name a tenant or a subject: printable ASCII, not longer than NAME_CHARACTERS_MAX."""
+    """Whether a text can name a tenant or a subject: NAME_FORM. An empty one does, too."""
     # HTTP allows ASCII alone here, and gRPC reads bytes that are not UTF-8 as Latin-1: two tenants could have one name.
-    return len(value) <= NAME_CHARACTERS_MAX and value.isascii() and value.isprintable()
+    # To a CHAR(n) of a database, and to many collations, a name with a blank at its end equals the one without.
+    is_plain = len(value) <= NAME_CHARACTERS_MAX and value.isascii() and value.isprintable()
+    return is_plain and value == value.strip(" ")
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +61,7 @@ class Presented:
             message = f"{key} must be sent once, not {len(values)} times"
             raise error(Reason.INVALID_FIELD, message, field=key)
         if not is_name(values[0]):
-            message = f"{key} must be at most {NAME_CHARACTERS_MAX} printable ASCII characters"
+            message = f"{key} must be {NAME_FORM}"
             raise error(Reason.INVALID_FIELD, message, field=key)
         return values[0]
 
