@@ -83,14 +83,14 @@ class Keyed:
 
 
 @asynccontextmanager
-async def keyed(folder: Path) -> AsyncIterator[Keyed]:
-    """With its state in a folder, and the admin's key in a file beside that."""
+async def keyed(folder: Path, **groups: Any) -> AsyncIterator[Keyed]:
+    """With its state in a folder, and the admin's key in a file beside that; `groups` are those of `serving`."""
     admin_key_file = folder.with_name(f"{folder.name}-admin-key")
     admin_key_file.write_text(f"{ADMIN.text}\n")
     auth = {"authenticators": [{"type": "api_key", "admin_keys": [f"file:{admin_key_file}"]}]}
     clock = Settable()
     async with (
-        serving(folder, clock=clock, auth=auth) as service,
+        serving(folder, clock=clock, auth=auth, **groups) as service,
         grpc.aio.insecure_channel(service.address) as channel,
     ):
         await channel.channel_ready()

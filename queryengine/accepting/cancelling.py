@@ -7,6 +7,7 @@ from enum import StrEnum
 from typing import Final
 
 from queryengine.accepting.looking import Looking
+from queryengine.domain.audit import Record, unrecorded
 from queryengine.domain.clock import Clock
 from queryengine.domain.filters import QueryFilter
 from queryengine.domain.identity import Principal
@@ -57,15 +58,23 @@ class Cancelling:
         self._clock = clock
 
     async def cancel(
-        self, principal: Principal, query_id: str, *, reason: str, wait_seconds: float, leave_turn: Callable[[], None]
+        self,
+        principal: Principal,
+        query_id: str,
+        *,
+        reason: str,
+        wait_seconds: float,
+        leave_turn: Callable[[], None],
+        record: Record = unrecorded,
     ) -> Cancelled:
         """Ask for the end of a query, and wait for it no longer than the time given. `leave_turn` is called before it
         waits.
 
-        Raises what Looking.find_to_change raises, and STORE_UNAVAILABLE when the wish could not be written; in memory
-        it holds all the same.
+        Raises what Looking.find_to_change and `record` raise, and STORE_UNAVAILABLE when the wish could not be written;
+        in memory it holds all the same.
         """
         live = await self._looking.find_to_change(principal, query_id)
+        await record()
         await self.request(live, reason)
         if wait_seconds:
             leave_turn()
@@ -80,15 +89,18 @@ class Cancelling:
         reason: str,
         wait_seconds: float,
         leave_turn: Callable[[], None],
+        record: Record = unrecorded,
     ) -> CancelledSome:
         """Ask for the end of the queries that wait or run now, match, and are the principal's to change, the first
         submitted first, and wait for all of them no longer than the time given.
 
-        Raises ROLE_MISSING, and STORE_UNAVAILABLE when a wish could not be written; in memory all of them hold.
+        Raises ROLE_MISSING, what `record` raises, and STORE_UNAVAILABLE when a wish could not be written; in memory all
+        of them hold.
         """
         found = self._looking.active_to_change(principal, wanted)
         chosen = found[:QUERIES_MAX]
         leave_turn()
+        await record()
         for done in await asyncio.gather(*(self.request(live, reason) for live in chosen), return_exceptions=True):
             if isinstance(done, BaseException):
                 raise done

@@ -3,6 +3,7 @@
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
 
+from queryengine.domain.audit import Record, unrecorded
 from queryengine.domain.identity import Principal
 from queryengine.domain.reloads import ReloadStatus
 from queryengine.policy.rights import Right, require
@@ -26,7 +27,8 @@ class Configuring:
         require(principal, Right.CONFIGURE)
         return replace(self._status(), warnings=self._warnings())
 
-    async def reload(self, principal: Principal) -> ReloadStatus:
-        """What came of it, applied or refused."""
+    async def reload(self, principal: Principal, *, record: Record = unrecorded) -> ReloadStatus:
+        """What came of it, applied or refused. Raises what `record` raises."""
         require(principal, Right.CONFIGURE)
+        await record()
         return replace(await self._reload(), warnings=self._warnings())

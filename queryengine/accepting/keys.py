@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Final, NamedTuple
 
 from queryengine.domain.api_keys import ApiKey
+from queryengine.domain.audit import Record, unrecorded
 from queryengine.domain.clock import Clock
 from queryengine.domain.errors import QueryEngineError, Reason, error
 from queryengine.domain.identity import Principal, Role
@@ -39,14 +40,16 @@ class Created(NamedTuple):
 
 
 class Keys:
-    """The keys of all tenants; each call is about those of the principal's."""
+    """The keys of all tenants; each call is about those of the principal's. What changes one also raises what its
+    `record` raises.
+    """
 
     def __init__(self, store: KeyStore, index: KeyIndex, clock: Clock) -> None:
         self._store = store
         self._index = index
         self._clock = clock
 
-    async def create(self, principal: Principal, asked: KeyRequest) -> Created:
+    async def create(self, principal: Principal, asked: KeyRequest, *, record: Record = unrecorded) -> Created:
         """Raises ROLE_MISSING, INVALID_FIELD for a time that is past, and API_KEY_LIMIT."""
         require(principal, Right.MANAGE_KEYS)
         _require_roles(principal, asked.roles)
@@ -64,6 +67,7 @@ class Keys:
             created_by=principal.subject,
             expire_us=asked.expire_us,
         )
+        await record(key_id=key.key_id)
         await self._store.add(key, new.secret_hash, now_us=now_us)
         await self._index.follow_now()
         return Created(key, new.text)
@@ -83,7 +87,13 @@ class Keys:
         return await self._store.list(principal.tenant, wanted, before=before, limit=limit)
 
     async def rotate(
-        self, principal: Principal, key_id: str, *, grace_us: int, expire_us: int | None
+        self,
+        principal: Principal,
+        key_id: str,
+        *,
+        grace_us: int,
+        expire_us: int | None,
+        record: Record = unrecorded,
     ) -> tuple[Created, ApiKey]:
         """A key in the place of another, which works on for the grace; and the other one. Without an expiry, the new
         key lasts as long as the old one was made to last.
@@ -111,17 +121,19 @@ class Keys:
             old = old.but(expire_us=until_us if old.expire_us is None else min(until_us, old.expire_us))
         else:
             old = old.but(revoke_us=now_us)
+        await record(key_id=key.key_id)
         if not await self._store.replace(old, key, new.secret_hash, now_us=now_us):
             raise _not_found()
         await self._index.follow_now()
         return Created(key, new.text), old
 
-    async def revoke(self, principal: Principal, key_id: str) -> ApiKey:
+    async def revoke(self, principal: Principal, key_id: str, *, record: Record = unrecorded) -> ApiKey:
         """End a key now, or see that it has ended; the key as it is then. Raises ROLE_MISSING and API_KEY_NOT_FOUND."""
         require(principal, Right.MANAGE_KEYS)
         key = await self._found(principal, key_id)
         if Role.ADMIN in key.roles:
             _require_role(principal, Role.ADMIN)
+        await record()
         now_us = self._clock.now_us()
         await self._store.end(key.but(revoke_us=now_us), now_us=now_us)
         await self._index.follow_now()

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
+from queryengine.domain.audit import Record, unrecorded
 from queryengine.domain.errors import Failure, QueryEngineError, Reason, error
 from queryengine.domain.identity import Principal
 from queryengine.domain.refreshed import Refreshed, merged
@@ -46,16 +47,19 @@ class Refreshes:
         """Looks that have not begun, by engine."""
         self._locks: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
 
-    async def refresh(self, principal: Principal, name: str, *, leave_turn: Callable[[], None]) -> EngineRefreshed:
+    async def refresh(
+        self, principal: Principal, name: str, *, leave_turn: Callable[[], None], record: Record = unrecorded
+    ) -> EngineRefreshed:
         """The outcome of a look that begins after this call, of all workers of an engine that are up; the default
         engine's without a name. `leave_turn` is called before it waits.
 
-        Raises ROLE_MISSING, UNKNOWN_ENGINE, UNSUPPORTED for an engine that reads no folder, and ENGINE_UNAVAILABLE when
-        no worker could look.
+        Raises what `record` raises, ROLE_MISSING, UNKNOWN_ENGINE, UNSUPPORTED for an engine that reads no folder, and
+        ENGINE_UNAVAILABLE when no worker could look.
         """
         require(principal, Right.REFRESH_ENGINE)
         engine = self._choice.named(name)
         leave_turn()
+        await record()
         coming = self._next.get(engine)
         if coming is None:
             coming = self._next[engine] = asyncio.get_running_loop().create_future()

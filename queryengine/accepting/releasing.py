@@ -3,6 +3,7 @@
 from typing import Final
 
 from queryengine.accepting.looking import Looking
+from queryengine.domain.audit import Record, unrecorded
 from queryengine.domain.clock import Clock
 from queryengine.domain.errors import QueryEngineError, Reason, error
 from queryengine.domain.identity import Principal
@@ -17,7 +18,7 @@ EXTEND_MAX_US: Final = 7 * 24 * 3600 * 1_000_000
 
 
 class Releasing:
-    """Every method raises what Looking.find_to_change raises, and is safe to repeat."""
+    """Every method raises what Looking.find_to_change and `record` raise, and is safe to repeat."""
 
     def __init__(self, *, looking: Looking, store: Store, lifetimes: Lifetimes, removal: Removal, clock: Clock) -> None:
         self._looking = looking
@@ -26,11 +27,12 @@ class Releasing:
         self._removal = removal
         self._clock = clock
 
-    async def release(self, principal: Principal, query_id: str) -> LiveQuery:
+    async def release(self, principal: Principal, query_id: str, *, record: Record = unrecorded) -> LiveQuery:
         """Free the rows of an ended query. Raises RESULT_NOT_READY while it runs."""
         live = await self._looking.find_to_change(principal, query_id)
         if not live.is_final:
             raise error(Reason.RESULT_NOT_READY, "the query has not ended; cancel it instead")
+        await record()
         if self._lifetimes.holds_rows(live.query):
             dropped = await self._store.drop_result(
                 live.query, ResultState.RELEASED, changes={"expire_us": self._clock.now_us()}
@@ -45,7 +47,9 @@ class Releasing:
                 raise _not_recorded()
         return live
 
-    async def extend(self, principal: Principal, query_id: str, until_us: int) -> LiveQuery:
+    async def extend(
+        self, principal: Principal, query_id: str, until_us: int, *, record: Record = unrecorded
+    ) -> LiveQuery:
         """Keep the rows until a time. Raises INVALID_FIELD for a time out of range, and what reading them would
         raise.
         """
@@ -56,6 +60,7 @@ class Releasing:
             raise error(Reason.INVALID_FIELD, message, field="extend_to")
         if self._lifetimes.result_state(live.query) is not ResultState.READY:
             raise self._lifetimes.unreadable(live.query)
+        await record()
         fired, query = await self._store.update(
             live.query, changes={"expire_us": until_us}, where_result_state=(ResultState.READY,)
         )

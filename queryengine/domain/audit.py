@@ -1,11 +1,20 @@
 """What the audit log is about: decisions about calls, and ends of queries."""
 
-from collections.abc import Iterable
+from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass
 from enum import StrEnum
 
 from queryengine.domain.analysis import Name
 from queryengine.domain.identity import Principal
+
+Record = Callable[..., Awaitable[None]]
+"""To be awaited once a call is decided, and before it changes anything: has that recorded, with `key_id` for an API key
+that the call makes. Raises AUDIT_UNAVAILABLE when the call is to be refused for its record. It may take seconds, so the
+caller looks again at what may have changed meanwhile."""
+
+
+async def unrecorded(key_id: str = "") -> None:
+    """The Record of what nobody records."""
 
 
 class Verdict(StrEnum):

@@ -8,16 +8,22 @@ from typing import Any
 
 import grpc
 import pytest
+from google.protobuf import timestamp_pb2
 
 from queryengine.app.service import Service
 from queryengine.edges.grpc.auditing import WITHOUT_EFFECT
 from queryengine.settings import SettingsError
 from queryengine.v1 import admin_service_pb2, query_service_pb2
+from tests.keyed import ADMIN, KeyApi, keyed
 from tests.support import COMPLETED, RUNNING, WAIT, Api, refused, serving, until
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 ENGINES = {"duckdb": {"type": "duckdb", "workers": 1}, "scripted": {"type": "scripted", "workers": 2}}
+EFFECTS = {"Cancel", "CancelQueries", "ReleaseResults", "RefreshEngine"} | {
+    *("CreateApiKey", "RotateApiKey", "RevokeApiKey", "Reload")
+}
+"""Calls that change something, and are recorded before."""
 Records = Callable[..., list[dict[str, Any]]]
 
 
@@ -120,6 +126,56 @@ async def test_nothing_begins_without_its_record(tmp_path: Path) -> None:
         }
 
 
+async def test_nothing_changes_without_its_record(tmp_path: Path) -> None:
+    """Of each call that changes something, the first one that finds that records cannot be written, too."""
+    file = tmp_path / "audit" / "audit.jsonl"
+    file.parent.mkdir()
+    lake = tmp_path / "lake"
+    lake.mkdir()
+    duckdb = {"type": "duckdb", "workers": 1, "options": {"directory": str(lake)}}
+    engines = {"scripted": {"type": "scripted", "workers": 2}, "lake": duckdb}
+    async with keyed(tmp_path / "state", engines=engines, audit={"to": str(file)}) as found:
+        admin, owner = found.by(ADMIN.text, tenant="acme"), await found.tenant_admin()
+        running = (await owner.script(f"gate {tmp_path / 'gate'}; rows 1", labels={"batch": "1"})).status.query_id
+        await owner.reached(running, RUNNING)
+        ended = (await owner.script("rows 3", wait_timeout=WAIT)).status.query_id
+        key = (await owner.create()).key.key_id
+        later = timestamp_pb2.Timestamp(seconds=found.clock.now_us() // 1_000_000 + 90_000)
+        version = found.service.parts.reloading.status.last.end_us
+        calls: dict[str, Callable[[], Any]] = {
+            "Cancel": lambda: owner.cancel(running),
+            "CancelQueries": lambda: owner.cancel_matching(labels={"batch": "1"}),
+            "ReleaseResults": lambda: owner.release(ended),
+            "ReleaseResults, kept for longer": lambda: owner.release(ended, extend_to=later),
+            "RefreshEngine": lambda: owner.refresh("lake"),
+            "CreateApiKey": lambda: owner.create(subject="other"),
+            "RotateApiKey": lambda: owner.rotate(key),
+            "RevokeApiKey": lambda: owner.revoke(key),
+            "Reload": lambda: admin.manage("Reload", admin_service_pb2.ReloadRequest()),
+        }
+        assert {name.partition(",")[0] for name in calls} == EFFECTS
+        before = await _seen(owner, running, ended)
+        for name, call in calls.items():
+            with records_cannot_be_written(tmp_path):
+                refusal = await refused(call())
+                assert refusal.reason == "AUDIT_UNAVAILABLE", name
+            # A call whose record is written says that records are written again.
+            assert await _seen(owner, running, ended) == before, name
+        assert found.service.parts.reloading.status.last.end_us == version
+        for name in ("ReleaseResults, kept for longer", "RotateApiKey", "RefreshEngine", "Cancel"):
+            await calls[name]()
+        lines = [json.loads(line) for line in file.read_text().splitlines()]
+        assert [each["verdict"] for each in lines if each.get("rpc") == "RotateApiKey"] == ["allowed"]
+
+
+async def _seen(api: KeyApi, running: str, ended: str) -> tuple[Any, ...]:
+    """What calls might change."""
+    status, other = await api.status(ended), await api.status(running)
+    keys = (await api.keys(include_ended=True)).keys
+    facts = [(each.key_id, each.revoke_time.seconds, each.expire_time.seconds) for each in keys]
+    return status.result_state, status.expire_time.seconds, other.state, other.HasField("cancel_request_time"), facts
+
+
 async def test_calls_go_on_without_where_that_is_set(tmp_path: Path) -> None:
     async with audited(tmp_path, on_failure="count") as (_, api, records):
         with records_cannot_be_written(tmp_path):
@@ -142,9 +198,7 @@ async def test_a_file_that_cannot_be_opened_ends_the_start(tmp_path: Path) -> No
 async def test_what_a_call_does_before_its_record_is_known_for_every_rpc() -> None:
     services = (query_service_pb2.DESCRIPTOR, admin_service_pb2.DESCRIPTOR)
     rpcs = {method.name for file in services for each in file.services_by_name.values() for method in each.methods}
-    effects = {"Cancel", "CancelQueries", "ReleaseResults", "RefreshEngine"}
-    effects |= {"CreateApiKey", "RotateApiKey", "RevokeApiKey", "Reload"}
-    assert WITHOUT_EFFECT | effects >= rpcs
+    assert rpcs <= WITHOUT_EFFECT | EFFECTS
 
 
 @contextmanager

@@ -29,8 +29,9 @@ WITHOUT_EFFECT: Final = frozenset(
         "Submit",
     }
 )
-"""Calls that do nothing before their record is written. Of the others, none begins while records cannot be written, and
-one that has begun is recorded as soon as they can.
+"""Calls that do nothing before their record is written, whatever serves them. Others have it written by their use case
+before it changes anything. Where one does not, it still does not begin while records cannot be written, and is recorded
+as soon as they can.
 """
 
 

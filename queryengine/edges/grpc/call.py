@@ -36,6 +36,11 @@ class Caller:
         if trail is not None:
             trail.principal = principal
 
+    async def record(self, key_id: str = "") -> None:
+        """The Record of what the call does, for the use case that does it."""
+        if self.trail is not None:
+            await self.trail.decide(key_id)
+
     @property
     def tenant(self) -> str:
         return self.principal.tenant

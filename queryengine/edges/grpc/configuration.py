@@ -35,7 +35,7 @@ class ConfigurationRpcs:
 
     async def reload(self, _: pb.ReloadRequest, caller: Caller) -> pb.ReloadResponse:
         caller.leave_turn()
-        status = await self._configuring.reload(caller.principal)
+        status = await self._configuring.reload(caller.principal, record=caller.record)
         return pb.ReloadResponse(configuration=to_message(status))
 
 

@@ -23,5 +23,7 @@ class EngineRpcs:
         )
 
     async def refresh_engine(self, request: pb.RefreshEngineRequest, caller: Caller) -> pb.RefreshEngineResponse:
-        refreshed = await self._refreshes.refresh(caller.principal, request.engine, leave_turn=caller.leave_turn)
+        refreshed = await self._refreshes.refresh(
+            caller.principal, request.engine, leave_turn=caller.leave_turn, record=caller.record
+        )
         return convert.refreshed(refreshed)

@@ -45,7 +45,7 @@ class KeyRpcs:
         }
 
     async def create(self, request: pb.CreateApiKeyRequest, caller: Caller) -> pb.CreateApiKeyResponse:
-        created = await self._keys.create(caller.principal, to_key_request(request))
+        created = await self._keys.create(caller.principal, to_key_request(request), record=caller.record)
         return pb.CreateApiKeyResponse(key=to_message(created.key), secret=created.text)
 
     async def list(self, request: pb.ListApiKeysRequest, caller: Caller) -> pb.ListApiKeysResponse:
@@ -69,11 +69,13 @@ class KeyRpcs:
             request.key_id,
             grace_us=int(seconds(request, "grace", 0.0, GRACE_SECONDS_MAX) * 1e6),
             expire_us=rounded_up(request, "expire_time"),
+            record=caller.record,
         )
         return pb.RotateApiKeyResponse(key=to_message(created.key), secret=created.text, replaced=to_message(replaced))
 
     async def revoke(self, request: pb.RevokeApiKeyRequest, caller: Caller) -> pb.RevokeApiKeyResponse:
-        return pb.RevokeApiKeyResponse(key=to_message(await self._keys.revoke(caller.principal, request.key_id)))
+        revoked = await self._keys.revoke(caller.principal, request.key_id, record=caller.record)
+        return pb.RevokeApiKeyResponse(key=to_message(revoked))
 
 
 def to_key_request(request: pb.CreateApiKeyRequest) -> KeyRequest:

@@ -99,6 +99,7 @@ class QueryRpcs:
             reason=cancel_reason(request),
             wait_seconds=wait_seconds(request, self._limits.now),
             leave_turn=caller.leave_turn,
+            record=caller.record,
         )
         return pb.CancelResponse(
             result=convert.CANCEL_RESULTS[done.result],
@@ -113,6 +114,7 @@ class QueryRpcs:
             reason=cancel_reason(request),
             wait_seconds=wait_seconds(request, self._limits.now),
             leave_turn=caller.leave_turn,
+            record=caller.record,
         )
         counts = Counter(each.result for each in done.queries)
         return pb.CancelQueriesResponse(
@@ -137,9 +139,9 @@ class QueryRpcs:
     async def release_results(self, request: pb.ReleaseResultsRequest, caller: Caller) -> pb.ReleaseResultsResponse:
         if request.HasField("extend_to"):
             until_us = microseconds(request.extend_to)
-            live = await self._releasing.extend(caller.principal, request.query_id, until_us)
+            live = await self._releasing.extend(caller.principal, request.query_id, until_us, record=caller.record)
         else:
-            live = await self._releasing.release(caller.principal, request.query_id)
+            live = await self._releasing.release(caller.principal, request.query_id, record=caller.record)
         return pb.ReleaseResultsResponse(status=self._statuses.of(live))
 
     def _submit_response(self, submitted: Submitted) -> bytes:

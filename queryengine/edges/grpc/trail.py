@@ -20,7 +20,7 @@ class Trail:
     __slots__ = ("_has_effect", "_is_allowed", "_key_id", "_log", "_peer", "_planned", "_query_id", "_rpc", "principal")
 
     def __init__(self, log: AuditLog, *, rpc: str, peer: str, has_effect: bool) -> None:
-        """`has_effect`: its record comes after what it does, so it must be written sooner or later."""
+        """`has_effect`: it may do something before its record, which must then be written sooner or later."""
         self._log = log
         self._rpc = rpc
         self._peer = peer
@@ -49,6 +49,12 @@ class Trail:
             row_policies=plan.row_policies,
             policy_version=plan.policy_version,
         )
+        self._is_allowed = True
+        await self._log.write(self._decision(Verdict.ALLOWED))
+
+    async def decide(self, key_id: str = "") -> None:
+        """Before a call has an effect. `key_id` is that of a key which it makes."""
+        self._key_id = self._key_id or key_id
         self._is_allowed = True
         await self._log.write(self._decision(Verdict.ALLOWED))
 
