@@ -5,7 +5,7 @@ from typing import Annotated
 import typer
 
 from queryengine import __version__
-from queryengine.cli import config, engines, fetch, keys, ps, queries, reloading, server, sql
+from queryengine.cli import config, engines, fetch, keys, named, ps, queries, reloading, server, sql
 from queryengine.cli.exits import EXIT_CODES
 from queryengine.cli.usage import Commands
 
@@ -21,6 +21,8 @@ queryengine watch 1f3a                          the beginning of an id is enough
 queryengine fetch 1f3a --offset 1000 --size 50
 queryengine cancel 1f3a --wait
 queryengine engines refresh lake
+queryengine named create daily daily.sql --param day:date
+queryengine named run daily@prod -p day=2026-11-28
 queryengine keys create etl > etl.key           an API key, and its secret for this once
 queryengine config reload                       have the server load its settings again, as an admin
 queryengine config client                       which server the commands call, and why
@@ -72,6 +74,7 @@ app.command()(fetch.fetch)
 app.command()(queries.release)
 app.add_typer(engines.app, name="engines")
 app.add_typer(keys.app, name="keys")
+app.add_typer(named.app, name="named")
 settings.command("check")(server.check)
 settings.command("client")(config.client)
 settings.command("status")(reloading.status)

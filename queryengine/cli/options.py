@@ -110,14 +110,14 @@ def parameters(texts: Sequence[str]) -> ParameterValues:
     parts = [text.partition("=") for text in texts]
     has_name = [bool(equals) and _is_name(name) for name, equals, _ in parts]
     if not any(has_name):
-        return [_literal(text) for text in texts]
+        return [literal(text) for text in texts]
     named: dict[str, Any] = {}
     for text, is_named, (name, _, value) in zip(texts, has_name, parts, strict=True):
         if not is_named:
             raise _wrong("--parameter", f"{text!r} has no name; parameters are all NAME=VALUE or all VALUE")
         if name in named:
             raise _wrong("--parameter", f"{name!r} is given twice")
-        named[name] = _literal(value)
+        named[name] = literal(value)
     return named
 
 
@@ -181,7 +181,7 @@ def _is_name(text: str) -> bool:
     return all(part.replace("$", "_").isidentifier() for part in text.split("::"))
 
 
-def _literal(text: str) -> Any:
+def literal(text: str) -> Any:
     """A JSON number, true, false, null, string, list or object as what it says; everything else as text."""
     try:
         return json.loads(text, parse_constant=_refuse)

@@ -4,6 +4,7 @@ import os
 import shlex
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from queryengine.cli import options
 from queryengine.cli import sqloptions as of
@@ -11,8 +12,12 @@ from queryengine.cli.clientconfig import ClientConfig
 from queryengine.cli.connected import connected
 from queryengine.cli.exits import ended
 from queryengine.cli.hints import program
-from queryengine.cli.options import Format, Output, Records
+from queryengine.cli.options import Format, Output, ParameterValues, Records
 from queryengine.domain.submission import WideIntegers
+
+if TYPE_CHECKING:
+    from queryengine.cli.running import Sink
+    from queryengine.client import SubmitOptions
 
 
 @connected
@@ -20,6 +25,7 @@ def sql(
     config: ClientConfig,
     statement: of.Statement = None,
     *,
+    named: of.Named = "",
     parameter: of.Parameter = None,
     engine: of.Engine = "",
     catalog: of.Catalog = "",
@@ -40,14 +46,12 @@ def sql(
     detach: of.Detach = False,
     progress: of.Shown = None,
 ) -> None:
-    """Run one SQL statement.
+    """Run one SQL statement, or a named query.
 
     Rows go to standard output, everything else to standard error. Ctrl-C, TERM and HUP cancel the query on the server,
     and so does the loss of this command after 10 seconds; --detach leaves it running.
     """
-    rows_format = options.rows_format(format, output)
-    if rows_format in (Format.ARROW, Format.PARQUET) and output is None and sys.stdout.isatty():
-        raise ended(f"{rows_format} is not for a terminal; name a file with --output")
+    sink = sink_of(options.rows_format(format, output), expanded, output)
     values = options.parameters(parameter or ())
     chosen = of.submit_options(
         engine=engine,
@@ -64,21 +68,63 @@ def sql(
         keep=keep,
         wide_integers=wide_integers,
     )
+    if named:
+        if statement is not None:
+            raise ended("--named stands in the place of the statement; give one of the two")
+        run_named(config, named, values, chosen, sink, detach=detach, progress=progress)
+        return
     text = _text(statement)
     if text is None and (values is not None or output is not None or detach):
         raise ended("--parameter, --output and --detach belong to a statement; give one")
+    if text is not None:
+        _run(config, text, values, chosen, sink, detach=detach, progress=progress)
+        return
+    from queryengine.cli.connecting import connect
+    from queryengine.cli.failures import reported
+    from queryengine.cli.shell import Shell
+
+    with reported(config), connect(config) as client:
+        Shell(client, config, chosen, sink, is_shown=progress).run()
+
+
+def run_named(
+    config: ClientConfig,
+    reference: str,
+    values: ParameterValues,
+    chosen: "SubmitOptions",
+    sink: "Sink",
+    *,
+    detach: bool,
+    progress: bool | None,
+) -> None:
+    """As a statement, which the server has."""
+    _run(config, "", values, {**chosen, "named": reference}, sink, detach=detach, progress=progress)
+
+
+def sink_of(rows_format: Format, expanded: bool | None, output: Path | None) -> "Sink":
+    """Where rows go. Ends the command for bytes that are not for a terminal."""
+    if rows_format in (Format.ARROW, Format.PARQUET) and output is None and sys.stdout.isatty():
+        raise ended(f"{rows_format} is not for a terminal; name a file with --output")
+    from queryengine.cli.running import Sink
+
+    return Sink(rows_format, options.expanded(expanded), output)
+
+
+def _run(
+    config: ClientConfig,
+    text: str,
+    values: ParameterValues,
+    chosen: "SubmitOptions",
+    sink: "Sink",
+    *,
+    detach: bool,
+    progress: bool | None,
+) -> None:
     from queryengine.cli import running
     from queryengine.cli.connecting import connect
     from queryengine.cli.failures import reported
     from queryengine.cli.progress import progress_of
 
-    sink = running.Sink(rows_format, options.expanded(expanded), output)
-    if text is None:
-        from queryengine.cli.shell import Shell
-
-        with reported(config), connect(config) as client:
-            Shell(client, config, chosen, sink, is_shown=progress).run()
-        return
     asked = running.Submission.of(text, values, chosen)
     shown = progress_of(asked.query_id, is_shown=progress)
     with reported(config, sql=text), connect(config, say=shown.say) as client:

@@ -29,6 +29,10 @@ Statement = Annotated[
         show_default=False,
     ),
 ]
+Named = Annotated[
+    str,
+    typer.Option(metavar="REFERENCE", help="Run this named query in place of SQL: NAME, NAME@VERSION or NAME@TAG."),
+]
 Parameter = Annotated[
     list[str] | None,
     typer.Option(

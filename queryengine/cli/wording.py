@@ -26,6 +26,9 @@ _COMMANDS: Final = {
     "RotateApiKey": "keys rotate",
     "RevokeApiKey": "keys revoke",
     "ReloadStatus": "config status",
+    "CreateNamedQuery": "named create",
+    "UpdateNamedQuery": "named update",
+    "ListNamedQueries": "named list",
 }
 _OPTIONS: Final = {
     "x-tenant-id": "--tenant",

@@ -30,6 +30,7 @@ from queryengine.client.model import (
     ResultEnd,
     ResultPage,
 )
+from queryengine.client.named import NamedQuery, NamedQueryList, QueryDefinition, QueryParameter
 from queryengine.client.options import QueryOptions, SubmitOptions
 from queryengine.client.pages import StoredPage, StoredPages
 from queryengine.client.refresh import EngineRefresh, ViewChange
@@ -54,11 +55,14 @@ __all__ = [
     "EngineInfo",
     "EngineRefresh",
     "LimitReached",
+    "NamedQuery",
+    "NamedQueryList",
     "NewApiKey",
     "NotFound",
     "ParameterInfo",
     "QueryCancelled",
     "QueryChange",
+    "QueryDefinition",
     "QueryDetails",
     "QueryEngineClientError",
     "QueryError",
@@ -66,6 +70,7 @@ __all__ = [
     "QueryHandle",
     "QueryList",
     "QueryOptions",
+    "QueryParameter",
     "QueryResult",
     "QueryStatus",
     "ReloadAttempt",

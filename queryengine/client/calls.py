@@ -81,10 +81,13 @@ def query(sql: str, parameters: Parameters, options: QueryOptions) -> Call[query
 
 def _submit(sql: str, parameters: Parameters, chosen: Mapping[str, Any]) -> Call[query_service_pb2.SubmitResponse]:
     given = chosen.get
+    if sql and given("named"):
+        raise ValueError("give one of sql and named, not both")
     request = query_service_pb2.SubmitRequest(
         query_id=given("query_id") or str(uuid.uuid4()),
         sql=text("sql", sql),
         parameters=encode_parameters(parameters).parameters,
+        named_query=given("named"),
         engine=given("engine"),
         catalog=given("catalog"),
         schema=given("schema"),
@@ -201,6 +204,7 @@ def list_queries(
     engine: str = "",
     subject: str = "",
     query_id_prefix: str = "",
+    named: str = "",
     submitted_after: dt.datetime | None = None,
     submitted_before: dt.datetime | None = None,
     page_size: int,
@@ -215,6 +219,7 @@ def list_queries(
         engine=text("engine", engine),
         subject=text("subject", subject),
         query_id_prefix=text("query_id_prefix", query_id_prefix),
+        named_query=text("named", named),
     )
     if submitted_after is not None:
         request.submitted_after.FromDatetime(moment("submitted_after", submitted_after))

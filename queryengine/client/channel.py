@@ -18,8 +18,19 @@ from queryengine.client.targets import stays_here
 
 SERVICE: Final = "queryengine.v1.QueryService"
 ADMIN_SERVICE: Final = "queryengine.v1.AdminService"
+NAMED_QUERY_SERVICE: Final = "queryengine.v1.NamedQueryService"
 ADMIN_METHODS: Final = frozenset(
     {"CreateApiKey", "ListApiKeys", "RotateApiKey", "RevokeApiKey", "ReloadStatus", "Reload"}
+)
+NAMED_QUERY_METHODS: Final = (
+    "CreateNamedQuery",
+    "UpdateNamedQuery",
+    "GetNamedQuery",
+    "ListNamedQueries",
+    "ListNamedQueryVersions",
+    "DeleteNamedQuery",
+    "TagNamedQuery",
+    "UntagNamedQuery",
 )
 DEFAULT_TARGET: Final = "127.0.0.1:8815"
 DEFAULT_TENANT: Final = "default"
@@ -43,6 +54,7 @@ RETRIED_METHODS: Final = (
     "RevokeApiKey",
     "ReloadStatus",
     "Reload",
+    *NAMED_QUERY_METHODS,
 )
 """Unary calls that are safe to repeat, Submit because the client chooses the query_id. To create or rotate a key is
 not, as each time makes another one.
@@ -50,7 +62,9 @@ not, as each time makes another one.
 
 
 def service_of(method: str) -> str:
-    return ADMIN_SERVICE if method in ADMIN_METHODS else SERVICE
+    if method in ADMIN_METHODS:
+        return ADMIN_SERVICE
+    return NAMED_QUERY_SERVICE if method in NAMED_QUERY_METHODS else SERVICE
 
 
 SERVICE_CONFIG: Final = json.dumps(

@@ -66,7 +66,7 @@ class QueryCancelled(QueryFailed):
 
 
 class NotFound(QueryEngineClientError):
-    """No such query for this tenant."""
+    """No such query, named query or API key for this tenant."""
 
 
 class ResultUnavailable(QueryEngineClientError):
@@ -96,9 +96,18 @@ class ServiceUnavailable(QueryEngineClientError):
 
 
 CLASSES: Final[Mapping[str, type[QueryEngineClientError]]] = {
-    **dict.fromkeys((Reason.INVALID_FIELD, Reason.REQUEST_TOO_LARGE, Reason.QUERY_ID_REUSED), QueryEngineClientError),
+    **dict.fromkeys(
+        (
+            Reason.INVALID_FIELD,
+            Reason.REQUEST_TOO_LARGE,
+            Reason.QUERY_ID_REUSED,
+            Reason.NAMED_QUERY_EXISTS,
+            Reason.NAMED_QUERY_CHANGED,
+        ),
+        QueryEngineClientError,
+    ),
     Reason.QUERY_CANCELLED: QueryCancelled,
-    **dict.fromkeys((Reason.QUERY_NOT_FOUND, Reason.API_KEY_NOT_FOUND), NotFound),
+    **dict.fromkeys((Reason.QUERY_NOT_FOUND, Reason.API_KEY_NOT_FOUND, Reason.NAMED_QUERY_NOT_FOUND), NotFound),
     **dict.fromkeys(
         (
             Reason.RESULT_NOT_READY,
@@ -118,6 +127,7 @@ CLASSES: Final[Mapping[str, type[QueryEngineClientError]]] = {
             Reason.SPOOL_FULL,
             Reason.RECORDS_FULL,
             Reason.API_KEY_LIMIT,
+            Reason.NAMED_QUERY_LIMIT,
         ),
         LimitReached,
     ),

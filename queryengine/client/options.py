@@ -17,6 +17,7 @@ F = TypeVar("F", bound=Callable[..., Any])
 class RunOptions(TypedDict, total=False):
     """Options of `submit` and `query`. What is left out is the server's default. Durations: seconds or a timedelta."""
 
+    named: Annotated[str, "A named query in place of sql, such as report@prod; see named_queries."]
     engine: Annotated[str, "Name of a configured engine; see engines()."]
     query_id: Annotated[str, "UUID that names the query and makes a repeated submit safe; a new one by default."]
     wait_timeout: Annotated[
@@ -94,6 +95,7 @@ def takes(kind: type) -> Callable[[F], F]:
 
 
 CHECKS: Final[Mapping[str, Callable[[str, Any], Any]]] = {
+    "named": text,
     "engine": text,
     "query_id": text,
     "wait_timeout": seconds,

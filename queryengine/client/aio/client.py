@@ -8,6 +8,7 @@ from typing import Self, Unpack
 from queryengine.client import calls, configuration, keys
 from queryengine.client.aio.following import followed
 from queryengine.client.aio.handle import AsyncQueryHandle
+from queryengine.client.aio.named import AsyncNamedQueries
 from queryengine.client.aio.result import AsyncQueryResult
 from queryengine.client.aio.transport import AsyncTransport
 from queryengine.client.arguments import Seconds, text
@@ -33,9 +34,9 @@ class AsyncClient(AsyncTransport):
 
     @takes(SubmitOptions)
     async def submit(
-        self, sql: str, parameters: Parameters = None, **options: Unpack[SubmitOptions]
+        self, sql: str = "", parameters: Parameters = None, **options: Unpack[SubmitOptions]
     ) -> AsyncQueryHandle:
-        """Hand in a statement; when this returns, the query is durable and runs whether or not anybody reads it.
+        """Hand in a statement, or a named query; when this returns, it is durable and runs with a reader or without.
 
         Parameters are a mapping for named placeholders, a sequence for positional ones; see
         queryengine.codec.values for the types. Raises QueryFailed when the SQL is refused at once, LimitReached,
@@ -48,13 +49,13 @@ class AsyncClient(AsyncTransport):
     @takes(QueryOptions)
     async def query(
         self,
-        sql: str,
+        sql: str = "",
         parameters: Parameters = None,
         *,
         on_status: OnStatus | None = None,
         **options: Unpack[QueryOptions],
     ) -> AsyncQueryResult:
-        """Submit and read: `async for batch in await client.query(sql)`.
+        """Submit and read: `async for batch in await client.query(sql)`; with named="report@prod", a named query.
 
         The query lives no longer than its reader. It is cancelled at once
         by cancelling the task that awaits this or reads the rows, by any other exception here or while reading,
@@ -89,6 +90,7 @@ class AsyncClient(AsyncTransport):
         engine: str = "",
         subject: str = "",
         query_id_prefix: str = "",
+        named: str = "",
         submitted_after: dt.datetime | None = None,
         submitted_before: dt.datetime | None = None,
         page_size: int = 50,
@@ -96,7 +98,8 @@ class AsyncClient(AsyncTransport):
     ) -> QueryList:
         """Queries of the tenant, newest first, that match every filter; `next_page_token` continues.
 
-        subject: the user who submitted them. submitted_after is included in the range, submitted_before is not; both
+        subject: the user who submitted them. named: the named query that they ran, in any version, or name@version.
+        submitted_after is included in the range, submitted_before is not; both
         have a time zone.
         """
         return await self.call(
@@ -106,12 +109,18 @@ class AsyncClient(AsyncTransport):
                 engine=engine,
                 subject=subject,
                 query_id_prefix=query_id_prefix,
+                named=named,
                 submitted_after=submitted_after,
                 submitted_before=submitted_before,
                 page_size=page_size,
                 page_token=page_token,
             )
         )
+
+    @property
+    def named_queries(self) -> AsyncNamedQueries:
+        """Calls that manage the named queries of the tenant."""
+        return AsyncNamedQueries(self)
 
     def watch_queries(
         self,

@@ -19,6 +19,7 @@ from queryengine.client.refresh import EngineRefresh
 from queryengine.client.result import OnStatus
 from queryengine.client.sync.following import followed
 from queryengine.client.sync.handle import QueryHandle
+from queryengine.client.sync.named import NamedQueries
 from queryengine.client.sync.result import QueryResult
 from queryengine.client.sync.transport import Transport
 from queryengine.domain.identity import Role
@@ -33,8 +34,8 @@ class Client(Transport):
     """
 
     @takes(SubmitOptions)
-    def submit(self, sql: str, parameters: Parameters = None, **options: Unpack[SubmitOptions]) -> QueryHandle:
-        """Hand in a statement; when this returns, the query is durable and runs whether or not anybody reads it.
+    def submit(self, sql: str = "", parameters: Parameters = None, **options: Unpack[SubmitOptions]) -> QueryHandle:
+        """Hand in a statement, or a named query; when this returns, it is durable and runs with a reader or without.
 
         Parameters are a mapping for named placeholders, a sequence for positional ones; see
         queryengine.codec.values for the types. Raises QueryFailed when the SQL is refused at once, LimitReached,
@@ -47,13 +48,13 @@ class Client(Transport):
     @takes(QueryOptions)
     def query(
         self,
-        sql: str,
+        sql: str = "",
         parameters: Parameters = None,
         *,
         on_status: OnStatus | None = None,
         **options: Unpack[QueryOptions],
     ) -> QueryResult:
-        """Submit and read: `for batch in client.query(sql)`.
+        """Submit and read: `for batch in client.query(sql)`; with named="report@prod", a named query.
 
         The query lives no longer than its reader. It is cancelled at once
         by Ctrl-C, by any other exception here or while reading,
@@ -88,6 +89,7 @@ class Client(Transport):
         engine: str = "",
         subject: str = "",
         query_id_prefix: str = "",
+        named: str = "",
         submitted_after: dt.datetime | None = None,
         submitted_before: dt.datetime | None = None,
         page_size: int = 50,
@@ -95,7 +97,8 @@ class Client(Transport):
     ) -> QueryList:
         """Queries of the tenant, newest first, that match every filter; `next_page_token` continues.
 
-        subject: the user who submitted them. submitted_after is included in the range, submitted_before is not; both
+        subject: the user who submitted them. named: the named query that they ran, in any version, or name@version.
+        submitted_after is included in the range, submitted_before is not; both
         have a time zone.
         """
         return self.call(
@@ -105,12 +108,18 @@ class Client(Transport):
                 engine=engine,
                 subject=subject,
                 query_id_prefix=query_id_prefix,
+                named=named,
                 submitted_after=submitted_after,
                 submitted_before=submitted_before,
                 page_size=page_size,
                 page_token=page_token,
             )
         )
+
+    @property
+    def named_queries(self) -> NamedQueries:
+        """Calls that manage the named queries of the tenant."""
+        return NamedQueries(self)
 
     def watch_queries(
         self,
