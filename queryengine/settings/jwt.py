@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal, Self
 from urllib.parse import urlsplit
 
-from pydantic import Field, StringConstraints, field_validator, model_validator
+from pydantic import AfterValidator, Field, StringConstraints, field_validator, model_validator
 
 from queryengine.domain.identity import UNVERIFIED_ROLES, Role
 from queryengine.settings.group import Group
@@ -21,6 +21,34 @@ Algorithm = Literal[
     "HS256", "HS384", "HS512", "RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA"
 ]
 Text = Annotated[str, StringConstraints(min_length=1, max_length=2048)]
+
+
+def _checked_url(value: str) -> str:
+    """Raises ValueError, or a validation error that does not repeat the value."""
+    if not value:
+        return value
+    try:
+        parts = urlsplit(value)
+        _ = parts.port
+    except ValueError as cause:
+        raise secret_error("expected a URL; write signs such as [ and ] in a path as %5B and %5D") from cause
+    if parts.scheme not in ("https", "http") or not parts.hostname:
+        raise ValueError("expected https://host/path")
+    if "@" in parts.netloc:
+        # Not with the value, as other mistakes are: there may be a password in it.
+        raise secret_error("expected https://host/path, without a user")
+    if parts.fragment or not value.isascii() or not value.isprintable() or " " in value:
+        raise ValueError("expected https://host/path, without a fragment or spaces")
+    if parts.scheme == "http" and not _is_loopback(parts.hostname):
+        raise ValueError("expected https: whoever can change what http brings could make keys of its own")
+    return value
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
 
 
 def _default_roles() -> Sequence[Role]:
@@ -80,7 +108,7 @@ class JwtSettings(Group):
         description="Keys that tokens are verified by, a list of `kid` with `secret` or `public_key`.",
         json_schema_extra={"default": "those of `jwks_url`"},
     )
-    jwks_url: str = Field(
+    jwks_url: Annotated[str, AfterValidator(_checked_url)] = Field(
         default="",
         description="Where the issuer publishes its keys as a JWK Set, instead of `keys`: https, or http on loopback. "
         "Redirects are not followed and proxies not used.",
@@ -118,13 +146,6 @@ class JwtSettings(Group):
         default=30, ge=0, le=300, description="By which the clocks of issuer and service may differ."
     )
     require_uuids: bool = Field(default=False, description="Whether tenants and users must be UUIDs.")
-
-    @field_validator("jwks_url")
-    @classmethod
-    def _is_url(cls, value: str) -> str:
-        if value:
-            _check_url(value)
-        return value
 
     @field_validator("jwks_ca")
     @classmethod
@@ -169,28 +190,3 @@ class JwtSettings(Group):
             kind = "a secret" if key.secret else "a public key for other algorithms"
             raise ValueError(f"keys.{number}: {reference} is {kind}; algorithms has {', '.join(self.algorithms)}")
         return made
-
-
-def _check_url(value: str) -> None:
-    """Raises ValueError, or a validation error that does not repeat the value."""
-    try:
-        parts = urlsplit(value)
-        _ = parts.port
-    except ValueError as cause:
-        raise secret_error("expected a URL; write signs such as [ and ] in a path as %5B and %5D") from cause
-    if parts.scheme not in ("https", "http") or not parts.hostname:
-        raise ValueError("expected https://host/path")
-    if "@" in parts.netloc:
-        # Not with the value, as other mistakes are: there may be a password in it.
-        raise secret_error("expected https://host/path, without a user")
-    if parts.fragment or not value.isascii() or not value.isprintable() or " " in value:
-        raise ValueError("expected https://host/path, without a fragment or spaces")
-    if parts.scheme == "http" and not _is_loopback(parts.hostname):
-        raise ValueError("expected https: whoever can change what http brings could make keys of its own")
-
-
-def _is_loopback(host: str) -> bool:
-    try:
-        return ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"

@@ -1,9 +1,9 @@
 """Settings of client certificates as credentials."""
 
 from collections.abc import Sequence
-from typing import Final, Literal
+from typing import Annotated, Final, Literal
 
-from pydantic import Field, ValidationInfo, field_validator
+from pydantic import AfterValidator, Field, ValidationInfo, field_validator
 
 from queryengine.domain.identity import Role
 from queryengine.policy.identity.name_pattern import NamePattern
@@ -13,17 +13,24 @@ from queryengine.settings.names import CallerName
 USUAL_ROLES: Final = (Role.SUBMIT, Role.READ, Role.CANCEL)
 
 
+def _checked_pattern(value: str) -> str:
+    return NamePattern(value).text if value else value
+
+
+_Pattern = Annotated[str, AfterValidator(_checked_pattern)]
+
+
 class CertificateRuleSettings(Group):
     """Whose certificates these are: those with a URI, or a common name, that matches as a whole."""
 
-    uri: str = Field(
+    uri: _Pattern = Field(
         default="",
         description="Pattern of the certificate's only URI, such as `spiffe://example.org/ns/{tenant}/sa/{subject}`. A "
         "placeholder takes letters, digits and `. _ - @` up to the character that follows it; those other than "
         "`{tenant}` and `{subject}` become claims.",
         json_schema_extra={"default": ""},
     )
-    common_name: str = Field(
+    common_name: _Pattern = Field(
         default="", description="Pattern of the certificate's only common name, in place of `uri`."
     )
     tenant: CallerName = Field(default="", description="Tenant, for a pattern without `{tenant}`.")
@@ -36,13 +43,6 @@ class CertificateRuleSettings(Group):
         description=f"What they may do: {', '.join(Role)}.",
         json_schema_extra={"default": ", ".join(USUAL_ROLES)},
     )
-
-    @field_validator("uri", "common_name")
-    @classmethod
-    def _is_pattern(cls, value: str) -> str:
-        if value:
-            NamePattern(value)
-        return value
 
     @field_validator("common_name")
     @classmethod

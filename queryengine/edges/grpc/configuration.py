@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import Final
 
 from queryengine.accepting.configuring import Configuring
-from queryengine.domain.reloads import ReloadStatus, Trigger
+from queryengine.domain.reloads import ReloadStatus
 from queryengine.domain.texts import MESSAGE_BYTES_MAX, shortened
 from queryengine.edges.grpc.call import Caller, Unary
 from queryengine.edges.grpc.convert import timestamp
@@ -12,13 +12,6 @@ from queryengine.v1 import admin_service_pb2 as pb
 
 LINES_MAX: Final = 1_000
 """Of keys, of mistakes and of warnings."""
-
-TRIGGERS: Final = {
-    Trigger.START: pb.RELOAD_TRIGGER_START,
-    Trigger.SIGNAL: pb.RELOAD_TRIGGER_SIGNAL,
-    Trigger.FILE: pb.RELOAD_TRIGGER_FILE,
-    Trigger.CALL: pb.RELOAD_TRIGGER_CALL,
-}
 
 
 class ConfigurationRpcs:
@@ -47,7 +40,7 @@ def to_message(status: ReloadStatus) -> pb.Configuration:
         needs_restart=_bounded(status.needs_restart),
         warnings=_bounded(status.warnings),
         last_attempt=pb.ReloadAttempt(
-            trigger=TRIGGERS[last.trigger],
+            trigger=f"RELOAD_TRIGGER_{last.trigger.name}",
             end_time=timestamp(last.end_us),
             applied=last.is_applied,
             changed=_bounded(last.changed),

@@ -10,7 +10,7 @@ from queryengine.codec.declarations import Declarations, checked
 from queryengine.domain.named_queries import PARAMETERS_MAX, Definition, Found
 from queryengine.edges.grpc.convert import duration, timestamp
 from queryengine.edges.grpc.fields import choice, invalid, mapping, milliseconds, not_negative, short
-from queryengine.edges.grpc.keys import ROLES
+from queryengine.edges.grpc.keys import ROLES, role_names
 from queryengine.edges.grpc.requests import TIMEOUT_MAX_SECONDS, RequestLimits, check_sql
 from queryengine.v1 import named_query_service_pb2 as pb
 
@@ -63,7 +63,7 @@ def to_message(found: Found, *, with_sql: bool = True) -> pb.NamedQuery:
             execution_timeout=_duration(definition.execution_timeout_ms),
             row_limit=definition.row_limit,
             cache_max_age=_duration(definition.cache_max_age_ms),
-            roles=[value for value, role in ROLES.items() if role in definition.roles],
+            roles=role_names(definition.roles),
         )
     )
     return pb.NamedQuery(

@@ -1,6 +1,6 @@
 """The RPCs about API keys: parse, call the use case, convert."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from ipaddress import ip_network
 from typing import Final
 
@@ -19,15 +19,8 @@ LIST_SIZE_DEFAULT: Final = 50
 LIST_SIZE_MAX: Final = 1_000
 CIDRS_MAX: Final = 32
 
-ROLES: Final = {
-    pb.ROLE_SUBMIT: Role.SUBMIT,
-    pb.ROLE_READ: Role.READ,
-    pb.ROLE_CANCEL: Role.CANCEL,
-    pb.ROLE_WRITE: Role.WRITE,
-    pb.ROLE_TENANT_ADMIN: Role.TENANT_ADMIN,
-    pb.ROLE_ADMIN: Role.ADMIN,
-    pb.ROLE_NAMED_ONLY: Role.NAMED_ONLY,
-}
+ROLES: Final = {pb.Role.Value(f"ROLE_{each.name}"): each for each in Role}
+"""By number in the contract."""
 
 
 class KeyRpcs:
@@ -100,7 +93,7 @@ def to_message(key: ApiKey) -> pb.ApiKey:
         key_id=key.key_id,
         tenant=key.tenant,
         subject=key.subject,
-        roles=[value for value, role in ROLES.items() if role in key.roles],
+        roles=role_names(key.roles),
         label=key.label,
         cidrs=key.cidrs,
         create_time=timestamp(key.created_us),
@@ -126,3 +119,8 @@ def _cidrs(texts: Sequence[str]) -> tuple[str, ...]:
         return tuple(dict.fromkeys(str(ip_network(text)) for text in texts))
     except ValueError as cause:
         raise invalid("cidrs", f"must hold networks such as 10.0.0.0/8: {cause}") from cause
+
+
+def role_names(roles: Collection[Role]) -> list[str]:
+    """As the contract names them, in its order."""
+    return [f"ROLE_{each.name}" for each in ROLES.values() if each in roles]
