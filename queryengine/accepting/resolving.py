@@ -8,6 +8,7 @@ from queryengine.domain.errors import Reason, error
 from queryengine.domain.identity import Principal
 from queryengine.domain.named_queries import Definition, Reference
 from queryengine.domain.submission import Submission
+from queryengine.policy.binding import Binding
 from queryengine.policy.named import NamedIndex, not_found
 from queryengine.policy.rights import Right, has
 
@@ -24,11 +25,12 @@ class Resolved(NamedTuple):
 class Resolving:
     """Looks at a reference each time that it is submitted anew."""
 
-    def __init__(self, index: NamedIndex) -> None:
+    def __init__(self, index: NamedIndex, binding: Binding) -> None:
         self._index = index
+        self._binding = binding
 
     async def resolve(self, principal: Principal, asked: Submission, *, leave_turn: Callable[[], None]) -> Resolved:
-        """`leave_turn` is called before it waits for the record.
+        """`leave_turn` is called before it waits for the record or a worker.
 
         Raises NAMED_QUERY_NOT_FOUND, also for one that the principal may not run; ROLE_MISSING instead when it manages
         named queries, so that it sees this one; PARAMETER_MISMATCH, and INVALID_FIELD for what the definition decides.
@@ -49,7 +51,13 @@ class Resolving:
             raise error(Reason.ROLE_MISSING, message, role=min(named.roles))
         definition = found.definition
         _check_choices(asked, definition, text)
-        parameters, types = found.declarations.bind(asked.parameters or b"", is_positional=definition.is_positional)
+        parameters, types = await self._binding.bind(
+            asked.tenant,
+            found.declarations,
+            asked.parameters or b"",
+            is_positional=definition.is_positional,
+            leave_turn=leave_turn,
+        )
         submission = replace(
             asked,
             sql=definition.sql,

@@ -13,7 +13,7 @@ from queryengine.accepting.releasing import Releasing
 from queryengine.accepting.submitting import Submitting
 from queryengine.accepting.unread import Unread
 from queryengine.app.execution import Execution
-from queryengine.app.named import make_named
+from queryengine.app.named import Named
 from queryengine.app.reading import Reading
 from queryengine.app.shared import Shared
 from queryengine.app.state import State
@@ -36,7 +36,14 @@ class UseCases:
 
 
 def make_use_cases(
-    planner: Planner, execution: Execution, reading: Reading, state: State, shared: Shared, *, policies: Policies
+    planner: Planner,
+    execution: Execution,
+    reading: Reading,
+    state: State,
+    shared: Shared,
+    *,
+    policies: Policies,
+    named: Named,
 ) -> UseCases:
     store, registry, clock = state.store, shared.registry, shared.clock
     looking = Looking(registry, policies)
@@ -50,7 +57,6 @@ def make_use_cases(
         unread=Unread(cancelling, shared.tasks),
         metrics=shared.metrics,
     )
-    named = make_named(store, planner, clock)
     submitting = Submitting(
         known=Known(registry, store, state.results.may_hold),
         resolving=named.resolving,

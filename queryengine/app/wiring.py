@@ -34,6 +34,7 @@ from queryengine.app.execution import Execution, make_execution
 from queryengine.app.exposure import Exposure
 from queryengine.app.identity import Identity, make_identity
 from queryengine.app.listening import Edges, listen
+from queryengine.app.named import make_named
 from queryengine.app.planning import Planning, make_planning
 from queryengine.app.policies import PoliciesInForce, checked_policies
 from queryengine.app.reading import Reading, make_cutting, make_reading
@@ -160,6 +161,7 @@ async def _open_rooms(in_force: SettingsInForce, clock: Clock, closing: AsyncExi
     execution.catalog.adopt(checked.tables)
     planning = make_planning(now, traits, texts, policies, execution)
     reading = make_reading(now, cutting, state, shared)
+    named = make_named(state.store, planning.planner, workers.cuts, clock)
     return Rooms(
         state=state,
         shared=shared,
@@ -172,7 +174,7 @@ async def _open_rooms(in_force: SettingsInForce, clock: Clock, closing: AsyncExi
         execution=execution,
         reading=reading,
         identity=await make_identity(now, state, shared, closing),
-        cases=make_use_cases(planning.planner, execution, reading, state, shared, policies=policies),
+        cases=make_use_cases(planning.planner, execution, reading, state, shared, policies=policies, named=named),
     )
 
 

@@ -78,23 +78,43 @@ def _same(expected: str) -> Fitter:
     return _scalar(lambda value, field, _, __: value if field == expected else None)
 
 
-def _whole(value: Value, field: str, _: DataType | None, declared: DataType) -> Value | None:
-    if field in ("int_value", "uint_value"):
-        number = int(getattr(value, field))
+def _any(expected: str) -> Fitter:
+    """Of a type without a range."""
+
+    def fit(value: Value, field: str, _: DataType | None, declared: DataType) -> Value:
+        if field != expected:
+            raise WrongTypeError(f"it is not of the type {type_text(declared)}")
+        return value
+
+    return fit
+
+
+def _whole(value: Value, field: str, _: DataType | None, declared: DataType) -> Value:
+    # Long lists are of these.
+    if field == "int_value":
+        number = int(value.int_value)
+    elif field == "uint_value":
+        number = int(value.uint_value)
     elif field == "double_value" and value.double_value.is_integer():
         number = int(value.double_value)
     elif field == "decimal_value" and (exact := _digits(value.decimal_value)) == exact.to_integral_value():
         number = int(exact)
     else:
-        return None
-    if declared.bit_width > 64:
-        return Value(decimal_value=str(number))
-    is_signed = declared.kind == value_pb2.TYPE_KIND_INT
-    lowest = -(1 << declared.bit_width - 1) if is_signed else 0
-    highest = (1 << declared.bit_width - is_signed) - 1
+        raise WrongTypeError(f"it is not of the type {type_text(declared)}")
+    lowest, highest = _range(declared)
     if not lowest <= number <= highest:
         raise MisfitError(f"{number} is out of range for {type_text(declared)}, which holds {lowest} to {highest}")
-    return Value(int_value=number) if is_signed else Value(uint_value=number)
+    if field == field_of(declared):
+        return value
+    if declared.bit_width > 64:
+        return Value(decimal_value=str(number))
+    return Value(int_value=number) if declared.kind == value_pb2.TYPE_KIND_INT else Value(uint_value=number)
+
+
+def _range(declared: DataType) -> tuple[int, int]:
+    if declared.kind == value_pb2.TYPE_KIND_INT:
+        return -(1 << declared.bit_width - 1), (1 << declared.bit_width - 1) - 1
+    return 0, (1 << declared.bit_width) - 1
 
 
 def _float(value: Value, field: str, _: DataType | None, __: DataType) -> Value | None:
@@ -201,9 +221,22 @@ def _iso(read: Callable[[str], T], text: str) -> T:
 def _list(value: Value, field: str, sent: DataType | None, declared: DataType) -> Value:
     if field != "list_value" or (sent is not None and sent.kind != declared.kind):
         raise WrongTypeError(f"it is not of the type {type_text(declared)}")
-    element = _member(sent, 0)
-    values = [_inner(each, element, declared.fields[0].type) for each in value.list_value.values]
+    element, wanted = _member(sent, 0), declared.fields[0].type
+    if (element is None or element.kind == wanted.kind) and _fit_as_they_are(value.list_value.values, wanted):
+        return value
+    values = [_inner(each, element, wanted) for each in value.list_value.values]
     return Value(list_value=ListValue(values=values))
+
+
+def _fit_as_they_are(values: Sequence[Value], declared: DataType) -> bool:
+    """Whether elements are of a plain type and need no look at each, as in most long lists."""
+    expected = field_of(declared)
+    if any(each.WhichOneof("kind") != expected for each in values):
+        return False
+    if declared.kind in (value_pb2.TYPE_KIND_INT, value_pb2.TYPE_KIND_UINT) and declared.bit_width <= 64:
+        lowest, highest = _range(declared)
+        return all(lowest <= getattr(each, expected) <= highest for each in values)
+    return declared.kind in (value_pb2.TYPE_KIND_BOOL, value_pb2.TYPE_KIND_STRING, value_pb2.TYPE_KIND_BYTES)
 
 
 def _struct(value: Value, field: str, sent: DataType | None, declared: DataType) -> Value:
@@ -247,13 +280,13 @@ def _inner(value: Value, sent: DataType | None, declared: DataType) -> Value:
 
 _FITTERS: Final[Mapping[int, Fitter]] = MappingProxyType(
     {
-        value_pb2.TYPE_KIND_BOOL: _same("bool_value"),
-        value_pb2.TYPE_KIND_INT: _scalar(_whole),
-        value_pb2.TYPE_KIND_UINT: _scalar(_whole),
+        value_pb2.TYPE_KIND_BOOL: _any("bool_value"),
+        value_pb2.TYPE_KIND_INT: _whole,
+        value_pb2.TYPE_KIND_UINT: _whole,
         value_pb2.TYPE_KIND_FLOAT: _scalar(_float),
         value_pb2.TYPE_KIND_DECIMAL: _scalar(_decimal),
-        value_pb2.TYPE_KIND_STRING: _same("string_value"),
-        value_pb2.TYPE_KIND_BYTES: _same("bytes_value"),
+        value_pb2.TYPE_KIND_STRING: _any("string_value"),
+        value_pb2.TYPE_KIND_BYTES: _any("bytes_value"),
         value_pb2.TYPE_KIND_DATE: _scalar(_date),
         value_pb2.TYPE_KIND_TIME: _scalar(_time),
         value_pb2.TYPE_KIND_TIMESTAMP: _scalar(_timestamp),

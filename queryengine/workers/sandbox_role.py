@@ -13,6 +13,7 @@ from dataclasses import replace
 from types import FrameType
 from typing import Any, Final
 
+from queryengine.codec.declarations import Declarations
 from queryengine.domain.errors import QueryEngineError, Reason, error
 from queryengine.domain.row_policy import RowPolicy
 from queryengine.engines.base import OptionError
@@ -87,6 +88,8 @@ class SandboxRole:
                 return {"problems": list(judged.problems), "compared": list(judged.compared)}
             if frame.type == "traits":
                 self._traits(frame.header)
+            elif frame.type == "bind":
+                self._bind(frame)
             elif frame.type == "cut":
                 self._cut(CutOrder.from_json(frame.header["order"], frame.blob, self._spool))
         except ValueError as cause:
@@ -111,6 +114,13 @@ class SandboxRole:
             found = adapter.secured(sql, policy, options)
             done["secured"] = {"sql": found.sql, "relations": found.relations}
         return done
+
+    def _bind(self, frame: Frame) -> None:
+        """Values for the parameters of a named query; its declarations stand before the values in the blob."""
+        size = frame.header["declared_bytes"]
+        declarations = Declarations.of(frame.blob[:size])
+        bound, types = declarations.bind(frame.blob[size:], is_positional=frame.header["is_positional"])
+        self._send({"type": "bound", "types_bytes": len(types)}, types + bound)
 
     @contextmanager
     def _timed(self, cpu_seconds: float) -> Iterator[None]:

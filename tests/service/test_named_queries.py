@@ -162,6 +162,18 @@ async def test_a_list_is_a_parameter(named: NamedApi) -> None:
     assert refusal.metadata["parameter"] == "ids"
 
 
+async def test_a_long_list_is_checked_off_the_loop(named: NamedApi) -> None:
+    await named.create("n", definition("SELECT list_sum($ids)::BIGINT", parameter("ids", INTS)))
+    numbers = list(range(50_000))
+    assert row(await named.run("n", {"ids": numbers}))[0].int_value == sum(numbers)
+    refusal = await refused(named.run("n", {"ids": [*map(float, numbers), 0.5]}))
+    assert (refusal.reason, refusal.metadata["parameter"]) == ("PARAMETER_MISMATCH", "ids")
+    refusal = await refused(named.run("n", {"idz": numbers}))
+    assert refusal.metadata == {"missing": "ids", "unexpected": "idz"}
+    large = definition("SELECT $a", parameter("a", STRING, default="x" * 70_000))
+    assert (await refused(named.create("m", large))).metadata == {"field": "definition.parameters"}
+
+
 @pytest.mark.parametrize(
     ("made", "reason", "words"),
     [

@@ -82,6 +82,11 @@ def _parameters(declared: Iterable[pb.NamedQueryParameter]) -> bytes:
     """As Definition has them, with defaults in their type. Raises INVALID_FIELD."""
     found = []
     names = set[str]()
+    declared = list(declared)
+    # Before their defaults are looked at, which may be long lists.
+    size = sum(each.ByteSize() for each in declared)
+    if size > PARAMETERS_BYTES_MAX:
+        raise invalid("definition.parameters", f"takes {size} bytes; at most {PARAMETERS_BYTES_MAX} are kept")
     for number, each in enumerate(declared):
         field = f"definition.parameters[{number}]"
         if number >= PARAMETERS_MAX:
@@ -96,10 +101,7 @@ def _parameters(declared: Iterable[pb.NamedQueryParameter]) -> bytes:
             found.append(checked(each))
         except ValueError as cause:
             raise invalid(field, f"{each.name!r} cannot be declared so: {cause}") from cause
-    encoded = Declarations(found).encoded()
-    if len(encoded) > PARAMETERS_BYTES_MAX:
-        raise invalid("definition.parameters", f"takes {len(encoded)} bytes; at most {PARAMETERS_BYTES_MAX} are kept")
-    return encoded
+    return Declarations(found).encoded()
 
 
 def _check_length(text: str, field: str, maximum: int) -> None:
