@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from queryengine.codec.declarations import Declarations, differences
+from queryengine.domain.audit import Record, unrecorded
 from queryengine.domain.clock import Clock
 from queryengine.domain.errors import Failure, QueryEngineError, Reason
 from queryengine.domain.identity import Principal
@@ -31,13 +32,20 @@ class NamedQueries:
         self._clock = clock
 
     async def create(
-        self, principal: Principal, name: str, definition: Definition, *, leave_turn: Callable[[], None]
+        self,
+        principal: Principal,
+        name: str,
+        definition: Definition,
+        *,
+        leave_turn: Callable[[], None],
+        record: Record = unrecorded,
     ) -> Found:
         """Raises NAMED_QUERY_EXISTS, NAMED_QUERY_LIMIT, and what a Submit of the text raises; PARAMETER_MISMATCH when
         its placeholders are not the declared parameters.
         """
         require(principal, Right.MANAGE_NAMED)
         checked = await self._checked(principal, definition, leave_turn)
+        await record()
         made = await self._store.create(
             principal.tenant, name, checked, now_us=self._clock.now_us(), by=principal.subject
         )
@@ -51,10 +59,12 @@ class NamedQueries:
         *,
         expected: int,
         leave_turn: Callable[[], None],
+        record: Record = unrecorded,
     ) -> Found:
         """Raises NAMED_QUERY_CHANGED, and as `create`."""
         require(principal, Right.MANAGE_NAMED)
         checked = await self._checked(principal, definition, leave_turn)
+        await record()
         made = await self._store.update(
             principal.tenant, name, checked, expected=expected, now_us=self._clock.now_us(), by=principal.subject
         )
@@ -86,20 +96,25 @@ class NamedQueries:
         named = await self._seen(principal, name)
         return named, await self._store.versions(named, before=before, limit=limit)
 
-    async def delete(self, principal: Principal, name: str) -> int:
+    async def delete(self, principal: Principal, name: str, *, record: Record = unrecorded) -> int:
         """How many versions are kept, as queries refer to them."""
         require(principal, Right.MANAGE_NAMED)
+        await record()
         kept = await self._store.delete(principal.tenant, name, now_us=self._clock.now_us())
         self._index.forget(principal.tenant, name)
         return kept
 
-    async def tag(self, principal: Principal, name: str, tag: str, version: int) -> Found:
+    async def tag(
+        self, principal: Principal, name: str, tag: str, version: int, *, record: Record = unrecorded
+    ) -> Found:
         """Raises NAMED_QUERY_NOT_FOUND also for an unknown version, and NAMED_QUERY_LIMIT."""
         require(principal, Right.MANAGE_NAMED)
+        await record()
         return self._changed(await self._store.tag(principal.tenant, name, tag, version))
 
-    async def untag(self, principal: Principal, name: str, tag: str) -> Found:
+    async def untag(self, principal: Principal, name: str, tag: str, *, record: Record = unrecorded) -> Found:
         require(principal, Right.MANAGE_NAMED)
+        await record()
         return self._changed(await self._store.untag(principal.tenant, name, tag))
 
     async def _seen(self, principal: Principal, name: str) -> NamedQuery:

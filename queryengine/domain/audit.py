@@ -51,6 +51,8 @@ class Decision:
     query_id: str = ""
     key_id: str = ""
     """Of the API key that the call makes or changes."""
+    named_query: str = ""
+    """That the call is about: its name or a reference to it; of a Submit the version that runs, as `name@version`."""
     planned: Planned | None = None
     verdict: Verdict
     reason: str = ""

@@ -13,17 +13,20 @@ from google.protobuf import timestamp_pb2
 from queryengine.app.service import Service
 from queryengine.edges.grpc.auditing import WITHOUT_EFFECT
 from queryengine.settings import SettingsError
-from queryengine.v1 import admin_service_pb2, query_service_pb2
+from queryengine.v1 import admin_service_pb2, named_query_service_pb2, query_service_pb2
 from tests.keyed import ADMIN, KeyApi, keyed
+from tests.named import NamedApi, definition
 from tests.support import COMPLETED, RUNNING, WAIT, Api, refused, serving, until
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 ENGINES = {"duckdb": {"type": "duckdb", "workers": 1}, "scripted": {"type": "scripted", "workers": 2}}
 EFFECTS = {"Cancel", "CancelQueries", "ReleaseResults", "RefreshEngine"} | {
-    *("CreateApiKey", "RotateApiKey", "RevokeApiKey", "Reload")
+    *("CreateApiKey", "RotateApiKey", "RevokeApiKey", "Reload"),
+    *("CreateNamedQuery", "UpdateNamedQuery", "DeleteNamedQuery", "TagNamedQuery", "UntagNamedQuery"),
 }
 """Calls that change something, and are recorded before."""
+SCRIPT = definition("rows 3", engine="scripted")
 Records = Callable[..., list[dict[str, Any]]]
 
 
@@ -142,6 +145,10 @@ async def test_nothing_changes_without_its_record(tmp_path: Path) -> None:
         key = (await owner.create()).key.key_id
         later = timestamp_pb2.Timestamp(seconds=found.clock.now_us() // 1_000_000 + 90_000)
         version = found.service.parts.reloading.status.last.end_us
+        named = NamedApi(owner)
+        await named.create("n", SCRIPT)
+        await named.tag("n", "prod", 1)
+        untag = named_query_service_pb2.UntagNamedQueryRequest(name="n", tag="prod")
         calls: dict[str, Callable[[], Any]] = {
             "Cancel": lambda: owner.cancel(running),
             "CancelQueries": lambda: owner.cancel_matching(labels={"batch": "1"}),
@@ -152,6 +159,11 @@ async def test_nothing_changes_without_its_record(tmp_path: Path) -> None:
             "RotateApiKey": lambda: owner.rotate(key),
             "RevokeApiKey": lambda: owner.revoke(key),
             "Reload": lambda: admin.manage("Reload", admin_service_pb2.ReloadRequest()),
+            "CreateNamedQuery": lambda: named.create("other", SCRIPT),
+            "UpdateNamedQuery": lambda: named.update("n", SCRIPT, 1),
+            "TagNamedQuery": lambda: named.tag("n", "canary", 1),
+            "UntagNamedQuery": lambda: named.call("UntagNamedQuery", untag),
+            "DeleteNamedQuery": lambda: named.delete("n"),
         }
         assert {name.partition(",")[0] for name in calls} == EFFECTS
         before = await _seen(owner, running, ended)
@@ -166,6 +178,21 @@ async def test_nothing_changes_without_its_record(tmp_path: Path) -> None:
             await calls[name]()
         lines = [json.loads(line) for line in file.read_text().splitlines()]
         assert [each["verdict"] for each in lines if each.get("rpc") == "RotateApiKey"] == ["allowed"]
+        found_named = [(each["rpc"], each["verdict"]) for each in lines if each.get("named_query") == "n"]
+        assert ("CreateNamedQuery", "allowed") in found_named
+
+
+async def test_a_run_of_a_named_query_is_recorded_with_its_version(tmp_path: Path) -> None:
+    async with audited(tmp_path, statement="text") as (_, api, records):
+        named = NamedApi(api)
+        await named.create("n", "SELECT 1 AS one")
+        await named.tag("n", "prod", 1)
+        done = await named.run("n@prod")
+        assert (await refused(named.run("n@none"))).reason == "NAMED_QUERY_NOT_FOUND"
+        [made] = records(rpc="Submit", query_id=done.status.query_id)
+        assert (made["named_query"], made["sql"]) == ("n@1", "SELECT 1 AS one")
+        [refusal] = records(rpc="Submit", verdict="refused")
+        assert (refusal["named_query"], refusal["reason"]) == ("n@none", "NAMED_QUERY_NOT_FOUND")
 
 
 async def _seen(api: KeyApi, running: str, ended: str) -> tuple[Any, ...]:
@@ -173,6 +200,9 @@ async def _seen(api: KeyApi, running: str, ended: str) -> tuple[Any, ...]:
     status, other = await api.status(ended), await api.status(running)
     keys = (await api.keys(include_ended=True)).keys
     facts = [(each.key_id, each.revoke_time.seconds, each.expire_time.seconds) for each in keys]
+    named = NamedApi(api)
+    listed = await named.call("ListNamedQueries", named_query_service_pb2.ListNamedQueriesRequest())
+    facts += [(each.name, each.version, dict(each.tags)) for each in listed.named_queries]
     return status.result_state, status.expire_time.seconds, other.state, other.HasField("cancel_request_time"), facts
 
 
@@ -196,7 +226,7 @@ async def test_a_file_that_cannot_be_opened_ends_the_start(tmp_path: Path) -> No
 
 
 async def test_what_a_call_does_before_its_record_is_known_for_every_rpc() -> None:
-    services = (query_service_pb2.DESCRIPTOR, admin_service_pb2.DESCRIPTOR)
+    services = (query_service_pb2.DESCRIPTOR, admin_service_pb2.DESCRIPTOR, named_query_service_pb2.DESCRIPTOR)
     rpcs = {method.name for file in services for each in file.services_by_name.values() for method in each.methods}
     assert rpcs <= WITHOUT_EFFECT | EFFECTS
 

@@ -25,11 +25,12 @@ def test_every_field_is_on_the_page() -> None:
         rpc="Submit",
         query_id="i",
         key_id="k",
+        named_query="n",
         planned=planned,
         verdict=Verdict.FAILED,
         reason="INTERNAL_ERROR",
     )
-    assert len(fields(Decision)) == 8
+    assert len(fields(Decision)) == 9
     ended = query("t1", state=QueryState.FAILED, failure=Failure(Reason.ENGINE_ERROR, "x"))
     section = PAGE[PAGE.index("## Audit") : PAGE.index("## Secrets")]
     for record in (records.decision(made, with_text=True), records.query_end(ended)):

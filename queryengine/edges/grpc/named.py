@@ -41,6 +41,7 @@ class NamedQueryRpcs:
             _name(request.name),
             to_definition(request.definition, self._limits.now),
             leave_turn=caller.leave_turn,
+            record=caller.record,
         )
         return pb.CreateNamedQueryResponse(named_query=to_message(made))
 
@@ -53,6 +54,7 @@ class NamedQueryRpcs:
             to_definition(request.definition, self._limits.now),
             expected=request.expected_version,
             leave_turn=caller.leave_turn,
+            record=caller.record,
         )
         return pb.UpdateNamedQueryResponse(named_query=to_message(made))
 
@@ -87,17 +89,19 @@ class NamedQueryRpcs:
 
     async def delete(self, request: pb.DeleteNamedQueryRequest, caller: Caller) -> pb.DeleteNamedQueryResponse:
         return pb.DeleteNamedQueryResponse(
-            kept_versions=await self._named.delete(caller.principal, _name(request.name))
+            kept_versions=await self._named.delete(caller.principal, _name(request.name), record=caller.record)
         )
 
     async def tag(self, request: pb.TagNamedQueryRequest, caller: Caller) -> pb.TagNamedQueryResponse:
         if request.version < 1:
             raise invalid("version", "must be the number of a version")
-        found = await self._named.tag(caller.principal, _name(request.name), _tag(request.tag), request.version)
+        found = await self._named.tag(
+            caller.principal, _name(request.name), _tag(request.tag), request.version, record=caller.record
+        )
         return pb.TagNamedQueryResponse(named_query=to_message(found, with_sql=False))
 
     async def untag(self, request: pb.UntagNamedQueryRequest, caller: Caller) -> pb.UntagNamedQueryResponse:
-        found = await self._named.untag(caller.principal, _name(request.name), _tag(request.tag))
+        found = await self._named.untag(caller.principal, _name(request.name), _tag(request.tag), record=caller.record)
         return pb.UntagNamedQueryResponse(named_query=to_message(found, with_sql=False))
 
 

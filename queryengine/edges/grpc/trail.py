@@ -12,12 +12,25 @@ from queryengine.telemetry.audit import AuditLog
 
 ID_CHARACTERS_MAX: Final = 64
 """Of an id that a caller sent; what is longer is no id."""
+REFERENCE_CHARACTERS_MAX: Final = 160
+"""Of a reference to a named query, which is never longer."""
 
 
 class Trail:
     """The records of one call. Methods raise AUDIT_UNAVAILABLE when the call is to be refused for its record."""
 
-    __slots__ = ("_has_effect", "_is_allowed", "_key_id", "_log", "_peer", "_planned", "_query_id", "_rpc", "principal")
+    __slots__ = (
+        "_has_effect",
+        "_is_allowed",
+        "_key_id",
+        "_log",
+        "_named_query",
+        "_peer",
+        "_planned",
+        "_query_id",
+        "_rpc",
+        "principal",
+    )
 
     def __init__(self, log: AuditLog, *, rpc: str, peer: str, has_effect: bool) -> None:
         """`has_effect`: it may do something before its record, which must then be written sooner or later."""
@@ -25,7 +38,7 @@ class Trail:
         self._rpc = rpc
         self._peer = peer
         self._has_effect = has_effect
-        self._query_id = self._key_id = ""
+        self._query_id = self._key_id = self._named_query = ""
         self._planned: Planned | None = None
         self._is_allowed = False
         self.principal = NOBODY
@@ -35,12 +48,15 @@ class Trail:
         """Before the call is carried out."""
         self._query_id = str(getattr(request, "query_id", ""))[:ID_CHARACTERS_MAX]
         self._key_id = str(getattr(request, "key_id", ""))[:ID_CHARACTERS_MAX]
+        named = getattr(request, "named_query", "") or getattr(request, "name", "")
+        self._named_query = str(named)[:REFERENCE_CHARACTERS_MAX]
         if self._has_effect:
             await self._log.require_working()
 
     async def allow_submission(self, query_id: str, submission: Submission, plan: Plan, analysis: Analysis) -> None:
         """Before a submission has an effect."""
         self._query_id = query_id
+        self._named_query = plan.named_query
         self._planned = Planned(
             engine=plan.engine,
             sql=submission.sql,
@@ -83,6 +99,7 @@ class Trail:
             rpc=self._rpc,
             query_id=self._query_id,
             key_id=self._key_id,
+            named_query=self._named_query,
             planned=self._planned,
             verdict=verdict,
             reason=reason,

@@ -20,6 +20,7 @@ def decision(made: Decision, *, with_text: bool) -> dict[str, Any]:
         "peer": made.peer,
         "query_id": made.query_id,
         "key_id": made.key_id,
+        "named_query": made.named_query,
     }
     if made.planned is None:
         return _filled(fields)
