@@ -9,7 +9,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding
-from cryptography.x509.oid import NameOID
+from cryptography.x509.oid import ExtensionOID, NameOID
 
 from queryengine.domain.errors import QueryEngineError, Reason
 from queryengine.domain.identity import Role
@@ -29,26 +29,36 @@ RULES = (
 )
 GOOD = "spiffe://example.org/ns/growth/sa/report"
 KEY = ec.generate_private_key(ec.SECP256R1())
+SUBJECT_ALTERNATIVE_NAME = ExtensionOID.SUBJECT_ALTERNATIVE_NAME
 DAY = dt.timedelta(days=1)
 
 
 def certificate(
-    *uris: str, names: Sequence[str] = (), dns: Sequence[str] = (), until: dt.datetime | None = None
+    *uris: str,
+    names: Sequence[str] = (),
+    dns: Sequence[str] = (),
+    until: dt.datetime | None = None,
+    others: Sequence[bytes] = (),
 ) -> bytes:
+    """`others` are further names, as they are encoded, in place of all but `names`."""
     subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name) for name in names])
-    others: list[x509.GeneralName] = [x509.UniformResourceIdentifier(uri) for uri in uris]
-    others += [x509.DNSName(name) for name in dns]
+    alternatives: list[x509.GeneralName] = [x509.UniformResourceIdentifier(uri) for uri in uris]
+    alternatives += [x509.DNSName(name) for name in dns]
     builder = (
         x509.CertificateBuilder()
         .subject_name(subject)
         .issuer_name(x509.Name([]))
         .public_key(KEY.public_key())
         .serial_number(7)
-        .not_valid_before(now() - DAY)
+        .not_valid_before(now() - 9 * DAY)
         .not_valid_after(until or now() + DAY)
     )
     if others:
-        builder = builder.add_extension(x509.SubjectAlternativeName(others), critical=False)
+        encoded = b"".join(others)
+        extension = x509.UnrecognizedExtension(SUBJECT_ALTERNATIVE_NAME, bytes([0x30, len(encoded)]) + encoded)
+        builder = builder.add_extension(extension, critical=False)
+    elif alternatives:
+        builder = builder.add_extension(x509.SubjectAlternativeName(alternatives), critical=False)
     return builder.sign(KEY, hashes.SHA256()).public_bytes(Encoding.PEM)
 
 
@@ -132,6 +142,39 @@ async def test_a_certificate_ends_on_a_connection_that_goes_on(
     with pytest.raises(QueryEngineError) as refused:
         await authentication.identify(presented(pem))
     assert refused.value.failure.reason is Reason.TOKEN_EXPIRED
+
+
+@pytest.mark.parametrize("chain_days", [[0.5], [5, 0.5], [-1, 0.5, 3]])
+async def test_it_ends_with_those_that_issued_it(
+    authenticator: ClientCertificates, clock: HandClock, chain_days: list[float]
+) -> None:
+    """What had ended before was not needed to verify it."""
+    chain = [certificate(GOOD), *(certificate(until=now() + days * DAY) for days in chain_days)]
+    both = Presented((), "ipv4:127.0.0.1:1", chain)
+    identified = await Authentication([authenticator], clock).identify(both)
+    identified.still_valid()
+    clock.pass_seconds(int(0.6 * 86_400))
+    with pytest.raises(QueryEngineError) as refused:
+        identified.still_valid()
+    assert refused.value.failure.reason is Reason.TOKEN_EXPIRED
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        pytest.param(b"\xa3\x02\x30\x00", id="address of X.400"),
+        pytest.param(b"\xa5\x05\xa1\x03\x0c\x01x", id="party of EDI"),
+        pytest.param(b"\x87\x03\x01\x02\x03", id="address of three bytes"),
+        pytest.param(b"\x86\x01\xff", id="URI that is not ASCII"),
+        pytest.param(b"\x86\x7f", id="cut off"),
+    ],
+)
+async def test_a_certificate_that_cannot_be_read_is_refused(authenticator: ClientCertificates, other: bytes) -> None:
+    uri = GOOD.encode()
+    pem = certificate(others=[bytes([0x86, len(uri)]) + uri, other])
+    with pytest.raises(QueryEngineError, match="the client certificate cannot be read: ") as refused:
+        await authenticator.authenticate(presented(pem))
+    assert refused.value.failure.reason is Reason.CREDENTIAL_INVALID
 
 
 async def test_what_a_call_says_must_agree_with_its_certificate(

@@ -23,6 +23,8 @@ from queryengine.policy.identity.presented import Presented, is_name
 
 CERTIFICATES_REMEMBERED: Final = 4096
 SHOWN_BYTES: Final = 200
+_UNREADABLE: Final = (ValueError, x509.DuplicateExtension, x509.InvalidVersion, x509.UnsupportedGeneralNameType)
+"""What reading a certificate raises that the handshake accepted, as it looks at fewer of its fields."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,7 +59,7 @@ class ClientCertificates:
     def __init__(self, rules: Sequence[CertificateRule], clock: Clock) -> None:
         self._rules = tuple(rules)
         self._clock = clock
-        self._known: dict[bytes, Principal] = {}
+        self._known: dict[tuple[bytes, ...], Principal] = {}
 
     async def authenticate(self, presented: Presented) -> Principal | None:
         """None without a certificate. Raises CREDENTIAL_INVALID for one that no rule accepts, and TOKEN_EXPIRED for one
@@ -65,13 +67,13 @@ class ClientCertificates:
         """
         if not presented.certificates:
             return None
-        pem = presented.certificates[0]
-        principal = self._known.get(pem)
+        chain = tuple(presented.certificates)
+        principal = self._known.get(chain)
         if principal is None:
-            principal = self._read(pem)
+            principal = self._read(chain)
             if len(self._known) >= CERTIFICATES_REMEMBERED:
                 del self._known[next(iter(self._known))]
-            self._known[pem] = principal
+            self._known[chain] = principal
         if principal.expires_us is not None and self._clock.now_us() >= principal.expires_us:
             raise expired(self.kind)
         return principal
@@ -79,13 +81,18 @@ class ClientCertificates:
     def still_valid(self, principal: Principal) -> None:
         """Certificates end by their time alone."""
 
-    def _read(self, pem: bytes) -> Principal:
+    def _read(self, certificates: Sequence[bytes]) -> Principal:
+        """Whoever has the first of them, until it ends, or one of those that issued it. Of the chain, what has ended by
+        now was not needed to verify it.
+        """
         try:
-            certificate = x509.load_pem_x509_certificate(pem)
-            names = _names(certificate)
-        except ValueError as cause:
-            raise error(Reason.CREDENTIAL_INVALID, "the client certificate cannot be read") from cause
-        fingerprint = hashlib.sha256(pem).hexdigest()[:16]
+            chain = [found for each in certificates for found in x509.load_pem_x509_certificates(each)]
+            names = _names(chain[0])
+            ends = [int(each.not_valid_after_utc.timestamp() * 1e6) for each in chain]
+        except _UNREADABLE as cause:
+            message = f"the client certificate cannot be read: {shortened(str(cause), SHOWN_BYTES)}"
+            raise error(Reason.CREDENTIAL_INVALID, message) from cause
+        fingerprint = hashlib.sha256(certificates[0]).hexdigest()[:16]
         rule, name, found = self._matching(names)
         subject = rule.subject or found.get("subject") or name
         if not is_name(subject):
@@ -98,7 +105,7 @@ class ClientCertificates:
             claims=MappingProxyType({key: found[key] for key in found if key not in ("tenant", "subject")}),
             authenticator=self.kind,
             credential_id=fingerprint,
-            expires_us=int(certificate.not_valid_after_utc.timestamp() * 1e6),
+            expires_us=min([ends[0], *(each for each in ends[1:] if each > self._clock.now_us())]),
         )
 
     def _matching(self, names: _Names) -> tuple[CertificateRule, str, Mapping[str, str]]:
