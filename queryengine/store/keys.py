@@ -15,6 +15,7 @@ from queryengine.domain.errors import Reason, error
 from queryengine.domain.identity import Role
 from queryengine.store.prepared import Prepared
 from queryengine.store.reader import Reader
+from queryengine.store.rows import plain
 from queryengine.store.tables import API_KEY_CHANGES, API_KEYS
 from queryengine.store.writer import Writer
 
@@ -152,7 +153,7 @@ class KeyStore:
             is_going_on = sa.or_(_K.expire_us.is_(None), _K.expire_us > wanted.working_at_us)
             select = select.where(_K.revoke_us.is_(None), is_going_on)
         if before is not None:
-            select = select.where(sa.tuple_(_K.created_us, _K.key_id) < before)
+            select = select.where(sa.tuple_(_K.created_us, _K.key_id) < (before[0], plain(before[1])))
         select = select.order_by(_K.created_us.desc(), _K.key_id.desc()).limit(limit)
         return await self._reader.read(lambda connection: [_to_key(row) for row in connection.execute(select)])
 

@@ -257,7 +257,7 @@ def listing(
         has_rows = sa.and_(sa.text(HAS_ROWS), sa.or_(_Q.expire_us.is_(None), _Q.expire_us > now_us))
         conditions.append(sa.or_(_Q.end_us.is_(None), _Q.end_us >= ended_since_us, has_rows))
     if before is not None:
-        conditions.append(sa.tuple_(_Q.submit_us, _Q.query_id) < before)
+        conditions.append(sa.tuple_(_Q.submit_us, _Q.query_id) < (before[0], plain(before[1])))
     # Each part has an index that holds it in order, so that as much of it is read as the limit takes.
     parts = [part.where(*conditions) for part in _parts_seen(wanted.seen_by)]
     select = parts[0] if len(parts) == 1 else sa.union_all(*parts)

@@ -50,7 +50,7 @@ def usage_of(connection: sa.Connection) -> Usage:
 
 
 def get_query(connection: sa.Connection, tenant: str, query_id: str, seen_by: Viewer | None = None) -> Query | None:
-    values = {"key_tenant": tenant, "key_query_id": query_id}
+    values = {"key_tenant": tenant, "key_query_id": plain(query_id)}
     if seen_by is None:
         row = statements.GET.run(connection, values).one_or_none()
     else:

@@ -14,7 +14,9 @@ from queryengine.domain.filters import QueryFilter
 from queryengine.domain.lifecycle import FINAL, TRANSITIONS, Event, QueryState, ResultState
 from queryengine.domain.query import VERSION_STEP, Query, Truncation
 from queryengine.domain.submission import Compression, LimitAction
+from queryengine.domain.viewer import Viewer
 from queryengine.store import Store
+from queryengine.store.keys import KeyFilter
 from tests.contract.store_case import StoreCase
 from tests.store_values import CHANGES, SERVER, plan, query, stored, submission
 
@@ -326,6 +328,11 @@ async def test_a_text_from_elsewhere_may_hold_any_character(store: Store) -> Non
     for key, value in (("x", "\\"), ("\n", "\\"), ("\0", "b"), ('x"\n', ""), ("", ""), (",", ":")):
         assert await store.list("tenant", QueryFilter(labels={key: value}), limit=5) == []
     assert await store.list("tenant", QueryFilter(engine="\0", subject="\0"), limit=5) == []
+    for query_id in ("\0", "a\0b", "ü", "\U0010ffff", "'"):
+        assert await store.get("tenant", query_id) is None
+        assert await store.get("tenant", query_id, seen_by=Viewer("\0", sees_shared=True)) is None
+        assert await store.list("tenant", QueryFilter(), before=(0, query_id), limit=5) == []
+        assert await store.keys.list("tenant", KeyFilter(), before=(0, query_id), limit=5) == []
 
 
 async def test_a_wish_to_cancel_finds_a_query_that_was_claimed_meanwhile(store: Store) -> None:

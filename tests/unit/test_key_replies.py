@@ -6,11 +6,12 @@ from unittest.mock import AsyncMock
 import pytest
 
 from queryengine.domain.api_keys import ApiKey
+from queryengine.domain.errors import QueryEngineError
 from queryengine.domain.identity import Principal, Role
 from queryengine.edges.grpc import fitting
 from queryengine.edges.grpc.call import Caller
 from queryengine.edges.grpc.keys import CIDRS_MAX, LIST_SIZE_MAX, KeyRpcs
-from queryengine.edges.grpc.page_tokens import listed_before
+from queryengine.edges.grpc.page_tokens import list_token, listed_before
 from queryengine.v1 import admin_service_pb2 as pb
 
 NETWORK = "1111:2222:3333:4444:5555:6666:7777:8888/128"
@@ -54,3 +55,9 @@ async def test_a_list_that_does_not_fit_goes_on_behind_what_did(monkeypatch: pyt
     assert 1 <= len(reply.keys) < 10
     last = largest(len(reply.keys) - 1)
     assert listed_before(reply.next_page_token) == (last.created_us, last.key_id)
+
+
+@pytest.mark.parametrize("token", [list_token(1, "a\0"), list_token(1, "\n"), list_token(1 << 63, "a"), "%", "YQ=="])
+def test_a_token_that_no_answer_had_is_refused(token: str) -> None:
+    with pytest.raises(QueryEngineError, match="page_token is not a token of an earlier answer"):
+        listed_before(token)

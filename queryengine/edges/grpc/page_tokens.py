@@ -3,6 +3,7 @@
 import base64
 import binascii
 
+from queryengine.domain.errors import QueryEngineError
 from queryengine.edges.grpc.fields import invalid
 
 
@@ -19,6 +20,13 @@ def listed_before(token: str) -> tuple[int, str] | None:
         found = int(time_us)
         # SQLite has no larger numbers.
         found.to_bytes(8, signed=True)
-        return found, entry_id
     except (ValueError, OverflowError, binascii.Error, UnicodeError) as cause:
-        raise invalid("page_token", "is not a token of an earlier answer") from cause
+        raise _unknown() from cause
+    if not entry_id.isprintable():
+        # No entry has such an id, and not every store can look for one.
+        raise _unknown()
+    return found, entry_id
+
+
+def _unknown() -> QueryEngineError:
+    return invalid("page_token", "is not a token of an earlier answer")
