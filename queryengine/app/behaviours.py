@@ -40,6 +40,7 @@ def behaviours(
     configuring = Configuring(lambda: reloading.status, lambda: reloading.reload(Trigger.CALL), warnings)
     queries = QueryRpcs(
         submitting=cases.submitting,
+        explaining=cases.explaining,
         looking=cases.looking,
         listing=cases.listing,
         cancelling=cases.cancelling,

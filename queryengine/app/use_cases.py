@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from queryengine.accepting.admitting import Admitting
 from queryengine.accepting.cancelling import Cancelling
+from queryengine.accepting.explaining import Explaining
 from queryengine.accepting.known import Known
 from queryengine.accepting.listing import Listing
 from queryengine.accepting.looking import Looking
@@ -26,6 +27,7 @@ class UseCases:
     """The use cases of one server. Tenant first, everywhere."""
 
     submitting: Submitting
+    explaining: Explaining
     looking: Looking
     listing: Listing
     cancelling: Cancelling
@@ -70,6 +72,7 @@ def make_use_cases(
     releasing = Releasing(looking=looking, store=store, lifetimes=shared.lifetimes, removal=state.removal, clock=clock)
     return UseCases(
         submitting=submitting,
+        explaining=Explaining(resolving=named.resolving, planner=planner, past=execution.past),
         looking=looking,
         listing=Listing(store=store, registry=registry, lifetimes=shared.lifetimes),
         cancelling=cancelling,

@@ -24,6 +24,10 @@ def lines(submitted: QueryDetails) -> str:
     for name, limit in (("rows at most", submitted.row_limit), ("bytes at most", submitted.byte_limit)):
         if limit is not None:
             known.append(f"{name:<16}{limit:,}, {then}")
+    if submitted.routing is not None:
+        known += [
+            f"{'passed over':<16}{visible(f'{each.engine}: {each.why}')}" for each in submitted.routing.passed_over
+        ]
     for number, parameter in enumerate(submitted.parameters, 1):
         known.append(f"{'parameter':<16}{visible(parameter.name or str(number))} {visible(parameter.type)}".rstrip())
     if submitted.parameters_left_out:

@@ -5,7 +5,7 @@ from typing import Annotated
 import typer
 
 from queryengine import __version__
-from queryengine.cli import config, engines, fetch, keys, named, ps, queries, reloading, server, sql
+from queryengine.cli import config, engines, explain, fetch, keys, named, ps, queries, reloading, server, sql
 from queryengine.cli.exits import EXIT_CODES
 from queryengine.cli.usage import Commands
 
@@ -66,6 +66,7 @@ def main(
 
 app.command()(server.serve)
 app.command()(sql.sql)
+app.command()(explain.explain)
 app.command()(ps.ps)
 app.command()(queries.status)
 app.command()(queries.watch)

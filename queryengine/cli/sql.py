@@ -40,6 +40,8 @@ def sql(
     on_limit: of.AtLimit = of.OnLimit.TRUNCATE,
     keep: of.Keep = "",
     wide_integers: of.Wide = WideIntegers.FAIL,
+    dialect: of.Dialect = "",
+    strict: of.Strict = False,
     format: of.RowsFormat = None,  # noqa: A002 - the option is called so
     expanded: Records = None,
     output: Output = None,
@@ -67,6 +69,8 @@ def sql(
         on_limit=on_limit,
         keep=keep,
         wide_integers=wide_integers,
+        dialect=dialect,
+        strict=strict,
     )
     if named:
         if statement is not None:
@@ -145,8 +149,11 @@ def _is_file(statement: str) -> bool:
 
 def _text(statement: str | None) -> str | None:
     """The SQL; None asks for a prompt, which takes a terminal."""
-    if statement is None and sys.stdin.isatty() and sys.stdout.isatty():
-        return None
+    return None if statement is None and sys.stdin.isatty() and sys.stdout.isatty() else text_of(statement)
+
+
+def text_of(statement: str | None) -> str:
+    """The SQL that was given, or that standard input has."""
     if statement is not None and _is_file(statement):
         raise ended(f"{statement} is a file; to run what it holds: {program()} sql - < {shlex.quote(statement)}")
     text = sys.stdin.read() if statement in (None, "-") else statement

@@ -66,6 +66,18 @@ Keep = Annotated[str, typer.Option(metavar="DURATION", help="Keep the rows on th
 Wide = Annotated[
     WideIntegers, typer.Option(help="How numbers that may have more than 38 digits come; fail refuses larger ones.")
 ]
+Dialect = Annotated[
+    str,
+    typer.Option(
+        metavar="NAME",
+        help="Dialect that the SQL is written in, for the server's routing rules: clickhouse, duckdb, mysql, "
+        "postgresql, spark, sqlite or trino.",
+    ),
+]
+Strict = Annotated[
+    bool,
+    typer.Option("--strict-routing", help="Wait for the engine that routing prefers, also while it is down or full."),
+]
 RowsFormat = Annotated[
     Format | None,
     typer.Option(
@@ -105,6 +117,8 @@ def submit_options(
     on_limit: OnLimit,
     keep: str,
     wide_integers: WideIntegers,
+    dialect: str = "",
+    strict: bool = False,
 ) -> "SubmitOptions":
     """What is left out is the server's default. Raises typer.BadParameter."""
     chosen: SubmitOptions = {
@@ -115,6 +129,8 @@ def submit_options(
         "row_limit": limit,
         "on_limit": on_limit.value,
         "wide_integers": wide_integers,
+        "dialect": dialect,
+        "strict_routing": strict,
         "labels": options.pairs("--label", label),
         "session_settings": options.pairs("--setting", setting),
     }

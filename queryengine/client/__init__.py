@@ -17,6 +17,7 @@ from queryengine.client.errors import (
     ResultUnavailable,
     ServiceUnavailable,
 )
+from queryengine.client.explanation import Explanation, PassedOver, Routing
 from queryengine.client.keys import ApiKey, ApiKeyList, NewApiKey
 from queryengine.client.model import (
     CancelledQueries,
@@ -54,12 +55,14 @@ __all__ = [
     "EngineCancel",
     "EngineInfo",
     "EngineRefresh",
+    "Explanation",
     "LimitReached",
     "NamedQuery",
     "NamedQueryList",
     "NewApiKey",
     "NotFound",
     "ParameterInfo",
+    "PassedOver",
     "QueryCancelled",
     "QueryChange",
     "QueryDefinition",
@@ -79,6 +82,7 @@ __all__ = [
     "ResultPage",
     "ResultUnavailable",
     "Role",
+    "Routing",
     "Seconds",
     "ServerConfiguration",
     "ServiceUnavailable",

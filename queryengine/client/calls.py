@@ -15,6 +15,7 @@ from google.protobuf.message import Message
 from queryengine.client.arguments import Seconds, choices, moment, seconds, text, texts, whole
 from queryengine.client.details import QueryDetails, query_details
 from queryengine.client.errors import ResultCorrupt
+from queryengine.client.explanation import Explanation, explanation
 from queryengine.client.model import (
     CancelledQueries,
     CancelOutcome,
@@ -79,11 +80,23 @@ def query(sql: str, parameters: Parameters, options: QueryOptions) -> Call[query
     return _submit(sql, parameters, chosen)
 
 
+def explain(sql: str, parameters: Parameters, options: SubmitOptions) -> Call[Explanation]:
+    request = _request(sql, parameters, checked(options, SubmitOptions))
+    request.mode = query_service_pb2.SUBMIT_MODE_EXPLAIN
+    return Call("Submit", request, query_service_pb2.SubmitResponse, explanation)
+
+
 def _submit(sql: str, parameters: Parameters, chosen: Mapping[str, Any]) -> Call[query_service_pb2.SubmitResponse]:
+    request = _request(sql, parameters, chosen)
+    reply = query_service_pb2.SubmitResponse
+    return Call("Submit", request, reply, _same, request.query_id, chosen.get("wait_timeout", 0.0))
+
+
+def _request(sql: str, parameters: Parameters, chosen: Mapping[str, Any]) -> query_service_pb2.SubmitRequest:
     given = chosen.get
     if sql and given("named"):
         raise ValueError("give one of sql and named, not both")
-    request = query_service_pb2.SubmitRequest(
+    return query_service_pb2.SubmitRequest(
         query_id=given("query_id") or str(uuid.uuid4()),
         sql=text("sql", sql),
         parameters=encode_parameters(parameters).parameters,
@@ -112,9 +125,8 @@ def _submit(sql: str, parameters: Parameters, chosen: Mapping[str, Any]) -> Call
         if given("cancel_on_disconnect")
         else query_pb2.DISCONNECT_POLICY_CONTINUE,
         disconnect_grace=_duration(given("disconnect_grace")),
+        routing=query_pb2.RoutingOptions(strict=given("strict_routing"), dialect=given("dialect")),
     )
-    reply = query_service_pb2.SubmitResponse
-    return Call("Submit", request, reply, _same, request.query_id, given("wait_timeout", 0.0))
 
 
 def abandon(query_id: str) -> Call[CancelOutcome]:

@@ -4,6 +4,7 @@ import datetime as dt
 from dataclasses import dataclass
 
 from queryengine.client.brief import Brief
+from queryengine.client.explanation import Routing, routing
 from queryengine.codec.type_text import type_text
 from queryengine.v1 import query_pb2
 
@@ -35,6 +36,8 @@ class QueryDetails(Brief):
     """None where only the service's own bound holds."""
     fails_at_limit: bool
     """Whether the query fails at row_limit and byte_limit, instead of keeping the rows so far."""
+    routing: Routing | None = None
+    """How a routing rule chose the engine; None where none did."""
     named_query: str
     """The reference to a named query as submitted, such as `report@prod`; empty for SQL text."""
 
@@ -54,5 +57,6 @@ def query_details(message: query_pb2.QueryDetails) -> QueryDetails:
         row_limit=limits.row_limit or None,
         byte_limit=limits.byte_limit or None,
         fails_at_limit=limits.on_limit == query_pb2.LIMIT_ACTION_FAIL,
+        routing=routing(message.routing) if message.HasField("routing") else None,
         named_query=message.named_query,
     )

@@ -40,6 +40,12 @@ class RunOptions(TypedDict, total=False):
     labels: Annotated[Mapping[str, str], "For people, and for list_queries; at most 32."]
     session_settings: Annotated[Mapping[str, str], "Settings of the engine, of those its EngineInfo names."]
     priority: Annotated[int, "0 to 9; higher starts earlier among the tenant's own."]
+    dialect: Annotated[
+        str,
+        "Dialect that the SQL is written in, for routing rules: 'clickhouse', 'duckdb', 'mysql', 'postgresql', "
+        "'spark', 'sqlite' or 'trino'. The text runs as it is.",
+    ]
+    strict_routing: Annotated[bool, "Wait for the engine that routing prefers, also while it is down or full."]
     disconnect_grace: Annotated[
         Seconds,
         "How long a query that ends with its reader goes on without one; 10 seconds for query, 60 for submit with "
@@ -112,6 +118,8 @@ CHECKS: Final[Mapping[str, Callable[[str, Any], Any]]] = {
     "labels": texts,
     "session_settings": texts,
     "priority": partial(whole, bits=32),
+    "dialect": text,
+    "strict_routing": flag,
     "disconnect_grace": seconds,
     "cancel_on_disconnect": flag,
     "detach": flag,

@@ -79,9 +79,11 @@ class Planner:
     async def complete(
         self, principal: Principal, submission: Submission, outline: Plan, *, leave_turn: Callable[[], None]
     ) -> tuple[Plan, Analysis]:
-        """The whole plan of a routed outline, and what is known of the text. `leave_turn` is called before it waits for
-        an analysis. Raises what the other steps, Analyses.of, Policies.of and LiveCatalog.require raise.
+        """The whole plan of an outline, routed or not, and what is known of the text. `leave_turn` is called before it
+        waits for an analysis. Raises what the other steps, `routed`, Analyses.of, Policies.of and LiveCatalog.require
+        raise.
         """
+        outline = await self.routed(principal, submission, outline, leave_turn=leave_turn)
         tenant, engine, sql = submission.tenant, outline.engine, submission.sql
         policy = self._policies.of(engine, principal, catalog=submission.catalog, schema=submission.schema)
         allowed = self._allowed(engine)

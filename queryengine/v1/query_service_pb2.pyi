@@ -14,6 +14,13 @@ from typing import ClassVar as _ClassVar, Optional as _Optional, Union as _Union
 
 DESCRIPTOR: _descriptor.FileDescriptor
 
+class SubmitMode(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+    __slots__ = ()
+    SUBMIT_MODE_UNSPECIFIED: _ClassVar[SubmitMode]
+    SUBMIT_MODE_RUN: _ClassVar[SubmitMode]
+    SUBMIT_MODE_VALIDATE: _ClassVar[SubmitMode]
+    SUBMIT_MODE_EXPLAIN: _ClassVar[SubmitMode]
+
 class QueryView(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     __slots__ = ()
     QUERY_VIEW_UNSPECIFIED: _ClassVar[QueryView]
@@ -42,6 +49,10 @@ class ViewChangeKind(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     VIEW_CHANGE_KIND_CHANGED: _ClassVar[ViewChangeKind]
     VIEW_CHANGE_KIND_REMOVED: _ClassVar[ViewChangeKind]
     VIEW_CHANGE_KIND_UNREADABLE: _ClassVar[ViewChangeKind]
+SUBMIT_MODE_UNSPECIFIED: SubmitMode
+SUBMIT_MODE_RUN: SubmitMode
+SUBMIT_MODE_VALIDATE: SubmitMode
+SUBMIT_MODE_EXPLAIN: SubmitMode
 QUERY_VIEW_UNSPECIFIED: QueryView
 QUERY_VIEW_BASIC: QueryView
 QUERY_VIEW_FULL: QueryView
@@ -61,7 +72,7 @@ VIEW_CHANGE_KIND_REMOVED: ViewChangeKind
 VIEW_CHANGE_KIND_UNREADABLE: ViewChangeKind
 
 class SubmitRequest(_message.Message):
-    __slots__ = ("query_id", "sql", "parameters", "engine", "catalog", "schema", "limits", "result", "wait_timeout", "labels", "session_settings", "priority", "disconnect_policy", "disconnect_grace", "named_query", "routing")
+    __slots__ = ("query_id", "sql", "parameters", "engine", "catalog", "schema", "limits", "result", "wait_timeout", "labels", "session_settings", "priority", "disconnect_policy", "disconnect_grace", "mode", "named_query", "routing")
     class LabelsEntry(_message.Message):
         __slots__ = ("key", "value")
         KEY_FIELD_NUMBER: _ClassVar[int]
@@ -90,6 +101,7 @@ class SubmitRequest(_message.Message):
     PRIORITY_FIELD_NUMBER: _ClassVar[int]
     DISCONNECT_POLICY_FIELD_NUMBER: _ClassVar[int]
     DISCONNECT_GRACE_FIELD_NUMBER: _ClassVar[int]
+    MODE_FIELD_NUMBER: _ClassVar[int]
     NAMED_QUERY_FIELD_NUMBER: _ClassVar[int]
     ROUTING_FIELD_NUMBER: _ClassVar[int]
     query_id: str
@@ -106,25 +118,68 @@ class SubmitRequest(_message.Message):
     priority: int
     disconnect_policy: _query_pb2.DisconnectPolicy
     disconnect_grace: _duration_pb2.Duration
+    mode: SubmitMode
     named_query: str
     routing: _query_pb2.RoutingOptions
-    def __init__(self, query_id: _Optional[str] = ..., sql: _Optional[str] = ..., parameters: _Optional[_Iterable[_Union[_value_pb2.Parameter, _Mapping]]] = ..., engine: _Optional[str] = ..., catalog: _Optional[str] = ..., schema: _Optional[str] = ..., limits: _Optional[_Union[_query_pb2.Limits, _Mapping]] = ..., result: _Optional[_Union[_result_pb2.ResultOptions, _Mapping]] = ..., wait_timeout: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., labels: _Optional[_Mapping[str, str]] = ..., session_settings: _Optional[_Mapping[str, str]] = ..., priority: _Optional[int] = ..., disconnect_policy: _Optional[_Union[_query_pb2.DisconnectPolicy, str]] = ..., disconnect_grace: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., named_query: _Optional[str] = ..., routing: _Optional[_Union[_query_pb2.RoutingOptions, _Mapping]] = ...) -> None: ...
+    def __init__(self, query_id: _Optional[str] = ..., sql: _Optional[str] = ..., parameters: _Optional[_Iterable[_Union[_value_pb2.Parameter, _Mapping]]] = ..., engine: _Optional[str] = ..., catalog: _Optional[str] = ..., schema: _Optional[str] = ..., limits: _Optional[_Union[_query_pb2.Limits, _Mapping]] = ..., result: _Optional[_Union[_result_pb2.ResultOptions, _Mapping]] = ..., wait_timeout: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., labels: _Optional[_Mapping[str, str]] = ..., session_settings: _Optional[_Mapping[str, str]] = ..., priority: _Optional[int] = ..., disconnect_policy: _Optional[_Union[_query_pb2.DisconnectPolicy, str]] = ..., disconnect_grace: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., mode: _Optional[_Union[SubmitMode, str]] = ..., named_query: _Optional[str] = ..., routing: _Optional[_Union[_query_pb2.RoutingOptions, _Mapping]] = ...) -> None: ...
 
 class SubmitResponse(_message.Message):
-    __slots__ = ("status", "existing", "schema", "pages", "end", "next_row")
+    __slots__ = ("status", "existing", "schema", "pages", "end", "next_row", "explanation")
     STATUS_FIELD_NUMBER: _ClassVar[int]
     EXISTING_FIELD_NUMBER: _ClassVar[int]
     SCHEMA_FIELD_NUMBER: _ClassVar[int]
     PAGES_FIELD_NUMBER: _ClassVar[int]
     END_FIELD_NUMBER: _ClassVar[int]
     NEXT_ROW_FIELD_NUMBER: _ClassVar[int]
+    EXPLANATION_FIELD_NUMBER: _ClassVar[int]
     status: _query_pb2.QueryStatus
     existing: bool
     schema: _result_pb2.ResultSchema
     pages: _containers.RepeatedCompositeFieldContainer[_result_pb2.Page]
     end: _result_pb2.ResultEnd
     next_row: int
-    def __init__(self, status: _Optional[_Union[_query_pb2.QueryStatus, _Mapping]] = ..., existing: _Optional[bool] = ..., schema: _Optional[_Union[_result_pb2.ResultSchema, _Mapping]] = ..., pages: _Optional[_Iterable[_Union[_result_pb2.Page, _Mapping]]] = ..., end: _Optional[_Union[_result_pb2.ResultEnd, _Mapping]] = ..., next_row: _Optional[int] = ...) -> None: ...
+    explanation: Explanation
+    def __init__(self, status: _Optional[_Union[_query_pb2.QueryStatus, _Mapping]] = ..., existing: _Optional[bool] = ..., schema: _Optional[_Union[_result_pb2.ResultSchema, _Mapping]] = ..., pages: _Optional[_Iterable[_Union[_result_pb2.Page, _Mapping]]] = ..., end: _Optional[_Union[_result_pb2.ResultEnd, _Mapping]] = ..., next_row: _Optional[int] = ..., explanation: _Optional[_Union[Explanation, _Mapping]] = ...) -> None: ...
+
+class Explanation(_message.Message):
+    __slots__ = ("engine", "engine_type", "routing_reason", "routing", "kinds", "tables", "tables_known", "row_policies", "policy_version", "limits", "query_hash", "executed_sql", "estimate")
+    ENGINE_FIELD_NUMBER: _ClassVar[int]
+    ENGINE_TYPE_FIELD_NUMBER: _ClassVar[int]
+    ROUTING_REASON_FIELD_NUMBER: _ClassVar[int]
+    ROUTING_FIELD_NUMBER: _ClassVar[int]
+    KINDS_FIELD_NUMBER: _ClassVar[int]
+    TABLES_FIELD_NUMBER: _ClassVar[int]
+    TABLES_KNOWN_FIELD_NUMBER: _ClassVar[int]
+    ROW_POLICIES_FIELD_NUMBER: _ClassVar[int]
+    POLICY_VERSION_FIELD_NUMBER: _ClassVar[int]
+    LIMITS_FIELD_NUMBER: _ClassVar[int]
+    QUERY_HASH_FIELD_NUMBER: _ClassVar[int]
+    EXECUTED_SQL_FIELD_NUMBER: _ClassVar[int]
+    ESTIMATE_FIELD_NUMBER: _ClassVar[int]
+    engine: str
+    engine_type: str
+    routing_reason: str
+    routing: _query_pb2.RoutingDecision
+    kinds: _containers.RepeatedScalarFieldContainer[str]
+    tables: _containers.RepeatedScalarFieldContainer[str]
+    tables_known: bool
+    row_policies: _containers.RepeatedScalarFieldContainer[str]
+    policy_version: str
+    limits: _query_pb2.Limits
+    query_hash: str
+    executed_sql: str
+    estimate: Estimate
+    def __init__(self, engine: _Optional[str] = ..., engine_type: _Optional[str] = ..., routing_reason: _Optional[str] = ..., routing: _Optional[_Union[_query_pb2.RoutingDecision, _Mapping]] = ..., kinds: _Optional[_Iterable[str]] = ..., tables: _Optional[_Iterable[str]] = ..., tables_known: _Optional[bool] = ..., row_policies: _Optional[_Iterable[str]] = ..., policy_version: _Optional[str] = ..., limits: _Optional[_Union[_query_pb2.Limits, _Mapping]] = ..., query_hash: _Optional[str] = ..., executed_sql: _Optional[str] = ..., estimate: _Optional[_Union[Estimate, _Mapping]] = ...) -> None: ...
+
+class Estimate(_message.Message):
+    __slots__ = ("execution_time", "rows", "bytes_scanned")
+    EXECUTION_TIME_FIELD_NUMBER: _ClassVar[int]
+    ROWS_FIELD_NUMBER: _ClassVar[int]
+    BYTES_SCANNED_FIELD_NUMBER: _ClassVar[int]
+    execution_time: _duration_pb2.Duration
+    rows: int
+    bytes_scanned: int
+    def __init__(self, execution_time: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., rows: _Optional[int] = ..., bytes_scanned: _Optional[int] = ...) -> None: ...
 
 class GetStatusRequest(_message.Message):
     __slots__ = ("query_id", "after_version", "wait_timeout", "view")

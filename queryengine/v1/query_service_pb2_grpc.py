@@ -113,7 +113,7 @@ class QueryServiceServicer:
     """
 
     def Submit(self, request, context):
-        """Accepts a statement; when it answers, the query is durable. Safe to repeat with the same query_id. Takes the role
+        """Accepts a statement; when it answers, the query is durable; or, with `mode`, says what would become of it. Safe to repeat with the same query_id. Takes the role
         `submit`; `named_only` submits named queries alone. Without `read`, the reply has no rows. An id of a query that the caller does not
         see is QUERY_ID_REUSED, as one of another request.
         """

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from functools import cache
 from typing import Any
 
 import pytest
@@ -19,7 +20,7 @@ from queryengine.engines.kit.dialects import facts_of
 from queryengine.engines.registry import engine_class
 from queryengine.policy.routing.engines import KnownEngine, KnownEngines
 from queryengine.policy.routing.fitness import Unfit
-from queryengine.policy.routing.routing import Routing
+from queryengine.policy.routing.routing import Routing, RoutingRules
 from queryengine.settings import Settings
 from tests.store_values import submission
 
@@ -45,6 +46,11 @@ def settings(text: str, **engines: Any) -> Settings:
     return Settings(engines={**TYPES, **engines}, routing=yaml.safe_load(text))
 
 
+@cache
+def rules_of(text: str) -> RoutingRules:
+    return routing_rules(settings(text))
+
+
 @dataclass(frozen=True)
 class Asked:
     """Who asks for what, and how the engines are then."""
@@ -65,7 +71,7 @@ def ask(sql: str = "SELECT 1", *, by: Mapping[str, Any] | None = None, **given: 
 
 def route(text: str, asked: Asked) -> Plan:
     """The plan as the planner gets it: by the submission alone if that will do, else by the text."""
-    rules = routing_rules(settings(text))
+    rules = rules_of(text)
     found = submission(sql=asked.sql, tenant=asked.principal.tenant, subject=asked.principal.subject, **asked.fields)
     known = facts_of(asked.sql, found.dialect or rules.dialect)
 

@@ -16,6 +16,7 @@ from queryengine.client.calls import Parameters
 from queryengine.client.changes import ChangesReader, QueryChange, watch_request
 from queryengine.client.configuration import ServerConfiguration
 from queryengine.client.errors import QueryEngineClientError
+from queryengine.client.explanation import Explanation
 from queryengine.client.keys import ApiKey, ApiKeyList, NewApiKey
 from queryengine.client.model import CancelledQueries, EngineInfo, QueryList
 from queryengine.client.options import QueryOptions, SubmitOptions, takes
@@ -77,6 +78,16 @@ class AsyncClient(AsyncTransport):
             if ends_query:
                 await self.abandon(call.query_id)
             raise
+
+    @takes(SubmitOptions)
+    async def explain(
+        self, sql: str = "", parameters: Parameters = None, **options: Unpack[SubmitOptions]
+    ) -> Explanation:
+        """What a submit of this moment would do: which engine would run it and why, what it reads, and what it is
+        expected to take. Nothing runs. Raises as submit does, for what that would be refused for; limits on how much
+        may wait and be stored are not counted.
+        """
+        return await self.call(calls.explain(sql, parameters, options))
 
     def attach(self, query_id: str) -> AsyncQueryHandle:
         """The handle of a query submitted before, by anybody of the tenant. No call is made."""

@@ -10,9 +10,10 @@ from queryengine.accepting.engines import EngineView
 from queryengine.accepting.refreshing import EngineRefreshed
 from queryengine.domain.errors import Failure
 from queryengine.domain.lifecycle import QueryState, ResultState
+from queryengine.domain.plan import Plan
 from queryengine.domain.query import Query, Truncation
 from queryengine.domain.routing import RoutingDecision
-from queryengine.domain.submission import LimitAction
+from queryengine.domain.submission import LimitAction, Submission
 from queryengine.domain.views import ViewChangeKind
 from queryengine.edges.grpc.fitting import fitting
 from queryengine.live.query import EngineCancel, LiveQuery
@@ -118,16 +119,19 @@ def details(query: Query, *, shows_named: bool) -> query_pb2.QueryDetails:
         found.executed_sql = "" if plan.policy_version else query.executed_sql
     if plan.routing is not None:
         found.routing.CopyFrom(routing(plan.routing))
-    found.limits.CopyFrom(
-        query_pb2.Limits(
-            queue_timeout=duration(plan.queue_timeout_ms * 1000),
-            execution_timeout=duration(plan.execution_timeout_ms * 1000),
-            row_limit=plan.row_limit,
-            byte_limit=plan.byte_limit,
-            on_limit=LIMIT_ACTIONS[query.submission.on_limit],
-        )
-    )
+    found.limits.CopyFrom(limits(query.submission, plan))
     return found
+
+
+def limits(submission: Submission, plan: Plan) -> query_pb2.Limits:
+    """The bounds in force."""
+    return query_pb2.Limits(
+        queue_timeout=duration(plan.queue_timeout_ms * 1000),
+        execution_timeout=duration(plan.execution_timeout_ms * 1000),
+        row_limit=plan.row_limit,
+        byte_limit=plan.byte_limit,
+        on_limit=LIMIT_ACTIONS[submission.on_limit],
+    )
 
 
 def routing(decision: RoutingDecision) -> query_pb2.RoutingDecision:

@@ -3,6 +3,7 @@
 from collections import Counter
 
 from queryengine.accepting.cancelling import Cancelling, CancelResult
+from queryengine.accepting.explaining import Explaining
 from queryengine.accepting.listing import Listing
 from queryengine.accepting.looking import Looking
 from queryengine.accepting.releasing import Releasing
@@ -10,6 +11,7 @@ from queryengine.accepting.submit_call import SubmitCall
 from queryengine.accepting.submitting import Submitted, Submitting
 from queryengine.edges.grpc import convert
 from queryengine.edges.grpc.call import Caller, Unary
+from queryengine.edges.grpc.explanations import explanation
 from queryengine.edges.grpc.fields import microseconds
 from queryengine.edges.grpc.filters import to_cancelled, to_filter
 from queryengine.edges.grpc.fitting import embedded, fitting
@@ -17,11 +19,13 @@ from queryengine.edges.grpc.framing import page_message
 from queryengine.edges.grpc.page_tokens import list_token, listed_before
 from queryengine.edges.grpc.requests import (
     LimitsInForce,
+    Mode,
     as_rows,
     cancel_reason,
     is_full,
     submitted_id,
     to_list_size,
+    to_mode,
     to_submission,
     wait_seconds,
 )
@@ -37,6 +41,7 @@ class QueryRpcs:
         self,
         *,
         submitting: Submitting,
+        explaining: Explaining,
         looking: Looking,
         cancelling: Cancelling,
         listing: Listing,
@@ -45,6 +50,7 @@ class QueryRpcs:
         limits: LimitsInForce,
     ) -> None:
         self._submitting = submitting
+        self._explaining = explaining
         self._looking = looking
         self._cancelling = cancelling
         self._listing = listing
@@ -75,6 +81,10 @@ class QueryRpcs:
             leave_turn=caller.leave_turn,
             allow=None if caller.trail is None else caller.trail.allow_submission,
         )
+        mode = to_mode(request)
+        if mode is not Mode.RUN:
+            found = await self._explaining.explain(call, estimates=mode is Mode.EXPLAIN)
+            return pb.SubmitResponse(explanation=explanation(found)).SerializeToString()
         return self._submit_response(await self._submitting.submit(call))
 
     async def get_status(self, request: pb.GetStatusRequest, caller: Caller) -> pb.GetStatusResponse:

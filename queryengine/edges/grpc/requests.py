@@ -3,6 +3,7 @@
 import re
 import uuid
 from dataclasses import dataclass
+from enum import Enum
 from typing import Any, Final
 
 from queryengine.codec.described import described
@@ -67,6 +68,17 @@ _FULL: Final = {
     query_service_pb2.QUERY_VIEW_BASIC: False,
     query_service_pb2.QUERY_VIEW_FULL: True,
 }
+
+
+class Mode(Enum):
+    """What a Submit does."""
+
+    RUN = query_service_pb2.SUBMIT_MODE_RUN
+    VALIDATE = query_service_pb2.SUBMIT_MODE_VALIDATE
+    EXPLAIN = query_service_pb2.SUBMIT_MODE_EXPLAIN
+
+
+_MODES: Final = {query_service_pb2.SUBMIT_MODE_UNSPECIFIED: Mode.RUN, **{mode.value: mode for mode in Mode}}
 _CANCELS: Final = {
     query_pb2.DISCONNECT_POLICY_UNSPECIFIED: False,
     query_pb2.DISCONNECT_POLICY_CONTINUE: False,
@@ -177,6 +189,10 @@ def to_submission(
         dialect=_dialect(request.routing.dialect),
         strict_routing=request.routing.strict,
     )
+
+
+def to_mode(request: query_service_pb2.SubmitRequest) -> Mode:
+    return choice(_MODES, request.mode, "mode")
 
 
 def _dialect(name: str) -> str:

@@ -1,0 +1,69 @@
+"""Say what would become of a statement that was submitted now. Nothing runs, and no record is made."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from queryengine.accepting.resolving import Resolving
+from queryengine.accepting.submit_call import SubmitCall
+from queryengine.domain.analysis import Analysis
+from queryengine.domain.plan import Plan
+from queryengine.domain.routing import NO_ESTIMATE, Estimate
+from queryengine.domain.submission import Submission
+from queryengine.policy.planner import Planner
+from queryengine.policy.rights import Right, require, sees_named_text
+from queryengine.policy.routing.routing import Past
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Explanation:
+    """What a Submit would do."""
+
+    submission: Submission
+    plan: Plan
+    analysis: Analysis
+    shows_text: bool
+    """False for a named query whose text the caller does not see."""
+    query_hash: str
+    estimate: Estimate = NO_ESTIMATE
+
+
+class Explaining:
+    """Plans as a Submit does, by the same planner. What may wait, run and be stored is not counted."""
+
+    def __init__(self, *, resolving: Resolving, planner: Planner, past: Past) -> None:
+        self._resolving = resolving
+        self._planner = planner
+        self._past = past
+
+    async def explain(self, call: SubmitCall, *, estimates: bool) -> Explanation:
+        """The plan of a call; with `estimates`, what its statement is expected to take. The id of the call means
+        nothing.
+
+        Raises ROLE_MISSING, and what Resolving and Planner raise.
+        """
+        named = call.submission.named_query
+        require(call.principal, Right.SUBMIT_NAMED if named else Right.SUBMIT_TEXT)
+        submission = call.submission
+        if named:
+            resolved = await self._resolving.resolve(call.principal, submission, leave_turn=call.leave_turn)
+            submission = resolved.submission
+        plan, analysis = await self._planned(call, submission, call.leave_turn)
+        if call.allow is not None:
+            call.leave_turn()
+            await call.allow("", submission, plan, analysis)
+        query_hash = analysis.query_hash(submission.sql)
+        return Explanation(
+            submission=submission,
+            plan=plan,
+            analysis=analysis,
+            shows_text=not named or sees_named_text(call.principal),
+            query_hash=query_hash,
+            estimate=self._past(plan.engine, call.principal, query_hash) if estimates else NO_ESTIMATE,
+        )
+
+    async def _planned(
+        self, call: SubmitCall, submission: Submission, leave_turn: Callable[[], None]
+    ) -> tuple[Plan, Analysis]:
+        principal = call.principal
+        outline = self._planner.outline(principal, submission)
+        return await self._planner.complete(principal, submission, outline, leave_turn=leave_turn)
