@@ -27,6 +27,9 @@ SLOW_FOLDERS: Final = ("engines", "faults", "service")
 _CASE: Final = re.compile(rf"[\[-]({'|'.join((*SERVERS, *SAME_SERVER))})[\]-]")
 
 
+_ORACLE: Final = re.compile(rf"::test_({'|'.join(SERVERS)})_")
+
+
 class GroupScheduling(LoadScopeScheduling):
     """Hands out group by group."""
 
@@ -42,6 +45,8 @@ def server_of(test_id: str) -> str:
         name = path.stem.split("_")[1]
     elif path.parent.name == "contract" and (case := _CASE.search(test_id)):
         name = case.group(1)
+    elif path.parent.name == "policies" and (oracle := _ORACLE.search(test_id)):
+        name = oracle.group(1)
     name = SAME_SERVER.get(name, name)
     return name if name in SERVERS else ""
 
