@@ -4,7 +4,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 # Tests wait more than they compute, so more processes than processors pay off. Groups: tests/grouping.py.
-TEST_PROCESSES ?= 3
+TEST_PROCESSES ?= 4
 SIDE_BY_SIDE := -n $(TEST_PROCESSES) --dist loadscope --no-loadscope-reorder --max-worker-restart 0
 # Of `make interop`, as an expression of pytest's -k: all when empty, else such as "python or go".
 LANGUAGES ?=

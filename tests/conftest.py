@@ -43,6 +43,7 @@ sys.path.insert(0, PLUGINS)
 os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, (PLUGINS, os.environ.get("PYTHONPATH"))))
 
 PATIENCE_SECONDS = 20.0
+LOOKS_BETWEEN_COLLECTIONS = 5
 
 # Neither how long one example takes nor how long it takes to make one: both depend on what else the machine does.
 hypothesis.settings.register_profile("untimed", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow])
@@ -216,6 +217,13 @@ def look(shared_folders: set[str], temporary_folder: Path) -> Callable[[], Holdi
     return lambda: Holdings(frozenset(shared_folders), temporary_folder)
 
 
+def collect(looks: int) -> None:
+    """Collect garbage before the next look for what was left behind: what is young, and now and then all, as that takes
+    longer than most tests.
+    """
+    gc.collect(1 if looks % LOOKS_BETWEEN_COLLECTIONS else 2)
+
+
 @pytest.fixture(autouse=True)
 def nothing_left(request: pytest.FixtureRequest, look: Callable[[], Holdings]) -> Iterator[None]:
     if inspect.iscoroutinefunction(getattr(request.node, "obj", None)):
@@ -227,9 +235,10 @@ def nothing_left(request: pytest.FixtureRequest, look: Callable[[], Holdings]) -
     before = look()
     yield
     deadline = time.monotonic() + PATIENCE_SECONDS
+    looks = 0
     while found := look().beyond(before):
-        # Only then: a collection takes longer than most tests.
-        gc.collect()
+        looks += 1
+        collect(looks)
         assert time.monotonic() < deadline, f"left behind: {', '.join(found)}"
         time.sleep(STEP_SECONDS)
 
@@ -277,6 +286,7 @@ async def _watched(look: Callable[[], Holdings]) -> AsyncIterator[None]:
     yield
     deadline = time.monotonic() + PATIENCE_SECONDS
     current = asyncio.current_task()
+    looks = 0
     while found := [
         *look().beyond(before),
         *(
@@ -286,7 +296,8 @@ async def _watched(look: Callable[[], Holdings]) -> AsyncIterator[None]:
         ),
     ]:
         # An exception that a test kept holds its frames, and they hold connections; that is garbage and no leak.
-        gc.collect()
+        looks += 1
+        collect(looks)
         assert time.monotonic() < deadline, f"left behind: {', '.join(found)}"
         await asyncio.sleep(STEP_SECONDS)
 

@@ -13,7 +13,7 @@ import yaml
 
 from tests.support import ENGINES, LOOPBACK, ROOT, until_sync
 
-START_SECONDS = 30.0
+START_SECONDS = 60.0
 
 
 class ServerProcess:

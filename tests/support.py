@@ -50,7 +50,7 @@ LOOPBACK = MappingProxyType({"listen": "127.0.0.1:0", "admin_listen": "127.0.0.1
 keep_malloc_memory()
 
 
-HANG_SECONDS = 30.0
+HANG_SECONDS = 60.0
 """What has not happened by then never will, on however busy a machine."""
 
 

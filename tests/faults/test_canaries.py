@@ -6,7 +6,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -163,7 +163,12 @@ def planted(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Planted]:
 def processes(server: ServerProcess) -> Mapping[int, str]:
     """The server and its workers, with what anybody on the machine sees of them."""
     everyone = [psutil.Process(server.process.pid), *psutil.Process(server.process.pid).children(recursive=True)]
-    return {each.pid: " ".join(each.cmdline()) for each in everyone}
+    seen = {}
+    for each in everyone:
+        # Workers of engines that cannot be used end again and again.
+        with suppress(psutil.NoSuchProcess):
+            seen[each.pid] = " ".join(each.cmdline())
+    return seen
 
 
 async def replies(planted: Planted, api: KeyApi) -> list[str]:

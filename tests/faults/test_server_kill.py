@@ -21,7 +21,7 @@ from tests.support import CANCELLED, COMPLETED, FAILED, RUNNING, WAIT, Api, new_
 
 pytestmark = [pytest.mark.asyncio(loop_scope="session"), pytest.mark.timeout(900)]
 
-KILLS = int(os.environ.get("QE_KILLS", "5"))
+KILLS = int(os.environ.get("QE_KILLS", "3"))
 IN_FLIGHT = 64
 
 ROOMY = {"tenant_queued": 1_000_000, "tenant_running": 1_000}
