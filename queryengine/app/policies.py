@@ -49,7 +49,8 @@ async def checked_policies(settings: Settings, ask: Ask) -> CheckedPolicies:
         policies[name] = found = _engine_policy(settings, name, engine)
         whole, keys = _whole(name, found)
         judged = await ask(name, whole)
-        mistakes += [_mistake(settings, problem, *key) for key, problem in _problems(name, found, keys, judged)]
+        problems = (*_problems(name, found, keys, judged), *_unapplied(name, engine))
+        mistakes += [_mistake(settings, problem, *key) for key, problem in problems]
         tables[name] = _expected(settings, name, found, keys, judged)
     if mistakes:
         raise SettingsError("\n".join(mistakes))
@@ -106,6 +107,16 @@ def _problems(name: str, policy: EnginePolicy, keys: Sequence[Key], judged: Judg
             yield (name, "relations", relation.key), "this table is listed twice"
 
 
+def _unapplied(name: str, engine: EnginePolicySettings) -> Iterator[tuple[Key, str]]:
+    """Predicates that nothing would apply."""
+    for key, relation in engine.relations.items():
+        if (relation.enforce or engine.enforce) == "engine":
+            for rule_name, rule in relation.rules.items():
+                if rule.rows:
+                    problem = "expected no `rows` with `enforce: engine`, as nothing applies it; use `both`"
+                    yield (name, "relations", key, "rules", rule_name), problem
+
+
 def _expected(
     settings: Settings, name: str, policy: EnginePolicy, keys: Sequence[Key], judged: JudgedPolicy
 ) -> list[ExpectedTable]:
@@ -116,8 +127,14 @@ def _expected(
     found = []
     for relation in policy.relations:
         key = (name, "relations", relation.key)
-        asked = AskedTable(relation.path, relation.columns)
-        found.append(ExpectedTable(asked=asked, place=_place(settings, *key), compared=compared.get(key, {})))
+        asked = AskedTable(relation.path, relation.columns, relation.enforced)
+        found.append(
+            ExpectedTable(
+                asked=asked,
+                place=_place(settings, *key),
+                compared=compared.get(key, {}),
+            )
+        )
     return found
 
 
@@ -153,7 +170,12 @@ def _relations(engine: EnginePolicySettings) -> Iterator[Relation]:
             for rule_name, rule in relation.rules.items()
         )
         yield Relation(
-            key=name, path=path_of(name), columns=tuple(relation.columns), is_open=relation.open, rules=rules
+            key=name,
+            path=path_of(name),
+            columns=tuple(relation.columns),
+            is_open=relation.open,
+            enforced=not relation.open and (relation.enforce or engine.enforce) != "rewrite",
+            rules=rules,
         )
 
 

@@ -45,6 +45,8 @@ class Policed:
     """The rules that apply, as `schema.table:rule`."""
     relations: tuple[Name, ...]
     """The tables that it reads, in the order of the rules."""
+    enforced: tuple[Name, ...] | None = None
+    """Those of them that the engine itself filters; None where it is not given who asks."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

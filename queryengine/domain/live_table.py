@@ -23,14 +23,16 @@ class AskedTable:
 
     path: Name
     columns: tuple[str, ...]
+    enforced: bool = False
+    """Whether the engine is to filter its rows itself."""
 
     def to_json(self) -> list[Any]:
-        return [list(self.path), list(self.columns)]
+        return [list(self.path), list(self.columns), self.enforced]
 
     @classmethod
     def from_json(cls, data: Sequence[Any]) -> Self:
-        path, columns = data
-        return cls(tuple(path), tuple(columns))
+        path, columns, enforced = data
+        return cls(tuple(path), tuple(columns), enforced)
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,6 +4,7 @@ import hashlib
 import json
 from dataclasses import dataclass, replace
 
+from queryengine.domain.analysis import Name
 from queryengine.domain.errors import QueryEngineError, Reason, error
 from queryengine.domain.routing import RoutingDecision
 from queryengine.domain.submission import FINGERPRINT_FORM, SQL_CHARACTERS_KEPT, Submission, WideIntegers
@@ -34,6 +35,8 @@ class Plan:
     """Of what row and column policies show of the tables that it reads; empty on an engine without policies."""
     row_policies: tuple[str, ...] = ()
     """The rules that apply to those tables, as `schema.table:rule`."""
+    enforced: tuple[Name, ...] | None = None
+    """Of the tables that it reads, those that the engine itself filters; None where it is not given who asks."""
     cache_key: str = ""
     """Equal for plans that may share a result; empty when the result is not to be shared."""
     named_query: str = ""

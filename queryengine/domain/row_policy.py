@@ -31,6 +31,8 @@ class RelationPolicy:
     masks: Mapping[str, str]
     """By column: `null`, `hash`, `last4` or an expression over the columns."""
     hidden: frozenset[str] = frozenset()
+    enforced: bool = False
+    """Whether the engine filters its rows, too, by policies of its own."""
 
     @property
     def visible(self) -> tuple[str, ...]:
@@ -44,6 +46,8 @@ class RelationPolicy:
             "rows": self.rows,
             "masks": dict(self.masks),
             "hidden": sorted(self.hidden),
+            # Not where it is not used: versions of what was stored are made of this.
+            **({"enforced": True} if self.enforced else {}),
         }
 
     @classmethod
@@ -55,6 +59,7 @@ class RelationPolicy:
             rows=data["rows"],
             masks=data["masks"],
             hidden=frozenset(data["hidden"]),
+            enforced=data.get("enforced", False),
         )
 
 

@@ -15,7 +15,7 @@ from typing import Any, ClassVar, Final, NamedTuple, Self
 import pyarrow as pa
 
 from queryengine.codec.values import BoundParameter
-from queryengine.domain.analysis import NOT_ANALYSED, Analysis
+from queryengine.domain.analysis import NOT_ANALYSED, Analysis, Name
 from queryengine.domain.errors import QueryEngineError, Reason, error
 from queryengine.domain.live_table import AskedTable, LiveTable
 from queryengine.domain.refreshed import Refreshed
@@ -84,6 +84,10 @@ class Statement:
     session_settings: Mapping[str, str] = field(default_factory=dict)
     execution_timeout_seconds: float = 1800.0
     """The engine's own deadline where it has one. The caller enforces it too, from outside."""
+    enforced: tuple[Name, ...] | None = None
+    """Tables whose rows the engine itself has to filter by tenant and subject; nothing of them may be read where it
+    does not. The engine is given both, in a way that no statement can change, unless this is None.
+    """
     allowed_functions: frozenset[str] = frozenset()
     """In lower case: functions, and tables of the system, that it may use although the adapter would refuse them."""
 
@@ -273,7 +277,16 @@ class Engine(ABC):
     @classmethod
     def judged(cls, policy: RowPolicy, options: Mapping[str, Any]) -> JudgedPolicy:
         """All that can be said of a policy without the engine."""
-        return JudgedPolicy(cls.policy_problems(policy, options), cls.compared_columns(policy, options))
+        found = list(cls.policy_problems(policy, options))
+        enforced = [number for number, each in enumerate(policy.relations) if each.enforced]
+        if enforced and (why := cls.enforcement_problem(options)):
+            found += [(number, f"enforce: {why}") for number in enforced]
+        return JudgedPolicy(found, cls.compared_columns(policy, options))
+
+    @classmethod
+    def enforcement_problem(cls, options: Mapping[str, Any]) -> str:  # noqa: ARG003
+        """Why the engine cannot filter rows by who asks, as `Statement.enforced` demands; empty where it can."""
+        return "expected rewrite: this kind of engine has no row policies that know who asks"
 
     @classmethod
     def compared_columns(cls, policy: RowPolicy, options: Mapping[str, Any]) -> Sequence[tuple[int, str]]:  # noqa: ARG003

@@ -48,6 +48,10 @@ class SQLAlchemyEngine(Engine):
     def compared_columns(cls, policy: RowPolicy, options: Mapping[str, Any]) -> Sequence[tuple[int, str]]:
         return _adapter_of(options).compared_columns(policy, options)
 
+    @classmethod
+    def enforcement_problem(cls, options: Mapping[str, Any]) -> str:
+        return _adapter_of(options).enforcement_problem(options)
+
     def __init__(self, name: str, options: Mapping[str, Any]) -> None:
         self._adapter = _adapter_of(options)(name, options)
 

@@ -43,4 +43,5 @@ class Orders:
             first_page_flush_seconds=self._first_page_flush_seconds,
             wide_integers=asked.wide_integers,
             allowed_functions=list(self._allowed(query.plan.engine)),
+            enforced=query.plan.enforced,
         )

@@ -19,6 +19,8 @@ NAME_CHARACTERS_MAX: Final = 255
 
 Text = Annotated[str, StringConstraints(min_length=1, max_length=TEXT_CHARACTERS_MAX)]
 
+Enforce = Literal["rewrite", "engine", "both"]
+
 
 class RuleSettings(Group):
     """What the callers whom the rule is for see of a table; of several rules of a table, the first that is for a caller
@@ -72,6 +74,11 @@ class RelationSettings(Group):
     columns: Sequence[Text] = Field(
         min_length=1, max_length=2000, description="Its columns; what it has beyond them is not seen."
     )
+    enforce: Enforce | None = Field(
+        default=None,
+        description="What keeps its rows back, where that differs from the engine's `enforce`.",
+        json_schema_extra={"default": "as the engine has it"},
+    )
     open: bool = Field(default=False, description="Whether every caller sees all rows of these columns as they are.")
     rules: Mapping[Name, RuleSettings] = Field(
         default_factory=dict,
@@ -83,6 +90,8 @@ class RelationSettings(Group):
     def _open_or_ruled(self) -> "RelationSettings":
         if self.open and self.rules:
             raise ValueError("expected `open: true` or rules, not both")
+        if self.open and self.enforce is not None:
+            raise ValueError("expected no `enforce` beside `open: true`: nothing of its rows is kept back")
         if not self.open and not self.rules:
             raise ValueError("expected rules, or `open: true` where every caller sees all of it")
         for name, rule in self.rules.items():
@@ -98,8 +107,11 @@ class EnginePolicySettings(Group):
     default: Literal["deny", "open"] = Field(
         default="deny", description="Whether tables that are not listed may be read; views over listed ones, too, then."
     )
-    enforce: Literal["rewrite", "engine", "both"] = Field(
-        default="rewrite", description="What applies them: `rewrite`, the service, by rewriting statements."
+    enforce: Enforce = Field(
+        default="rewrite",
+        description="What keeps rows back: `rewrite`, the service, by rewriting statements; `engine`, row policies of "
+        "the engine's own, which the service gives tenant and subject; or `both`. Tables and columns are kept back by "
+        "the service in any case.",
     )
     default_schema: str = Field(
         default="",
@@ -113,13 +125,6 @@ class EnginePolicySettings(Group):
         max_length=RELATIONS_MAX,
         description='Tables by schema and name as the engine has them, as in `main.orders` or `sales."Order Lines"`.',
     )
-
-    @field_validator("enforce")
-    @classmethod
-    def _rewrite_alone(cls, value: str) -> str:
-        if value != "rewrite":
-            raise ValueError("expected rewrite: the engine's own policies are not set by the service")
-        return value
 
     @field_validator("relations")
     @classmethod

@@ -107,6 +107,8 @@ def to_row(query: Query) -> tuple[Any, ...]:
     spec.update(zip(_OF_PLAN, _spec_of_plan(plan), strict=True))
     if plan.row_policies:
         spec["row_policies"] = plan.row_policies
+    if plan.enforced is not None:
+        spec["enforced"] = plan.enforced
     if submission.named_query:
         spec["named_query"] = submission.named_query
     if plan.routing is not None:
@@ -174,6 +176,7 @@ def to_query(row: Sequence[Any], sql_characters: int | None = None) -> Query:
         named_query=asked["named_query"],
         row_policies=tuple(spec.pop("row_policies", ())),
         routing=RoutingDecision.from_json(routing) if (routing := spec.pop("routing", None)) else None,
+        enforced=_enforced(spec.pop("enforced", None)),
         **{name: spec.pop(name) for name in _OF_PLAN},
     )
     in_force = {name: getattr(plan, name) for name in _LIMITS}
@@ -238,3 +241,7 @@ def _to_column(name: str, value: Any) -> Any:
 def plain(text: str) -> str:
     """A text for a column of text, which has no NUL in PostgreSQL: what comes from elsewhere may."""
     return text.replace("\0", "\ufffd") if "\0" in text else text
+
+
+def _enforced(paths: list[list[str]] | None) -> tuple[tuple[str, ...], ...] | None:
+    return None if paths is None else tuple(map(tuple, paths))

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from queryengine.codec.values import MisfitError, decode_parameters
+from queryengine.domain.analysis import Name
 from queryengine.domain.errors import Reason, error
 from queryengine.domain.submission import Compression, LimitAction, WideIntegers
 from queryengine.engines.base import Statement
@@ -32,6 +33,8 @@ class RunOrder:
     first_page_flush_seconds: float
     wide_integers: WideIntegers
     allowed_functions: list[str]
+    enforced: tuple[Name, ...] | None = None
+    """As in Statement."""
 
     def encode(self) -> bytes:
         # Not asdict: its deep copies cost more than all the rest of a short query's way to the worker.
@@ -47,6 +50,8 @@ class RunOrder:
         limits["on_limit"] = LimitAction(limits["on_limit"])
         fields["limits"] = ResultLimits(**limits)
         fields["wide_integers"] = WideIntegers(fields["wide_integers"])
+        if fields["enforced"] is not None:
+            fields["enforced"] = tuple(map(tuple, fields["enforced"]))
         return cls(parameters=frame.blob, **fields)
 
     def statement(self) -> Statement:
@@ -70,4 +75,5 @@ class RunOrder:
             session_settings=self.session_settings,
             execution_timeout_seconds=self.execution_timeout_seconds,
             allowed_functions=frozenset(self.allowed_functions),
+            enforced=self.enforced,
         )

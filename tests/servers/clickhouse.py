@@ -3,8 +3,10 @@
 import os
 import sys
 import time
+from collections.abc import Mapping
 from pathlib import Path
 from threading import Event
+from types import MappingProxyType
 from typing import Any, ClassVar
 
 from clickhouse_connect.driver.exceptions import Error
@@ -16,10 +18,16 @@ from tests.servers.server import Server, free_port
 LOCK = Path(__file__).with_name("clickhouse.lock")
 START_SECONDS = 60.0
 USER, PASSWORD = "reader", "Kx7-secret"
+USERS = """<clickhouse><profiles><default/></profiles><quotas><default/></quotas><users><default>
+<password/><networks><ip>::/0</ip></networks><profile>default</profile><quota>default</quota>
+<databases><default>{tables}</default></databases><access_management>1</access_management>
+</default></users></clickhouse>"""
 
 
 class ClickHouseServer(Server):
     name: ClassVar[str] = "clickhouse"
+    row_policies: ClassVar[Mapping[str, str]] = MappingProxyType({})
+    """Filters of the user's own, by tables of the database `default`. With some, the user may list them."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -37,11 +45,20 @@ class ClickHouseServer(Server):
         if not self.url:
             port = free_port()
             arguments = [str(Path(__file__).with_name("clickhouse_front.py")), str(port), USER, PASSWORD]
+            if self.row_policies:
+                arguments.append(str(self._write_config()))
             environment = {"PYTHONPATH": str(packages(LOCK)), "TMPDIR": str(self.folder)}
             self.run([sys.executable, *arguments], environment, cwd=self.folder)
             self.url = f"http://{USER}:{PASSWORD}@127.0.0.1:{port}"
         self._wait()
         self.command("CREATE TABLE IF NOT EXISTS t (a Int32, s String) ENGINE = MergeTree ORDER BY a")
+
+    def _write_config(self) -> Path:
+        tables = "".join(f"<{name}><filter>{each}</filter></{name}>" for name, each in self.row_policies.items())
+        users, config = self.folder / "users.xml", self.folder / "config.xml"
+        users.write_text(USERS.format(tables=tables))
+        config.write_text(f"<clickhouse><users_config>{users}</users_config></clickhouse>")
+        return config
 
     def options(self) -> dict[str, Any]:
         return {"url": self.url}

@@ -1,6 +1,6 @@
 """ClickHouse's HTTP interface in front of ClickHouse as a library, for tests. Run as a process of its own:
 
-    python clickhouse_front.py PORT USER PASSWORD
+    python clickhouse_front.py PORT USER PASSWORD [CONFIG]
 
 The engine is the real one; it parses, plans, runs, kills and limits. Only its server's front door is missing in the
 library, and that is here: query, parameters, settings, database, query id, streamed chunks, error codes, an error in
@@ -35,6 +35,8 @@ SCHEMA_END = 8
 END = b"\xff\xff\xff\xff\x00\x00\x00\x00"
 TAG = "QETESTFRONTENDTAG"
 WATCH_SECONDS = 0.05
+DATABASE = ":memory:"
+"""Of all connections. A configuration, which may name users and their row policies, is a part of its name."""
 
 
 def literal(text: str) -> str:
@@ -58,7 +60,7 @@ class Running:
         self._lock = threading.Lock()
         self._sockets: dict[int, tuple[object, str]] = {}
         self._poll = select.poll()
-        self._control = chdb.connect(":memory:")
+        self._control = chdb.connect(DATABASE)
         threading.Thread(target=self._watch, daemon=True).start()
 
     def add(self, sock, comment: str) -> None:
@@ -126,7 +128,7 @@ class Handler(BaseHTTPRequestHandler):
         if ABOUT_QUERIES.match(sql):
             sql = re.sub(r"\bquery_id\b", QUERY_ID, sql)
         comment = f"{query_id}|{given.pop('log_comment', '')}"
-        connection = chdb.connect(":memory:")
+        connection = chdb.connect(DATABASE)
         number = self.connection.fileno()
         self.server.running.add(self.connection, comment)
         try:
@@ -254,4 +256,6 @@ class Front(ThreadingHTTPServer):
 
 
 if __name__ == "__main__":
+    if len(sys.argv) > 4:
+        DATABASE += f"?config-file={sys.argv[4]}"
     Front(int(sys.argv[1]), sys.argv[2], sys.argv[3]).serve_forever()

@@ -223,6 +223,14 @@ async def test_a_policy_that_cannot_be_used_ends_the_start(
             {"engines": {"lite": {"default": "open", "relations": {"main.t": {"columns": ["a"], "open": True}}}}},
             "cannot be open by default",
         ),
+        (
+            {"engines": {"lite": {"enforce": "both", "relations": {"main.orders": ORDERS}}}},
+            "main.orders.rules.own: enforce: expected rewrite: this kind of engine has no row policies",
+        ),
+        (
+            {"engines": {"lite": {"relations": {"main.orders": {**ORDERS, "enforce": "engine"}}}}},
+            "main.orders.rules.own: expected no `rows` with `enforce: engine`",
+        ),
     ],
 )
 async def test_policies_of_a_wrong_shape_end_the_start(

@@ -37,7 +37,8 @@ def test_what_is_no_name_is_refused(name: str) -> None:
 def test_keys_are_checked_when_the_file_is_read(tmp_path: Path) -> None:
     path = tmp_path / "settings.yaml"
     for text, problem in (
-        ("enforce: engine", "expected rewrite"),
+        ("enforce: server", "expected 'rewrite', 'engine' or 'both'"),
+        ("relations: {main.t: {columns: [a], open: true, enforce: engine}}", "expected no `enforce` beside"),
         ("default: allow", "expected 'deny'"),
         ("relatons: {}", "unknown key; did you mean relations?"),
         ("relations: {main.t: {columns: [a]}}", "expected rules, or `open: true`"),

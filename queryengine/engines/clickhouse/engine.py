@@ -8,6 +8,7 @@ import json
 import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import pyarrow as pa
@@ -24,6 +25,7 @@ from queryengine.engines.clickhouse import row_security
 from queryengine.engines.clickhouse.check import check, prepared
 from queryengine.engines.clickhouse.columns import plan
 from queryengine.engines.clickhouse.control import Control, Counted, Watch
+from queryengine.engines.clickhouse.enforcement import identity, require_policies
 from queryengine.engines.clickhouse.errors import Sent, translated
 from queryengine.engines.clickhouse.functions import KNOWN, called_by_name, not_computing, parts_of
 from queryengine.engines.clickhouse.guard import check_schema, names_in
@@ -131,6 +133,10 @@ class ClickHouseEngine(Engine):
     def live_tables(self, tables: Sequence[AskedTable]) -> Sequence[LiveTable | None]:
         return live_tables(tables, self.control.ask)
 
+    @classmethod
+    def enforcement_problem(cls, options: Mapping[str, Any]) -> str:  # noqa: ARG003 - no option changes it
+        return ""
+
     def calendar(self, zone: str = "") -> Calendar:
         """In this zone, or the server's own."""
         return Calendar(zone or str(self.client.server_tz), self._holds_all_years)
@@ -164,6 +170,9 @@ class ClickHouseExecution(GuardedExecution):
         self._is_sent = True
         self._hold(self._confirm_end)
         self._hold(self._close_stream)
+        if self._statement.enforced:
+            said = identity(self._statement, self._engine.options.identity_settings)
+            require_policies(partial(self._ask_rows, settings), self._statement.enforced, said)
         names, types = self._ask_columns(text, parameters, settings)
         if self._calls.stopped:
             raise cancelled()
@@ -253,8 +262,23 @@ class ClickHouseExecution(GuardedExecution):
         text, parameters = prepared(statement.sql, statement.parameters, calendar, statement.allowed_functions)
         if is_policed(statement.sql):
             chosen |= policed_settings(engine.client.server_settings)
+        if statement.enforced is not None:
+            chosen |= identity(statement, engine.options.identity_settings)
         database = {"database": statement.schema} if statement.schema else {}
         return text, parameters, {**engine.settings, **chosen, **database}
+
+    def _ask_rows(self, settings: Mapping[str, str], sql: str, parameters: Mapping[str, Any]) -> list[list[Any]]:
+        """The rows of a small question, with the settings of the statement."""
+        try:
+            answer = self._engine.client.raw_query(
+                sql,
+                parameters={**parameters},
+                settings={**settings, "query_id": self._query_ids[1]},
+                fmt="JSONCompactEachRow",
+            )
+        except Exception as cause:
+            raise self._failure(cause) from cause
+        return [json.loads(line) for line in answer.decode("utf-8", "replace").split("\n") if line]
 
     def _ask_columns(
         self, text: PlacedText, parameters: dict[str, Encoded], settings: dict[str, str]

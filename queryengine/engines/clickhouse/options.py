@@ -2,6 +2,7 @@
 
 import logging
 import math
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
@@ -19,6 +20,7 @@ _KINDS: Final[Mapping[str, type | tuple[type, ...]]] = MappingProxyType(
         "user": str,
         "password": str,
         "settings": Mapping,
+        "identity_settings": Mapping,
         "ca_cert": str,
         "verify": bool,
         "connect_timeout_seconds": (int, float),
@@ -32,6 +34,8 @@ _WORDS: Final[Mapping[object, str]] = MappingProxyType(
 logging.getLogger("clickhouse_connect").setLevel(logging.CRITICAL)
 
 _PORTS: Final = MappingProxyType({"http": 8123, "https": 8443})
+IDENTITY_SETTINGS: Final = MappingProxyType({"tenant": "SQL_queryengine_tenant", "subject": "SQL_queryengine_subject"})
+_SETTING: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 CONTROL_SECONDS: Final = 5.0
 """How long the server may take for what is asked beside a statement: whether it lives, what runs, a kill."""
 
@@ -48,6 +52,9 @@ class ClickHouseOptions:
     password: str = field(default="", repr=False)
     settings: Mapping[str, str] = field(default_factory=dict)
     """Settings of ClickHouse for every statement. Sessions may lower a limit among them, not raise it."""
+    identity_settings: Mapping[str, str] = field(default_factory=lambda: IDENTITY_SETTINGS)
+    """Names of the settings that say who asks, by `tenant` and `subject`, to row policies of the server. Their prefix
+    has to be one of the server's `custom_settings_prefixes`."""
     ca_cert: str = ""
     """Path of the certificate that signs the server's, in place of the system's."""
     verify: bool = True
@@ -69,6 +76,7 @@ class ClickHouseOptions:
             raise ValueError("option 'url' is missing: the URL of ClickHouse's HTTP interface")
         parsed = cls(**options)
         _parts(parsed.url)
+        _check_identity(parsed.identity_settings)
         for key in ("connect_timeout_seconds", "read_timeout_seconds"):
             if getattr(parsed, key) <= 0:
                 raise ValueError(f"option {key!r} must be more than 0 seconds")
@@ -108,6 +116,13 @@ class ClickHouseOptions:
         # The driver itself takes whole seconds.
         client.timeout = Timeout(connect=self.connect_timeout_seconds, read=read_timeout_seconds)
         return client
+
+
+def _check_identity(names: Mapping[str, str]) -> None:
+    fits = all(isinstance(each, str) and _SETTING.fullmatch(each) for each in names.values())
+    if set(names) != set(IDENTITY_SETTINGS) or not fits or len(set(names.values())) < len(names):
+        example = "{tenant: SQL_tenant, subject: SQL_subject}"
+        raise ValueError(f"option 'identity_settings' must name two settings, as in {example}")
 
 
 def _parts(url: str) -> SplitResult:

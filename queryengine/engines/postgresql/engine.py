@@ -31,26 +31,26 @@ from queryengine.engines.kit.postgresql.guard import Guard, reaching
 from queryengine.engines.kit.postgresql.roles import refuse_reaching_out, refuse_unusable, role_of
 from queryengine.engines.kit.row_security.comparing import compared
 from queryengine.engines.kit.row_security.problems import problems
-from queryengine.engines.kit.session_settings import check_settings
 from queryengine.engines.kit.sqlstates import QUERY_CANCELED
 from queryengine.engines.kit.sqltemplate import PlacedText, Template
 from queryengine.engines.postgresql import row_security
 from queryengine.engines.postgresql.check import check
 from queryengine.engines.postgresql.control import Backend, Control, SilentError, Watch
+from queryengine.engines.postgresql.enforcement import NOT_CALLED, require_row_security
 from queryengine.engines.postgresql.errors import translated, words
 from queryengine.engines.postgresql.live_tables import live_tables
 from queryengine.engines.postgresql.options import APPLICATION, PostgreSQLOptions
 from queryengine.engines.postgresql.parameters import Rendered, render
 from queryengine.engines.postgresql.session import Session
+from queryengine.engines.postgresql.settings import (
+    CLIENT_CHECK,
+    CLIENT_CHECK_INTERVAL,
+    SESSION_SETTINGS,
+    check_home,
+    transaction_settings,
+)
 from queryengine.engines.postgresql.types import Plan, plan
 
-SESSION_SETTINGS: Final = ("TimeZone", "jit", "max_parallel_workers_per_gather", "work_mem")
-CLIENT_CHECK: Final = "client_connection_check_interval"
-CLIENT_CHECK_INTERVAL: Final = "1s"
-"""How often a running statement looks whether we are still there, so that it ends by itself when our process is killed.
-Since PostgreSQL 14.
-"""
-_TIMEOUT_MAX_MILLISECONDS: Final = 2**31 - 1
 _WRONG_TYPES: Final = frozenset({"42804", "42883", "42725", "42846"})
 """What the server says where no function, operator or place takes the types that parameters have."""
 _BEGIN: Final = """
@@ -100,6 +100,11 @@ class PostgreSQLEngine(Engine):
     def compared_columns(cls, policy: RowPolicy, options: Mapping[str, Any]) -> Sequence[tuple[int, str]]:  # noqa: ARG003
         return compared(policy, row_security.GRAMMAR)
 
+    @classmethod
+    def enforcement_problem(cls, options: Mapping[str, Any]) -> str:
+        allowed = cls._options(options).allow_functions & NOT_CALLED
+        return f"{min(allowed)} is allowed by option 'allow_functions', and could set who asks" if allowed else ""
+
     @staticmethod
     def _options(options: Mapping[str, Any]) -> PostgreSQLOptions:
         return PostgreSQLOptions.parse(sa.make_url(options["url"]), options)
@@ -139,7 +144,8 @@ class PostgreSQLEngine(Engine):
 
     def live_tables(self, tables: Sequence[AskedTable]) -> Sequence[LiveTable | None]:
         try:
-            return live_tables(tables, self.control.ask)
+            # With a role for each tenant, whether row security holds for one is known in its transaction.
+            return live_tables(tables, self.control.ask, is_one_role=not self._parsed.roles)
         except (psycopg.Error, SilentError) as cause:
             raise self._unreachable(cause) from cause
 
@@ -197,9 +203,10 @@ class PostgreSQLExecution(GuardedExecution):
 
     def _begin(self) -> pa.Schema:
         statement = self._statement
-        _refuse_what_traits_deny(statement)
+        check_home(statement)
         query, template = check(statement.sql)
-        self._engine.guard.check(query, statement.allowed_functions)
+        kept = NOT_CALLED if statement.enforced is not None else frozenset[str]()
+        self._engine.guard.check(query, statement.allowed_functions - kept)
         check_names(statement.parameters, set(template.names))
         parameters = bound(statement.parameters, render)
         self._session = session = self._engine.connect()
@@ -277,16 +284,7 @@ class PostgreSQLExecution(GuardedExecution):
         """A transaction that cannot write, with everything that a user or we may set; it ends with the connection."""
         statement = self._statement
         milliseconds = max(1, int(statement.execution_timeout_seconds * 1000))
-        settings = {
-            "statement_timeout": str(min(milliseconds, _TIMEOUT_MAX_MILLISECONDS)),
-            **self._engine.client_check,
-            "application_name": f"{APPLICATION} {statement.query_id}",
-            "datestyle": "ISO",
-            "bytea_output": "hex",
-            # Where a string ends is for nobody else to decide: statements are counted by it.
-            "standard_conforming_strings": "on",
-            **statement.session_settings,
-        }
+        settings = {**self._engine.client_check, **transaction_settings(statement, milliseconds)}
         session.query("BEGIN TRANSACTION READ ONLY")
         set_configs = [
             f", pg_catalog.set_config(${number}, ${number + 1}, true)" for number in range(1, 2 * len(settings), 2)
@@ -300,6 +298,8 @@ class PostgreSQLExecution(GuardedExecution):
             raise cancelled()
         if role := self._engine.role_of(statement.tenant):
             session.query("SELECT pg_catalog.set_config('role', $1, true)", [role])
+        if statement.enforced:
+            require_row_security(statement.enforced, session.query)
         if statement.schema:
             self._use_schema(session, statement.schema)
 
@@ -386,10 +386,3 @@ class PostgreSQLExecution(GuardedExecution):
 def _name_of_type(session: Session, oid: int) -> str:
     [row] = session.query("SELECT pg_catalog.format_type($1::oid, NULL) AS name", [str(oid)])
     return str(row["name"])
-
-
-def _refuse_what_traits_deny(statement: Statement) -> None:
-    if statement.catalog:
-        message = "PostgreSQL has one database per connection; this engine cannot set a catalog"
-        raise error(Reason.UNSUPPORTED, message, feature="catalog")
-    check_settings(statement, SESSION_SETTINGS)

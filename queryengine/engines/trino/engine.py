@@ -25,8 +25,10 @@ from queryengine.engines.kit.interrupting import cancelled
 from queryengine.engines.kit.lexicons import TRINO
 from queryengine.engines.kit.placeholders import names
 from queryengine.engines.kit.reaching import Reaching
+from queryengine.engines.kit.row_security.comparing import compared
 from queryengine.engines.kit.session_settings import check_settings
 from queryengine.engines.trino import row_security
+from queryengine.engines.trino.enforcement import user_of
 from queryengine.engines.trino.errors import failed, unanswered
 from queryengine.engines.trino.guard import check_home
 from queryengine.engines.trino.heart import Heart
@@ -80,6 +82,10 @@ class TrinoEngine(Engine):
     def policy_problems(cls, policy: RowPolicy, options: Mapping[str, Any]) -> Sequence[PolicyProblem]:  # noqa: ARG003
         return row_security.policy_problems(policy)
 
+    @classmethod
+    def compared_columns(cls, policy: RowPolicy, options: Mapping[str, Any]) -> Sequence[tuple[int, str]]:  # noqa: ARG003
+        return compared(policy, row_security.GRAMMAR)
+
     def __init__(self, name: str, options: Mapping[str, Any]) -> None:
         self.name = name
         self.options = TrinoOptions.parse(options)
@@ -103,6 +109,11 @@ class TrinoEngine(Engine):
     def probe(self) -> None:
         self._ask_version()
 
+    @classmethod
+    def enforcement_problem(cls, options: Mapping[str, Any]) -> str:
+        is_impersonating = bool(TrinoOptions.parse(options).impersonate)
+        return "" if is_impersonating else "it needs option 'impersonate', by which Trino is given who asks"
+
     def live_tables(self, tables: Sequence[AskedTable]) -> Sequence[LiveTable | None]:
         if self.options.impersonate:
             # What is there for the service says nothing of what is there for its callers.
@@ -122,7 +133,7 @@ class TrinoEngine(Engine):
     def headers(self, statement: Statement) -> dict[str, str]:
         """What says who asks, and how the query is to be run. Raises UNSUPPORTED for what cannot be said."""
         options = self.options
-        user = statement.subject if options.impersonate and statement.subject else options.user
+        user = user_of(statement, options)
         labels = {"tenant": statement.tenant, "subject": statement.subject, "query": statement.query_id}
         headers = {
             "User-Agent": "queryengine",

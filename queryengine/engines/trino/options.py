@@ -1,6 +1,7 @@
 """Options of a Trino engine: read once, checked without I/O, secrets never in a message."""
 
 import ipaddress
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from typing import Any, Final, Self
@@ -16,6 +17,12 @@ SESSION_SETTINGS: Final = (
     "query_max_cpu_time",
     "query_max_scan_physical_bytes",
 )
+_PLACEHOLDER: Final = re.compile(r"\{(?:tenant|subject)\}")
+_PARTING: Final = re.compile(r"[^A-Za-z0-9_.~%-]")
+"""What is in no percent-encoded text."""
+PATTERN_WANTED: Final = (
+    "true, false, or a pattern of {tenant} and {subject} with a sign such as / between them, as in '{tenant}/{subject}'"
+)
 SECONDS_MAX: Final = 3600
 PORTS: Final[Mapping[str, int]] = {"http": 80, "https": 443}
 
@@ -30,8 +37,9 @@ class TrinoOptions:
     password: str = ""
     token: str = ""
     """A JSON web token, in place of a password."""
-    impersonate: bool = False
-    """Queries run as the statement's subject, where it has one."""
+    impersonate: bool | str = False
+    """Queries run as the statement's subject, where it has one; or as the user that a pattern makes of `{tenant}` and
+    `{subject}`, in which both are percent-encoded."""
     catalog: str = ""
     schema: str = ""
     source: str = "queryengine"
@@ -80,6 +88,8 @@ def _check(key: str, value: Any) -> None:
         case "url":
             _check_url(value)
             return
+        case "impersonate" if isinstance(value, str):
+            fits, wanted = is_pattern(value), PATTERN_WANTED
         case "impersonate" | "spooling":
             fits, wanted = isinstance(value, bool), "true or false"
         case "verify":
@@ -101,6 +111,16 @@ def _check(key: str, value: Any) -> None:
 
 def is_header_text(text: str) -> bool:
     return text.isascii() and (text.isprintable() or not text)
+
+
+def is_pattern(text: str) -> bool:
+    """Whether users that a pattern makes are different for different principals."""
+    placeholders = _PLACEHOLDER.findall(text)
+    between = _PLACEHOLDER.split(text)[1:-1]
+    parted = all(_PARTING.search(each) for each in between)
+    plain = _PLACEHOLDER.sub("", text)
+    known = bool(placeholders) and len(set(placeholders)) == len(placeholders)
+    return known and parted and is_header_text(plain) and not set(plain) & set("{}")
 
 
 def _check_url(value: Any) -> None:

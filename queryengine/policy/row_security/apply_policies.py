@@ -13,4 +13,10 @@ def apply_policies(_: Principal, __: Submission, analysis: Analysis, plan: Plan)
     policed = analysis.policed
     if policed is None:
         return plan
-    return replace(plan, executed_sql=policed.sql, policy_version=policed.version, row_policies=policed.policies)
+    return replace(
+        plan,
+        executed_sql=policed.sql,
+        policy_version=policed.version,
+        row_policies=policed.policies,
+        enforced=policed.enforced,
+    )

@@ -43,12 +43,17 @@ class Misfit:
     """Why the policies of a table cannot be applied."""
 
     missing: tuple[str, ...]
-    """Columns that it lacks; empty where there is no such table."""
+    """Columns that it lacks."""
+    is_there: bool = True
+    is_unfiltered: bool = False
+    """Whether the engine has no row policies of its own in force for it, where it should."""
 
     def describe(self, table: str, known: Collection[str] | None = None) -> str:
         """`known` are the columns that may be named; all of them without it."""
-        if not self.missing:
+        if not self.is_there:
             return f"it has no table {table}"
+        if not self.missing:
+            return f"it has no row policies of its own in force for table {table}"
         named = [repr(each) for each in self.missing if known is None or each in known]
         what = f"column {', '.join(named)}" if named else "a column that the policy names"
         return f"its table {table} lacks {what}"
@@ -150,9 +155,10 @@ class LiveCatalog:
 
 def _misfit(expected: ExpectedTable, live: LiveTable | None) -> Misfit | None:
     if live is None:
-        return Misfit(())
+        return Misfit((), is_there=False)
     missing = tuple(name for name in expected.asked.columns if name not in live.types)
-    return Misfit(missing) if missing else None
+    is_unfiltered = expected.asked.enforced and not live.is_filtered
+    return Misfit(missing, is_unfiltered=is_unfiltered) if missing or is_unfiltered else None
 
 
 def _warnings(engine: str, found: Iterable[tuple[ExpectedTable, LiveTable | None]]) -> Iterator[str]:

@@ -31,6 +31,7 @@ class Profile:
             closed=tuple(each.path for each, policy in found if policy is None),
             hash_salt=engine.hash_salt,
         )
+        self.enforces = engine.enforces
         self.encoded = self.policy.encode()
         self.digest = hashlib.sha256(self.encoded).hexdigest()
         self.by_path: Mapping[Name, RelationPolicy] = {each.path: each for each in self.policy.relations}
@@ -56,7 +57,9 @@ class EffectivePolicy:
         version = self.version(paths)
         assert version is not None, "a text reads only what its principal may see"
         names = tuple(name_of(self.profile.by_path[path]) for path in paths)
-        return Policed(sql=sql, version=version, policies=names, relations=tuple(paths))
+        by_path = self.profile.by_path
+        enforced = tuple(path for path in paths if by_path[path].enforced) if self.profile.enforces else None
+        return Policed(sql=sql, version=version, policies=names, relations=tuple(paths), enforced=enforced)
 
     def version(self, relations: Iterable[Name]) -> str | None:
         """Of what the principal sees of these relations; None when it may not see one of them."""

@@ -46,6 +46,8 @@ class Relation:
     path: Name
     columns: tuple[str, ...]
     is_open: bool = False
+    enforced: bool = False
+    """Whether the engine filters its rows, too."""
     rules: tuple[Rule, ...] = ()
 
     def as_open(self) -> RelationPolicy:
@@ -59,6 +61,7 @@ class Relation:
             rows=rule.rows,
             masks=rule.masks,
             hidden=rule.hidden,
+            enforced=self.enforced,
         )
 
     def for_principal(self, principal: Principal) -> RelationPolicy | None:
@@ -77,6 +80,11 @@ class EnginePolicy:
     default_open: bool = False
     relations: tuple[Relation, ...]
     hash_salt: str = ""
+
+    @property
+    def enforces(self) -> bool:
+        """Whether the engine has to know who asks."""
+        return any(relation.enforced for relation in self.relations)
 
     def placeholders(self) -> frozenset[str]:
         """Of all its rules."""
