@@ -15,7 +15,7 @@ pytestmark = pytest.mark.asyncio(loop_scope="session")
 ADDRESS = "127.0.0.1:8815"
 PROGRAMS = {
     f"{name}, line {text.count(chr(10), 0, found.start()) + 1}": found[1]
-    for name in ("README.md", "docs/python.md")
+    for name in ("README.md", "docs/python.md", "docs/named-queries.md")
     for text in [(ROOT / name).read_text(encoding="utf-8")]
     for found in re.finditer(r"^```python\n(.*?)^```", text, re.DOTALL | re.MULTILINE)
 }
