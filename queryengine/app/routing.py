@@ -112,6 +112,7 @@ def _rule(name: str, rule: RoutingRuleSettings) -> RoutingRule:
             strict=rule.strict,
         ),
         hint=Hint(rule.explicit),
+        translate_from=rule.translate_from or "",
     )
 
 

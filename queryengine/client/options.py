@@ -43,7 +43,7 @@ class RunOptions(TypedDict, total=False):
     dialect: Annotated[
         str,
         "Dialect that the SQL is written in, for routing rules: 'clickhouse', 'duckdb', 'mysql', 'postgresql', "
-        "'spark', 'sqlite' or 'trino'. The text runs as it is.",
+        "'spark', 'sqlite' or 'trino'. Refused where the engine reads another and no rule has it translated.",
     ]
     strict_routing: Annotated[bool, "Wait for the engine that routing prefers, also while it is down or full."]
     disconnect_grace: Annotated[

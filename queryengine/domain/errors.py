@@ -93,6 +93,7 @@ class Reason(StrEnum):
     NAMED_QUERY_CHANGED = "NAMED_QUERY_CHANGED"
     NAMED_QUERY_LIMIT = "NAMED_QUERY_LIMIT"
     ENGINE_HINT_REFUSED = "ENGINE_HINT_REFUSED"
+    TRANSLATION_REFUSED = "TRANSLATION_REFUSED"
 
 
 CODES: Final[Mapping[Reason, Code]] = MappingProxyType(
@@ -152,6 +153,7 @@ CODES: Final[Mapping[Reason, Code]] = MappingProxyType(
         Reason.NAMED_QUERY_CHANGED: Code.ABORTED,
         Reason.NAMED_QUERY_LIMIT: Code.RESOURCE_EXHAUSTED,
         Reason.ENGINE_HINT_REFUSED: Code.PERMISSION_DENIED,
+        Reason.TRANSLATION_REFUSED: Code.INVALID_ARGUMENT,
     }
 )
 

@@ -43,6 +43,8 @@ class RoutingDecision:
     rule: str
     facts: tuple[str, ...] = ()
     passed_over: tuple[PassedOver, ...] = ()
+    translated_from: str = ""
+    """The dialect that the statement is translated from; empty where it runs as submitted."""
 
     def to_json(self) -> dict[str, Any]:
         """JSON-ready form; the inverse of from_json."""
@@ -50,6 +52,7 @@ class RoutingDecision:
             "rule": self.rule,
             "facts": list(self.facts),
             "passed_over": [[each.engine, each.why] for each in self.passed_over],
+            "translated_from": self.translated_from,
         }
 
     @classmethod
@@ -58,6 +61,7 @@ class RoutingDecision:
             rule=data["rule"],
             facts=tuple(data["facts"]),
             passed_over=tuple(PassedOver(engine, why) for engine, why in data["passed_over"]),
+            translated_from=data.get("translated_from", ""),
         )
 
 

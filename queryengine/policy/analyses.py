@@ -8,9 +8,9 @@ while, in the lane of the slices also with short texts, so that bombs of many te
 import asyncio
 import logging
 from collections import OrderedDict
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
-from typing import Any, Final
+from typing import Any, Final, NamedTuple, TypeVar
 
 from queryengine.domain.analysis import Analysis
 from queryengine.domain.errors import Failure, QueryEngineError, Reason, error
@@ -38,7 +38,16 @@ for this time."""
 TENANTS_MAX: Final = 10_000
 RETRY_SECONDS: Final = 1.0
 _Key = tuple[str, str, tuple[str, ...], str]
+_Kept = TypeVar("_Kept")
 """By engine, policy, functions that are allowed, and text."""
+
+
+class Translation(NamedTuple):
+    """A text in another dialect than it was submitted in."""
+
+    sql: str
+    normalised: str | None
+    """The text as submitted, as in Analysis."""
 
 
 class Analyses:
@@ -61,6 +70,7 @@ class Analyses:
         self._cpu_seconds = cpu_seconds
         self._remembered: OrderedDict[_Key, Analysis] = OrderedDict()
         """The one used last at the end."""
+        self._translations: OrderedDict[_Key, Translation] = OrderedDict()
         self._slow_tenants: OrderedDict[str, float] = OrderedDict()
         """Until when a tenant's texts wait behind those of others."""
 
@@ -104,7 +114,7 @@ class Analyses:
         if policy is not None:
             secured = done["secured"]
             analysis = replace(analysis, policed=policy.policed(secured["sql"], map(tuple, secured["relations"])))
-        self._remember(_key(engine, sql, policy, allowed), analysis)
+        _keep(self._remembered, _key(engine, sql, policy, allowed), analysis)
         return analysis
 
     def remembered_facts(self, dialect: str, sql: str) -> Analysis | None:
@@ -120,8 +130,28 @@ class Analyses:
         if "failure" in done:
             raise QueryEngineError(Failure.from_json(done["failure"]))
         analysis = Analysis.from_json(done["analysis"])
-        self._remember(_facts_key(dialect, sql), analysis)
+        _keep(self._remembered, _facts_key(dialect, sql), analysis)
         return analysis
+
+    async def translated(
+        self, tenant: str, sql: str, source: str, target: str, *, size_bytes: int, leave_turn: Callable[[], None]
+    ) -> Translation:
+        """A text in another dialect; that of a short one is remembered. `leave_turn` is called before it waits. Raises
+        TRANSLATION_REFUSED, and as `of` does.
+        """
+        key = (f"from:{source}", target, (), sql)
+        known = self._translations.get(key)
+        if known is not None:
+            self._translations.move_to_end(key)
+            return known
+        leave_turn()
+        order = {"type": "translate", "sql": sql, "source": source, "target": target}
+        done = await self._done(tenant, order, b"", size_bytes)
+        if "failure" in done:
+            raise QueryEngineError(Failure.from_json(done["failure"]))
+        found = Translation(done["sql"], done["normalised"])
+        _keep(self._translations, key, found)
+        return found
 
     def adopt(self, *, cpu_seconds: float) -> None:
         """Give analyses another limit of processor time from now on."""
@@ -154,17 +184,11 @@ class Analyses:
         done = frames[-1].header
         return JudgedPolicy(*([(number, text) for number, text in done[key]] for key in ("problems", "compared")))
 
-    def _recall(self, key: "_Key") -> Analysis | None:
+    def _recall(self, key: _Key) -> Analysis | None:
         found = self._remembered.get(key)
         if found is not None:
             self._remembered.move_to_end(key)
         return found
-
-    def _remember(self, key: "_Key", analysis: Analysis) -> None:
-        if len(key[-1]) <= REMEMBERED_CHARACTERS_MAX:
-            self._remembered[key] = analysis
-            if len(self._remembered) > REMEMBERED_MAX:
-                self._remembered.popitem(last=False)
 
     async def _done(self, tenant: str, order: dict[str, Any], blob: bytes, size_bytes: int) -> dict[str, Any]:
         """What the sandbox worker answers about the text in an order."""
@@ -216,11 +240,19 @@ class Analyses:
         )
 
 
-def _key(engine: str, sql: str, policy: EffectivePolicy | None, allowed: tuple[str, ...]) -> "_Key":
+def _key(engine: str, sql: str, policy: EffectivePolicy | None, allowed: tuple[str, ...]) -> _Key:
     return engine, policy.key if policy is not None else "", allowed, sql
 
 
-def _facts_key(dialect: str, sql: str) -> "_Key":
+def _keep(kept: OrderedDict[_Key, _Kept], key: _Key, value: _Kept) -> None:
+    """Remember what is known of a short text."""
+    if len(key[-1]) <= REMEMBERED_CHARACTERS_MAX:
+        kept[key] = value
+        if len(kept) > REMEMBERED_MAX:
+            kept.popitem(last=False)
+
+
+def _facts_key(dialect: str, sql: str) -> _Key:
     # No engine has a name with a colon.
     return f"dialect:{dialect}", "", (), sql
 

@@ -1,6 +1,7 @@
 """Makes plans: runs the steps in their order, with the analysis of the text between them."""
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 from queryengine.domain.analysis import NOT_ANALYSED, Analysis
 from queryengine.domain.identity import Principal
@@ -84,7 +85,32 @@ class Planner:
         raise.
         """
         outline = await self.routed(principal, submission, outline, leave_turn=leave_turn)
-        tenant, engine, sql = submission.tenant, outline.engine, submission.sql
+        if outline.routing is not None and outline.routing.translated_from:
+            return await self._translated(principal, submission, outline, outline.routing.translated_from, leave_turn)
+        return await self._analysed(principal, submission, outline, submission.sql, leave_turn)
+
+    async def _translated(
+        self, principal: Principal, submission: Submission, outline: Plan, source: str, leave_turn: Callable[[], None]
+    ) -> tuple[Plan, Analysis]:
+        """The plan of a text that runs in another dialect; its hash is that of the text as submitted."""
+        assert self._routing is not None
+        found = await self._analyses.translated(
+            submission.tenant,
+            submission.sql,
+            source,
+            self._routing.dialect_of(outline.engine),
+            size_bytes=submission.record_bytes(),
+            leave_turn=leave_turn,
+        )
+        outline = replace(outline, executed_sql=found.sql)
+        plan, analysis = await self._analysed(principal, submission, outline, found.sql, leave_turn)
+        return plan, replace(analysis, normalised=found.normalised)
+
+    async def _analysed(
+        self, principal: Principal, submission: Submission, outline: Plan, sql: str, leave_turn: Callable[[], None]
+    ) -> tuple[Plan, Analysis]:
+        """The plan by the steps behind the analysis of the text that is to run."""
+        tenant, engine = submission.tenant, outline.engine
         policy = self._policies.of(engine, principal, catalog=submission.catalog, schema=submission.schema)
         allowed = self._allowed(engine)
         analysis = self._analyses.remembered(engine, sql, policy, allowed)

@@ -156,6 +156,9 @@ class SplitSettings(Group):
         return value
 
 
+Translated = Literal["duckdb", "postgresql", "spark", "trino"]
+
+
 class RoutingRuleSettings(Group):
     """For whom and what a rule is, and which engine runs that. Exactly one of `to` and `split` says which."""
 
@@ -175,6 +178,13 @@ class RoutingRuleSettings(Group):
     )
     strict: bool = Field(
         default=False, description="Whether statements wait for the first engine even while it is down or full."
+    )
+    translate_from: Translated | None = Field(
+        default=None,
+        description="Dialect of texts whose requests name none. They, and those of requests that name one, are "
+        "translated to that of the engine, between duckdb, postgresql, spark and trino; what cannot be translated for "
+        "certain is refused.",
+        json_schema_extra={"default": "texts run as they are"},
     )
     explicit: Hints = Field(
         default="allow",

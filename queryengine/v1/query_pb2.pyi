@@ -160,14 +160,16 @@ class QueryDetails(_message.Message):
     def __init__(self, sql: _Optional[str] = ..., executed_sql: _Optional[str] = ..., parameters: _Optional[_Iterable[_Union[ParameterInfo, _Mapping]]] = ..., parameters_left_out: _Optional[int] = ..., limits: _Optional[_Union[Limits, _Mapping]] = ..., named_query: _Optional[str] = ..., routing: _Optional[_Union[RoutingDecision, _Mapping]] = ...) -> None: ...
 
 class RoutingDecision(_message.Message):
-    __slots__ = ("rule", "facts", "passed_over")
+    __slots__ = ("rule", "facts", "passed_over", "translated_from")
     RULE_FIELD_NUMBER: _ClassVar[int]
     FACTS_FIELD_NUMBER: _ClassVar[int]
     PASSED_OVER_FIELD_NUMBER: _ClassVar[int]
+    TRANSLATED_FROM_FIELD_NUMBER: _ClassVar[int]
     rule: str
     facts: _containers.RepeatedScalarFieldContainer[str]
     passed_over: _containers.RepeatedCompositeFieldContainer[PassedOver]
-    def __init__(self, rule: _Optional[str] = ..., facts: _Optional[_Iterable[str]] = ..., passed_over: _Optional[_Iterable[_Union[PassedOver, _Mapping]]] = ...) -> None: ...
+    translated_from: str
+    def __init__(self, rule: _Optional[str] = ..., facts: _Optional[_Iterable[str]] = ..., passed_over: _Optional[_Iterable[_Union[PassedOver, _Mapping]]] = ..., translated_from: _Optional[str] = ...) -> None: ...
 
 class PassedOver(_message.Message):
     __slots__ = ("engine", "why")

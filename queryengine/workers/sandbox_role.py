@@ -19,6 +19,7 @@ from queryengine.domain.row_policy import RowPolicy
 from queryengine.engines.base import OptionError
 from queryengine.engines.kit.checking import allowing
 from queryengine.engines.kit.dialects import facts_of
+from queryengine.engines.kit.translating import translated
 from queryengine.engines.registry import engine_class
 from queryengine.results.slicing import CutOrder, cut
 from queryengine.results.spool.locations import spool_at
@@ -81,6 +82,8 @@ class SandboxRole:
                 return self._check(frame)
             if frame.type == "facts":
                 return {"analysis": facts_of(frame.header["sql"], frame.header["dialect"]).to_json()}
+            if frame.type == "translate":
+                return _translated(frame.header)
             if frame.type == "policy":
                 engine = self._engines[frame.header["engine"]]
                 policy = RowPolicy.decode(frame.blob)
@@ -171,3 +174,8 @@ class SandboxRole:
             return
         finally:
             self._is_timed = was_timed
+
+
+def _translated(order: dict[str, Any]) -> dict[str, Any]:
+    sql, source = order["sql"], order["source"]
+    return {"sql": translated(sql, source, order["target"]), "normalised": facts_of(sql, source).normalised}

@@ -13,7 +13,7 @@ from queryengine.app.service import Service
 from queryengine.client import AsyncClient, QueryFailed
 from queryengine.v1 import query_service_pb2 as pb
 from tests.command_process import started
-from tests.support import COMPLETED, WAIT, Api, refused, serving
+from tests.support import COMPLETED, WAIT, Api, batch_of, refused, serving
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
@@ -22,6 +22,8 @@ VALIDATE, EXPLAIN = pb.SUBMIT_MODE_VALIDATE, pb.SUBMIT_MODE_EXPLAIN
 ENGINES = {name: {"type": "duckdb", "workers": 1} for name in ("first", "second", "policed")}
 ROUTING: dict[str, Any] = {
     "rules": {
+        "moved": {"when": {"labels": {"from": "*"}}, "to": ["first"], "translate_from": "spark"},
+        "kept": {"when": {"dialects": ["spark"], "any_table": ["shop.*"]}, "to": "policed", "translate_from": "trino"},
         "etl": {"when": {"labels": {"workload": "etl"}}, "to": ["second", "first"], "explicit": "refuse"},
         "few": {"when": {"row_limit_below": 10}, "to": "second", "strict": True},
         "policed": {"when": {"any_table": ["shop.*"]}, "to": "policed"},
@@ -71,6 +73,8 @@ REQUESTS: dict[str, tuple[str, dict[str, Any]]] = {
     "an engine": ("SELECT 2", {"engine": "policed"}),
     "a table with policies": ("SELECT id FROM shop.orders", {}),
     "not seen before": ("SELECT count(*) FROM range(60)", {}),
+    "translated": ("SELECT `a` FROM (SELECT 1 AS `a`) AS x", {"labels": {"from": "spark"}}),
+    "translated under policies": ("SELECT `id` FROM shop.orders", {"routing": {"dialect": "spark"}}),
     "no rule": ("DESCRIBE SELECT 1", {}),
     **{f"split {number}": (f"SELECT {number} AS n", {}) for number in range(8)},
 }
@@ -110,6 +114,30 @@ async def test_the_past_is_in_the_estimate_and_in_the_routing(api: Api) -> None:
     assert not (await explained(api, sql, mode=VALIDATE, engine=engine)).HasField("estimate")
 
 
+async def test_a_translated_text_runs_with_the_meaning_of_its_dialect(api: Api) -> None:
+    rows = "(SELECT 1 AS `a` UNION ALL SELECT NULL) AS x"
+    sql = f"SELECT `a` FROM {rows}  -- NULL first, as in Spark\n ORDER BY `a`"
+    reply = await api.submit(sql, labels={"from": "spark"}, wait_timeout=WAIT)
+    assert reply.status.routing_reason == "rule moved: label from=spark; translated from spark"
+    assert batch_of(reply.pages[0]).to_pylist() == [{"a": None}, {"a": 1}]
+    details = await api.details(reply.status.query_id)
+    assert details.sql == sql
+    assert details.executed_sql.endswith('AS x ORDER BY "a" NULLS FIRST')
+    assert details.routing.translated_from == "spark"
+    # The hash is that of what was submitted.
+    again = await api.submit(sql.replace("-- NULL first, as in Spark\n", ""), labels={"from": "spark"})
+    assert again.status.query_hash == reply.status.query_hash
+
+
+async def test_policies_hold_for_a_translated_text(api: Api) -> None:
+    asked: dict[str, Any] = {"routing": {"dialect": "spark"}, "wait_timeout": WAIT}
+    reply = await api.submit("SELECT `id` FROM shop.orders", **asked)
+    assert list(reply.status.row_policies) == ["shop.orders:own"]
+    assert not (await api.details(reply.status.query_id)).executed_sql
+    refusal = await refused(api.submit("SELECT `id` FROM shop.orders, shop.secrets", **asked))
+    assert refusal.reason == "RELATION_NOT_ALLOWED"
+
+
 async def test_the_plan_has_kinds_and_tables(api: Api) -> None:
     said = await explained(api, 'SELECT * FROM shop.orders, "a b".t', engine="first", mode=VALIDATE)
     assert (list(said.kinds), list(said.tables), said.tables_known) == (["SELECT"], ['"a b".t', "shop.orders"], True)
@@ -138,6 +166,8 @@ REFUSED: dict[str, tuple[str, dict[str, Any], str]] = {
     "policies": ("SELECT * FROM shop.secrets", {}, "RELATION_NOT_ALLOWED"),
     "an engine": ("SELECT 1", {"engine": "third"}, "UNKNOWN_ENGINE"),
     "an engine that a rule refuses": ("SELECT 1", {"labels": ETL, "engine": "policed"}, "ENGINE_HINT_REFUSED"),
+    "a translation": ("SELECT 1 / 2", {"labels": {"from": "spark"}}, "TRANSLATION_REFUSED"),
+    "another dialect": ("DESCRIBE SELECT 1", {"routing": {"dialect": "trino"}}, "TRANSLATION_REFUSED"),
     "a setting": ("SELECT 1", {"session_settings": {"x": "1"}}, "UNSUPPORTED"),
     "a field": ("SELECT 1", {"priority": 77}, "INVALID_FIELD"),
 }

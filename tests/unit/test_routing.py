@@ -141,6 +141,11 @@ rules:
   trino: {when: {dialects: [trino, spark]}, to: [trino, spark]}
   arrays: {when: {functions: [arrayjoin]}, to: click}
 """
+MOVING = """
+rules:
+  moved: {when: {labels: {move: "1"}}, to: [duck, trino], translate_from: trino}
+"""
+MOVE, MOVED = {"move": "1"}, "rule moved: label move=1"
 ADMIN = {"roles": frozenset({Role.TENANT_ADMIN, Role.READ})}
 READER = {"roles": frozenset({Role.READ, Role.SUBMIT})}
 WRITER = {"roles": frozenset({Role.WRITE})}
@@ -358,7 +363,39 @@ CASES: list[tuple[str, str, Asked, str, str]] = [
     ("a setting that one takes", STRICT, ask(session_settings={"max_threads": "2"}), "click", "rule rest"),
     ("a setting that none takes", STRICT, ask(session_settings={"x": "2"}), "", "UNSUPPORTED"),
     # Dialects.
-    ("a dialect", DIALECTS, ask(dialect="spark"), "trino", "rule trino: dialect spark"),
+    ("another dialect than the engine's", DIALECTS, ask(dialect="mysql"), "", "TRANSLATION_REFUSED"),
+    ("the engine's own", DIALECTS, ask(dialect="duckdb"), "duck", "default"),
+    (
+        "an engine that is named reads another",
+        "rules: {}",
+        ask(dialect="trino", engine_hint="duck"),
+        "",
+        "TRANSLATION_REFUSED",
+    ),
+    ("translated as the rule says", MOVING, ask(labels=MOVE), "duck", f"{MOVED}; translated from trino"),
+    (
+        "translated as the request says",
+        MOVING,
+        ask(labels=MOVE, dialect="postgresql"),
+        "duck",
+        f"{MOVED}; translated from postgresql",
+    ),
+    ("nothing to translate", MOVING, ask(labels=MOVE, dialect="duckdb"), "duck", MOVED),
+    (
+        "nothing to translate for the next",
+        MOVING,
+        ask(labels=MOVE, state={"duck": DOWN}),
+        "trino",
+        f"{MOVED}; duck unavailable, next trino",
+    ),
+    (
+        "an engine that reads another is passed over",
+        DIALECTS,
+        ask(dialect="spark"),
+        "spark",
+        "rule trino: dialect spark; trino reads trino, and the statement is spark, next spark",
+    ),
+    ("a dialect", DIALECTS, ask(dialect="trino"), "trino", "rule trino: dialect trino"),
     (
         "read in the dialect of the rules",
         DIALECTS,
@@ -492,6 +529,7 @@ WRONG = {
     "rules: {a: {to: duck, when: {kinds: [INSERT]}}}": "Input should be 'SELECT'",
     "rules: {a: {to: duck, when: {tenant: x}}}": "Extra inputs are not permitted",
     "rules: {A: {to: duck}}": "String should match pattern",
+    "rules: {a: {to: duck, translate_from: clickhouse}}": "Input should be 'duckdb'",
     "dialect: oracle": "Input should be 'clickhouse'",
 }
 

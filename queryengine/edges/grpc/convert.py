@@ -138,6 +138,7 @@ def routing(decision: RoutingDecision) -> query_pb2.RoutingDecision:
     return query_pb2.RoutingDecision(
         rule=decision.rule,
         facts=decision.facts,
+        translated_from=decision.translated_from,
         passed_over=[query_pb2.PassedOver(engine=each.engine, why=each.why) for each in decision.passed_over],
     )
 

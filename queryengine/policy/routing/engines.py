@@ -41,8 +41,10 @@ class KnownEngines:
             )
         return chosen
 
-    def require_fit(self, name: str, submission: Submission) -> None:
-        """Raises UNSUPPORTED for what the engine cannot do, and ENGINE_UNAVAILABLE when it cannot be used at all."""
+    def require_fit(self, name: str, submission: Submission, *, translates: bool = False) -> None:
+        """Raises UNSUPPORTED for what the engine cannot do, TRANSLATION_REFUSED where it reads another dialect and
+        the statement is not translated, and ENGINE_UNAVAILABLE when it cannot be used at all.
+        """
         traits = self.engines[name].traits
         if isinstance(traits, Failure):
             raise QueryEngineError(traits)
@@ -50,6 +52,10 @@ class KnownEngines:
             raise _unsupported(name, "catalog")
         if submission.schema and not traits.schema:
             raise _unsupported(name, "schema")
+        own = self.engines[name].dialect
+        if submission.dialect and submission.dialect != own and not translates:
+            message = f"engine {name!r} reads {own or 'another dialect'}, and the statement is {submission.dialect}"
+            raise error(Reason.TRANSLATION_REFUSED, message, written=submission.dialect, reads=own)
         for setting in submission.session_settings:
             if setting not in traits.session_settings:
                 known = ", ".join(traits.session_settings) or "none"

@@ -24,7 +24,7 @@ Fitness = Callable[[str], Unfit | None]
 
 
 def fitting(
-    engines: KnownEngines, fitness: Fitness, candidates: Sequence[str], submission: Submission
+    engines: KnownEngines, fitness: Fitness, candidates: Sequence[str], submission: Submission, *, translates: bool
 ) -> tuple[str, tuple[PassedOver, ...]]:
     """The engine to take, and those before it that were not. Where none is fit, the statement waits for the first that
     is up, else for the first. Raises what KnownEngines.require_fit says of the first where none can do what is asked.
@@ -33,7 +33,7 @@ def fitting(
     refusal: QueryEngineError | None = None
     for name in candidates:
         try:
-            engines.require_fit(name, submission)
+            engines.require_fit(name, submission, translates=translates)
         except QueryEngineError as cause:
             refusal = refusal or cause
             is_known = isinstance(engines.engines[name].traits, EngineTraits)

@@ -58,6 +58,10 @@ class Routing:
         """Route what comes now by these rules."""
         self._rules = rules
 
+    def dialect_of(self, engine: str) -> str:
+        """In which an engine reads SQL; empty where that is not known."""
+        return self._engines.engines[engine].dialect
+
     def dialect(self, submission: Submission) -> str:
         """In which the text of a submission is read for the rules."""
         return submission.dialect or self._rules.dialect
@@ -142,8 +146,9 @@ class Routing:
         candidates = rule.target.ordered(rule.name, principal, submission)
         if rule.target.strict or submission.strict_routing:
             candidates = candidates[:1]
-        chosen, passed = fitting(self._engines, self._fitness, candidates, submission)
-        return self._planned(rule, facts, chosen, passed, plan)
+        translates = bool(rule.translate_from)
+        chosen, passed = fitting(self._engines, self._fitness, candidates, submission, translates=translates)
+        return self._planned(rule, facts, chosen, passed, plan, source=self._source(rule, chosen, submission))
 
     def _hinted(self, rule: RoutingRule, facts: list[str], submission: Submission, plan: Plan) -> Plan:
         hint = submission.engine_hint
@@ -153,24 +158,39 @@ class Routing:
             raise error(
                 Reason.ENGINE_HINT_REFUSED, f"{message}, or name one of: {allowed}", engine=hint, rule=rule.name
             )
-        self._engines.require_fit(hint, submission)
-        return self._planned(rule, ["explicit", *facts], hint, (), plan)
+        self._engines.require_fit(hint, submission, translates=bool(rule.translate_from))
+        return self._planned(rule, ["explicit", *facts], hint, (), plan, source=self._source(rule, hint, submission))
+
+    def _source(self, rule: RoutingRule, chosen: str, submission: Submission) -> str:
+        """The dialect that a text is translated from; empty where it runs as it is."""
+        written = submission.dialect or rule.translate_from
+        return written if rule.translate_from and written != self._engines.engines[chosen].dialect else ""
 
     def _planned(
-        self, rule: RoutingRule, facts: list[str], chosen: str, passed: tuple[PassedOver, ...], plan: Plan
+        self,
+        rule: RoutingRule,
+        facts: list[str],
+        chosen: str,
+        passed: tuple[PassedOver, ...],
+        plan: Plan,
+        *,
+        source: str,
     ) -> Plan:
+        engine = self._engines.engines[chosen]
         shown = tuple(clipped(fact, FACT_CHARACTERS_MAX) for fact in facts[:FACTS_MAX])
         reason = f"rule {rule.name}"
         if shown:
             reason += f": {', '.join(shown)}"
         if passed:
             reason += f"; {summary(passed, chosen)}"
+        if source:
+            reason += f"; translated from {source}"
         return replace(
             plan,
             engine=chosen,
-            engine_type=self._engines.engines[chosen].type,
+            engine_type=engine.type,
             routing_reason=clipped(reason, REASON_CHARACTERS_MAX),
-            routing=RoutingDecision(rule=rule.name, facts=shown, passed_over=passed),
+            routing=RoutingDecision(rule=rule.name, facts=shown, passed_over=passed, translated_from=source),
         )
 
     def _without_rule(self, submission: Submission, plan: Plan) -> Plan:

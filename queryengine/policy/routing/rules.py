@@ -73,6 +73,9 @@ class RoutingRule:
     of_estimate: OfEstimate | None = None
     target: Target
     hint: Hint = Hint.ALLOW
+    translate_from: str = ""
+    """The dialect of texts whose callers do not say theirs, which are translated to that of the engine; empty for a
+    rule that has none translated."""
 
     @property
     def needs_text(self) -> bool:
