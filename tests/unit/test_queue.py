@@ -90,3 +90,87 @@ def test_what_is_removed_leaves_no_trace() -> None:
     assert queue.position(second) == 0
     assert queue.remove(second)
     assert not queue._lines
+
+
+@given(
+    st.lists(st.tuples(st.sampled_from("abcd"), st.integers(0, 2)), max_size=40),
+    st.fixed_dictionaries({tenant: st.sampled_from([1, 2, 3, 7]) for tenant in "abcd"}),
+    st.lists(st.booleans(), max_size=60),
+)
+def test_places_agree_with_starts_whatever_the_weights(
+    arrived: list[tuple[str, int]], weights: dict[str, int], starts: list[bool]
+) -> None:
+    queue, number = EngineQueue(weights.__getitem__), 0
+    arriving = iter(arrived)
+    for is_start in starts:
+        if is_start and (live := queue.next(lambda _: True)) is not None:
+            queue.pop(live)
+        elif (each := next(arriving, None)) is not None:
+            number += 1
+            queue.push(waiting(number, *each), 0)
+    places = {live: queue.position(live) for live in queue._ranks}
+    assert drained(queue) == sorted(places, key=places.__getitem__)
+    assert sorted(places.values()) == list(range(len(places)))
+
+
+def test_turns_are_shared_by_weight() -> None:
+    queue = EngineQueue({"a": 3, "b": 1}.__getitem__)
+    for number in range(40):
+        queue.push(waiting(number, "ab"[number % 2]), 0)
+    tenants = [live.query.tenant for live in drained(queue)[:20]]
+    assert (tenants.count("a"), tenants.count("b")) == (15, 5)
+    # Mixed, not one after the other.
+    assert "aaaa" not in "".join(tenants)
+
+
+def test_nobody_saves_turns_up_while_it_has_nothing_waiting_or_may_not_run() -> None:
+    queue = EngineQueue()
+    for number in range(30):
+        queue.push(waiting(number, "ab"[number % 2]), 0)
+    for _ in range(10):
+        live = queue.next(lambda each: each.query.tenant == "b")
+        assert live is not None
+        queue.pop(live)
+    for number in range(100, 110):
+        queue.push(waiting(number, "c"), 0)
+    tenants = "".join(live.query.tenant for live in drained(queue)[:6])
+    assert sorted(tenants) == list("aabbcc")
+
+
+def test_who_comes_back_has_no_turn_more() -> None:
+    queue = EngineQueue()
+    for number in range(20):
+        queue.push(waiting(number, "a"), 0)
+    started = ""
+    for number in range(100, 110):
+        queue.push(waiting(number, "b"), 0)
+        live = queue.next(lambda _: True)
+        assert live is not None
+        started += live.query.tenant
+        queue.pop(live)
+    assert started.count("b") == 5
+
+
+def test_what_has_waited_for_long_goes_before_what_is_more_urgent() -> None:
+    queue = EngineQueue(aging_us=60)
+    old = LiveQuery(store_values.query(1, submit_us=0))
+    urgent = [
+        LiveQuery(store_values.query(number, asked=store_values.submission(priority=2), submit_us=at))
+        for number, at in ((2, 100), (3, 119), (4, 121))
+    ]
+    for live in (*urgent, old):
+        queue.push(live, 0)
+    assert drained(queue) == [urgent[0], urgent[1], old, urgent[2]]
+
+
+def test_other_kinds_and_head_starts_change_no_arrival() -> None:
+    queue = EngineQueue(aging_us=0)
+    first, second = waiting(1, "a"), waiting(2, "a", priority=9)
+    queue.push(first, "x")
+    queue.push(second, "x")
+    assert queue.next(lambda _: True) is first
+    queue.adopt(lambda live: live.query.query_id, aging_us=60)
+    assert queue.next(lambda _: True) is second
+    assert queue.next(lambda live: live is first) is first
+    queue.adopt(lambda _: "x", aging_us=0)
+    assert drained(queue) == [first, second]
