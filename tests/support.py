@@ -120,6 +120,8 @@ class Refusal:
     field: str
     retry_seconds: float | None
     quota: bool
+    violations: tuple[tuple[str, str], ...]
+    """Of quotas: whose, and which."""
     trailers: tuple[tuple[str, str | bytes], ...]
 
     @classmethod
@@ -144,6 +146,7 @@ class Refusal:
             field=bad.field_violations[0].field if bad.field_violations else "",
             retry_seconds=delay.seconds + delay.nanos / 1e9 if retry.HasField("retry_delay") else None,
             quota=bool(quota.violations),
+            violations=tuple((each.subject, each.description) for each in quota.violations),
             trailers=trailers,
         )
 

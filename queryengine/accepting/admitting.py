@@ -4,15 +4,28 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from queryengine.domain.errors import Reason, error
+from queryengine.domain.plan import Plan
 from queryengine.domain.submission import Submission
 from queryengine.executing.dispatcher import Dispatcher
 from queryengine.executing.quota import RecordQuota, SpoolQuota
+from queryengine.policy.limits.accounts import TenantLimits
+from queryengine.policy.limits.rates import SubmitRates
 
 
 class Admitting:
     """Rules that new queries pass; what was submitted before is not asked."""
 
-    def __init__(self, *, quota: SpoolQuota, records: RecordQuota, dispatcher: Dispatcher) -> None:
+    def __init__(
+        self,
+        *,
+        limits: TenantLimits,
+        rates: SubmitRates,
+        quota: SpoolQuota,
+        records: RecordQuota,
+        dispatcher: Dispatcher,
+    ) -> None:
+        self._limits = limits
+        self._rates = rates
         self._quota = quota
         self._records = records
         self._dispatcher = dispatcher
@@ -28,10 +41,12 @@ class Admitting:
         with self._records.reserved(submission.tenant, submission.record_bytes()):
             yield
 
-    def admit(self, tenant: str, engine: str) -> None:
-        """Raises SERVER_DRAINING, SPOOL_FULL and TENANT_QUEUE_FULL."""
+    def admit(self, submission: Submission, plan: Plan) -> None:
+        """Raises SERVER_DRAINING, SPOOL_FULL, SUBMIT_RATE_LIMIT, USAGE_LIMIT and TENANT_QUEUE_FULL."""
         if self._draining:
             message = "the server is shutting down; send this to another one, or again in a moment"
             raise error(Reason.SERVER_DRAINING, message, retry_after_seconds=1.0)
-        self._quota.admit(tenant)
-        self._dispatcher.admit(engine, tenant)
+        accounts = self._limits.of(submission.tenant, submission.subject, submission.api_key)
+        self._rates.take(accounts)
+        self._quota.admit(accounts)
+        self._dispatcher.admit(accounts, plan)

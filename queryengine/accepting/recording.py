@@ -55,7 +55,7 @@ class Recording:
         """The query, durable and going, or the stored one of its id; and whether it was there before. Its record may be
         held for so long, as the caller waits for its end anyway: then it may have ended when it becomes durable.
 
-        Raises TENANT_QUEUE_FULL, and what Store.submit raises.
+        Raises TENANT_QUEUE_FULL, USAGE_LIMIT, and what Store.submit raises.
         """
         live, first = self._begin(query, hold_seconds if query.record_bytes <= HELD_BYTES_MAX else 0.0)
         try:
@@ -98,6 +98,6 @@ class Recording:
             if not isinstance(place, WaitingPlace):
                 self._scheduler.free(query, place)
             elif live is None or not self._dispatcher.remove(live):
-                self._dispatcher.give_back(query.tenant, place)
+                self._dispatcher.give_back(query, place)
             raise
         return live, first

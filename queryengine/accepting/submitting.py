@@ -159,7 +159,7 @@ class Submitting:
     async def _planned(self, call: SubmitCall, submission: Submission) -> Query:
         principal, leave_turn = call.principal, call.leave_turn
         routed = await self._planner.routed(principal, submission, call.outline, leave_turn=leave_turn)
-        self._admitting.admit(submission.tenant, routed.engine)
+        self._admitting.admit(submission, routed)
         plan, analysis = await self._planner.complete(principal, submission, routed, leave_turn=leave_turn)
         if call.allow is not None:
             call.leave_turn()

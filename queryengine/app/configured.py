@@ -19,6 +19,7 @@ from queryengine.engines.kit.reach import reach
 from queryengine.executing.discretion import Discretion
 from queryengine.executing.quota import RecordLimits, SpoolLimits
 from queryengine.executing.shares import ShareLimits, Shares
+from queryengine.executing.throttle import Throttle
 from queryengine.policy.analyses import Analyses
 from queryengine.reading.byte_budget import ByteBudgetLimits
 from queryengine.reading.streaming import StreamLimits
@@ -150,13 +151,16 @@ def are_verified(settings: Settings) -> bool:
     return any(each.type != "none" for each in settings.auth.authenticators)
 
 
-def shares(settings: Settings, clock: Clock, discretion: Discretion = Discretion()) -> Shares:  # noqa: B008 - It is a value.
-    return Shares(settings.engines, share_limits(settings), lambda: int(clock.monotonic() * 1e6), discretion)
+def shares(settings: Settings, clock: Clock, throttle: Throttle, discretion: Discretion) -> Shares:
+    return Shares(settings.engines, share_limits(settings), lambda: int(clock.monotonic() * 1e6), throttle, discretion)
+
+
+def aging_us(settings: Settings) -> int:
+    return int(settings.limits.priority_seconds * 1e6)
 
 
 def share_limits(settings: Settings) -> ShareLimits:
     return ShareLimits(
-        tenant_running=settings.limits.tenant_running,
         tenant_slots_percent=settings.limits.tenant_slots_percent,
         shared_us=int(settings.limits.shared_seconds * 1e6),
         short_run_ms=int(settings.limits.short_run_seconds * 1000),
@@ -167,7 +171,6 @@ def share_limits(settings: Settings) -> ShareLimits:
 def spool_limits(settings: Settings) -> SpoolLimits:
     results = settings.results
     return SpoolLimits(
-        tenant_bytes_max=results.tenant_bytes_max,
         spool_bytes_max=results.spool_bytes_max,
         collect_mark=results.collect_mark_percent / 100,
         refuse_mark=results.refuse_mark_percent / 100,

@@ -5,10 +5,11 @@ from collections.abc import Callable, Mapping
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 
-from queryengine.app.configured import are_verified, result_limits, shares
+from queryengine.app.configured import aging_us, are_verified, result_limits, shares
 from queryengine.app.routing import past_of
 from queryengine.app.shared import Shared
 from queryengine.app.state import State
+from queryengine.app.tenants import used_today
 from queryengine.executing.discretion import Discretion
 from queryengine.executing.dispatcher import Dispatcher
 from queryengine.executing.estimates import Estimates
@@ -31,6 +32,7 @@ from queryengine.executing.sweeps import (
     Strays,
     TidyingUsage,
 )
+from queryengine.executing.throttle import Throttle
 from queryengine.policy.routing.routing import Past
 from queryengine.policy.row_security.live_catalog import LiveCatalog
 from queryengine.settings import Settings
@@ -81,11 +83,13 @@ async def make_execution(
     wake = asyncio.Event()
     pool = WorkerPool(list(configs.values()), wake, shared.metrics.worker_restarted, now.log.style, template)
     closing.push_async_callback(pool.close)
-    queues = {name: EngineQueue() for name in configs}
-    held = shares(now, clock, discretion)
-    dispatcher = Dispatcher(queues, slots=pool, shares=held, clock=clock, tenant_queued=now.limits.tenant_queued)
+    throttle = Throttle(shared.limits, clock)
+    throttle.adopt(await used_today(now, state.store, clock))
+    queues = {name: EngineQueue(throttle.weight, aging_us=aging_us(now)) for name in configs}
+    held = shares(now, clock, throttle, discretion)
+    dispatcher = Dispatcher(queues, slots=pool, shares=held, clock=clock)
     catalog = LiveCatalog(pool.live_tables)
-    runner = _runner(settings, estimates, state, shared, catalog)
+    runner = _runner(settings, estimates, throttle, state, shared, catalog=catalog)
     scheduler = Scheduler(
         dispatcher,
         runner,
@@ -118,7 +122,13 @@ async def make_execution(
 
 
 def _runner(
-    settings: Callable[[], Settings], estimates: Estimates, state: State, shared: Shared, catalog: LiveCatalog
+    settings: Callable[[], Settings],
+    estimates: Estimates,
+    throttle: Throttle,
+    state: State,
+    shared: Shared,
+    *,
+    catalog: LiveCatalog,
 ) -> Runner:
     now, clock = settings(), shared.clock
     recorder = Recorder(state.store, state.results, state.disk)
@@ -131,6 +141,7 @@ def _runner(
         results=state.results,
         meter=state.meter,
         estimates=estimates,
+        throttle=throttle,
         clock=clock,
         cancel_grace_seconds=now.limits.cancel_grace_seconds,
     )

@@ -10,6 +10,7 @@ from queryengine.engines.base import EngineTraits
 from queryengine.policy.analyses import Analyses
 from queryengine.policy.apply_limits import ApplyLimits, DefaultLimits
 from queryengine.policy.check_text import check_text
+from queryengine.policy.limits.accounts import TenantLimits
 from queryengine.policy.planner import Planner
 from queryengine.policy.routing.engines import KnownEngines
 from queryengine.policy.routing.routing import Routing
@@ -45,12 +46,14 @@ def make_planning(
     analyses: Analyses,
     policies: Policies,
     execution: Execution,
+    *,
+    tenant_limits: TenantLimits,
 ) -> Planning:
     """All planning steps, in their order."""
     engines = known_engines(settings, traits)
     fitness = FitnessNow(execution.pool, execution.dispatcher, settings.routing.full_queue)
     routing = Routing(engines, routing_rules(settings), fitness=fitness, past=execution.past)
-    limits, gate = ApplyLimits(default_limits(settings)), StatementGate(gate_rules(settings))
+    limits, gate = ApplyLimits(default_limits(settings), tenant_limits), StatementGate(gate_rules(settings))
     planner = Planner(
         first=(routing.early, gate.refuse_long_text, limits),
         then=(check_text, gate, apply_policies),
@@ -96,5 +99,6 @@ def default_limits(settings: Settings) -> DefaultLimits:
     return DefaultLimits(
         queue_timeout_ms=int(limits.queue_timeout_seconds * 1000),
         execution_timeout_ms=int(limits.execution_timeout_seconds * 1000),
+        interactive_timeout_ms=int(limits.interactive_timeout_seconds * 1000),
         ttl_ms=int(settings.results.ttl_seconds * 1000),
     )

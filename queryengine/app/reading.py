@@ -45,7 +45,7 @@ def make_reading(settings: Settings, cutting: Cutting, state: State, shared: Sha
     disk = state.disk
     indexes = Indexes(state.results, disk, shared.lifetimes, store=state.store, registry=shared.registry)
     schemas = Schemas(disk)
-    open_streams = OpenStreams(settings.limits.tenant_streams)
+    open_streams = OpenStreams(shared.limits)
     streams = Streams(
         cutting=cutting,
         indexes=indexes,

@@ -7,6 +7,7 @@ from queryengine.domain.clock import Clock
 from queryengine.live.lifetimes import Lifetimes
 from queryengine.live.registry import Registry
 from queryengine.live.tasks import Tasks
+from queryengine.policy.limits.accounts import TenantLimits
 from queryengine.telemetry.metrics import Metrics
 
 
@@ -23,3 +24,4 @@ class Shared:
     tasks: Tasks
     lifetimes: Lifetimes
     registry: Registry
+    limits: TenantLimits

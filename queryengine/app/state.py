@@ -8,6 +8,7 @@ from typing import Final
 
 from queryengine.app.configured import record_limits, spool_limits, stored_results
 from queryengine.executing.quota import RecordQuota, SpoolQuota
+from queryengine.policy.limits.accounts import AccountId, Scope
 from queryengine.results.meter import SpoolMeter
 from queryengine.results.removal import Removal
 from queryengine.results.stored import StoredResults
@@ -48,7 +49,13 @@ async def open_state(settings: Settings, closing: AsyncExitStack) -> State:
     closing.push_async_callback(store.close)
     meter = SpoolMeter(results)
     records = RecordQuota(store.usage, record_limits(settings))
-    quota = SpoolQuota(results.spool, meter, spool_limits(settings), lambda: store.file_bytes() + records.pending_bytes)
+    quota = SpoolQuota(
+        results.spool,
+        meter,
+        spool_limits(settings),
+        records_bytes=lambda: store.file_bytes() + records.pending_bytes,
+        stored_of=lambda account: _stored_of(store, account),
+    )
     return State(
         owner=owner,
         disk=disk,
@@ -59,3 +66,9 @@ async def open_state(settings: Settings, closing: AsyncExitStack) -> State:
         records=records,
         quota=quota,
     )
+
+
+def _stored_of(store: Store, account: AccountId) -> int:
+    scope, tenant, name = account
+    stored = store.stored_bytes
+    return stored.of_subject(tenant, name) if scope is Scope.SUBJECT else stored.of_key(tenant, name)

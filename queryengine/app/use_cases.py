@@ -18,6 +18,7 @@ from queryengine.app.named import Named
 from queryengine.app.reading import Reading
 from queryengine.app.shared import Shared
 from queryengine.app.state import State
+from queryengine.policy.limits.rates import SubmitRates
 from queryengine.policy.planner import Planner
 from queryengine.policy.row_security.policies import Policies
 
@@ -50,7 +51,13 @@ def make_use_cases(
     store, registry, clock = state.store, shared.registry, shared.clock
     looking = Looking(registry, policies)
     cancelling = Cancelling(looking=looking, store=store, scheduler=execution.scheduler, clock=clock)
-    admitting = Admitting(quota=state.quota, records=state.records, dispatcher=execution.dispatcher)
+    admitting = Admitting(
+        limits=shared.limits,
+        rates=SubmitRates(clock.monotonic),
+        quota=state.quota,
+        records=state.records,
+        dispatcher=execution.dispatcher,
+    )
     recording = Recording(
         store=store,
         registry=registry,

@@ -43,6 +43,7 @@ from queryengine.app.reload import Reloadable, Reloading, SettingsInForce
 from queryengine.app.reloadables import LimitsAndLog
 from queryengine.app.shared import Shared
 from queryengine.app.state import State, open_state
+from queryengine.app.tenants import tenant_limits
 from queryengine.app.use_cases import UseCases, make_use_cases
 from queryengine.domain.clock import Clock
 from queryengine.domain.turns import Turns
@@ -53,6 +54,7 @@ from queryengine.live.lifetimes import Lifetimes
 from queryengine.live.registry import Registry
 from queryengine.live.tasks import Tasks
 from queryengine.policy.analyses import Analyses
+from queryengine.policy.limits.accounts import TenantLimits
 from queryengine.policy.routing.engines import KnownEngines
 from queryengine.policy.row_security.policies import Policies
 from queryengine.settings import Settings, Source, missing_places, warnings
@@ -137,10 +139,11 @@ async def start(
 async def _open_rooms(in_force: SettingsInForce, clock: Clock, closing: AsyncExitStack) -> Rooms:
     """State, processes and use cases. Nothing runs yet but workers, which start."""
     now = in_force.now
+    limits = tenant_limits(now)
     state = await open_state(now, closing)
     for line in (*warnings(now), *missing_places(now)):
         logger.warning("%s", line)
-    shared = _shared(now, clock, state, closing)
+    shared = _shared(now, clock, state, limits, closing)
     encryption = tls(now, clock, shared.metrics)
     configs = {name: engine_config(now, name) for name in now.engines}
     template = worker_template(now)
@@ -159,7 +162,7 @@ async def _open_rooms(in_force: SettingsInForce, clock: Clock, closing: AsyncExi
     checked = await checked_policies(now, texts.judged)
     policies = Policies(checked.engines)
     execution.catalog.adopt(checked.tables)
-    planning = make_planning(now, traits, texts, policies, execution)
+    planning = make_planning(now, traits, texts, policies, execution, tenant_limits=limits)
     reading = make_reading(now, cutting, state, shared)
     named = make_named(state.store, planning.planner, workers.cuts, clock)
     return Rooms(
@@ -178,7 +181,7 @@ async def _open_rooms(in_force: SettingsInForce, clock: Clock, closing: AsyncExi
     )
 
 
-def _shared(settings: Settings, clock: Clock, state: State, closing: AsyncExitStack) -> Shared:
+def _shared(settings: Settings, clock: Clock, state: State, limits: TenantLimits, closing: AsyncExitStack) -> Shared:
     """Raises SettingsError when there can be no audit log."""
     metrics = Metrics(settings.engines, __version__)
     audit = open_audit(settings, server=state.owner, clock=clock, metrics=metrics, closing=closing)
@@ -192,6 +195,7 @@ def _shared(settings: Settings, clock: Clock, state: State, closing: AsyncExitSt
         audit=audit,
         ends=ends,
         registry=Registry(state.store, ends, lifetimes),
+        limits=limits,
     )
 
 
@@ -204,7 +208,7 @@ def _reloading(
         exposure,
         LimitsAndLog(
             rooms.state,
-            shared.lifetimes,
+            shared,
             rooms.execution,
             rooms.reading,
             rooms.texts,

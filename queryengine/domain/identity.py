@@ -42,6 +42,8 @@ class Principal:
     """What verified it: none, jwt, api_key or mtls."""
     credential_id: str = ""
     """Names the credential in audit records, such as the id of an API key; never the secret."""
+    api_key: str = ""
+    """The label of the API key that it is; empty for other credentials, and for a key without a label."""
     expires_us: int | None = None
     """When the credential is no longer accepted, in microseconds since 1970; None for never."""
 

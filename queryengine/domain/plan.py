@@ -2,7 +2,8 @@
 
 import hashlib
 import json
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 
 from queryengine.domain.analysis import Name
 from queryengine.domain.errors import QueryEngineError, Reason, error
@@ -30,6 +31,13 @@ class Plan:
     """0 means none."""
     byte_limit: int = 0
     """0 means none but the service's own."""
+    scan_row_limit: int = 0
+    scan_byte_limit: int = 0
+    """What the engine may read for it, where the engine says so while it runs; 0 means no bound."""
+    interactive: bool = False
+    """Somebody waits for it, so that it may not run for as long as others."""
+    limit_sources: Mapping[str, str] = field(default_factory=dict)
+    """Keys of the settings that give bounds of this tenant, subject or key, by the names of the bounds."""
     ttl_ms: int = 0
     policy_version: str = ""
     """Of what row and column policies show of the tables that it reads; empty on an engine without policies."""

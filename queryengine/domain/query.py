@@ -12,6 +12,8 @@ from queryengine.domain.submission import Submission
 VERSION_STEP: Final = 1 << 20
 """Versions that one durable change has room for: progress between two durable changes counts in the low bits, so a
 version never goes back when a restart forgets progress."""
+REQUEST: Final = "request"
+"""The source of a bound that the caller asked for."""
 
 
 class Truncation(StrEnum):
@@ -83,6 +85,16 @@ class Query:
     @property
     def is_final(self) -> bool:
         return self.state in FINAL
+
+    def limit_source(self, name: str) -> str:
+        """What gives a bound in force: `request`, or a key of the settings; empty for a bound that there is not."""
+        if (key := self.plan.limit_sources.get(name)) is not None:
+            return key
+        is_time = name.endswith("_timeout")
+        asked = getattr(self.submission, f"{name}_ms" if is_time else name)
+        if is_time:
+            return f"limits.{name}_seconds" if asked is None else REQUEST
+        return REQUEST if asked else ""
 
     def result_state_at(self, now_us: int) -> ResultState:
         """What can be read of the result at a moment: rows are expired from expire_us on, removed or not."""

@@ -72,6 +72,11 @@ class Submission:
     """0 means none."""
     byte_limit: int = 0
     """0 means none but the service's own."""
+    scan_row_limit: int = 0
+    scan_byte_limit: int = 0
+    """What the engine may read for it; 0 means no bound."""
+    interactive: bool = False
+    """Somebody waits for it."""
     on_limit: LimitAction = LimitAction.TRUNCATE
     ttl_ms: int | None = None
     compression: Compression = Compression.NONE

@@ -4,20 +4,24 @@ each. Returns decisions and acts on none of them: see `executing/scheduler.py`.
 All of it is plain state on the event loop, so a limit is exact: counted and changed without an await between.
 """
 
-from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Final
 
 from queryengine.domain.clock import Clock
-from queryengine.domain.errors import Failure, Reason, error
+from queryengine.domain.consumption import Consumption
+from queryengine.domain.errors import Failure, Reason
+from queryengine.domain.plan import Plan
 from queryengine.domain.query import Query
 from queryengine.executing.deadlines import Deadlines
 from queryengine.executing.queue import EngineQueue
 from queryengine.executing.shares import ShareLimits, Shares
 from queryengine.executing.slots import Slots
+from queryengine.executing.throttle import LimitWait
 from queryengine.executing.waited_out import engine_was_down, waited_out
 from queryengine.live.query import LiveQuery
+from queryengine.policy.limits.accounts import Accounts
+from queryengine.policy.limits.refusing import refused
 from queryengine.workers.supervisor import Slot
 
 RETRY_SECONDS: Final = 5.0
@@ -55,58 +59,71 @@ class Dispatcher:
         slots: Slots,
         shares: Shares,
         clock: Clock,
-        tenant_queued: int,
     ) -> None:
         self._queues = queues
         self._slots = slots
         self._shares = shares
+        self._throttle = shares.throttle
         self._clock = clock
-        self._tenant_queued = tenant_queued
-        self._queued: Counter[str] = Counter()
+        self._waits: dict[LiveQuery, LimitWait] = {}
         self._deadlines = Deadlines()
         self._closed = False
 
-    def adopt(self, limits: ShareLimits, *, tenant_queued: int) -> None:
-        """Hold to other limits from now on. What runs and waits is not touched."""
+    def adopt(self, limits: ShareLimits, *, aging_us: int, recorded: Iterable[Consumption] = ()) -> None:
+        """Hold to other limits from now on, and to those that TenantLimits has taken over. What runs and waits goes on.
+        `recorded` is what queries of this day have used.
+        """
         self._shares.adopt(limits)
-        self._tenant_queued = tenant_queued
+        self._throttle.adopt(recorded)
+        for queue in self._queues.values():
+            queue.adopt(lambda live: self._shares.kind(live.query), aging_us=aging_us)
+        for live, before in list(self._waits.items()):
+            before.end(int(self._clock.monotonic() * 1e6))
+            self._begin_wait(live)
 
     def close(self) -> None:
         """Decide nothing more; what waits stays durable. Idempotent."""
         self._closed = True
 
-    def admit(self, engine: str, tenant: str) -> None:
-        """Refuse early what `reserve` would refuse now, before anything is done for it. Raises TENANT_QUEUE_FULL."""
-        if len(self._queues[engine]) or not self._slots.has_free(engine):
-            self._admit(tenant)
+    def admit(self, accounts: Accounts, plan: Plan) -> None:
+        """Refuse early what `reserve` would refuse now, before anything is done for it. Raises TENANT_QUEUE_FULL and
+        USAGE_LIMIT.
+        """
+        self._admit_usage(accounts, plan)
+        if len(self._queues[plan.engine]) or not self._slots.has_free(plan.engine):
+            self._admit(accounts)
 
     def reserve(self, query: Query) -> Slot | WaitingPlace:
         """A slot at once when one is free and nobody waits for it, else a place in the queue. Counted from here on:
         use a slot and `free` it, use a place by `enqueue`, or `give_back`.
 
-        Raises TENANT_QUEUE_FULL when the tenant may not have another query wait.
+        Raises TENANT_QUEUE_FULL when its tenant, subject or key may not have another query wait, and USAGE_LIMIT when
+        it would wait for nothing.
         """
         self._shares.asked(query)
         if not self._closed and not len(self._queues[query.plan.engine]) and self._may_run(query):
             slot = self._take(query)
             if slot is not None:
                 return slot
-        self._admit(query.tenant)
-        return self.place_of_old(query.tenant)
+        accounts = self._throttle.accounts(query)
+        self._admit_usage(accounts, query.plan)
+        self._admit(accounts)
+        return self.place_of_old(query)
 
-    def place_of_old(self, tenant: str) -> WaitingPlace:
+    def place_of_old(self, query: Query) -> WaitingPlace:
         """A place in the queue for a query that was accepted before: never refused."""
-        self._queued[tenant] += 1
+        self._throttle.count_queued(self._throttle.accounts(query))
         return WaitingPlace()
 
-    def give_back(self, tenant: str, _: WaitingPlace) -> None:
+    def give_back(self, query: Query, _: WaitingPlace) -> None:
         """Undo `reserve`, of a place to wait in."""
-        self._count_out(tenant)
+        self._throttle.count_out_queued(self._throttle.accounts(query))
 
     def enqueue(self, live: LiveQuery, _: WaitingPlace) -> None:
         """Let a query wait for a slot, in a place reserved for it, until its queue timeout."""
         query = live.query
-        self._queues[query.plan.engine].push(live, self._shares.length(query))
+        self._queues[query.plan.engine].push(live, self._shares.kind(query))
+        self._begin_wait(live)
         left_us = query.submit_us + query.plan.queue_timeout_ms * 1000 - self._clock.now_us()
         self._deadlines.set(live, self._clock.monotonic() + max(0, left_us) / 1e6)
 
@@ -125,6 +142,10 @@ class Dispatcher:
             slot.release()
         finally:
             self._shares.end(query)
+
+    def look(self) -> None:
+        """To be called before `decide`, once each time: limits on what an hour uses change with time alone."""
+        self._throttle.look()
 
     def decide(self) -> Start | GiveUp | None:
         """What to do next; None when there is nothing to do before something changes, or before `next_deadline`. To be
@@ -172,8 +193,14 @@ class Dispatcher:
         if why_down := self._slots.why_down(engine):
             return engine_was_down(query, why_down)
         slots = self._slots.slots(engine)
-        rule, runs = self._shares.kept_waiting_by(query, slots)
-        return waited_out(query, rule, runs, slots, self._clock.now_us(), may_name=self._shares.may_name)
+        return waited_out(
+            query,
+            *self._shares.kept_waiting_by(query, slots),
+            slots,
+            self._clock.now_us(),
+            held=self._shares.limit_of(query),
+            may_name=self._shares.may_name,
+        )
 
     def _take(self, query: Query) -> Slot | None:
         slot = self._slots.take(query.plan.engine)
@@ -188,22 +215,31 @@ class Dispatcher:
     def _may_run(self, query: Query) -> bool:
         return self._shares.may_run(query, self._slots.slots(query.plan.engine))
 
-    def _admit(self, tenant: str) -> None:
-        if self._queued[tenant] >= self._tenant_queued:
-            message = f"{self._tenant_queued} queries of this tenant are waiting already; try again later"
-            raise error(
-                Reason.TENANT_QUEUE_FULL,
-                message,
-                retry_after_seconds=RETRY_SECONDS,
-                limit=self._tenant_queued,
+    def _admit(self, accounts: Accounts) -> None:
+        found = self._throttle.queued(accounts)
+        if found is not None:
+            account, bound = found
+            waiting = f"{bound.value} queries of {account} are waiting already"
+            message = f"{waiting}, as many as {bound.key} allows; try again later"
+            raise refused(Reason.TENANT_QUEUE_FULL, message, account, bound, retry_after_seconds=RETRY_SECONDS)
+
+    def _admit_usage(self, accounts: Accounts, plan: Plan) -> None:
+        """A query waits for another hour or day only if it would see it."""
+        held = self._throttle.held_by(accounts)
+        if held is None or held.until_us is None:
+            return
+        left_us = held.until_us - self._clock.now_us()
+        if left_us >= plan.queue_timeout_ms * 1000:
+            raise refused(
+                Reason.USAGE_LIMIT, str(held), held.account, held.bound, retry_after_seconds=max(1.0, left_us / 1e6)
             )
+
+    def _begin_wait(self, live: LiveQuery) -> None:
+        wait = self._waits[live] = self._throttle.wait(self._throttle.accounts(live.query), live.throttled_us())
+        live.limit_wait = lambda: self._throttle.waited_us(wait)
 
     def _has_left(self, live: LiveQuery) -> None:
         """A query is no longer in its queue."""
         self._deadlines.discard(live)
-        self._count_out(live.query.tenant)
-
-    def _count_out(self, tenant: str) -> None:
-        self._queued[tenant] -= 1
-        if not self._queued[tenant]:
-            del self._queued[tenant]
+        self._throttle.end_wait(self._waits.pop(live))
+        self._throttle.count_out_queued(self._throttle.accounts(live.query))

@@ -3,12 +3,15 @@
 from typing import Any
 
 from queryengine.domain.clock import Clock
-from queryengine.domain.lifecycle import ResultState
+from queryengine.domain.errors import Failure, Reason
+from queryengine.domain.lifecycle import QueryState, ResultState
+from queryengine.domain.query import Query
 from queryengine.executing.estimates import Estimates
 from queryengine.executing.orders import Orders
-from queryengine.executing.outcomes import LastWord
+from queryengine.executing.outcomes import LastWord, said_by
 from queryengine.executing.stopping import stoppable
-from queryengine.live.query import EngineCancel, LiveQuery
+from queryengine.executing.throttle import Throttle
+from queryengine.live.query import EngineCancel, LiveQuery, Stop
 from queryengine.results.index import PageIndex
 from queryengine.results.meter import SpoolMeter
 from queryengine.results.stored import StoredResults
@@ -26,6 +29,7 @@ class Following:
         results: StoredResults,
         meter: SpoolMeter,
         estimates: Estimates,
+        throttle: Throttle,
         clock: Clock,
         cancel_grace_seconds: float,
     ) -> None:
@@ -33,6 +37,7 @@ class Following:
         self._results = results
         self._meter = meter
         self._estimates = estimates
+        self._throttle = throttle
         self._clock = clock
         self._cancel_grace_seconds = cancel_grace_seconds
 
@@ -66,10 +71,19 @@ class Following:
                     self._adopt_page(live, live.index)
                 case Progressed(progress):
                     live.advance_progress(progress)
-                case Ended() | Failed() | Lost():
+                    self._count_scanned(live, progress.bytes_scanned)
+                    _stop_scan(live)
+                case Ended(totals):
+                    self._count_scanned(live, totals.bytes_scanned)
+                    return event
+                case Failed() | Lost():
                     return event
                 case _:
                     continue
+
+    def _count_scanned(self, live: LiveQuery, scanned_bytes: int | None) -> None:
+        if scanned_bytes is not None:
+            self._throttle.scanned(live.key, scanned_bytes)
 
     def _adopt_page(self, live: LiveQuery, index: PageIndex) -> None:
         count_stored(self._meter, live, index)
@@ -78,6 +92,28 @@ class Following:
             facts["first_page_us"] = self._clock.now_us()
             facts["result_state"] = ResultState.PARTIAL
         live.amend(**facts)
+
+
+def _stop_scan(live: LiveQuery) -> None:
+    """Stop a run that has read more than its query may."""
+    plan, progress = live.query.plan, live.progress
+    for name, unit, limit, scanned in (
+        ("scan_byte_limit", "bytes", plan.scan_byte_limit, progress.bytes_scanned),
+        ("scan_row_limit", "rows", plan.scan_row_limit, progress.rows_scanned),
+    ):
+        if limit and scanned is not None and scanned > limit:
+            live.request_stop(Stop(scanned_out(live.query, name, unit, limit), QueryState.FAILED))
+
+
+def scanned_out(query: Query, name: str, unit: str, limit: int) -> Failure:
+    """The failure of a query whose engine read too much for it."""
+    source = query.limit_source(name)
+    return Failure(
+        Reason.SCAN_LIMIT,
+        f"the query read more than the {limit} {unit} that {name} allows, which {said_by(source)}; read fewer {unit}, "
+        "as by a condition on the columns that the tables are ordered or partitioned by, or raise the limit",
+        {"limit": name, "value": str(limit), "source": source},
+    )
 
 
 def count_stored(meter: SpoolMeter, live: LiveQuery, index: PageIndex) -> None:

@@ -13,15 +13,18 @@ One that would wait again and was cancelled is cancelled.
 """
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 from queryengine.domain.errors import Failure, Reason
 from queryengine.domain.lifecycle import ATTEMPTS_MAX, Event, QueryState, ResultState
-from queryengine.domain.query import Query
+from queryengine.domain.query import REQUEST, Query
 from queryengine.executing.crashes import Crashes
 from queryengine.executing.withheld import withheld
 from queryengine.live.query import Stop
 from queryengine.workers.events import Ended, Failed, Lost
+
+INTERACTIVE: Final = "interactive_timeout_seconds"
+"""The name of the settings that bound queries for which somebody waits."""
 
 LastWord = Ended | Failed | Lost
 """The event of a run after which none comes."""
@@ -53,17 +56,27 @@ def outcome(
         return _ended(query, Event.FAIL, crashes.failure(query, last), now_us)
     # The engine has the limit too, and its clock may be the first to strike.
     by_time = last.failure.reason is Reason.QUERY_TIMEOUT
-    failure = timed_out(query.plan.execution_timeout_ms) if by_time else withheld(query, last.failure)
+    failure = timed_out(query) if by_time else withheld(query, last.failure)
     return _ended(query, Event.FAIL, failure, now_us)
 
 
-def timed_out(timeout_ms: int) -> Failure:
-    """The failure of a query that ran for too long."""
+def timed_out(query: Query) -> Failure:
+    """The failure of a query that ran for too long. It names the limit that held, and who set it."""
+    timeout_ms, source = query.plan.execution_timeout_ms, query.limit_source("execution_timeout")
+    is_interactive = source.endswith(INTERACTIVE)
+    limit = "interactive_timeout" if is_interactive else "execution_timeout"
+    advice = "submit it without `interactive`" if is_interactive else "submit it with a longer execution_timeout"
     return Failure(
         Reason.QUERY_TIMEOUT,
-        f"the query ran longer than its execution_timeout of {timeout_ms / 1000:g} s",
-        {"timeout_ms": str(timeout_ms)},
+        f"the query ran longer than its {limit} of {timeout_ms / 1000:g} s, which {said_by(source)}; {advice}, "
+        "or have it read less",
+        {"timeout_ms": str(timeout_ms), "limit": limit, "source": source},
     )
+
+
+def said_by(source: str) -> str:
+    """Who has set a bound, for a message."""
+    return "the request set" if source == REQUEST else f"{source} sets"
 
 
 def _runs_again(query: Query, last: Failed | Lost, stop: Stop | None) -> bool:

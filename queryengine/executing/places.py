@@ -61,8 +61,8 @@ class Places:
 
     def _why(self, query: Query, now_us: int) -> str:
         engine = query.plan.engine
-        left = self._shares.why_left(query, self._slots.slots(engine))
-        return left or self._shares.why_held(query, now_us)
+        limited = self._shares.why_limited(query, self._slots.slots(engine))
+        return limited or self._shares.why_held(query, now_us)
 
     def _start_us(self, live: LiveQuery, now_us: int) -> int | None:
         """Guess from what runs and waits; None when nothing has completed on the engine, or when the query waits for
@@ -76,6 +76,9 @@ class Places:
         free_after = [self._left_us(engine, run, each_us, now_us) for run in runs]
         wait = wait_us([*free_after, *[0] * (slots - len(free_after))], queue.position(live), each_us)
         if not self._shares.may_run(live.query, slots):
+            held = self._shares.limit_of(live.query)
+            if held is not None and held.until_us is not None:
+                return max(now_us + wait, held.until_us)
             _, awaited = self._shares.kept_waiting_by(live.query, slots)
             keys = {run.key for run in awaited}
             left = [left for left, run in zip(free_after, runs, strict=True) if run.key in keys]

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from typing import Final
 
 from queryengine.domain.errors import QueryEngineError, Reason, error
+from queryengine.policy.limits.accounts import AccountId, Accounts, Scope
+from queryengine.policy.limits.refusing import refused
 from queryengine.results.meter import SpoolMeter
 from queryengine.results.spool.base import Spool
 from queryengine.store.usage import Usage
@@ -20,7 +22,6 @@ EARLY_PART: Final = 0.8
 class SpoolLimits:
     """Bounds on stored results; the marks are parts of the room there is."""
 
-    tenant_bytes_max: int
     spool_bytes_max: int | None
     """None: what the disk has left counts as room."""
     collect_mark: float
@@ -31,8 +32,19 @@ class SpoolLimits:
 class SpoolQuota:
     """Decides whether there is room for further results, from what the meter counts and what the disk has left."""
 
-    def __init__(self, spool: Spool, meter: SpoolMeter, limits: SpoolLimits, records_bytes: Callable[[], int]) -> None:
-        """`records_bytes`: what the record of queries takes on the disk, which is the same by default."""
+    def __init__(
+        self,
+        spool: Spool,
+        meter: SpoolMeter,
+        limits: SpoolLimits,
+        *,
+        records_bytes: Callable[[], int],
+        stored_of: Callable[[AccountId], int],
+    ) -> None:
+        """`records_bytes`: what the record of queries takes on the disk, which is the same by default. `stored_of`:
+        what the whole results of a subject or a key take.
+        """
+        self._stored_of = stored_of
         self._spool = spool
         self._meter = meter
         self._records_bytes = records_bytes
@@ -61,15 +73,17 @@ class SpoolQuota:
             part = max(part, results_bytes / self._limits.spool_bytes_max)
         return min(1.0, part)
 
-    def admit(self, tenant: str) -> None:
+    def admit(self, accounts: Accounts) -> None:
         """Raises SPOOL_FULL when no further query may begin."""
-        used = self._meter.of(tenant)
-        if used >= self._limits.tenant_bytes_max:
-            message = (
-                f"stored results of this tenant take {used} of {self._limits.tenant_bytes_max} bytes; "
-                "release some with ReleaseResults"
-            )
-            raise error(Reason.SPOOL_FULL, message, retry_after_seconds=RETRY_SECONDS)
+        for account, bound in accounts.bounds("stored_bytes"):
+            scope, tenant, _ = account.id
+            used = self._meter.of(tenant) if scope is Scope.TENANT else self._stored_of(account.id)
+            if used >= bound.value:
+                message = (
+                    f"stored results of {account} take {used} of {bound.value} bytes, as many as {bound.key} allows; "
+                    "release some with ReleaseResults"
+                )
+                raise refused(Reason.SPOOL_FULL, message, account, bound, retry_after_seconds=RETRY_SECONDS)
         if self.fullness() >= self._limits.refuse_mark:
             raise self.full_error()
 

@@ -25,7 +25,7 @@ from queryengine.domain.query import Query
 from queryengine.executing.following import Following
 from queryengine.executing.outcomes import LastWord
 from queryengine.executing.recorder import Recorder
-from queryengine.executing.settling import Settling
+from queryengine.executing.settling import Settling, throttled
 from queryengine.live.query import LiveQuery
 from queryengine.live.registry import Registry
 from queryengine.workers.supervisor import Slot
@@ -101,13 +101,14 @@ class Runner:
             return False
         first = live.first_write
         if first is not None:
-            claimed = self.claimed(live.query)
+            claimed = self.claimed(live.query).but(**throttled(live))
             if first.claim(claimed):
                 live.replace(claimed)
                 return True
             if not await first.is_accepted():
                 return False
-        fired, query = await self._recorder.advance(live.query, Event.CLAIM, self._claim_changes())
+        changes = {**self._claim_changes(), **throttled(live)}
+        fired, query = await self._recorder.advance(live.query, Event.CLAIM, changes)
         live.take(query)
         if not fired:
             self._registry.keep(live)

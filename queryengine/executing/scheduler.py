@@ -6,9 +6,11 @@ its own methods when a run ended, a query began to wait or a limit changed; or u
 """
 
 import asyncio
+from collections.abc import Iterable
 from typing import Final
 
 from queryengine.domain.clock import Clock
+from queryengine.domain.consumption import Consumption
 from queryengine.domain.errors import Failure
 from queryengine.domain.incidents import incident
 from queryengine.domain.lifecycle import Event, QueryState
@@ -76,9 +78,9 @@ class Scheduler:
         self._closed = True
         self._dispatcher.close()
 
-    def adopt(self, limits: ShareLimits, *, tenant_queued: int) -> None:
-        """Hold to other limits from now on; what may run by them starts."""
-        self._dispatcher.adopt(limits, tenant_queued=tenant_queued)
+    def adopt(self, limits: ShareLimits, *, aging_us: int, recorded: Iterable[Consumption] = ()) -> None:
+        """Hold to other limits from now on, as Dispatcher.adopt; what may run by them starts."""
+        self._dispatcher.adopt(limits, aging_us=aging_us, recorded=recorded)
         self._wake.set()
 
     def claimed(self, query: Query) -> Query:
@@ -105,7 +107,7 @@ class Scheduler:
 
     def enqueue_again(self, live: LiveQuery) -> None:
         """Let a query wait that was accepted before, by this server or an earlier one."""
-        self.enqueue(live, self._dispatcher.place_of_old(live.query.tenant))
+        self.enqueue(live, self._dispatcher.place_of_old(live.query))
 
     async def cancel_waiting(self, live: LiveQuery, failure: Failure) -> None:
         """End a query that waits; returns once it has ended. Does nothing for one that is in no queue."""
@@ -126,6 +128,7 @@ class Scheduler:
             await asyncio.wait([live.run])
 
     def _act(self) -> None:
+        self._dispatcher.look()
         while (decision := self._dispatcher.decide()) is not None:
             match decision:
                 case Start(live, slot):

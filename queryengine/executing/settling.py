@@ -94,7 +94,7 @@ class Settling:
             first.write()
             if not await first.is_accepted():
                 return
-        changes = {"end_us": self._clock.now_us(), "failure": failure}
+        changes = {"end_us": self._clock.now_us(), "failure": failure, **throttled(live)}
         try:
             _, query = await self._recorder.advance(live.query, event, changes)
         except Exception as cause:
@@ -206,3 +206,9 @@ class Settling:
             # It holds for whoever has seen it; the next start finds the END marker of the rows.
             incident(f"query {seen.query_id}, whose completion is not written", cause)
             self._registry.keep(live)
+
+
+def throttled(live: LiveQuery) -> dict[str, Any]:
+    """What is written of the waiting of a query that waits no more; most wait for no limit."""
+    us = live.throttled_us()
+    return {"throttled_us": us} if us else {}

@@ -1,7 +1,7 @@
 """Which part of an engine's slots one tenant may use, and who holds them. Decides, does nothing."""
 
-from collections import Counter, OrderedDict
-from collections.abc import Callable, Collection, Iterable
+from collections import OrderedDict
+from collections.abc import Callable, Collection, Hashable, Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import IntEnum, StrEnum
@@ -10,7 +10,9 @@ from typing import Final
 from queryengine.domain.query import Query
 from queryengine.domain.viewer import is_shared
 from queryengine.executing.discretion import Discretion
+from queryengine.executing.throttle import Held, Throttle
 from queryengine.live.query import Key
+from queryengine.policy.limits.accounts import AccountId
 
 HELD_SECONDS: Final = 60.0
 """Once the oldest run has lasted this long, a query that waits shows who holds the slots."""
@@ -29,8 +31,6 @@ class Length(IntEnum):
 class ShareLimits:
     """The bounds on one tenant, and on long runs of all."""
 
-    tenant_running: int
-    """Queries of one tenant that run at a time, on all engines."""
     tenant_slots_percent: int
     """Part of an engine's slots that one tenant may use; it has one at least."""
     shared_us: int
@@ -58,13 +58,17 @@ class ShareLimits:
 
 
 class Rule(StrEnum):
-    """What keeps a query waiting: the setting of that name, or no limit at all, just that slots are in use."""
+    """What keeps a query waiting: the setting of that name, or no limit at all, just that slots are in use.
+    TENANT_RUNNING and USAGE are limits of a tenant, a subject or a key, see Throttle.
+    """
 
     SLOTS = ""
     TENANT_RUNNING = "limits.tenant_running"
     TENANT_SLOTS = "limits.tenant_slots_percent"
     LEFT_TO_OTHERS = "limits.shared_seconds"
     LONG_RUNS = "limits.long_run_seconds"
+    USAGE = "usage"
+    """A limit on what an hour or a day uses; no setting has this name."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +84,8 @@ class HeldSlot:
     """How long it may run."""
     subject: str
     is_shared: bool
+    accounts: tuple[AccountId, ...]
+    """What it counts for."""
 
     @property
     def tenant(self) -> str:
@@ -94,13 +100,14 @@ class Shares:
         engines: Iterable[str],
         limits: ShareLimits,
         now_us: Callable[[], int],
+        throttle: Throttle,
         discretion: Discretion = Discretion(),  # noqa: B008 - It is a value.
     ) -> None:
         """`now_us` is the time of a steady clock, from any beginning."""
         self._discretion = discretion
         self._limits = limits
         self._now_us = now_us
-        self._running: Counter[str] = Counter()
+        self.throttle = throttle
         self._runs: dict[str, dict[Key, HeldSlot]] = {engine: {} for engine in engines}
         self._asked: dict[str, OrderedDict[str, int]] = {engine: OrderedDict() for engine in self._runs}
         """When each tenant asked something of an engine last, the latest at the end; recent ones only."""
@@ -124,9 +131,7 @@ class Shares:
         return self._runs[engine].values()
 
     def may_run(self, query: Query, slots: int) -> bool:
-        """Whether a slot of its engine, which has so many, may be given to a query. All queries of the same tenant,
-        engine and length have the same answer.
-        """
+        """Whether a slot of its engine, which has so many, may be given to a query."""
         return self._limit(query, slots) is Rule.SLOTS
 
     def kept_waiting_by(self, query: Query, slots: int) -> tuple[Rule, list[HeldSlot]]:
@@ -135,16 +140,28 @@ class Shares:
         runs: Iterable[HeldSlot] = self._runs[query.plan.engine].values()
         if rule is Rule.TENANT_RUNNING:
             runs = (run for each in self._runs.values() for run in each.values())
-        if rule in (Rule.TENANT_RUNNING, Rule.TENANT_SLOTS):
+            held = self.limit_of(query)
+            runs = [run for run in runs if held is not None and held.account.id in run.accounts]
+        if rule is Rule.TENANT_SLOTS:
             runs = (run for run in runs if run.tenant == query.tenant)
+        if rule is Rule.USAGE:
+            runs = ()
         if rule is Rule.LONG_RUNS:
             runs = (run for run in runs if run.is_long)
         return rule, sorted(runs, key=_start)
 
+    def limit_of(self, query: Query) -> Held | None:
+        """The limit of its tenant, subject or key that keeps a query waiting."""
+        return self.throttle.held_by(self.throttle.accounts(query))
+
+    def kind(self, query: Query) -> tuple[Hashable, ...]:
+        """Of queries of one tenant and engine, those with the same have the same answer of `may_run`."""
+        return (self._limits.length(query), *self.throttle.kind(query))
+
     def _limit(self, query: Query, slots: int) -> Rule:
         limits, tenant = self._limits, query.tenant
-        if self._running[tenant] >= limits.tenant_running:
-            return Rule.TENANT_RUNNING
+        if (held := self.limit_of(query)) is not None:
+            return Rule.TENANT_RUNNING if held.until_us is None else Rule.USAGE
         runs, length = self._runs[query.plan.engine].values(), limits.length(query)
         mine = sum(run.key[0] == tenant for run in runs)
         if mine >= limits.tenant_slots(slots):
@@ -174,7 +191,7 @@ class Shares:
 
     def begin(self, query: Query, now_us: int) -> None:
         key = (query.tenant, query.query_id)
-        self._running[query.tenant] += 1
+        self.throttle.begin(query)
         self._runs[query.plan.engine][key] = HeldSlot(
             key=key,
             start_us=now_us,
@@ -183,12 +200,11 @@ class Shares:
             timeout_ms=query.plan.execution_timeout_ms,
             subject=query.subject,
             is_shared=is_shared(query.submission.labels),
+            accounts=self.throttle.accounts(query).ids,
         )
 
     def end(self, query: Query) -> None:
-        self._running[query.tenant] -= 1
-        if not self._running[query.tenant]:
-            del self._running[query.tenant]
+        self.throttle.end(query)
         self._runs[query.plan.engine].pop((query.tenant, query.query_id), None)
 
     def held_by(self, engine: str, now_us: int) -> list[str]:
@@ -196,8 +212,12 @@ class Shares:
         runs = self._oldest_first(engine, now_us)
         return [f"{tenant}/{query_id} since {_at(run.start_us)}" for run in runs for tenant, query_id in [run.key]]
 
-    def why_left(self, query: Query, slots: int) -> str:
-        """Why a query waits beside a free slot; empty when that is not because it is left to other tenants."""
+    def why_limited(self, query: Query, slots: int) -> str:
+        """Which limit keeps a query waiting, beside a free slot or not; empty when none does but for the share of an
+        engine's slots that it may use.
+        """
+        if (held := self.limit_of(query)) is not None:
+            return str(held)
         if self._limit(query, slots) is not Rule.LEFT_TO_OTHERS:
             return ""
         seconds = self._limits.short_run_ms / 1000

@@ -37,7 +37,7 @@ def stoppable(live: LiveQuery, run: RemoteExecution, *, grace_seconds: float) ->
 
 
 def _out_of_time(live: LiveQuery) -> None:
-    live.request_stop(Stop(timed_out(live.query.plan.execution_timeout_ms), QueryState.FAILED))
+    live.request_stop(Stop(timed_out(live.query), QueryState.FAILED))
 
 
 async def _stop(live: LiveQuery, run: RemoteExecution, grace_seconds: float) -> None:

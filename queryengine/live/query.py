@@ -61,7 +61,9 @@ class QueuePlace:
     position: int
     depth: int
     reason: str = ""
-    """Why the engine takes no query at present, or who has held its slots for long; else empty."""
+    """Why the engine takes no query at present, which limit keeps it waiting, or who has held the slots for long; else
+    empty.
+    """
     start_us: int | None = None
     end_us: int | None = None
 
@@ -90,6 +92,8 @@ class LiveQuery:
         self.place: QueuePlace | None = None
         """As of `refresh_place`."""
         self._find_place: Callable[[LiveQuery], QueuePlace] | None = None
+        self.limit_wait: Callable[[], int] | None = None
+        """While it waits, for how long limits have kept it waiting, in microseconds; None before it does."""
         self.expected_us: int | None = None
         """Guess of how long the current run takes, from earlier runs of the same SQL, made when it began."""
         self.index: PageIndex | None = None
@@ -126,6 +130,12 @@ class LiveQuery:
     @property
     def engine_query_url(self) -> str:
         return self.progress.engine_query_url or self.query.engine_query_url
+
+    def throttled_us(self) -> int:
+        """For how long limits of its tenant, subject or API key have kept it waiting so far."""
+        if self.limit_wait is not None and self.query.state is QueryState.QUEUED:
+            return self.limit_wait()
+        return self.query.throttled_us
 
     def expected_end_us(self, now_us: int) -> int | None:
         """Guess of when the current run ends, from the part that is done, else from earlier runs; None without either.

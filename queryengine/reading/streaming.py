@@ -26,6 +26,7 @@ from contextlib import AsyncExitStack, contextmanager
 from dataclasses import dataclass
 from typing import Final
 
+from queryengine.domain.identity import Principal
 from queryengine.domain.lifecycle import QueryState
 from queryengine.live.query import LiveQuery
 from queryengine.reading.cutting import Cutting
@@ -102,14 +103,20 @@ class Streams:
             live.pulse.beat()
 
     async def watch(
-        self, live: LiveQuery, after_version: int, heartbeat_seconds: float, *, still_valid: StillValid
+        self,
+        live: LiveQuery,
+        after_version: int,
+        heartbeat_seconds: float,
+        *,
+        still_valid: StillValid,
+        reader: Principal | None = None,
     ) -> AsyncIterator[Item]:
         """States only: Changed for versions later than one, ending after a final state or in Rotated. Raises
         TENANT_STREAM_LIMIT, and what `still_valid` raises.
         """
         pace = StatusPace(after_version)
         started = _now()
-        with self._joined(live):
+        with self._joined(live, reader):
             while True:
                 still_valid()
                 if pace.is_due(live):
@@ -123,7 +130,9 @@ class Streams:
                 elif not await self._changed(live, pace, started, heartbeat_seconds):
                     yield Beat()
 
-    async def read(self, live: LiveQuery, request: ReadRequest, *, still_valid: StillValid) -> AsyncIterator[Item]:
+    async def read(
+        self, live: LiveQuery, request: ReadRequest, *, still_valid: StillValid, reader: Principal | None = None
+    ) -> AsyncIterator[Item]:
         """The whole story of a result from a row on. Raises the query's failure, RESULT_RESTARTED, ROW_PAST_END,
         TENANT_STREAM_LIMIT, what makes stored rows unreadable, and what `still_valid` raises, with the row to go on at.
         """
@@ -132,7 +141,7 @@ class Streams:
         started = _now()
         async with AsyncExitStack() as leaving:
             leaving.callback(place.close)
-            leaving.enter_context(self._joined(live))
+            leaving.enter_context(self._joined(live, reader))
             await leaving.enter_async_context(self._indexes.reading(live))
             yield Started(place.attempt, place.row)
             while True:
@@ -181,10 +190,10 @@ class Streams:
         return self._limits.chunk_bytes if crowded else self._limits.message_bytes_max
 
     @contextmanager
-    def _joined(self, live: LiveQuery) -> Iterator[None]:
+    def _joined(self, live: LiveQuery, reader: Principal | None) -> Iterator[None]:
         # Whoever is refused a stream has not gone away.
         live.readers.seen()
-        with self._open_streams.one(live.query.tenant), live.readers.present():
+        with self._open_streams.one(live.query.tenant, reader), live.readers.present():
             self._readers[live] += 1
             try:
                 yield

@@ -66,7 +66,7 @@ class Watching:
         tenant, wanted = principal.tenant, replace(wanted, seen_by=viewer(principal))
         started = sent = _now()
         versions: dict[str, int] = {}
-        with self._open_streams.one(tenant), self._changes.watched(tenant) as log:
+        with self._open_streams.one(tenant, principal), self._changes.watched(tenant) as log:
             seen = log.sequence_at(position)
             if seen is None:
                 seen = log.sequence

@@ -43,6 +43,15 @@ class LimitSettings(Group):
         default=600, gt=0, description="Wait for a slot when the request sets no limit."
     )
     execution_timeout_seconds: float = Field(default=1800, gt=0, description="Run time when the request sets no limit.")
+    interactive_timeout_seconds: float = Field(
+        default=120, gt=0, description="Longest run time of an interactive query, whatever the request sets."
+    )
+    priority_seconds: float = Field(
+        default=60,
+        ge=0,
+        description="Head start in the queue of a tenant that one level of priority is worth: a query that has waited "
+        "for so much longer goes first.",
+    )
     wait_timeout_max_seconds: float = Field(
         default=60, ge=0, description="Longest wait inside Submit, GetStatus and Cancel."
     )

@@ -28,6 +28,7 @@ from queryengine.settings.routing import ROUTING_GROUPS, RoutingSettings
 from queryengine.settings.server import ServerSettings
 from queryengine.settings.state import StateSettings
 from queryengine.settings.statements import FunctionSettings, StatementSettings
+from queryengine.settings.tenants import TENANT_GROUPS, AccountName, TenantSettings
 from queryengine.settings.tls import TlsSettings
 from queryengine.telemetry.logs import LogStyle
 
@@ -295,6 +296,12 @@ class Settings(BaseSettings):
     statements: StatementSettings = Field(default_factory=StatementSettings)
     policies: PolicySettings = Field(default_factory=PolicySettings)
     limits: LimitSettings = Field(default_factory=LimitSettings)
+    tenants: Mapping[AccountName, TenantSettings] = Field(
+        default_factory=dict,
+        max_length=100_000,
+        description="Limits by the name of a tenant, `*` for each that is not named; see docs/limits.md.",
+        json_schema_extra={"default": "none"},
+    )
     sandbox: SandboxSettings = Field(default_factory=SandboxSettings)
     results: ResultSettings = Field(default_factory=ResultSettings)
     streams: StreamSettings = Field(default_factory=StreamSettings)
@@ -376,3 +383,5 @@ def groups() -> Iterator[tuple[str, type[BaseModel]]]:
         elif name == "engines":
             yield "engines", Settings
             yield "engines.NAME", EngineSettings
+        elif name == "tenants":
+            yield from TENANT_GROUPS

@@ -50,6 +50,8 @@ def _row(key: str, field: FieldInfo, reload: str) -> str:
 
 def _reload(group: str, key: str) -> str:
     """Whether a running server takes over another value of a key."""
+    if "tenants" in (key, group.partition(".")[0]):
+        return "applies"
     top, _, below = group.partition(".")
     name = below.partition(".")[0] or key
     return "applies" if name in RELOADABLE.get(top, ()) else "restart"

@@ -25,6 +25,8 @@ RELOADABLE: Final[Mapping[str, frozenset[str]]] = MappingProxyType(
                 "tenant_streams",
                 "queue_timeout_seconds",
                 "execution_timeout_seconds",
+                "interactive_timeout_seconds",
+                "priority_seconds",
                 "wait_timeout_max_seconds",
                 "check_timeout_seconds",
             }
@@ -101,6 +103,9 @@ def reloaded(running: Settings, new: Settings) -> Reload:
         old, now = getattr(running, group), getattr(new, group)
         if group == "engines":
             needs_restart += [f"engines.{name}" for name in {**old, **now} if old.get(name) != now.get(name)]
+        elif group == "tenants":
+            groups[group] = now
+            applied += [f"tenants.{name}" for name in {**old, **now} if old.get(name) != now.get(name)]
         elif group == "default_engine":
             needs_restart += [group] if old != now else []
         else:

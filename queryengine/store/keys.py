@@ -84,6 +84,7 @@ CHANGED: Final = Prepared(
         _K.cidrs,
         # Clocks of servers differ, and are set back: a key that was revoked has ended, whenever that was.
         sa.case((_K.revoke_us.is_not(None), 0), else_=_K.expire_us),
+        _K.label,
     )
     .where(_K.change > _bind("after"))
     .order_by(_K.change)

@@ -75,6 +75,8 @@ _LIMITS: Final[Mapping[str, int | None]] = MappingProxyType(
 """Each with what stands in a submission that does not give it. `spec` has those in force, and under `asked` those that
 the submission gave. A record of an older server has no `asked`: it gave what is in force, as far as is known.
 """
+_SELDOM: Final = ("scan_row_limit", "scan_byte_limit", "interactive")
+"""Of both, and mostly not given: `spec` and `asked` have those that are."""
 _OF_PLAN: Final = ("engine_type", "routing_reason", *_LIMITS)
 _OF_SUBMISSION: Final = (
     "catalog",
@@ -96,6 +98,7 @@ _TEXTS: Final = ("owner", "failure", "cancel_reason", "engine_query_id", "engine
 _facts_of: Final = attrgetter(*BECAME)
 _spec_of_submission: Final = attrgetter(*_OF_SUBMISSION)
 _spec_of_plan: Final = attrgetter(*_OF_PLAN)
+_seldom_of: Final = attrgetter(*_SELDOM)
 _asked_limits: Final = attrgetter(*_LIMITS)
 
 
@@ -116,10 +119,13 @@ def to_row(query: Query) -> tuple[Any, ...]:
     for name in _RARELY_ASKED:
         if asked_for := getattr(submission, name):
             spec[name] = asked_for
+    if plan.limit_sources:
+        spec["limit_sources"] = dict(plan.limit_sources)
+    spec.update(_given(plan))
     if submission.parameter_types:
         spec["parameter_types"] = b64encode(submission.parameter_types).decode()
     asked = zip(_LIMITS.items(), _asked_limits(submission), strict=True)
-    spec["asked"] = {name: limit for (name, none), limit in asked if limit != none}
+    spec["asked"] = {name: limit for (name, none), limit in asked if limit != none} | _given(submission)
     became = dict(zip(BECAME, _facts_of(query), strict=True))
     for name in _TEXTS:
         became[name] = _to_column(name, became[name])
@@ -143,6 +149,10 @@ def to_row(query: Query) -> tuple[Any, ...]:
         plan.named_query,
         *became.values(),
     )
+
+
+def _given(what: Plan | Submission) -> dict[str, Any]:
+    return {name: value for name, value in zip(_SELDOM, _seldom_of(what), strict=True) if value}
 
 
 def to_labels(labels: Mapping[str, str]) -> str:
@@ -177,6 +187,8 @@ def to_query(row: Sequence[Any], sql_characters: int | None = None) -> Query:
         row_policies=tuple(spec.pop("row_policies", ())),
         routing=RoutingDecision.from_json(routing) if (routing := spec.pop("routing", None)) else None,
         enforced=_enforced(spec.pop("enforced", None)),
+        limit_sources=spec.pop("limit_sources", {}),
+        **{name: spec.pop(name) for name in _SELDOM if name in spec},
         **{name: spec.pop(name) for name in _OF_PLAN},
     )
     in_force = {name: getattr(plan, name) for name in _LIMITS}

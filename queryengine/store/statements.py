@@ -179,6 +179,11 @@ PAYLOAD_BYTES: Final = Prepared(
     .where(_R.payload.is_not(None))
     .group_by(_R.tenant)
 )
+STORED_BYTES: Final = Prepared(
+    sa.select(_Q.tenant, _Q.subject, _Q.api_key, sa.cast(sa.func.sum(_Q.bytes), sa.BigInteger))
+    .where(sa.text(HAS_ROWS))
+    .group_by(_Q.tenant, _Q.subject, _Q.api_key)
+)
 USED: Final = Prepared(sa.select(USAGE.c.tenant, USAGE.c.bytes))
 MOVE_IN: Final = Prepared(
     lambda insert: (

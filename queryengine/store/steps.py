@@ -13,6 +13,7 @@ from queryengine.domain.viewer import Viewer
 from queryengine.store import statements
 from queryengine.store.prepared import Prepared
 from queryengine.store.rows import plain, to_query, with_facts
+from queryengine.store.stored_bytes import StoredBytes
 from queryengine.store.usage import Usage
 
 
@@ -47,6 +48,10 @@ class PastRun(NamedTuple):
 
 def usage_of(connection: sa.Connection) -> Usage:
     return Usage([(tenant, size) for tenant, size in statements.USED.run(connection, {})])
+
+
+def stored_bytes_of(connection: sa.Connection) -> StoredBytes:
+    return StoredBytes([(row[0], row[1], row[2], row[3]) for row in statements.STORED_BYTES.run(connection, {})])
 
 
 def get_query(connection: sa.Connection, tenant: str, query_id: str, seen_by: Viewer | None = None) -> Query | None:

@@ -32,7 +32,8 @@ from queryengine.store.opening import open_database
 from queryengine.store.prepared import Prepared
 from queryengine.store.reader import Reader
 from queryengine.store.rows import to_columns, to_query, to_row
-from queryengine.store.steps import Change, Dropped, PastRun, changed_by, found, get_query, usage_of
+from queryengine.store.steps import Change, Dropped, PastRun, changed_by, found, get_query, stored_bytes_of, usage_of
+from queryengine.store.stored_bytes import StoredBytes
 from queryengine.store.usage import Usage
 from queryengine.store.writer import Writer
 
@@ -51,6 +52,7 @@ class Store:
     def __init__(self, database: Database, folder_lock: FileLock | None) -> None:
         """Use `open`."""
         self.usage = Usage(())
+        self.stored_bytes = StoredBytes()
         self._database = database
         self._folder_lock = folder_lock
         self._writer = Writer(database)
@@ -84,6 +86,7 @@ class Store:
             await store._writer.write(lambda connection: statements.MOVE_IN.run(connection, {"owner": owner}).rowcount)
             database.move_in(owner)
             store.usage = await store._reader.read(usage_of)
+            store.stored_bytes = await store._reader.read(stored_bytes_of)
         except QueryEngineError as cause:
             await store.close()
             raise StoreUnusable(f"{database.title} cannot be written: {cause.failure.message}") from cause
@@ -134,6 +137,8 @@ class Store:
         existing = found(stored)
         if not is_old:
             self.usage.add(query.tenant, existing.record_bytes)
+            if existing.result_state is ResultState.READY:
+                self.stored_bytes.stored(existing)
             return existing, False
         if not is_same_submission(existing.fingerprint, query.fingerprint, query.submission, query.plan):
             raise id_reused(query.query_id)
@@ -181,6 +186,8 @@ class Store:
             return False, await self._require(query)
         change, size = self._change_of(query, event, columns, payload)
         changed = await self._compare_and_set(change, query, size=size, may_linger=may_linger)
+        if changed.fired and event is Event.COMPLETE and changed.query.result_state is ResultState.READY:
+            self.stored_bytes.stored(changed.query)
         return changed.fired, changed.query
 
     def _change_of(
@@ -220,7 +227,10 @@ class Store:
         Says whether another query refers to it still. The last reference takes the bytes of a result in the record with
         it, in the same transaction; those in the spool are for the caller to remove afterwards.
         """
-        return await self._update(query, {**(changes or {}), "result_state": state}, HOLDS_ROWS, None)
+        dropped = await self._update(query, {**(changes or {}), "result_state": state}, HOLDS_ROWS, None)
+        if dropped.fired:
+            self.stored_bytes.dropped(dropped.query)
+        return dropped
 
     async def result_payload(self, tenant: str, result_id: str) -> bytes | None:
         """The bytes of a result that is in the record; None for one in the spool, and for one that is gone."""

@@ -27,7 +27,7 @@ from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__
 from queryengine.v1 import value_pb2 as queryengine_dot_v1_dot_value__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1aqueryengine/v1/query.proto\x12\x0equeryengine.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1aqueryengine/v1/value.proto\"\xc6\x01\n\x06Limits\x12\x30\n\rqueue_timeout\x18\x01 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x34\n\x11\x65xecution_timeout\x18\x02 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x11\n\trow_limit\x18\x03 \x01(\x03\x12\x12\n\nbyte_limit\x18\x04 \x01(\x03\x12-\n\x08on_limit\x18\x05 \x01(\x0e\x32\x1b.queryengine.v1.LimitAction\"\xb6\x07\n\x0bQueryStatus\x12\x10\n\x08query_id\x18\x01 \x01(\t\x12\x0f\n\x07version\x18\x02 \x01(\x03\x12)\n\x05state\x18\x03 \x01(\x0e\x32\x1a.queryengine.v1.QueryState\x12\x31\n\x0cresult_state\x18\x04 \x01(\x0e\x32\x1b.queryengine.v1.ResultState\x12\x0e\n\x06\x65ngine\x18\x05 \x01(\t\x12\x13\n\x0b\x65ngine_type\x18\x06 \x01(\t\x12\x16\n\x0erouting_reason\x18\x07 \x01(\t\x12\x0f\n\x07\x61ttempt\x18\x08 \x01(\x05\x12*\n\x08progress\x18\t \x01(\x0b\x32\x18.queryengine.v1.Progress\x12)\n\x05stats\x18\n \x01(\x0b\x32\x1a.queryengine.v1.QueryStats\x12)\n\x05\x65rror\x18\x0b \x01(\x0b\x32\x1a.queryengine.v1.QueryError\x12/\n\x0bsubmit_time\x18\x0c \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12.\n\nstart_time\x18\r \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x33\n\x0f\x66irst_page_time\x18\x0e \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12,\n\x08\x65nd_time\x18\x0f \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12/\n\x0b\x65xpire_time\x18\x10 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x37\n\x13\x63\x61ncel_request_time\x18\x11 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x37\n\x06labels\x18\x12 \x03(\x0b\x32\'.queryengine.v1.QueryStatus.LabelsEntry\x12\x13\n\x0bsql_preview\x18\x13 \x01(\t\x12\x12\n\nquery_hash\x18\x14 \x01(\t\x12\x10\n\x08priority\x18\x15 \x01(\x05\x12\x17\n\x0f\x65ngine_query_id\x18\x16 \x01(\t\x12\x18\n\x10\x65ngine_query_url\x18\x17 \x01(\t\x12\x0f\n\x07subject\x18\x18 \x01(\t\x12\x14\n\x0crow_policies\x18\x19 \x03(\t\x12\x16\n\x0epolicy_version\x18\x1a \x01(\t\x12\x13\n\x0bnamed_query\x18\x1c \x01(\t\x1a-\n\x0bLabelsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"\xf0\x01\n\x0cQueryDetails\x12\x0b\n\x03sql\x18\x01 \x01(\t\x12\x14\n\x0c\x65xecuted_sql\x18\x02 \x01(\t\x12\x31\n\nparameters\x18\x03 \x03(\x0b\x32\x1d.queryengine.v1.ParameterInfo\x12\x1b\n\x13parameters_left_out\x18\x04 \x01(\x05\x12&\n\x06limits\x18\x05 \x01(\x0b\x32\x16.queryengine.v1.Limits\x12\x13\n\x0bnamed_query\x18\x06 \x01(\t\x12\x30\n\x07routing\x18\x07 \x01(\x0b\x32\x1f.queryengine.v1.RoutingDecision\"x\n\x0fRoutingDecision\x12\x0c\n\x04rule\x18\x01 \x01(\t\x12\r\n\x05\x66\x61\x63ts\x18\x02 \x03(\t\x12/\n\x0bpassed_over\x18\x03 \x03(\x0b\x32\x1a.queryengine.v1.PassedOver\x12\x17\n\x0ftranslated_from\x18\x04 \x01(\t\")\n\nPassedOver\x12\x0e\n\x06\x65ngine\x18\x01 \x01(\t\x12\x0b\n\x03why\x18\x02 \x01(\t\"1\n\x0eRoutingOptions\x12\x0e\n\x06strict\x18\x01 \x01(\x08\x12\x0f\n\x07\x64ialect\x18\x02 \x01(\t\"E\n\rParameterInfo\x12\x0c\n\x04name\x18\x01 \x01(\t\x12&\n\x04type\x18\x02 \x01(\x0b\x32\x18.queryengine.v1.DataType\"\x85\x03\n\x08Progress\x12\x15\n\x08\x66raction\x18\x01 \x01(\x01H\x00\x88\x01\x01\x12\x1b\n\x0equeue_position\x18\x02 \x01(\x05H\x01\x88\x01\x01\x12\x18\n\x0bqueue_depth\x18\x03 \x01(\x05H\x02\x88\x01\x01\x12\x38\n\x14\x65stimated_start_time\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12=\n\x19\x65stimated_completion_time\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x18\n\x0bsplits_done\x18\x06 \x01(\x03H\x03\x88\x01\x01\x12\x19\n\x0csplits_total\x18\x07 \x01(\x03H\x04\x88\x01\x01\x12\x14\n\x0c\x65ngine_state\x18\x08 \x01(\t\x12\x16\n\x0ewaiting_reason\x18\t \x01(\tB\x0b\n\t_fractionB\x11\n\x0f_queue_positionB\x0e\n\x0c_queue_depthB\x0e\n\x0c_splits_doneB\x0f\n\r_splits_total\"\xf4\x01\n\nQueryStats\x12-\n\nqueue_time\x18\x01 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x31\n\x0e\x65xecution_time\x18\x02 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x0c\n\x04rows\x18\x03 \x01(\x03\x12\r\n\x05pages\x18\x04 \x01(\x03\x12\r\n\x05\x62ytes\x18\x05 \x01(\x03\x12\x19\n\x0crows_scanned\x18\x06 \x01(\x03H\x00\x88\x01\x01\x12\x1a\n\rbytes_scanned\x18\x07 \x01(\x03H\x01\x88\x01\x01\x42\x0f\n\r_rows_scannedB\x10\n\x0e_bytes_scanned\"\x80\x02\n\nQueryError\x12\x0c\n\x04\x63ode\x18\x01 \x01(\x05\x12\x0e\n\x06reason\x18\x02 \x01(\t\x12\x0f\n\x07message\x18\x03 \x01(\t\x12\x11\n\tsql_state\x18\x04 \x01(\t\x12\x30\n\x08position\x18\x05 \x01(\x0b\x32\x1e.queryengine.v1.SourcePosition\x12\x11\n\tretryable\x18\x06 \x01(\x08\x12:\n\x08metadata\x18\x07 \x03(\x0b\x32(.queryengine.v1.QueryError.MetadataEntry\x1a/\n\rMetadataEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\".\n\x0eSourcePosition\x12\x0c\n\x04line\x18\x01 \x01(\x05\x12\x0e\n\x06\x63olumn\x18\x02 \x01(\x05*\xa8\x01\n\nQueryState\x12\x1b\n\x17QUERY_STATE_UNSPECIFIED\x10\x00\x12\x16\n\x12QUERY_STATE_QUEUED\x10\x01\x12\x17\n\x13QUERY_STATE_RUNNING\x10\x02\x12\x19\n\x15QUERY_STATE_COMPLETED\x10\x03\x12\x16\n\x12QUERY_STATE_FAILED\x10\x04\x12\x19\n\x15QUERY_STATE_CANCELLED\x10\x05*\xc0\x01\n\x0bResultState\x12\x1c\n\x18RESULT_STATE_UNSPECIFIED\x10\x00\x12\x15\n\x11RESULT_STATE_NONE\x10\x01\x12\x18\n\x14RESULT_STATE_PARTIAL\x10\x02\x12\x16\n\x12RESULT_STATE_READY\x10\x03\x12\x19\n\x15RESULT_STATE_RELEASED\x10\x04\x12\x18\n\x14RESULT_STATE_EXPIRED\x10\x05\x12\x15\n\x11RESULT_STATE_LOST\x10\x06*]\n\x0bLimitAction\x12\x1c\n\x18LIMIT_ACTION_UNSPECIFIED\x10\x00\x12\x19\n\x15LIMIT_ACTION_TRUNCATE\x10\x01\x12\x15\n\x11LIMIT_ACTION_FAIL\x10\x02*s\n\x10\x44isconnectPolicy\x12!\n\x1d\x44ISCONNECT_POLICY_UNSPECIFIED\x10\x00\x12\x1e\n\x1a\x44ISCONNECT_POLICY_CONTINUE\x10\x01\x12\x1c\n\x18\x44ISCONNECT_POLICY_CANCEL\x10\x02\x42\x45\n\x12\x63om.queryengine.v1P\x01Z\x1cqueryengine/v1;queryenginev1\xaa\x02\x0eQueryEngine.V1b\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1aqueryengine/v1/query.proto\x12\x0equeryengine.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1aqueryengine/v1/value.proto\"\x8c\x02\n\x06Limits\x12\x30\n\rqueue_timeout\x18\x01 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x34\n\x11\x65xecution_timeout\x18\x02 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x11\n\trow_limit\x18\x03 \x01(\x03\x12\x12\n\nbyte_limit\x18\x04 \x01(\x03\x12-\n\x08on_limit\x18\x05 \x01(\x0e\x32\x1b.queryengine.v1.LimitAction\x12\x17\n\x0fscan_byte_limit\x18\x06 \x01(\x03\x12\x16\n\x0escan_row_limit\x18\x07 \x01(\x03\x12\x13\n\x0binteractive\x18\x08 \x01(\x08\"\xb6\x07\n\x0bQueryStatus\x12\x10\n\x08query_id\x18\x01 \x01(\t\x12\x0f\n\x07version\x18\x02 \x01(\x03\x12)\n\x05state\x18\x03 \x01(\x0e\x32\x1a.queryengine.v1.QueryState\x12\x31\n\x0cresult_state\x18\x04 \x01(\x0e\x32\x1b.queryengine.v1.ResultState\x12\x0e\n\x06\x65ngine\x18\x05 \x01(\t\x12\x13\n\x0b\x65ngine_type\x18\x06 \x01(\t\x12\x16\n\x0erouting_reason\x18\x07 \x01(\t\x12\x0f\n\x07\x61ttempt\x18\x08 \x01(\x05\x12*\n\x08progress\x18\t \x01(\x0b\x32\x18.queryengine.v1.Progress\x12)\n\x05stats\x18\n \x01(\x0b\x32\x1a.queryengine.v1.QueryStats\x12)\n\x05\x65rror\x18\x0b \x01(\x0b\x32\x1a.queryengine.v1.QueryError\x12/\n\x0bsubmit_time\x18\x0c \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12.\n\nstart_time\x18\r \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x33\n\x0f\x66irst_page_time\x18\x0e \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12,\n\x08\x65nd_time\x18\x0f \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12/\n\x0b\x65xpire_time\x18\x10 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x37\n\x13\x63\x61ncel_request_time\x18\x11 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x37\n\x06labels\x18\x12 \x03(\x0b\x32\'.queryengine.v1.QueryStatus.LabelsEntry\x12\x13\n\x0bsql_preview\x18\x13 \x01(\t\x12\x12\n\nquery_hash\x18\x14 \x01(\t\x12\x10\n\x08priority\x18\x15 \x01(\x05\x12\x17\n\x0f\x65ngine_query_id\x18\x16 \x01(\t\x12\x18\n\x10\x65ngine_query_url\x18\x17 \x01(\t\x12\x0f\n\x07subject\x18\x18 \x01(\t\x12\x14\n\x0crow_policies\x18\x19 \x03(\t\x12\x16\n\x0epolicy_version\x18\x1a \x01(\t\x12\x13\n\x0bnamed_query\x18\x1c \x01(\t\x1a-\n\x0bLabelsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"\xec\x02\n\x0cQueryDetails\x12\x0b\n\x03sql\x18\x01 \x01(\t\x12\x14\n\x0c\x65xecuted_sql\x18\x02 \x01(\t\x12\x31\n\nparameters\x18\x03 \x03(\x0b\x32\x1d.queryengine.v1.ParameterInfo\x12\x1b\n\x13parameters_left_out\x18\x04 \x01(\x05\x12&\n\x06limits\x18\x05 \x01(\x0b\x32\x16.queryengine.v1.Limits\x12\x13\n\x0bnamed_query\x18\x06 \x01(\t\x12\x30\n\x07routing\x18\x07 \x01(\x0b\x32\x1f.queryengine.v1.RoutingDecision\x12\x45\n\rlimit_sources\x18\x08 \x03(\x0b\x32..queryengine.v1.QueryDetails.LimitSourcesEntry\x1a\x33\n\x11LimitSourcesEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"x\n\x0fRoutingDecision\x12\x0c\n\x04rule\x18\x01 \x01(\t\x12\r\n\x05\x66\x61\x63ts\x18\x02 \x03(\t\x12/\n\x0bpassed_over\x18\x03 \x03(\x0b\x32\x1a.queryengine.v1.PassedOver\x12\x17\n\x0ftranslated_from\x18\x04 \x01(\t\")\n\nPassedOver\x12\x0e\n\x06\x65ngine\x18\x01 \x01(\t\x12\x0b\n\x03why\x18\x02 \x01(\t\"1\n\x0eRoutingOptions\x12\x0e\n\x06strict\x18\x01 \x01(\x08\x12\x0f\n\x07\x64ialect\x18\x02 \x01(\t\"E\n\rParameterInfo\x12\x0c\n\x04name\x18\x01 \x01(\t\x12&\n\x04type\x18\x02 \x01(\x0b\x32\x18.queryengine.v1.DataType\"\x85\x03\n\x08Progress\x12\x15\n\x08\x66raction\x18\x01 \x01(\x01H\x00\x88\x01\x01\x12\x1b\n\x0equeue_position\x18\x02 \x01(\x05H\x01\x88\x01\x01\x12\x18\n\x0bqueue_depth\x18\x03 \x01(\x05H\x02\x88\x01\x01\x12\x38\n\x14\x65stimated_start_time\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12=\n\x19\x65stimated_completion_time\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x18\n\x0bsplits_done\x18\x06 \x01(\x03H\x03\x88\x01\x01\x12\x19\n\x0csplits_total\x18\x07 \x01(\x03H\x04\x88\x01\x01\x12\x14\n\x0c\x65ngine_state\x18\x08 \x01(\t\x12\x16\n\x0ewaiting_reason\x18\t \x01(\tB\x0b\n\t_fractionB\x11\n\x0f_queue_positionB\x0e\n\x0c_queue_depthB\x0e\n\x0c_splits_doneB\x0f\n\r_splits_total\"\xa7\x02\n\nQueryStats\x12-\n\nqueue_time\x18\x01 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x31\n\x0e\x65xecution_time\x18\x02 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x0c\n\x04rows\x18\x03 \x01(\x03\x12\r\n\x05pages\x18\x04 \x01(\x03\x12\r\n\x05\x62ytes\x18\x05 \x01(\x03\x12\x19\n\x0crows_scanned\x18\x06 \x01(\x03H\x00\x88\x01\x01\x12\x1a\n\rbytes_scanned\x18\x07 \x01(\x03H\x01\x88\x01\x01\x12\x31\n\x0ethrottled_time\x18\x08 \x01(\x0b\x32\x19.google.protobuf.DurationB\x0f\n\r_rows_scannedB\x10\n\x0e_bytes_scanned\"\x80\x02\n\nQueryError\x12\x0c\n\x04\x63ode\x18\x01 \x01(\x05\x12\x0e\n\x06reason\x18\x02 \x01(\t\x12\x0f\n\x07message\x18\x03 \x01(\t\x12\x11\n\tsql_state\x18\x04 \x01(\t\x12\x30\n\x08position\x18\x05 \x01(\x0b\x32\x1e.queryengine.v1.SourcePosition\x12\x11\n\tretryable\x18\x06 \x01(\x08\x12:\n\x08metadata\x18\x07 \x03(\x0b\x32(.queryengine.v1.QueryError.MetadataEntry\x1a/\n\rMetadataEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\".\n\x0eSourcePosition\x12\x0c\n\x04line\x18\x01 \x01(\x05\x12\x0e\n\x06\x63olumn\x18\x02 \x01(\x05*\xa8\x01\n\nQueryState\x12\x1b\n\x17QUERY_STATE_UNSPECIFIED\x10\x00\x12\x16\n\x12QUERY_STATE_QUEUED\x10\x01\x12\x17\n\x13QUERY_STATE_RUNNING\x10\x02\x12\x19\n\x15QUERY_STATE_COMPLETED\x10\x03\x12\x16\n\x12QUERY_STATE_FAILED\x10\x04\x12\x19\n\x15QUERY_STATE_CANCELLED\x10\x05*\xc0\x01\n\x0bResultState\x12\x1c\n\x18RESULT_STATE_UNSPECIFIED\x10\x00\x12\x15\n\x11RESULT_STATE_NONE\x10\x01\x12\x18\n\x14RESULT_STATE_PARTIAL\x10\x02\x12\x16\n\x12RESULT_STATE_READY\x10\x03\x12\x19\n\x15RESULT_STATE_RELEASED\x10\x04\x12\x18\n\x14RESULT_STATE_EXPIRED\x10\x05\x12\x15\n\x11RESULT_STATE_LOST\x10\x06*]\n\x0bLimitAction\x12\x1c\n\x18LIMIT_ACTION_UNSPECIFIED\x10\x00\x12\x19\n\x15LIMIT_ACTION_TRUNCATE\x10\x01\x12\x15\n\x11LIMIT_ACTION_FAIL\x10\x02*s\n\x10\x44isconnectPolicy\x12!\n\x1d\x44ISCONNECT_POLICY_UNSPECIFIED\x10\x00\x12\x1e\n\x1a\x44ISCONNECT_POLICY_CONTINUE\x10\x01\x12\x1c\n\x18\x44ISCONNECT_POLICY_CANCEL\x10\x02\x42\x45\n\x12\x63om.queryengine.v1P\x01Z\x1cqueryengine/v1;queryenginev1\xaa\x02\x0eQueryEngine.V1b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -37,40 +37,44 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['DESCRIPTOR']._serialized_options = b'\n\022com.queryengine.v1P\001Z\034queryengine/v1;queryenginev1\252\002\016QueryEngine.V1'
   _globals['_QUERYSTATUS_LABELSENTRY']._loaded_options = None
   _globals['_QUERYSTATUS_LABELSENTRY']._serialized_options = b'8\001'
+  _globals['_QUERYDETAILS_LIMITSOURCESENTRY']._loaded_options = None
+  _globals['_QUERYDETAILS_LIMITSOURCESENTRY']._serialized_options = b'8\001'
   _globals['_QUERYERROR_METADATAENTRY']._loaded_options = None
   _globals['_QUERYERROR_METADATAENTRY']._serialized_options = b'8\001'
-  _globals['_QUERYSTATE']._serialized_start=2770
-  _globals['_QUERYSTATE']._serialized_end=2938
-  _globals['_RESULTSTATE']._serialized_start=2941
-  _globals['_RESULTSTATE']._serialized_end=3133
-  _globals['_LIMITACTION']._serialized_start=3135
-  _globals['_LIMITACTION']._serialized_end=3228
-  _globals['_DISCONNECTPOLICY']._serialized_start=3230
-  _globals['_DISCONNECTPOLICY']._serialized_end=3345
+  _globals['_QUERYSTATE']._serialized_start=3015
+  _globals['_QUERYSTATE']._serialized_end=3183
+  _globals['_RESULTSTATE']._serialized_start=3186
+  _globals['_RESULTSTATE']._serialized_end=3378
+  _globals['_LIMITACTION']._serialized_start=3380
+  _globals['_LIMITACTION']._serialized_end=3473
+  _globals['_DISCONNECTPOLICY']._serialized_start=3475
+  _globals['_DISCONNECTPOLICY']._serialized_end=3590
   _globals['_LIMITS']._serialized_start=140
-  _globals['_LIMITS']._serialized_end=338
-  _globals['_QUERYSTATUS']._serialized_start=341
-  _globals['_QUERYSTATUS']._serialized_end=1291
-  _globals['_QUERYSTATUS_LABELSENTRY']._serialized_start=1246
-  _globals['_QUERYSTATUS_LABELSENTRY']._serialized_end=1291
-  _globals['_QUERYDETAILS']._serialized_start=1294
-  _globals['_QUERYDETAILS']._serialized_end=1534
-  _globals['_ROUTINGDECISION']._serialized_start=1536
-  _globals['_ROUTINGDECISION']._serialized_end=1656
-  _globals['_PASSEDOVER']._serialized_start=1658
-  _globals['_PASSEDOVER']._serialized_end=1699
-  _globals['_ROUTINGOPTIONS']._serialized_start=1701
-  _globals['_ROUTINGOPTIONS']._serialized_end=1750
-  _globals['_PARAMETERINFO']._serialized_start=1752
-  _globals['_PARAMETERINFO']._serialized_end=1821
-  _globals['_PROGRESS']._serialized_start=1824
-  _globals['_PROGRESS']._serialized_end=2213
-  _globals['_QUERYSTATS']._serialized_start=2216
-  _globals['_QUERYSTATS']._serialized_end=2460
-  _globals['_QUERYERROR']._serialized_start=2463
-  _globals['_QUERYERROR']._serialized_end=2719
-  _globals['_QUERYERROR_METADATAENTRY']._serialized_start=2672
-  _globals['_QUERYERROR_METADATAENTRY']._serialized_end=2719
-  _globals['_SOURCEPOSITION']._serialized_start=2721
-  _globals['_SOURCEPOSITION']._serialized_end=2767
+  _globals['_LIMITS']._serialized_end=408
+  _globals['_QUERYSTATUS']._serialized_start=411
+  _globals['_QUERYSTATUS']._serialized_end=1361
+  _globals['_QUERYSTATUS_LABELSENTRY']._serialized_start=1316
+  _globals['_QUERYSTATUS_LABELSENTRY']._serialized_end=1361
+  _globals['_QUERYDETAILS']._serialized_start=1364
+  _globals['_QUERYDETAILS']._serialized_end=1728
+  _globals['_QUERYDETAILS_LIMITSOURCESENTRY']._serialized_start=1677
+  _globals['_QUERYDETAILS_LIMITSOURCESENTRY']._serialized_end=1728
+  _globals['_ROUTINGDECISION']._serialized_start=1730
+  _globals['_ROUTINGDECISION']._serialized_end=1850
+  _globals['_PASSEDOVER']._serialized_start=1852
+  _globals['_PASSEDOVER']._serialized_end=1893
+  _globals['_ROUTINGOPTIONS']._serialized_start=1895
+  _globals['_ROUTINGOPTIONS']._serialized_end=1944
+  _globals['_PARAMETERINFO']._serialized_start=1946
+  _globals['_PARAMETERINFO']._serialized_end=2015
+  _globals['_PROGRESS']._serialized_start=2018
+  _globals['_PROGRESS']._serialized_end=2407
+  _globals['_QUERYSTATS']._serialized_start=2410
+  _globals['_QUERYSTATS']._serialized_end=2705
+  _globals['_QUERYERROR']._serialized_start=2708
+  _globals['_QUERYERROR']._serialized_end=2964
+  _globals['_QUERYERROR_METADATAENTRY']._serialized_start=2917
+  _globals['_QUERYERROR_METADATAENTRY']._serialized_end=2964
+  _globals['_SOURCEPOSITION']._serialized_start=2966
+  _globals['_SOURCEPOSITION']._serialized_end=3012
 # @@protoc_insertion_point(module_scope)

@@ -63,18 +63,24 @@ DISCONNECT_POLICY_CONTINUE: DisconnectPolicy
 DISCONNECT_POLICY_CANCEL: DisconnectPolicy
 
 class Limits(_message.Message):
-    __slots__ = ("queue_timeout", "execution_timeout", "row_limit", "byte_limit", "on_limit")
+    __slots__ = ("queue_timeout", "execution_timeout", "row_limit", "byte_limit", "on_limit", "scan_byte_limit", "scan_row_limit", "interactive")
     QUEUE_TIMEOUT_FIELD_NUMBER: _ClassVar[int]
     EXECUTION_TIMEOUT_FIELD_NUMBER: _ClassVar[int]
     ROW_LIMIT_FIELD_NUMBER: _ClassVar[int]
     BYTE_LIMIT_FIELD_NUMBER: _ClassVar[int]
     ON_LIMIT_FIELD_NUMBER: _ClassVar[int]
+    SCAN_BYTE_LIMIT_FIELD_NUMBER: _ClassVar[int]
+    SCAN_ROW_LIMIT_FIELD_NUMBER: _ClassVar[int]
+    INTERACTIVE_FIELD_NUMBER: _ClassVar[int]
     queue_timeout: _duration_pb2.Duration
     execution_timeout: _duration_pb2.Duration
     row_limit: int
     byte_limit: int
     on_limit: LimitAction
-    def __init__(self, queue_timeout: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., execution_timeout: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., row_limit: _Optional[int] = ..., byte_limit: _Optional[int] = ..., on_limit: _Optional[_Union[LimitAction, str]] = ...) -> None: ...
+    scan_byte_limit: int
+    scan_row_limit: int
+    interactive: bool
+    def __init__(self, queue_timeout: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., execution_timeout: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., row_limit: _Optional[int] = ..., byte_limit: _Optional[int] = ..., on_limit: _Optional[_Union[LimitAction, str]] = ..., scan_byte_limit: _Optional[int] = ..., scan_row_limit: _Optional[int] = ..., interactive: _Optional[bool] = ...) -> None: ...
 
 class QueryStatus(_message.Message):
     __slots__ = ("query_id", "version", "state", "result_state", "engine", "engine_type", "routing_reason", "attempt", "progress", "stats", "error", "submit_time", "start_time", "first_page_time", "end_time", "expire_time", "cancel_request_time", "labels", "sql_preview", "query_hash", "priority", "engine_query_id", "engine_query_url", "subject", "row_policies", "policy_version", "named_query")
@@ -142,7 +148,14 @@ class QueryStatus(_message.Message):
     def __init__(self, query_id: _Optional[str] = ..., version: _Optional[int] = ..., state: _Optional[_Union[QueryState, str]] = ..., result_state: _Optional[_Union[ResultState, str]] = ..., engine: _Optional[str] = ..., engine_type: _Optional[str] = ..., routing_reason: _Optional[str] = ..., attempt: _Optional[int] = ..., progress: _Optional[_Union[Progress, _Mapping]] = ..., stats: _Optional[_Union[QueryStats, _Mapping]] = ..., error: _Optional[_Union[QueryError, _Mapping]] = ..., submit_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., start_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., first_page_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., end_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., expire_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., cancel_request_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., labels: _Optional[_Mapping[str, str]] = ..., sql_preview: _Optional[str] = ..., query_hash: _Optional[str] = ..., priority: _Optional[int] = ..., engine_query_id: _Optional[str] = ..., engine_query_url: _Optional[str] = ..., subject: _Optional[str] = ..., row_policies: _Optional[_Iterable[str]] = ..., policy_version: _Optional[str] = ..., named_query: _Optional[str] = ...) -> None: ...
 
 class QueryDetails(_message.Message):
-    __slots__ = ("sql", "executed_sql", "parameters", "parameters_left_out", "limits", "named_query", "routing")
+    __slots__ = ("sql", "executed_sql", "parameters", "parameters_left_out", "limits", "named_query", "routing", "limit_sources")
+    class LimitSourcesEntry(_message.Message):
+        __slots__ = ("key", "value")
+        KEY_FIELD_NUMBER: _ClassVar[int]
+        VALUE_FIELD_NUMBER: _ClassVar[int]
+        key: str
+        value: str
+        def __init__(self, key: _Optional[str] = ..., value: _Optional[str] = ...) -> None: ...
     SQL_FIELD_NUMBER: _ClassVar[int]
     EXECUTED_SQL_FIELD_NUMBER: _ClassVar[int]
     PARAMETERS_FIELD_NUMBER: _ClassVar[int]
@@ -150,6 +163,7 @@ class QueryDetails(_message.Message):
     LIMITS_FIELD_NUMBER: _ClassVar[int]
     NAMED_QUERY_FIELD_NUMBER: _ClassVar[int]
     ROUTING_FIELD_NUMBER: _ClassVar[int]
+    LIMIT_SOURCES_FIELD_NUMBER: _ClassVar[int]
     sql: str
     executed_sql: str
     parameters: _containers.RepeatedCompositeFieldContainer[ParameterInfo]
@@ -157,7 +171,8 @@ class QueryDetails(_message.Message):
     limits: Limits
     named_query: str
     routing: RoutingDecision
-    def __init__(self, sql: _Optional[str] = ..., executed_sql: _Optional[str] = ..., parameters: _Optional[_Iterable[_Union[ParameterInfo, _Mapping]]] = ..., parameters_left_out: _Optional[int] = ..., limits: _Optional[_Union[Limits, _Mapping]] = ..., named_query: _Optional[str] = ..., routing: _Optional[_Union[RoutingDecision, _Mapping]] = ...) -> None: ...
+    limit_sources: _containers.ScalarMap[str, str]
+    def __init__(self, sql: _Optional[str] = ..., executed_sql: _Optional[str] = ..., parameters: _Optional[_Iterable[_Union[ParameterInfo, _Mapping]]] = ..., parameters_left_out: _Optional[int] = ..., limits: _Optional[_Union[Limits, _Mapping]] = ..., named_query: _Optional[str] = ..., routing: _Optional[_Union[RoutingDecision, _Mapping]] = ..., limit_sources: _Optional[_Mapping[str, str]] = ...) -> None: ...
 
 class RoutingDecision(_message.Message):
     __slots__ = ("rule", "facts", "passed_over", "translated_from")
@@ -218,7 +233,7 @@ class Progress(_message.Message):
     def __init__(self, fraction: _Optional[float] = ..., queue_position: _Optional[int] = ..., queue_depth: _Optional[int] = ..., estimated_start_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., estimated_completion_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., splits_done: _Optional[int] = ..., splits_total: _Optional[int] = ..., engine_state: _Optional[str] = ..., waiting_reason: _Optional[str] = ...) -> None: ...
 
 class QueryStats(_message.Message):
-    __slots__ = ("queue_time", "execution_time", "rows", "pages", "bytes", "rows_scanned", "bytes_scanned")
+    __slots__ = ("queue_time", "execution_time", "rows", "pages", "bytes", "rows_scanned", "bytes_scanned", "throttled_time")
     QUEUE_TIME_FIELD_NUMBER: _ClassVar[int]
     EXECUTION_TIME_FIELD_NUMBER: _ClassVar[int]
     ROWS_FIELD_NUMBER: _ClassVar[int]
@@ -226,6 +241,7 @@ class QueryStats(_message.Message):
     BYTES_FIELD_NUMBER: _ClassVar[int]
     ROWS_SCANNED_FIELD_NUMBER: _ClassVar[int]
     BYTES_SCANNED_FIELD_NUMBER: _ClassVar[int]
+    THROTTLED_TIME_FIELD_NUMBER: _ClassVar[int]
     queue_time: _duration_pb2.Duration
     execution_time: _duration_pb2.Duration
     rows: int
@@ -233,7 +249,8 @@ class QueryStats(_message.Message):
     bytes: int
     rows_scanned: int
     bytes_scanned: int
-    def __init__(self, queue_time: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., execution_time: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., rows: _Optional[int] = ..., pages: _Optional[int] = ..., bytes: _Optional[int] = ..., rows_scanned: _Optional[int] = ..., bytes_scanned: _Optional[int] = ...) -> None: ...
+    throttled_time: _duration_pb2.Duration
+    def __init__(self, queue_time: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., execution_time: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., rows: _Optional[int] = ..., pages: _Optional[int] = ..., bytes: _Optional[int] = ..., rows_scanned: _Optional[int] = ..., bytes_scanned: _Optional[int] = ..., throttled_time: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ...) -> None: ...
 
 class QueryError(_message.Message):
     __slots__ = ("code", "reason", "message", "sql_state", "position", "retryable", "metadata")

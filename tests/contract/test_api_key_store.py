@@ -3,15 +3,18 @@
 from pathlib import Path
 
 import pytest
+import sqlalchemy as sa
 from alembic import command
-from sqlalchemy.exc import DBAPIError
 
 from queryengine.domain.api_keys import KEYS_MAX, ApiKey
 from queryengine.domain.errors import QueryEngineError
 from queryengine.domain.identity import Role
 from queryengine.store import Store, keys
 from queryengine.store.keys import KeyFilter, words
-from tests.contract.store_case import StoreCase
+from queryengine.store.opening import open_database
+from queryengine.store.rows import ASKED, BECAME, to_row
+from queryengine.store.tables import QUERIES
+from tests.contract.store_case import StoreCase, record_url
 from tests.store_values import query
 
 
@@ -185,10 +188,13 @@ async def test_a_record_of_the_schema_before_keys_is_taken_up(store_case: StoreC
     with pytest.MonkeyPatch.context() as patch:
         upgrade = command.upgrade
         patch.setattr(command, "upgrade", lambda config, _: upgrade(config, "0005"))
-        older = await store_case.open(tmp_path)
-        await older.submit(query())
-        with pytest.raises((QueryEngineError, DBAPIError), match="api_keys"):
-            await added(older)
+        place = tmp_path / "queries.db" if store_case.name == "sqlite" else record_url(tmp_path)
+        older = await open_database(place, application="older", results=None)
+        async with older.writing.begin() as connection:
+            assert not await connection.run_sync(lambda sync: sa.inspect(sync).has_table("api_keys"))
+            known = await connection.run_sync(lambda sync: sa.inspect(sync).get_columns("queries"))
+            row = dict(zip(ASKED + BECAME, to_row(query()), strict=True))
+            await connection.execute(QUERIES.insert().values({each["name"]: row[each["name"]] for each in known}))
         await older.close()
     store = await store_case.open(tmp_path)
     assert await store.get("tenant", query().query_id) is not None

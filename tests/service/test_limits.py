@@ -71,7 +71,7 @@ async def test_exactly_as_many_wait_as_may(api: Api, no_free_slot: Callable[[], 
     assert (len(accepted), len(refusals)) == (100, 100)
     for refusal in refusals:
         assert (refusal.code.name, refusal.reason) == ("RESOURCE_EXHAUSTED", "TENANT_QUEUE_FULL")
-        assert refusal.metadata == {"limit": "100"}
+        assert refusal.metadata == {"limit": "100", "limit_key": "limits.tenant_queued"}
         assert refusal.quota
         assert refusal.retry_seconds
     assert len((await api.listed(page_size=1000)).queries) == 100

@@ -1,11 +1,15 @@
 """What unit tests of the core share: a clock set by hand, and queries by a short name."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
+from queryengine.domain.clock import Clock
 from queryengine.domain.query import Query
 from queryengine.executing.shares import ShareLimits
+from queryengine.executing.throttle import Throttle
 from queryengine.live.query import LiveQuery
+from queryengine.policy.limits.accounts import Bound, TenantLimits, TenantRules
 from tests import store_values
 
 NOW_US = 1_800_000_000_000_000
@@ -45,5 +49,16 @@ def live(name: str, **changes: Any) -> LiveQuery:
 
 
 def share_limits(**limits: int) -> ShareLimits:
-    given = {"tenant_running": 10, "tenant_slots_percent": 100, "long_run_ms": HOUR_MS}
+    given = {"tenant_slots_percent": 100, "long_run_ms": HOUR_MS}
     return ShareLimits(**{**given, "shared_us": 0, "short_run_ms": 0, **limits})
+
+
+def throttle(
+    clock: Clock, *, running: int = 10, queued: int = 100, tenants: Mapping[str, TenantRules] | None = None
+) -> Throttle:
+    """Limits on what each tenant has running and waiting, and those of some tenants, subjects and keys."""
+    service = {
+        "running": Bound(running, "limits.tenant_running"),
+        "queued": Bound(queued, "limits.tenant_queued"),
+    }
+    return Throttle(TenantLimits(service, tenants), clock)

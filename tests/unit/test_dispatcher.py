@@ -9,21 +9,24 @@ from queryengine.executing.dispatcher import Dispatcher, GiveUp, Start, WaitingP
 from queryengine.executing.queue import EngineQueue
 from queryengine.executing.shares import Shares
 from queryengine.live.query import LiveQuery
-from tests.unit.core_values import HandClock, live, query, share_limits
+from queryengine.policy.limits.accounts import Bound
+from tests.unit.core_values import HandClock, live, query, share_limits, throttle
 from tests.unit.fake_slots import FakeSlots
 
 
 class World:
     """Engines `main` and `side`, and what has been decided over them so far."""
 
-    def __init__(self, *, main: int = 1, side: int = 1, tenant_queued: int = 100, **limits: int) -> None:
+    def __init__(
+        self, *, main: int = 1, side: int = 1, tenant_queued: int = 100, tenant_running: int = 10, **limits: int
+    ) -> None:
         self.clock = HandClock()
         self.slots = FakeSlots({"main": main, "side": side})
-        self.shares = Shares(["main", "side"], share_limits(**limits), self.clock.now_us)
+        self.throttle = throttle(self.clock, running=tenant_running, queued=tenant_queued)
+        self.limits = self.throttle._limits
+        self.shares = Shares(["main", "side"], share_limits(**limits), self.clock.now_us, self.throttle)
         self.queues = {"main": EngineQueue(), "side": EngineQueue()}
-        self.dispatcher = Dispatcher(
-            self.queues, slots=self.slots, shares=self.shares, clock=self.clock, tenant_queued=tenant_queued
-        )
+        self.dispatcher = Dispatcher(self.queues, slots=self.slots, shares=self.shares, clock=self.clock)
         self.running: dict[str, Any] = {}
         self.lives: dict[str, LiveQuery] = {}
 
@@ -55,9 +58,9 @@ class World:
 
     def is_empty(self) -> bool:
         """Whether nothing is counted for anybody."""
-        counters = (self.slots.taken, self.shares._running, self.dispatcher._queued)
         runs = [run for engine in self.queues for run in self.shares.runs(engine)]
-        return not any(counter.total() for counter in counters) and not runs and not self.dispatcher._deadlines
+        is_idle = not self.slots.taken.total() and self.throttle.is_empty
+        return is_idle and not runs and not self.dispatcher._deadlines and not self.dispatcher._waits
 
 
 @pytest.mark.parametrize(
@@ -161,15 +164,16 @@ def test_an_engine_that_comes_back_starts_what_waited() -> None:
 def test_a_tenant_may_have_so_many_wait_and_those_accepted_before_do_not_count_against_it() -> None:
     found = World(tenant_queued=1)
     found.submit("a1")
-    found.dispatcher.admit("main", "a")
+    accounts, plan = found.throttle.accounts(query("a3")), query("a3").plan
+    found.dispatcher.admit(accounts, plan)
     found.submit("a2")
-    for refused in (lambda: found.submit("a3"), lambda: found.dispatcher.admit("main", "a")):
+    for refused in (lambda: found.submit("a3"), lambda: found.dispatcher.admit(accounts, plan)):
         with pytest.raises(QueryEngineError) as refusal:
             refused()
         assert refusal.value.failure.reason is Reason.TENANT_QUEUE_FULL
     assert not found.submit("b1")
     # One that was accepted by an earlier server process is never refused.
-    found.dispatcher.enqueue(live("a4"), found.dispatcher.place_of_old("a"))
+    found.dispatcher.enqueue(live("a4"), found.dispatcher.place_of_old(query("a4")))
     assert found.dispatcher.waiting("main") == 3
 
 
@@ -178,7 +182,7 @@ def test_a_place_that_is_given_back_is_free() -> None:
     found.submit("a1")
     place = found.dispatcher.reserve(query("a2"))
     assert isinstance(place, WaitingPlace)
-    found.dispatcher.give_back("a", place)
+    found.dispatcher.give_back(query("a2"), place)
     found.end("a1")
     assert found.is_empty()
 
@@ -231,7 +235,8 @@ def test_new_limits_decide_anew() -> None:
     found.submit("a1")
     found.submit("a2")
     assert found.decide() == ""
-    found.dispatcher.adopt(share_limits(tenant_running=2), tenant_queued=1)
+    found.limits.adopt({"running": Bound(2, "limits.tenant_running")}, {})
+    found.dispatcher.adopt(share_limits(), aging_us=0)
     assert found.decide() == "a2"
 
 

@@ -1,5 +1,6 @@
 """What a run amounts to: every last word beside everything that may have been asked of the run, as one table."""
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -7,7 +8,7 @@ import pytest
 from queryengine.domain.errors import Failure, Reason
 from queryengine.domain.lifecycle import ATTEMPTS_MAX, Event, QueryState, ResultState
 from queryengine.executing.crashes import Crashes
-from queryengine.executing.outcomes import LastWord, Outcome, outcome
+from queryengine.executing.outcomes import LastWord, Outcome, outcome, timed_out
 from queryengine.live.query import Stop, cancelled
 from queryengine.results.segment import ResultTotals
 from queryengine.workers.events import Ended, Failed, Lost
@@ -117,8 +118,34 @@ def test_what_would_run_again_and_was_cancelled_is_cancelled(last: LastWord, sto
 
 def test_the_engines_own_timeout_is_reported_as_the_limit_that_was_asked_for() -> None:
     failure = decided(LATE).changes["failure"]
-    assert failure.message == "the query ran longer than its execution_timeout of 600 s"
-    assert failure.metadata == {"timeout_ms": "600000"}
+    source = "limits.execution_timeout_seconds"
+    assert failure.message == (
+        f"the query ran longer than its execution_timeout of 600 s, which {source} sets;"
+        " submit it with a longer execution_timeout, or have it read less"
+    )
+    assert failure.metadata == {"timeout_ms": "600000", "limit": "execution_timeout", "source": source}
+
+
+@pytest.mark.parametrize(
+    ("asked", "sources", "limit", "source", "advice"),
+    [
+        ({"execution_timeout_ms": 600_000}, {}, "execution_timeout", "request", "longer execution_timeout"),
+        ({}, {"execution_timeout": "tenants.a.execution_timeout_seconds"}, "execution_timeout", "", "longer"),
+        ({}, {"execution_timeout": "limits.interactive_timeout_seconds"}, "interactive_timeout", "", "`interactive`"),
+        ({}, {"execution_timeout": "tenants.a.interactive_timeout_seconds"}, "interactive_timeout", "", "without"),
+    ],
+)
+def test_a_timeout_names_the_limit_and_who_set_it(
+    asked: dict[str, int], sources: dict[str, str], limit: str, source: str, advice: str
+) -> None:
+    base = query("a1")
+    late = base.but(plan=replace(base.plan, limit_sources=sources), submission=replace(base.submission, **asked))
+    failure = timed_out(late)
+    found = source or sources["execution_timeout"]
+    assert failure.metadata == {"timeout_ms": "600000", "limit": limit, "source": found}
+    assert f"its {limit} of 600 s" in failure.message
+    assert ("the request set" if found == "request" else f"{found} sets") in failure.message
+    assert advice in failure.message
 
 
 @pytest.mark.parametrize(

@@ -12,22 +12,24 @@ from queryengine.executing.places import Places
 from queryengine.executing.queue import EngineQueue
 from queryengine.executing.shares import Length, ShareLimits, Shares
 from queryengine.live.query import LiveQuery, QueuePlace
+from queryengine.policy.limits.accounts import Scope
 from tests import store_values
-from tests.unit.core_values import NOW_US, SECOND, HandClock
+from tests.unit.core_values import NOW_US, SECOND, HandClock, throttle
 from tests.unit.fake_slots import FakeSlots
 
 
 class World:
     """An engine `duckdb` of some slots on which queries have taken 10 seconds, and those of SQL `q` 4."""
 
-    def __init__(self, *, slots: int = 1, history: bool = True, **limits: Any) -> None:
+    def __init__(self, *, slots: int = 1, history: bool = True, tenant_running: int = 10, **limits: Any) -> None:
         self.clock = HandClock()
         past = [("duckdb", store_values.submission(sql="q").query_hash(), 4 * SECOND), ("duckdb", "other", 10 * SECOND)]
         self.estimates = Estimates(past if history else [])
         self.estimates._by_engine = {"duckdb": 10.0 * SECOND} if history else {}
-        given = {"tenant_running": 10, "tenant_slots_percent": 100, "long_run_ms": 3_600_000}
+        given = {"tenant_slots_percent": 100, "long_run_ms": 3_600_000}
         given |= {"shared_us": 0, "short_run_ms": 0, **limits}
-        self.shares = Shares(["duckdb"], ShareLimits(**given), self.clock.now_us)
+        self.throttle = throttle(self.clock, running=tenant_running)
+        self.shares = Shares(["duckdb"], ShareLimits(**given), self.clock.now_us, self.throttle)
         self.queue = EngineQueue()
         self.engine = FakeSlots({"duckdb": slots})
         self.places = Places(
@@ -128,7 +130,7 @@ def test_a_tenant_at_its_limit_waits_for_its_own_runs() -> None:
 
 def test_who_waits_for_a_limit_that_other_engines_use_up_is_told_no_time() -> None:
     world = World(slots=8, tenant_running=1)
-    world.shares._running["a"] = 1
+    world.throttle._running[Scope.TENANT, "a", ""] = 1
     assert starts_in(world, world.waits("a")) is None
 
 

@@ -16,6 +16,7 @@ from queryengine.domain.submission import Submission
 from queryengine.engines.base import EngineTraits
 from queryengine.policy.apply_limits import ApplyLimits, DefaultLimits
 from queryengine.policy.check_text import check_text
+from queryengine.policy.limits.accounts import TenantLimits
 from queryengine.policy.planner import Planner
 from queryengine.policy.routing.engines import KnownEngine, KnownEngines
 from queryengine.policy.routing.routing import Routing, RoutingRules
@@ -25,7 +26,7 @@ from queryengine.policy.step import Step
 from tests.store_values import submission
 
 CALLER = Principal(tenant="tenant")
-DEFAULTS = DefaultLimits(queue_timeout_ms=10, execution_timeout_ms=20, ttl_ms=30)
+DEFAULTS = DefaultLimits(queue_timeout_ms=10, execution_timeout_ms=20, interactive_timeout_ms=15, ttl_ms=30)
 DRIVERLESS = Failure(Reason.ENGINE_UNAVAILABLE, "the driver is not installed")
 ENGINES = {
     "small": KnownEngine("sqlalchemy", EngineTraits()),
@@ -101,14 +102,14 @@ def test_what_the_engine_can_do_passes() -> None:
     ],
 )
 def test_limits_left_open_are_those_of_the_service(asked: dict[str, int], in_force: tuple[int, ...]) -> None:
-    step = ApplyLimits(DEFAULTS)
+    step = ApplyLimits(DEFAULTS, TenantLimits({}))
     plan = step(CALLER, submission(**asked), NOT_ANALYSED, BEGUN)
     names = ("queue_timeout_ms", "execution_timeout_ms", "row_limit", "byte_limit", "ttl_ms")
     assert plan == replace(BEGUN, **dict(zip(names, in_force, strict=True)))
 
 
 def test_other_defaults_hold_for_what_comes_then() -> None:
-    step = ApplyLimits(DEFAULTS)
+    step = ApplyLimits(DEFAULTS, TenantLimits({}))
     step.adopt(replace(DEFAULTS, ttl_ms=31))
     assert step(CALLER, submission(), NOT_ANALYSED, Plan()).ttl_ms == 31
 

@@ -20,6 +20,7 @@ from queryengine.domain.lifecycle import QueryState, ResultState
 from queryengine.domain.turns import TurnLimits
 from queryengine.live.lifetimes import Lifetimes
 from queryengine.live.query import LiveQuery
+from queryengine.policy.limits.accounts import TenantLimits
 from queryengine.reading.byte_budget import ByteBudget, ByteBudgetLimits
 from queryengine.reading.cutting import Cutting
 from queryengine.reading.indexes import Indexes
@@ -165,7 +166,7 @@ async def stand(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Stand
                     whole_page_streams=8,
                     chunk_bytes=1 << 17,
                 ),
-                open_streams=OpenStreams(tenant_max=8),
+                open_streams=OpenStreams(TenantLimits({})),
             )
             index = results.index("tenant", query(attempt=1).own_result_id, 1)
             assert len(index) == PAGES

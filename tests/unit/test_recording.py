@@ -29,7 +29,7 @@ from queryengine.live.tasks import Tasks
 from queryengine.policy.row_security.policies import Policies
 from queryengine.store import Store
 from queryengine.telemetry.metrics import Metrics
-from tests.unit.core_values import HandClock, query, share_limits
+from tests.unit.core_values import HandClock, query, share_limits, throttle
 from tests.unit.fake_slots import FakeSlots
 
 
@@ -62,9 +62,9 @@ class World:
         clock = HandClock()
         queues = {"main": EngineQueue()}
         self.store, self.slots, self.tasks, self.runs = store, FakeSlots({"main": 1}), Tasks(), Runs()
-        self.shares = Shares(["main"], share_limits(), clock.now_us)
+        self.shares = Shares(["main"], share_limits(), clock.now_us, throttle(clock))
         self.queue = queues["main"]
-        self.dispatcher = Dispatcher(queues, slots=self.slots, shares=self.shares, clock=clock, tenant_queued=100)
+        self.dispatcher = Dispatcher(queues, slots=self.slots, shares=self.shares, clock=clock)
         self.registry = Registry(store, Metrics(["main"], "0"), Lifetimes(clock, keep_records_us=1 << 60))
         self.scheduler = Scheduler(
             self.dispatcher,
@@ -88,8 +88,8 @@ class World:
 
     def counted(self) -> tuple[int, int, int, int]:
         """Slots that are taken, runs and places that count for tenants, queries that wait."""
-        waiting = self.dispatcher._queued.total()
-        return self.slots.taken.total(), self.shares._running.total(), waiting, len(self.queue)
+        throttle = self.shares.throttle
+        return self.slots.taken.total(), throttle.running, throttle.waiting, len(self.queue)
 
 
 @asynccontextmanager

@@ -20,7 +20,7 @@ from queryengine.executing.scheduler import Scheduler
 from queryengine.executing.shares import Shares
 from queryengine.live.query import LiveQuery, Stop, cancelled
 from queryengine.live.tasks import Tasks
-from tests.unit.core_values import query, share_limits
+from tests.unit.core_values import query, share_limits, throttle
 from tests.unit.fake_slots import FakeSlots
 
 ENDED = Failure(Reason.ENGINE_ERROR, "ended")
@@ -62,8 +62,8 @@ class World:
         )
         self.runner = HandRunner()
         queues = {"main": EngineQueue()}
-        shares = Shares(["main"], share_limits(), self.clock.now_us)
-        self.dispatcher = Dispatcher(queues, slots=self.slots, shares=shares, clock=self.clock, tenant_queued=100)
+        shares = Shares(["main"], share_limits(), self.clock.now_us, throttle(self.clock))
+        self.dispatcher = Dispatcher(queues, slots=self.slots, shares=shares, clock=self.clock)
         self.scheduler = Scheduler(
             self.dispatcher,
             self.runner,  # type: ignore[arg-type]
@@ -76,7 +76,7 @@ class World:
 
     def submit(self, name: str, *, queue_timeout_ms: int = 600_000) -> LiveQuery:
         found = LiveQuery(query(name, queue_timeout_ms=queue_timeout_ms, submit_us=self.clock.now_us()))
-        self.scheduler.enqueue(found, self.dispatcher.place_of_old(found.query.tenant))
+        self.scheduler.enqueue(found, self.dispatcher.place_of_old(found.query))
         return found
 
     async def begun(self) -> str:

@@ -1,10 +1,11 @@
-"""The commented example of a service with several engines is a configuration that a server takes."""
+"""The commented example of a service with several engines and tenants is a configuration that a server takes."""
 
 import re
 from pathlib import Path
 
 from typer.testing import CliRunner
 
+from queryengine.app.tenants import tenant_limits
 from queryengine.cli.main import app
 from queryengine.settings import load
 
@@ -35,3 +36,18 @@ def test_config_check_names_the_place_of_an_engine_that_there_is_not(tmp_path: P
     assert f"{path}:{line}: routing: rules.interactive: there is no engine 'clikhouse'" in re.sub(
         r"\s+", " ", result.output
     )
+
+
+def test_its_limits_are_those_of_the_callers_it_names() -> None:
+    limits = tenant_limits(load(str(EXAMPLE)))
+    assert limits.of("acme", "etl").nearest("execution_timeout_seconds") == (
+        7200,
+        "tenants.acme.subjects.etl.execution_timeout_seconds",
+    )
+    assert limits.of("acme", "ann").nearest("running") == (10, "tenants.acme.subjects.*.running")
+    assert limits.of("acme", "ann", "dashboards").nearest("interactive") == (
+        True,
+        "tenants.acme.api_keys.dashboards.interactive",
+    )
+    assert limits.of("other").nearest("submit_burst") == (100, "tenants.*.submit_burst")
+    assert limits.of("other").nearest("running") == (10, "limits.tenant_running")

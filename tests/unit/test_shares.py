@@ -11,6 +11,7 @@ from queryengine.domain.submission import Submission
 from queryengine.executing.discretion import Discretion
 from queryengine.executing.shares import HELD_SECONDS, Rule, ShareLimits, Shares
 from queryengine.settings import Settings
+from tests.unit.core_values import HandClock, throttle
 
 HOUR_MS = 3_600_000
 NOW_US = 1_800_000_000_000_000
@@ -31,16 +32,16 @@ def query(name: str, *, engine: str = "main", timeout_ms: int = 60_000) -> Query
     return Query(query_id=name, submission=submission, plan=plan, fingerprint="", query_hash="", submit_us=NOW_US)
 
 
-def shares(*, now_us: int = NOW_US, strict: bool = False, **limits: Any) -> Shares:
+def shares(*, now_us: int = NOW_US, strict: bool = False, tenant_running: int = 10, **limits: Any) -> Shares:
     given = {
-        "tenant_running": 10,
         "tenant_slots_percent": 100,
         "shared_us": SHARED_US,
         "short_run_ms": 30_000,
         "long_run_ms": HOUR_MS,
         **limits,
     }
-    return Shares(["main", "side"], ShareLimits(**given), lambda: now_us, Discretion(lambda: strict))
+    counted = throttle(HandClock(now_us), running=tenant_running)
+    return Shares(["main", "side"], ShareLimits(**given), lambda: now_us, counted, Discretion(lambda: strict))
 
 
 @pytest.mark.parametrize(
@@ -135,10 +136,10 @@ def test_a_slot_that_comes_free_is_left_to_the_tenant_that_had_it() -> None:
         found.begin(query(name), NOW_US)
     # What is in use is what keeps it waiting.
     assert found.kept_waiting_by(query("a2"), 2)[0] is Rule.SLOTS
-    assert not found.why_left(query("a2"), 2)
+    assert not found.why_limited(query("a2"), 2)
     found.end(query("b1"))
     assert not found.may_run(query("a2"), 2)
-    assert found.why_left(query("a2"), 2)
+    assert found.why_limited(query("a2"), 2)
     assert found.may_run(query("b2"), 2)
 
 
@@ -186,7 +187,8 @@ class SetClock:
 
 def test_a_slot_is_left_no_longer_when_the_clock_is_set_back() -> None:
     clock = SetClock()
-    found = configured.shares(Settings(engines={"main": {"type": "scripted"}}, limits={"shared_seconds": 1}), clock)
+    settings = Settings(engines={"main": {"type": "scripted"}}, limits={"shared_seconds": 1})
+    found = configured.shares(settings, clock, throttle(clock), Discretion())
     found.asked(query("b"))
     found.begin(query("a1"), NOW_US)
     clock.wall_us -= 3_600_000_000
@@ -219,7 +221,7 @@ def test_what_has_ended_is_forgotten() -> None:
     found.end(query("al1"))
     assert found.may_run(query("al2"), 2)
     assert not found.held_by("main", NOW_US + 10**9)
-    assert not found._running
+    assert found.throttle.is_empty
 
 
 def test_who_holds_the_slots_is_named_to_whom_it_concerns() -> None:

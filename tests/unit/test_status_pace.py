@@ -7,6 +7,7 @@ import pytest
 
 from queryengine.domain.lifecycle import QueryState
 from queryengine.live.query import LiveQuery
+from queryengine.policy.limits.accounts import TenantLimits
 from queryengine.reading import pace
 from queryengine.reading.items import Changed
 from queryengine.reading.open_streams import OpenStreams
@@ -32,7 +33,7 @@ def streams() -> Streams:
         schemas=nothing,
         disk=nothing,
         limits=limits,
-        open_streams=OpenStreams(tenant_max=8),
+        open_streams=OpenStreams(TenantLimits({})),
     )
 
 

@@ -8,10 +8,14 @@ from queryengine.executing.discretion import Discretion
 from queryengine.executing.shares import Rule, ShareLimits, Shares
 from queryengine.executing.waited_out import engine_was_down, waited_out
 from tests import store_values
+from tests.unit.core_values import HandClock, throttle
 
 NOW_US = 1_800_000_000_000_000
 HOUR_MS = 3_600_000
-WAITED = "the query waited longer than its queue_timeout of 5 seconds"
+WAITED = (
+    "the query waited longer than its queue_timeout of 5 seconds, which limits.queue_timeout_seconds sets"
+    " (submit it again, or with a longer one)"
+)
 
 
 def query(number: int, tenant: str, *, engine: str = "main", long: bool = False) -> Query:
@@ -21,18 +25,26 @@ def query(number: int, tenant: str, *, engine: str = "main", long: bool = False)
 
 
 def failure(
-    running: list[Query], *, slots: int, asks: Query | None = None, strict: bool = False, **limits: int
+    running: list[Query],
+    *,
+    slots: int,
+    asks: Query | None = None,
+    strict: bool = False,
+    tenant_running: int = 10,
+    **limits: int,
 ) -> Failure:
     """Of a query of tenant a; each run began ten seconds after the one before, the last ten seconds ago."""
-    given = {"tenant_running": 10, "tenant_slots_percent": 100, "long_run_ms": HOUR_MS}
+    given = {"tenant_slots_percent": 100, "long_run_ms": HOUR_MS}
     given |= {"shared_us": 0, "short_run_ms": 0, **limits}
-    shares = Shares(["main", "side"], ShareLimits(**given), lambda: NOW_US, Discretion(lambda: strict))
+    counted = throttle(HandClock(NOW_US), running=tenant_running)
+    shares = Shares(["main", "side"], ShareLimits(**given), lambda: NOW_US, counted, Discretion(lambda: strict))
     if "shared_us" in limits:
         shares.asked(query(98, "b"))
     for number, each in enumerate(running):
         shares.begin(each, NOW_US - (len(running) - number) * 10_000_000)
     asked = asks or query(99, "a")
-    return waited_out(asked, *shares.kept_waiting_by(asked, slots), slots, NOW_US, may_name=shares.may_name)
+    awaited, held = shares.kept_waiting_by(asked, slots), shares.limit_of(asked)
+    return waited_out(asked, *awaited, slots, NOW_US, held=held, may_name=shares.may_name)
 
 
 def name(number: int) -> str:
@@ -49,6 +61,7 @@ def test_own_runs_are_named_with_their_times_and_others_counted() -> None:
     )
     assert found.metadata == {
         "timeout_ms": "5000",
+        "source": "limits.queue_timeout_seconds",
         "engine": "main",
         "slots": "4",
         "holders": "2",

@@ -21,6 +21,8 @@ from queryengine.reading.items import RotateReason
 from queryengine.results.segment import ResultTotals
 from queryengine.v1 import query_pb2, query_service_pb2, result_pb2
 
+BOUNDS: Final = ("queue_timeout", "execution_timeout", "row_limit", "byte_limit", "scan_row_limit", "scan_byte_limit")
+"""Of a query, by their names in the contract."""
 POLICIES_SHOWN: Final = 10
 """Of a query, in its status."""
 QUERY_STATES: Final[Mapping[QueryState, Any]] = {
@@ -120,6 +122,7 @@ def details(query: Query, *, shows_named: bool) -> query_pb2.QueryDetails:
     if plan.routing is not None:
         found.routing.CopyFrom(routing(plan.routing))
     found.limits.CopyFrom(limits(query.submission, plan))
+    found.limit_sources.update({name: source for name in BOUNDS if (source := query.limit_source(name))})
     return found
 
 
@@ -131,6 +134,9 @@ def limits(submission: Submission, plan: Plan) -> query_pb2.Limits:
         row_limit=plan.row_limit,
         byte_limit=plan.byte_limit,
         on_limit=LIMIT_ACTIONS[submission.on_limit],
+        scan_row_limit=plan.scan_row_limit,
+        scan_byte_limit=plan.scan_byte_limit,
+        interactive=plan.interactive,
     )
 
 
@@ -253,6 +259,7 @@ def _stats(live: LiveQuery, now_us: int) -> query_pb2.QueryStats:
         bytes=query.bytes,
         rows_scanned=scanned[0],
         bytes_scanned=scanned[1],
+        throttled_time=duration(live.throttled_us()),
     )
 
 

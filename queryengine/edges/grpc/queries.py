@@ -75,7 +75,9 @@ class QueryRpcs:
         call = SubmitCall(
             query_id=submitted_id(request.query_id),
             principal=caller.principal,
-            submission=to_submission(request, caller.tenant, caller.principal.subject, limits),
+            submission=to_submission(
+                request, caller.tenant, caller.principal.subject, limits, api_key=caller.principal.api_key
+            ),
             wait_seconds=wait,
             inline_as_rows=inline_as_rows,
             leave_turn=caller.leave_turn,

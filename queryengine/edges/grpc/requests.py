@@ -153,7 +153,7 @@ def _check_text(request: query_service_pb2.SubmitRequest, limits: RequestLimits)
 
 
 def to_submission(
-    request: query_service_pb2.SubmitRequest, tenant: str, subject: str, limits: RequestLimits
+    request: query_service_pb2.SubmitRequest, tenant: str, subject: str, limits: RequestLimits, *, api_key: str = ""
 ) -> Submission:
     """What a Submit asks for, checked."""
     _check_text(request, limits)
@@ -166,6 +166,7 @@ def to_submission(
     return Submission(
         tenant=tenant,
         subject=subject,
+        api_key=api_key,
         sql=request.sql,
         named_query=request.named_query,
         engine_hint=request.engine,
@@ -178,6 +179,9 @@ def to_submission(
         execution_timeout_ms=None if execution_ms is None else max(1, execution_ms),
         row_limit=not_negative(asked.row_limit, "row_limit"),
         byte_limit=not_negative(asked.byte_limit, "byte_limit"),
+        scan_row_limit=not_negative(asked.scan_row_limit, "scan_row_limit"),
+        scan_byte_limit=not_negative(asked.scan_byte_limit, "scan_byte_limit"),
+        interactive=asked.interactive,
         on_limit=choice(_LIMIT_ACTIONS, asked.on_limit, "on_limit"),
         ttl_ms=milliseconds(result, "ttl", limits.ttl_max_seconds, minimum=1.0),
         compression=choice(_COMPRESSIONS, result.compression, "compression"),

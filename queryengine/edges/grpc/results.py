@@ -67,7 +67,7 @@ class ResultRpcs:
             caller.still_valid()
             self._looking.require_rows(caller.principal, live.query)
 
-        async for item in self._streams.read(live, read, still_valid=still_valid):
+        async for item in self._streams.read(live, read, still_valid=still_valid, reader=caller.principal):
             if isinstance(item, StoredPage | CutPage | PagePart):
                 yield stream_message(item)
             elif isinstance(item, Columns):
@@ -82,7 +82,9 @@ class ResultRpcs:
         heartbeat = heartbeat_seconds(request, self._limits.now)
         live = await self._looking.find(caller.principal, request.query_id)
         caller.leave_turn()
-        async for item in self._streams.watch(live, request.after_version, heartbeat, still_valid=caller.still_valid):
+        async for item in self._streams.watch(
+            live, request.after_version, heartbeat, still_valid=caller.still_valid, reader=caller.principal
+        ):
             if isinstance(item, Changed):
                 yield pb.WatchStatusResponse(status=self._statuses.last(live))
             elif isinstance(item, Rotated):

@@ -24,6 +24,8 @@ _QUOTAS: Final = frozenset(
         Reason.TENANT_BUSY,
         Reason.SPOOL_FULL,
         Reason.RECORDS_FULL,
+        Reason.SUBMIT_RATE_LIMIT,
+        Reason.USAGE_LIMIT,
     }
 )
 
@@ -47,7 +49,8 @@ def to_status(failure: Failure) -> status_pb2.Status:
         violation = error_details_pb2.BadRequest.FieldViolation(field=metadata.get("field", ""), description=brief)
         details.append(error_details_pb2.BadRequest(field_violations=[violation]))
     if failure.reason in _QUOTAS:
-        quota = error_details_pb2.QuotaFailure.Violation(subject="tenant", description=brief)
+        subject = ":".join(filter(None, (metadata.get("scope", "tenant"), metadata.get("name"))))
+        quota = error_details_pb2.QuotaFailure.Violation(subject=subject, description=brief)
         details.append(error_details_pb2.QuotaFailure(violations=[quota]))
     packed = []
     for detail in details:

@@ -36,9 +36,9 @@ EXPIRED: Final = 1_000
 
 logger = logging.getLogger(__name__)
 
-_Row = tuple[str, str, str, str, str, int | None]
-"""A key that nobody has used yet: id, tenant, subject, roles, cidrs, end. Plain values, of which the garbage collector
-keeps no account; with 100,000 keys that counts.
+_Row = tuple[str, str, str, str, str, int | None, str]
+"""A key that nobody has used yet: id, tenant, subject, roles, cidrs, end, label. Plain values, of which the garbage
+collector keeps no account; with 100,000 keys that counts.
 """
 
 
@@ -48,7 +48,7 @@ class Key:
     __slots__ = ("end_us", "networks", "principal", "used_us")
 
     def __init__(self, row: _Row) -> None:
-        key_id, tenant, subject, roles, cidrs, self.end_us = row
+        key_id, tenant, subject, roles, cidrs, self.end_us, label = row
         self.networks: Sequence[Network] = [ip_network(cidr) for cidr in words(cidrs)]
         """That it works from; empty for all."""
         self.used_us = 0
@@ -58,6 +58,7 @@ class Key:
             roles=frozenset(Role(word) for word in words(roles)),
             authenticator="api_key",
             credential_id=key_id,
+            api_key=label,
             expires_us=self.end_us,
         )
 
@@ -176,14 +177,15 @@ class KeyIndex:
             await self.write_uses()
 
     def _adopt(self, row: tuple[Any, ...]) -> None:
-        change, secret_hash, key_id, tenant, subject, roles, cidrs, end_us = row
+        change, secret_hash, key_id, tenant, subject, roles, cidrs, end_us, label = row
         self._seen = change
         before = self._keys.pop(secret_hash, None)
         self._hashes.pop(key_id, None)
         if end_us is not None and end_us <= self._clock.now_us():
             return
         # Few texts for many keys.
-        found: _Row | Key = (key_id, intern(tenant), intern(subject), intern(roles), intern(cidrs), end_us)
+        texts = tuple(map(intern, (tenant, subject, roles, cidrs)))
+        found: _Row | Key = (key_id, *texts, end_us, intern(label))
         if isinstance(before, Key):
             used_us = before.used_us
             found = Key(cast(_Row, found))

@@ -56,6 +56,9 @@ class KnownEngines:
         if submission.dialect and submission.dialect != own and not translates:
             message = f"engine {name!r} reads {own or 'another dialect'}, and the statement is {submission.dialect}"
             raise error(Reason.TRANSLATION_REFUSED, message, written=submission.dialect, reads=own)
+        for limit in ("scan_row_limit", "scan_byte_limit"):
+            if getattr(submission, limit) and not traits.scan_statistics:
+                raise _unsupported(name, f"limits.{limit}")
         for setting in submission.session_settings:
             if setting not in traits.session_settings:
                 known = ", ".join(traits.session_settings) or "none"
