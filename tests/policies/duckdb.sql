@@ -61,6 +61,25 @@ SELECT ('{"a": 1}'::JSON)->>'a' AS a
 SELECT sum(amount) AS s FROM orders HAVING count(*) > 1
 WITH a AS MATERIALIZED (SELECT * FROM orders) SELECT count(*) AS n FROM a
 TABLE orders
+SELECT id FROM orders WHERE NOT note IS NULL
+SELECT NOT status IS NULL AS a, NOT qty IS NOT NULL AS b, NOT (note IS NULL) AS c FROM orders
+SELECT id FROM orders WHERE NOT (amount > 5) IS TRUE
+SELECT id, (amount > 5) IS NOT TRUE AS a, NOT (amount > 5) IS NOT FALSE AS b FROM orders
+PIVOT orders ON status IN ('open', 'closed') USING sum(amount)
+PIVOT orders ON status IN ('open', 'closed') USING sum(amount) GROUP BY customer_id
+PIVOT orders ON status IN ('open', '1'), qty IN (1, 2) USING sum(amount) AS s, count(*) AS n GROUP BY customer_id
+PIVOT (SELECT customer_id, status, amount FROM orders) ON status IN ('open') USING max(amount)
+WITH x AS (SELECT status, amount FROM orders) PIVOT x ON status IN ('open') USING sum(amount)
+SELECT id, ~ id AS a FROM orders WHERE status ~ 'o.*' AND status !~ 'cl.*'
+SELECT $$it's$$ AS a, $q$two $$ of them$q$ AS b, id FROM orders WHERE status = $$open$$
+SELECT E'it\'s\t\x41\101' AS a, E'o' || 'pen' AS b FROM orders WHERE status <> E'cl\x6fsed'
+DESCRIBE orders
+DESCRIBE {schema}.customers
+DESC "Odd Name"
+DESCRIBE SELECT id, card FROM orders
+SUMMARIZE orders
+SUMMARIZE SELECT card, note FROM orders
+DESCRIBE FROM customers c JOIN orders o ON o.customer_id = c.id
 -- hostile
 FROM secrets
 FROM secrets SELECT v
@@ -127,3 +146,36 @@ SELECT current_schemas(true)
 SELECT enum_range(NULL::secrets)
 SELECT CAST('x' AS secrets)
 CALL pragma_table_info('secrets')
+DESCRIBE secrets
+SUMMARIZE secrets
+DESCRIBE ledger
+SUMMARIZE ledger
+DESCRIBE all_orders
+SUMMARIZE all_orders
+DESCRIBE memory.main.orders
+DESCRIBE
+DESCRIBE tables
+DESCRIBE duckdb_tables()
+SUMMARIZE SELECT tenant FROM orders
+SUMMARIZE SELECT v FROM secrets
+DESCRIBE SELECT * FROM (SUMMARIZE secrets)
+DESCRIBE orders, secrets
+SUMMARIZE orders UNION SELECT * FROM secrets
+DESCRIBE DESCRIBE secrets
+SELECT * FROM (DESCRIBE secrets)
+SELECT * FROM (SUMMARIZE orders)
+DESCRIBE 'orders'
+SUMMARIZE TABLE orders
+SUMMARIZE orders; SELECT * FROM secrets
+PIVOT secrets ON v IN ('a') USING sum(k)
+PIVOT orders ON status IN (SELECT v FROM secrets) USING sum(amount)
+PIVOT orders ON status IN ('open') USING sum((SELECT k FROM secrets))
+PIVOT orders ON tenant IN ('acme', 'globex') USING sum(amount)
+PIVOT (SELECT * FROM secrets) ON v IN ('a') USING sum(k)
+WITH orders AS (SELECT * FROM secrets) PIVOT orders ON v IN ('a') USING sum(k)
+PIVOT ledger ON tenant IN ('acme') USING sum(amount) GROUP BY id
+UNPIVOT secrets ON k INTO NAME n VALUE x
+SELECT $$x$$, v FROM secrets -- $$
+SELECT $a$ FROM orders $a$, k FROM secrets
+SELECT E'\' FROM orders -- ', v FROM secrets
+SELECT E'a\'', (SELECT v FROM secrets LIMIT 1), '' FROM orders

@@ -51,6 +51,12 @@ SELECT t.x FROM (VALUES (1), (2)) AS t(x) WHERE t.x IN (SELECT qty FROM orders)
 SELECT orders FROM orders
 SELECT id FROM orders WHERE (status = 'open') IS TRUE
 SELECT regexp_replace(status, 'o', '0') AS r, split_part(card, '1', 1) AS s, md5(status) AS m FROM orders
+SELECT $$it's$$ AS a, $q$two $$ of them$q$ AS b, id FROM orders WHERE status = $$open$$
+SELECT E'it\'s\t\x41\101\u0042' AS a, e'a\\b' AS b, E'o' || 'pen' AS c FROM orders WHERE status <> E'cl\x6fsed'
+SELECT id FROM orders WHERE NOT note IS NULL
+SELECT NOT status IS NULL AS a, NOT qty IS NOT NULL AS b, (amount > 5) IS NOT TRUE AS c, NOT (amount > 5) IS FALSE AS d FROM orders
+SELECT id, ~ id AS a FROM orders WHERE status ~ $$o.*$$ AND status !~* 'CL.*'
+SELECT regexp_replace(status, $r$^(.)$r$, E'\\1\\1') AS r FROM orders
 -- hostile
 SELECT * FROM ONLY secrets
 SELECT * FROM orders *
@@ -123,3 +129,14 @@ SELECT NULL::secrets
 SELECT (NULL::orders).tenant
 SELECT CAST(NULL AS orders)
 SELECT 'x'::"secrets"
+SELECT $$x$$, v FROM secrets -- $$
+SELECT $a$ FROM orders $a$, k FROM secrets
+SELECT E'\' FROM orders -- ', v FROM secrets
+SELECT E'a\'', (SELECT v FROM secrets LIMIT 1), '' FROM orders
+SELECT 'a\', (SELECT v FROM secrets LIMIT 1), '' FROM orders
+SELECT $$a$$'b', (SELECT max(v) FROM secrets) FROM orders
+SELECT E'a' 'b\', v FROM secrets
+SELECT $1$x$1$ FROM secrets
+SELECT E'\xff' FROM orders
+SELECT E'\0' FROM orders
+SELECT E'\u00e9' FROM orders

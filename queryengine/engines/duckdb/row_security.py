@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any, Final
 
 import duckdb
@@ -14,12 +15,15 @@ from sqlglot.tokens import TokenType
 from queryengine.domain.row_policy import RowPolicy, SecuredText
 from queryengine.engines.duckdb.functions import ALLOWED
 from queryengine.engines.duckdb.text import literal
+from queryengine.engines.duckdb.tokens import tokens_of
 from queryengine.engines.kit.analysing import CALLED_BARE
+from queryengine.engines.kit.lexing import Kind, Token
 from queryengine.engines.kit.reading import Placeholder
 from queryengine.engines.kit.row_security.grammar import Grammar, narrowed, refused
 from queryengine.engines.kit.row_security.nodes import COMMON, nodes
 from queryengine.engines.kit.row_security.rewriting import CTE, Rewriter
 from queryengine.engines.kit.row_security.securing import secured as secured_by
+from queryengine.engines.kit.row_security.strings import plain_strings
 from queryengine.engines.kit.row_security.types import NESTED, PLAIN, WIDE
 
 # fmt: off
@@ -86,6 +90,11 @@ def _mark(place: Placeholder, written: str) -> str:
     return f"${place.name}" if written == "?" else written
 
 
+def _plain_strings(sql: str) -> str:
+    """Where a token counts its places in bytes they must be those of characters."""
+    return plain_strings(sql, tokens_of(sql)) if sql.isascii() else sql
+
+
 GRAMMAR: Final = Grammar(
     dialect=narrowed(
         DuckDB,
@@ -107,6 +116,7 @@ GRAMMAR: Final = Grammar(
     },
     places=places,
     mark=_mark,
+    plain_strings=_plain_strings,
 )
 
 
@@ -208,6 +218,7 @@ def _meaning_of_type(node: dict[str, Any]) -> Any:
     return ["type", name, children, schema]
 
 
+_COMMANDS: Final = {"DESCRIBE": "DESCRIBE", "DESC": "DESCRIBE", "SUMMARIZE": "SUMMARIZE"}
 _judge: list[_Judge] = []
 
 
@@ -215,4 +226,24 @@ def secured(sql: str, policy: RowPolicy) -> SecuredText:
     """What runs in place of a text. Raises as `Engine.secured` does."""
     if not _judge:
         _judge.append(_Judge())
-    return secured_by(sql, policy, GRAMMAR, lambda _: _judge[0])
+    command, query = _described(sql)
+    found = secured_by(query, policy, GRAMMAR, lambda _: _judge[0])
+    return replace(found, sql=f"{command} {found.sql}") if command else found
+
+
+def _described(sql: str) -> tuple[str, str]:
+    """The word of a DESCRIBE or SUMMARIZE, and the query that it is about: of a table all that is seen of it. An empty
+    word, and the text as it is, for another statement.
+    """
+    tokens = [each for each in tokens_of(sql) if not each.is_sign(";")]
+    command = _COMMANDS.get(tokens[0].text.upper(), "") if len(tokens) > 1 else ""
+    if not command:
+        return "", sql
+    rest = sql.encode("utf-8", "replace")[tokens[1].start : tokens[-1].end].decode("utf-8", "replace")
+    names, points = tokens[1::2], tokens[2::2]
+    is_table = all(each.kind in (Kind.WORD, Kind.QUOTED) for each in names) and all(map(_is_point, points))
+    return command, f"FROM {rest}" if is_table else rest
+
+
+def _is_point(token: Token) -> bool:
+    return token.text == "."

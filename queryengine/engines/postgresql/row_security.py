@@ -17,6 +17,7 @@ from queryengine.engines.kit.row_security.grammar import Grammar, narrowed, refu
 from queryengine.engines.kit.row_security.nodes import COMMON, nodes
 from queryengine.engines.kit.row_security.rewriting import Rewriter
 from queryengine.engines.kit.row_security.securing import secured as secured_by
+from queryengine.engines.kit.row_security.strings import plain_strings
 from queryengine.engines.kit.row_security.types import PLAIN, words
 
 FUNCTIONS: Final = words(
@@ -70,7 +71,6 @@ _NODES: Final = """
     Slice: this expression
     WithinGroup: this expression
     Localtimestamp: this
-    Is: this expression negate
 """
 
 
@@ -101,6 +101,7 @@ GRAMMAR: Final = Grammar(
     },
     places=places,
     mark=lambda _, written: written,
+    plain_strings=lambda sql: plain_strings(sql, StatementText.read(sql, POSTGRESQL).tokens),
 )
 
 

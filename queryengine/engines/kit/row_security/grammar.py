@@ -76,6 +76,9 @@ class Grammar:
     """A part of a WITH may name one that stands behind it."""
     keeps_names: bool = False
     """A table that has an alias is still found by its own name."""
+    plain_strings: Callable[[str], str] = lambda text: text
+    """A text with each string that the engine takes in another form than 'this' in that form, as sqlglot does not hand
+    all of them through. Such that the engine reads the same."""
     calls: tuple[type[exp.Expr], ...] = (exp.Anonymous,)
     """The nodes of calls, each with the name of its function as `this`."""
     check: Callable[[exp.Expr], None] = lambda _: None
@@ -190,7 +193,6 @@ def _plainly(printer: Any, node: Any) -> str:
 
 _NEGATED: Final = (
     (exp.In, "IN", "NOT IN"),
-    (exp.Is, "IS", "IS NOT"),
     (exp.Between, "BETWEEN", "NOT BETWEEN"),
     (exp.RegexpLike, "~", "!~"),
     (exp.RegexpILike, "~*", "!~*"),
@@ -209,6 +211,26 @@ def _not(printer: Any, node: Any) -> str:
     return f"NOT {text}"
 
 
+class _AsWritten:
+    """Of a parser of sqlglot: what it would take in another form."""
+
+    _curr: Any
+
+    def _parse_is(self, this: Any) -> Any:
+        """`a IS NOT TRUE` is not `NOT a IS TRUE`: each is printed as it was written."""
+        found = super()._parse_is(this)  # type: ignore[misc]
+        if isinstance(found, exp.Not) and isinstance(found.this, exp.Is):
+            found = found.this
+            found.set("negate", True)
+        return found
+
+    def _parse_interval_span(self, this: Any, parse_function_unit: bool = True) -> Any:  # noqa: ARG002
+        """As it is written: sqlglot takes texts such as '3 months' apart, which engines read otherwise."""
+        word = self._curr.text.upper() if self._curr is not None else ""
+        unit = self._parse_var(any_token=True, upper=True) if word in _UNITS else None  # type: ignore[attr-defined]
+        return exp.Interval(this=this, unit=unit)
+
+
 def narrowed(
     base: type[Dialect],
     *,
@@ -225,7 +247,7 @@ def narrowed(
         operators[TokenType.DCOLON] = lambda parser, this, to: parser.expression(DoubleColon(this=this, to=to))
     literals = dict.fromkeys(_LITERALS if colons else (), _typed_literal)
 
-    class Parser(base.Parser):  # type: ignore[misc,name-defined]
+    class Parser(_AsWritten, base.Parser):  # type: ignore[misc,name-defined]
         FUNCTIONS: Final[dict[str, Any]] = {}
         COLUMN_OPERATORS: Final = operators
         TYPE_LITERAL_PARSERS: Final = {**base.Parser.TYPE_LITERAL_PARSERS, **literals}
@@ -236,12 +258,6 @@ def narrowed(
         NO_PAREN_FUNCTION_PARSERS: Final = {
             name: parser for name, parser in base.Parser.NO_PAREN_FUNCTION_PARSERS.items() if name in kept
         }
-
-        def _parse_interval_span(self, this: Any, parse_function_unit: bool = True) -> Any:  # noqa: ARG002
-            """As it is written: sqlglot takes texts such as '3 months' apart, which engines read otherwise."""
-            word = self._curr.text.upper() if self._curr is not None else ""
-            unit = self._parse_var(any_token=True, upper=True) if word in _UNITS else None
-            return exp.Interval(this=this, unit=unit)
 
     class Generator(base.Generator):  # type: ignore[misc,name-defined]
         MULTI_ARG_DISTINCT = True
@@ -265,5 +281,10 @@ def narrowed(
     def to_json_path(_: Dialect, path: Any) -> Any:
         return path
 
-    members = {"Parser": Parser, "Generator": Generator, "to_json_path": to_json_path}
+    members = {
+        "Parser": Parser,
+        "Generator": Generator,
+        "to_json_path": to_json_path,
+        "NORMALIZE_NOT_NULL": False,
+    }
     return type(f"Policed{base.__name__}", (base,), members)

@@ -87,9 +87,10 @@ _EXPRESSIONS: Final = """
     JSONPathSubscript: this
     Like: this expression negate
     ILike: this expression negate
+    Is: this expression negate
 """
 _BINARY: Final = """
-    Add Sub Mul Div Mod IntDiv Pow And Or EQ NEQ GT GTE LT LTE Is NullSafeEQ NullSafeNEQ DPipe Escape Glob SimilarTo
+    Add Sub Mul Div Mod IntDiv Pow And Or EQ NEQ GT GTE LT LTE NullSafeEQ NullSafeNEQ DPipe Escape Glob SimilarTo
     RegexpLike RegexpILike BitwiseAnd BitwiseOr BitwiseXor BitwiseLeftShift BitwiseRightShift JSONBExtract
     JSONBExtractScalar ArrayContainsAll ArrayContainedBy ArrayOverlaps
 """

@@ -36,9 +36,9 @@ def secured(
     Raises RELATION_NOT_ALLOWED, STATEMENT_NOT_ALLOWED, STATEMENT_TOO_COMPLEX, NOT_ONE_STATEMENT.
     """
     try:
-        tree, marks = grammar.parse(sql)
+        tree, marks = grammar.parse(grammar.plain_strings(sql))
         if isinstance(tree, exp.Pivot):
-            raise refused("write a PIVOT in a FROM clause, as in SELECT * FROM t PIVOT (sum(b) FOR a IN (1, 2))")
+            tree = _query_of(tree)
         rewriter = Rewriter(policy, grammar, marks)
         plain = rewriter.plain(tree)
         judge = own(policy) if own is not None else None
@@ -59,6 +59,21 @@ def secured(
     except RecursionError as cause:
         raise error(Reason.STATEMENT_TOO_COMPLEX, "the statement is nested too deeply") from cause
     return SecuredText(text, tuple(sorted(rewriter.used)))
+
+
+def _query_of(pivot: exp.Pivot) -> exp.Select:
+    """`PIVOT t ON a IN (1, 2) USING sum(b)` as the query that it stands for."""
+    parts = {name: part for name, part in pivot.args.items() if part}
+    source, fields = parts.get("this"), parts.get("expressions", ())
+    is_plain = parts.keys() <= {"this", "expressions", "using", "group", "with_"} and "using" in parts
+    if not is_plain or not isinstance(source, exp.Table | exp.Subquery) or source.args.get("pivots"):
+        raise refused("write a PIVOT in a FROM clause, as in SELECT * FROM t PIVOT (sum(b) FOR a IN (1, 2))")
+    if not all(isinstance(each, exp.In) for each in fields):
+        raise refused("give a PIVOT its values, as in PIVOT t ON a IN (1, 2) USING sum(b)")
+    source.set(
+        "pivots", [exp.Pivot(expressions=parts["using"], fields=fields, group=parts.get("group"), unpivot=False)]
+    )
+    return exp.Select(expressions=[exp.Star()], from_=exp.From(this=source), with_=parts.get("with_"))
 
 
 def _verify(text: str, rewriter: Rewriter, grammar: Grammar) -> None:
