@@ -20,6 +20,7 @@ from queryengine.edges.grpc.queries import QueryRpcs
 from queryengine.edges.grpc.requests import LimitsInForce
 from queryengine.edges.grpc.results import ResultRpcs
 from queryengine.edges.grpc.statuses import Statuses
+from queryengine.edges.grpc.usage import UsageRpcs
 from queryengine.edges.grpc.watching import WatchRpcs
 
 
@@ -62,6 +63,7 @@ def behaviours(
         **WatchRpcs(watching=reading.watching, statuses=statuses, limits=limits).behaviours(),
         **EngineRpcs(engines, refreshes).behaviours(),
         **KeyRpcs(keys).behaviours(),
+        **UsageRpcs(cases.usage).behaviours(),
         **NamedQueryRpcs(cases.named, limits).behaviours(),
         **ConfigurationRpcs(configuring).behaviours(),
     }

@@ -13,6 +13,7 @@ from queryengine.accepting.recording import Recording
 from queryengine.accepting.releasing import Releasing
 from queryengine.accepting.submitting import Submitting
 from queryengine.accepting.unread import Unread
+from queryengine.accepting.usage import UsageReport
 from queryengine.app.execution import Execution
 from queryengine.app.named import Named
 from queryengine.app.reading import Reading
@@ -33,6 +34,7 @@ class UseCases:
     listing: Listing
     cancelling: Cancelling
     releasing: Releasing
+    usage: UsageReport
     admitting: Admitting
     recording: Recording
     named: NamedQueries
@@ -78,6 +80,7 @@ def make_use_cases(
     )
     releasing = Releasing(looking=looking, store=store, lifetimes=shared.lifetimes, removal=state.removal, clock=clock)
     return UseCases(
+        usage=UsageReport(store.ledger, clock),
         submitting=submitting,
         explaining=Explaining(resolving=named.resolving, planner=planner, past=execution.past),
         looking=looking,

@@ -5,7 +5,20 @@ from typing import Annotated
 import typer
 
 from queryengine import __version__
-from queryengine.cli import config, engines, explain, fetch, keys, named, ps, queries, reloading, server, sql
+from queryengine.cli import (
+    config,
+    daily_usage,
+    engines,
+    explain,
+    fetch,
+    keys,
+    named,
+    ps,
+    queries,
+    reloading,
+    server,
+    sql,
+)
 from queryengine.cli.exits import EXIT_CODES
 from queryengine.cli.usage import Commands
 
@@ -73,6 +86,7 @@ app.command()(queries.watch)
 app.command()(queries.cancel)
 app.command()(fetch.fetch)
 app.command()(queries.release)
+app.command()(daily_usage.usage)
 app.add_typer(engines.app, name="engines")
 app.add_typer(keys.app, name="keys")
 app.add_typer(named.app, name="named")

@@ -36,6 +36,7 @@ from queryengine.client.options import QueryOptions, SubmitOptions
 from queryengine.client.pages import StoredPage, StoredPages
 from queryengine.client.refresh import EngineRefresh, ViewChange
 from queryengine.client.sync import Client, QueryHandle, QueryResult
+from queryengine.client.usage import DailyUsage, UsageList
 from queryengine.codec.memory import keep_malloc_memory
 from queryengine.domain.identity import Role
 from queryengine.domain.views import ViewChangeKind
@@ -52,6 +53,7 @@ __all__ = [
     "CancelledQueries",
     "Client",
     "Connection",
+    "DailyUsage",
     "EngineCancel",
     "EngineInfo",
     "EngineRefresh",
@@ -89,6 +91,7 @@ __all__ = [
     "StoredPage",
     "StoredPages",
     "SubmitOptions",
+    "UsageList",
     "ViewChange",
     "ViewChangeKind",
     "keep_malloc_memory",

@@ -112,3 +112,13 @@ def moment(name: str, value: Any) -> dt.datetime:
     if value.tzinfo is None:
         raise ValueError(f"{name} takes a datetime with a zone, such as datetime.now(UTC); {value!r} has none")
     return value
+
+
+def day(name: str, value: Any) -> str:
+    """As the contract has it; empty for None."""
+    if value is None:
+        return ""
+    if not isinstance(value, dt.date):
+        raise TypeError(f"{name} takes a date, not {value!r}")
+    # A datetime is a date, too.
+    return f"{value:%Y-%m-%d}"

@@ -12,7 +12,7 @@ import pyarrow as pa
 from google.protobuf import duration_pb2
 from google.protobuf.message import Message
 
-from queryengine.client.arguments import Seconds, choices, moment, seconds, text, texts, whole
+from queryengine.client.arguments import Seconds, choices, day, flag, moment, seconds, text, texts, whole
 from queryengine.client.details import QueryDetails, query_details
 from queryengine.client.errors import ResultCorrupt
 from queryengine.client.explanation import Explanation, explanation
@@ -32,6 +32,7 @@ from queryengine.client.model import (
 from queryengine.client.options import QueryOptions, SubmitOptions, checked
 from queryengine.client.pages import StoredPages, stored_pages
 from queryengine.client.refresh import EngineRefresh, engine_refresh
+from queryengine.client.usage import UsageList, usage_list
 from queryengine.codec.page import checksum
 from queryengine.codec.types import from_result_schema
 from queryengine.codec.values import encode_parameters
@@ -109,6 +110,9 @@ def _request(sql: str, parameters: Parameters, chosen: Mapping[str, Any]) -> que
             execution_timeout=_duration(given("execution_timeout")),
             row_limit=given("row_limit"),
             byte_limit=given("byte_limit"),
+            scan_row_limit=given("scan_row_limit"),
+            scan_byte_limit=given("scan_byte_limit"),
+            interactive=given("interactive"),
             on_limit=f"LIMIT_ACTION_{given('on_limit', LimitAction.TRUNCATE).upper()}",
         ),
         result=result_pb2.ResultOptions(
@@ -238,6 +242,19 @@ def list_queries(
     if submitted_before is not None:
         request.submitted_before.FromDatetime(moment("submitted_before", submitted_before))
     return Call("ListQueries", request, query_service_pb2.ListQueriesResponse, query_list)
+
+
+def usage(
+    *, from_date: dt.date | None, to_date: dt.date | None, subject: str, all_tenants: bool, page_token: str
+) -> Call[UsageList]:
+    request = query_service_pb2.GetUsageRequest(
+        from_date=day("from_date", from_date),
+        to_date=day("to_date", to_date),
+        subject=text("subject", subject),
+        all_tenants=flag("all_tenants", all_tenants),
+        page_token=text("page_token", page_token),
+    )
+    return Call("GetUsage", request, query_service_pb2.GetUsageResponse, usage_list)
 
 
 def list_engines() -> Call[tuple[EngineInfo, ...]]:

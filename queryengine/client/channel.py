@@ -48,6 +48,7 @@ RETRIED_METHODS: Final = (
     "ListPages",
     "ListQueries",
     "ReleaseResults",
+    "GetUsage",
     "ListEngines",
     "RefreshEngine",
     "ListApiKeys",

@@ -78,6 +78,8 @@ class QueryStatus(Brief):
     bytes: int
     rows_scanned: int | None
     bytes_scanned: int | None
+    throttled_seconds: float
+    """The part of queue_seconds in which a limit of the tenant, the subject or the API key kept it waiting."""
     splits_done: int | None
     splits_total: int | None
     engine_state: str
@@ -234,6 +236,7 @@ def query_status(message: query_pb2.QueryStatus) -> QueryStatus:
         bytes=stats.bytes,
         rows_scanned=_optional(stats, "rows_scanned"),
         bytes_scanned=_optional(stats, "bytes_scanned"),
+        throttled_seconds=stats.throttled_time.ToMicroseconds() / 1e6,
         splits_done=_optional(progress, "splits_done"),
         splits_total=_optional(progress, "splits_total"),
         engine_state=progress.engine_state,

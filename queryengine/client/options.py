@@ -31,6 +31,12 @@ class RunOptions(TypedDict, total=False):
     execution_timeout: Annotated[Seconds, "Longest run on the engine; the query then fails with QUERY_TIMEOUT."]
     row_limit: Annotated[int, "Rows after which the result is cut, or the query fails: see on_limit. 0 is no limit."]
     byte_limit: Annotated[int, "As row_limit, for the bytes of the stored result."]
+    scan_row_limit: Annotated[
+        int,
+        "Rows that the engine may read; the query fails with SCAN_LIMIT when it reports more while it runs.",
+    ]
+    scan_byte_limit: Annotated[int, "As scan_row_limit, in bytes."]
+    interactive: Annotated[bool, "Whether somebody waits for it: it may run for 2 minutes by default, and no longer."]
     on_limit: Annotated[LimitAction | str, "'truncate' (the default) or 'fail'."]
     ttl: Annotated[Seconds, "How long the rows are kept after the end."]
     compression: Annotated[Compression | str, "Of stored and sent rows: 'none' (the default), 'lz4' or 'zstd'."]
@@ -111,6 +117,9 @@ CHECKS: Final[Mapping[str, Callable[[str, Any], Any]]] = {
     "execution_timeout": seconds,
     "row_limit": whole,
     "byte_limit": whole,
+    "scan_row_limit": whole,
+    "scan_byte_limit": whole,
+    "interactive": flag,
     "on_limit": partial(choice, kind=LimitAction),
     "ttl": seconds,
     "compression": partial(choice, kind=Compression),

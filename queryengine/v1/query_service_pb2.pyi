@@ -456,6 +456,58 @@ class ReleaseResultsResponse(_message.Message):
     status: _query_pb2.QueryStatus
     def __init__(self, status: _Optional[_Union[_query_pb2.QueryStatus, _Mapping]] = ...) -> None: ...
 
+class GetUsageRequest(_message.Message):
+    __slots__ = ("from_date", "to_date", "subject", "all_tenants", "page_size", "page_token")
+    FROM_DATE_FIELD_NUMBER: _ClassVar[int]
+    TO_DATE_FIELD_NUMBER: _ClassVar[int]
+    SUBJECT_FIELD_NUMBER: _ClassVar[int]
+    ALL_TENANTS_FIELD_NUMBER: _ClassVar[int]
+    PAGE_SIZE_FIELD_NUMBER: _ClassVar[int]
+    PAGE_TOKEN_FIELD_NUMBER: _ClassVar[int]
+    from_date: str
+    to_date: str
+    subject: str
+    all_tenants: bool
+    page_size: int
+    page_token: str
+    def __init__(self, from_date: _Optional[str] = ..., to_date: _Optional[str] = ..., subject: _Optional[str] = ..., all_tenants: _Optional[bool] = ..., page_size: _Optional[int] = ..., page_token: _Optional[str] = ...) -> None: ...
+
+class GetUsageResponse(_message.Message):
+    __slots__ = ("usage", "next_page_token")
+    USAGE_FIELD_NUMBER: _ClassVar[int]
+    NEXT_PAGE_TOKEN_FIELD_NUMBER: _ClassVar[int]
+    usage: _containers.RepeatedCompositeFieldContainer[DailyUsage]
+    next_page_token: str
+    def __init__(self, usage: _Optional[_Iterable[_Union[DailyUsage, _Mapping]]] = ..., next_page_token: _Optional[str] = ...) -> None: ...
+
+class DailyUsage(_message.Message):
+    __slots__ = ("date", "tenant", "subject", "engine", "queries", "failed", "cancelled", "cache_hits", "engine_time", "rows", "bytes_stored", "bytes_scanned")
+    DATE_FIELD_NUMBER: _ClassVar[int]
+    TENANT_FIELD_NUMBER: _ClassVar[int]
+    SUBJECT_FIELD_NUMBER: _ClassVar[int]
+    ENGINE_FIELD_NUMBER: _ClassVar[int]
+    QUERIES_FIELD_NUMBER: _ClassVar[int]
+    FAILED_FIELD_NUMBER: _ClassVar[int]
+    CANCELLED_FIELD_NUMBER: _ClassVar[int]
+    CACHE_HITS_FIELD_NUMBER: _ClassVar[int]
+    ENGINE_TIME_FIELD_NUMBER: _ClassVar[int]
+    ROWS_FIELD_NUMBER: _ClassVar[int]
+    BYTES_STORED_FIELD_NUMBER: _ClassVar[int]
+    BYTES_SCANNED_FIELD_NUMBER: _ClassVar[int]
+    date: str
+    tenant: str
+    subject: str
+    engine: str
+    queries: int
+    failed: int
+    cancelled: int
+    cache_hits: int
+    engine_time: _duration_pb2.Duration
+    rows: int
+    bytes_stored: int
+    bytes_scanned: int
+    def __init__(self, date: _Optional[str] = ..., tenant: _Optional[str] = ..., subject: _Optional[str] = ..., engine: _Optional[str] = ..., queries: _Optional[int] = ..., failed: _Optional[int] = ..., cancelled: _Optional[int] = ..., cache_hits: _Optional[int] = ..., engine_time: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., rows: _Optional[int] = ..., bytes_stored: _Optional[int] = ..., bytes_scanned: _Optional[int] = ...) -> None: ...
+
 class ListEnginesRequest(_message.Message):
     __slots__ = ()
     def __init__(self) -> None: ...

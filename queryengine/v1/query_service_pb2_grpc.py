@@ -93,6 +93,11 @@ class QueryServiceStub:
                 request_serializer=queryengine_dot_v1_dot_query__service__pb2.ReleaseResultsRequest.SerializeToString,
                 response_deserializer=queryengine_dot_v1_dot_query__service__pb2.ReleaseResultsResponse.FromString,
                 _registered_method=True)
+        self.GetUsage = channel.unary_unary(
+                '/queryengine.v1.QueryService/GetUsage',
+                request_serializer=queryengine_dot_v1_dot_query__service__pb2.GetUsageRequest.SerializeToString,
+                response_deserializer=queryengine_dot_v1_dot_query__service__pb2.GetUsageResponse.FromString,
+                _registered_method=True)
         self.ListEngines = channel.unary_unary(
                 '/queryengine.v1.QueryService/ListEngines',
                 request_serializer=queryengine_dot_v1_dot_query__service__pb2.ListEnginesRequest.SerializeToString,
@@ -201,6 +206,15 @@ class QueryServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def GetUsage(self, request, context):
+        """What queries that ended have used, by day, tenant, subject and engine, the oldest day first: the caller's own, all of the
+        tenant for a tenant admin, and of all tenants for an admin who asks so. Each query counts once, on the day of its end,
+        and counts on after its record is gone. Takes the role `read`, and `admin` for all tenants.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def ListEngines(self, request, context):
         """Lists the configured engines and what they can do. Takes any role.
         """
@@ -275,6 +289,11 @@ def add_QueryServiceServicer_to_server(servicer, server):
                     servicer.ReleaseResults,
                     request_deserializer=queryengine_dot_v1_dot_query__service__pb2.ReleaseResultsRequest.FromString,
                     response_serializer=queryengine_dot_v1_dot_query__service__pb2.ReleaseResultsResponse.SerializeToString,
+            ),
+            'GetUsage': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetUsage,
+                    request_deserializer=queryengine_dot_v1_dot_query__service__pb2.GetUsageRequest.FromString,
+                    response_serializer=queryengine_dot_v1_dot_query__service__pb2.GetUsageResponse.SerializeToString,
             ),
             'ListEngines': grpc.unary_unary_rpc_method_handler(
                     servicer.ListEngines,
@@ -588,6 +607,33 @@ class QueryService:
             '/queryengine.v1.QueryService/ReleaseResults',
             queryengine_dot_v1_dot_query__service__pb2.ReleaseResultsRequest.SerializeToString,
             queryengine_dot_v1_dot_query__service__pb2.ReleaseResultsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetUsage(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/queryengine.v1.QueryService/GetUsage',
+            queryengine_dot_v1_dot_query__service__pb2.GetUsageRequest.SerializeToString,
+            queryengine_dot_v1_dot_query__service__pb2.GetUsageResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -143,6 +143,10 @@ PLAIN: Mapping[str, Plain] = {
     "ListQueries": Plain(pb.ListQueriesRequest, by_caller(READERS)),
     "WatchQueries": Plain(pb.WatchQueriesRequest, by_caller(READERS)),
     "CancelQueries": Plain(lambda: pb.CancelQueriesRequest(labels={"none": "such"}), by_caller(CHANGERS)),
+    "GetUsage": Plain(pb.GetUsageRequest, by_caller(READERS)),
+    "GetUsage of all tenants": Plain(
+        lambda: pb.GetUsageRequest(all_tenants=True), by_caller("admin admin_from_elsewhere")
+    ),
     "ListEngines": Plain(pb.ListEnginesRequest, by_caller(EVERYBODY)),
     # It gets as far as to look for the engine.
     "RefreshEngine": Plain(lambda: pb.RefreshEngineRequest(engine="none"), by_caller(ADMINS, "UNKNOWN_ENGINE")),

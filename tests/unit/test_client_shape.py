@@ -92,7 +92,7 @@ def test_a_status_has_every_field_of_the_contract() -> None:
     fields = set(described) - parts
     for part in parts:
         fields |= set(described[part].message_type.fields_by_name)
-    renamed = {"queue_time": "queue_seconds", "execution_time": "execution_seconds"}
+    renamed = {name: name.replace("_time", "_seconds") for name in ("queue_time", "execution_time", "throttled_time")}
     assert {renamed.get(name, name) for name in fields} - {
         each.name for each in dataclasses.fields(QueryStatus)
     } == set()

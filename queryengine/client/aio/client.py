@@ -22,6 +22,7 @@ from queryengine.client.model import CancelledQueries, EngineInfo, QueryList
 from queryengine.client.options import QueryOptions, SubmitOptions, takes
 from queryengine.client.refresh import EngineRefresh
 from queryengine.client.result import OnStatus
+from queryengine.client.usage import UsageList
 from queryengine.domain.identity import Role
 from queryengine.domain.lifecycle import QueryState
 from queryengine.v1 import query_service_pb2
@@ -175,6 +176,25 @@ class AsyncClient(AsyncTransport):
     async def engines(self) -> tuple[EngineInfo, ...]:
         """The configured engines, what each can do and how busy it is."""
         return await self.call(calls.list_engines())
+
+    async def usage(
+        self,
+        *,
+        from_date: dt.date | None = None,
+        to_date: dt.date | None = None,
+        subject: str = "",
+        all_tenants: bool = False,
+        page_token: str = "",
+    ) -> UsageList:
+        """What queries that ended have used, by day of UTC, tenant, subject and engine, the oldest day first.
+
+        The caller's own, all of the tenant for a tenant admin; all_tenants takes the role admin. By default the last 30
+        days, to_date included. A long answer comes in parts: pass next_page_token as page_token for the following one.
+        """
+        call = calls.usage(
+            from_date=from_date, to_date=to_date, subject=subject, all_tenants=all_tenants, page_token=page_token
+        )
+        return await self.call(call)
 
     async def refresh_engine(self, name: str = "") -> EngineRefresh:
         """Have the workers of an engine look at its folder now; what has changed since anybody's last refresh. Queries

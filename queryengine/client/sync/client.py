@@ -23,6 +23,7 @@ from queryengine.client.sync.handle import QueryHandle
 from queryengine.client.sync.named import NamedQueries
 from queryengine.client.sync.result import QueryResult
 from queryengine.client.sync.transport import Transport
+from queryengine.client.usage import UsageList
 from queryengine.domain.identity import Role
 from queryengine.domain.lifecycle import QueryState
 from queryengine.v1 import query_service_pb2
@@ -170,6 +171,25 @@ class Client(Transport):
     def engines(self) -> tuple[EngineInfo, ...]:
         """The configured engines, what each can do and how busy it is."""
         return self.call(calls.list_engines())
+
+    def usage(
+        self,
+        *,
+        from_date: dt.date | None = None,
+        to_date: dt.date | None = None,
+        subject: str = "",
+        all_tenants: bool = False,
+        page_token: str = "",
+    ) -> UsageList:
+        """What queries that ended have used, by day of UTC, tenant, subject and engine, the oldest day first.
+
+        The caller's own, all of the tenant for a tenant admin; all_tenants takes the role admin. By default the last 30
+        days, to_date included. A long answer comes in parts: pass next_page_token as page_token for the following one.
+        """
+        call = calls.usage(
+            from_date=from_date, to_date=to_date, subject=subject, all_tenants=all_tenants, page_token=page_token
+        )
+        return self.call(call)
 
     def refresh_engine(self, name: str = "") -> EngineRefresh:
         """Have the workers of an engine look at its folder now; what has changed since anybody's last refresh. Queries
