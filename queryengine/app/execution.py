@@ -12,6 +12,7 @@ from queryengine.app.state import State
 from queryengine.app.tenants import used_today
 from queryengine.executing.discretion import Discretion
 from queryengine.executing.dispatcher import Dispatcher
+from queryengine.executing.engine_plans import EnginePlans
 from queryengine.executing.estimates import Estimates
 from queryengine.executing.following import Following
 from queryengine.executing.holders import Holders
@@ -53,6 +54,7 @@ class Execution:
     sweeper: Sweeper
     expiry: Expiry
     catalog: LiveCatalog
+    engine_plans: EnginePlans
     past: Past
     """What completed runs say of a statement."""
 
@@ -118,6 +120,7 @@ async def make_execution(
         expiry=expiry,
         catalog=catalog,
         past=past_of(estimates, discretion),
+        engine_plans=EnginePlans(pool, lambda engine: list(settings().statements.allowed_functions(engine))),
     )
 
 

@@ -78,11 +78,14 @@ def make_use_cases(
         policies=policies,
         clock=clock,
     )
+    explaining = Explaining(
+        resolving=named.resolving, planner=planner, past=execution.past, engine_plans=execution.engine_plans
+    )
     releasing = Releasing(looking=looking, store=store, lifetimes=shared.lifetimes, removal=state.removal, clock=clock)
     return UseCases(
         usage=UsageReport(store.ledger, clock),
         submitting=submitting,
-        explaining=Explaining(resolving=named.resolving, planner=planner, past=execution.past),
+        explaining=explaining,
         looking=looking,
         listing=Listing(store=store, registry=registry, lifetimes=shared.lifetimes),
         cancelling=cancelling,

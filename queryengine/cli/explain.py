@@ -102,4 +102,7 @@ def lines(found: "Explanation") -> str:
         expected.append(f"{byte_text(found.estimated_bytes_scanned)} read")
     known.append(("expected", ", ".join(expected) or "not known: it has not run here yet"))
     known.append(("query hash", found.query_hash))
-    return "\n".join(f"{name:<16}{visible(value)}" for name, value in known)
+    if found.engine_plan_withheld:
+        known.append(("no plan", found.engine_plan_withheld))
+    listed = "\n".join(f"{name:<16}{visible(value)}" for name, value in known)
+    return f"{listed}\n\n{visible(found.engine_plan)}" if found.engine_plan else listed

@@ -53,6 +53,9 @@ class Explanation(Brief):
     """By completed runs of the same text on that engine; None where there were none, as the two below."""
     estimated_rows: int | None
     estimated_bytes_scanned: int | None
+    engine_plan: str
+    """How the engine says that it would run it; empty where `engine_plan_withheld` says why it is not there."""
+    engine_plan_withheld: str
 
 
 def routing(message: query_pb2.RoutingDecision) -> Routing:
@@ -85,6 +88,8 @@ def explanation(reply: query_service_pb2.SubmitResponse) -> Explanation:
         byte_limit=limits.byte_limit or None,
         query_hash=found.query_hash,
         executed_sql=found.executed_sql,
+        engine_plan=found.engine_plan,
+        engine_plan_withheld=found.engine_plan_withheld,
         estimated_seconds=seconds if estimate.HasField("execution_time") else None,
         estimated_rows=estimate.rows if estimate.HasField("rows") else None,
         estimated_bytes_scanned=estimate.bytes_scanned if estimate.HasField("bytes_scanned") else None,

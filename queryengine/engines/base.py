@@ -325,6 +325,15 @@ class Engine(ABC):
         message = "the engine reads no folder of files, so there is nothing to look at again"
         raise error(Reason.UNSUPPORTED, message, feature="refresh")
 
+    def explain(self, statement: Statement) -> str:  # noqa: ARG002 - as above
+        """How the engine would run a statement, in its own words; nothing of it runs. As careful as an execution of it,
+        within its `execution_timeout_seconds`, and beside no other one on an engine that computes in this process.
+
+        Raises as Execution.start does, and UNSUPPORTED for an engine that is not asked, and for a statement that is no
+        query.
+        """
+        raise error(Reason.UNSUPPORTED, "this kind of engine is not asked how it runs a statement", feature="explain")
+
     def live_tables(self, tables: Sequence[AskedTable]) -> Sequence[LiveTable | None]:  # noqa: ARG002
         """Each of these tables as it is now; None for one that is not there, or that the service may not see. Called
         from a thread of its own, beside executions, none of which notices.

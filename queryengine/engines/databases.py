@@ -64,6 +64,9 @@ class SQLAlchemyEngine(Engine):
     def probe(self) -> None:
         self._adapter.probe()
 
+    def explain(self, statement: Statement) -> str:
+        return self._adapter.explain(statement)
+
     def live_tables(self, tables: Sequence[AskedTable]) -> Sequence[LiveTable | None]:
         return self._adapter.live_tables(tables)
 

@@ -142,7 +142,7 @@ class SubmitResponse(_message.Message):
     def __init__(self, status: _Optional[_Union[_query_pb2.QueryStatus, _Mapping]] = ..., existing: _Optional[bool] = ..., schema: _Optional[_Union[_result_pb2.ResultSchema, _Mapping]] = ..., pages: _Optional[_Iterable[_Union[_result_pb2.Page, _Mapping]]] = ..., end: _Optional[_Union[_result_pb2.ResultEnd, _Mapping]] = ..., next_row: _Optional[int] = ..., explanation: _Optional[_Union[Explanation, _Mapping]] = ...) -> None: ...
 
 class Explanation(_message.Message):
-    __slots__ = ("engine", "engine_type", "routing_reason", "routing", "kinds", "tables", "tables_known", "row_policies", "policy_version", "limits", "query_hash", "executed_sql", "estimate")
+    __slots__ = ("engine", "engine_type", "routing_reason", "routing", "kinds", "tables", "tables_known", "row_policies", "policy_version", "limits", "query_hash", "executed_sql", "estimate", "engine_plan", "engine_plan_withheld")
     ENGINE_FIELD_NUMBER: _ClassVar[int]
     ENGINE_TYPE_FIELD_NUMBER: _ClassVar[int]
     ROUTING_REASON_FIELD_NUMBER: _ClassVar[int]
@@ -156,6 +156,8 @@ class Explanation(_message.Message):
     QUERY_HASH_FIELD_NUMBER: _ClassVar[int]
     EXECUTED_SQL_FIELD_NUMBER: _ClassVar[int]
     ESTIMATE_FIELD_NUMBER: _ClassVar[int]
+    ENGINE_PLAN_FIELD_NUMBER: _ClassVar[int]
+    ENGINE_PLAN_WITHHELD_FIELD_NUMBER: _ClassVar[int]
     engine: str
     engine_type: str
     routing_reason: str
@@ -169,7 +171,9 @@ class Explanation(_message.Message):
     query_hash: str
     executed_sql: str
     estimate: Estimate
-    def __init__(self, engine: _Optional[str] = ..., engine_type: _Optional[str] = ..., routing_reason: _Optional[str] = ..., routing: _Optional[_Union[_query_pb2.RoutingDecision, _Mapping]] = ..., kinds: _Optional[_Iterable[str]] = ..., tables: _Optional[_Iterable[str]] = ..., tables_known: _Optional[bool] = ..., row_policies: _Optional[_Iterable[str]] = ..., policy_version: _Optional[str] = ..., limits: _Optional[_Union[_query_pb2.Limits, _Mapping]] = ..., query_hash: _Optional[str] = ..., executed_sql: _Optional[str] = ..., estimate: _Optional[_Union[Estimate, _Mapping]] = ...) -> None: ...
+    engine_plan: str
+    engine_plan_withheld: str
+    def __init__(self, engine: _Optional[str] = ..., engine_type: _Optional[str] = ..., routing_reason: _Optional[str] = ..., routing: _Optional[_Union[_query_pb2.RoutingDecision, _Mapping]] = ..., kinds: _Optional[_Iterable[str]] = ..., tables: _Optional[_Iterable[str]] = ..., tables_known: _Optional[bool] = ..., row_policies: _Optional[_Iterable[str]] = ..., policy_version: _Optional[str] = ..., limits: _Optional[_Union[_query_pb2.Limits, _Mapping]] = ..., query_hash: _Optional[str] = ..., executed_sql: _Optional[str] = ..., estimate: _Optional[_Union[Estimate, _Mapping]] = ..., engine_plan: _Optional[str] = ..., engine_plan_withheld: _Optional[str] = ...) -> None: ...
 
 class Estimate(_message.Message):
     __slots__ = ("execution_time", "rows", "bytes_scanned")

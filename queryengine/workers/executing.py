@@ -21,13 +21,15 @@ from queryengine.engines.registry import engine_class
 from queryengine.results.spool.locations import spool_at
 from queryengine.workers.confinement import Confinement
 from queryengine.workers.failures import failure_of
-from queryengine.workers.orders import RunOrder
+from queryengine.workers.orders import ExplainOrder, RunOrder
 from queryengine.workers.protocol import Frame, encode
 from queryengine.workers.relay import Relay
 from queryengine.workers.transfer import Host, Transfer
 
 logger = logging.getLogger(__name__)
 
+PLAN_CHARACTERS_MAX: Final = 64 << 10
+"""Of what an engine says of a statement."""
 THREADS_MAX: Final = 1024
 """More than any number of slots needs: two each, and one for each cancel."""
 
@@ -91,6 +93,8 @@ class EngineRole:
                 self._threads.submit(self._probe, host.engine)
             case "refresh":
                 self._threads.submit(self._answer, frame, partial(_refreshed, host.engine))
+            case "explain":
+                self._threads.submit(self._answer, frame, partial(_explained, host.engine, frame))
             case "live_tables":
                 self._threads.submit(self._answer, frame, partial(_live_tables, host.engine, frame))
             case _:
@@ -151,6 +155,10 @@ class EngineRole:
 
 def _refreshed(engine: Engine) -> dict[str, Any]:
     return {"refreshed": engine.refresh().to_json()}
+
+
+def _explained(engine: Engine, frame: Frame) -> dict[str, Any]:
+    return {"plan": engine.explain(ExplainOrder(**frame.header["order"]).statement())[:PLAN_CHARACTERS_MAX]}
 
 
 def _live_tables(engine: Engine, frame: Frame) -> dict[str, Any]:

@@ -1,9 +1,11 @@
 """What the server asks a worker to run, as values that cross the process boundary."""
 
+import uuid
+from base64 import b64decode
 from dataclasses import dataclass
 from typing import Any
 
-from queryengine.codec.values import MisfitError, decode_parameters
+from queryengine.codec.values import BoundParameter, MisfitError, decode_parameters
 from queryengine.domain.analysis import Name
 from queryengine.domain.errors import Reason, error
 from queryengine.domain.submission import Compression, LimitAction, WideIntegers
@@ -55,15 +57,8 @@ class RunOrder:
         return cls(parameters=frame.blob, **fields)
 
     def statement(self) -> Statement:
-        """The statement with its parameters decoded. Raises INVALID_FIELD when a parameter's bytes make no value, and
-        PARAMETER_MISMATCH when its type cannot hold the value.
-        """
-        try:
-            parameters = decode_parameters(self.parameters)
-        except MisfitError as cause:
-            raise error(Reason.PARAMETER_MISMATCH, str(cause), parameter=cause.parameter) from cause
-        except ValueError as cause:
-            raise error(Reason.INVALID_FIELD, str(cause), field="parameters") from cause
+        """The statement with its parameters decoded. Raises as `_decoded` does."""
+        parameters = _decoded(self.parameters)
         return Statement(
             sql=self.sql,
             query_id=self.query_id,
@@ -77,3 +72,49 @@ class RunOrder:
             allowed_functions=frozenset(self.allowed_functions),
             enforced=self.enforced,
         )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ExplainOrder:
+    """A statement of which the engine is to say how it would run it."""
+
+    sql: str
+    parameters: str
+    """In base64."""
+    tenant: str
+    subject: str
+    catalog: str
+    schema: str
+    session_settings: dict[str, str]
+    timeout_seconds: float
+    allowed_functions: list[str]
+
+    def to_json(self) -> dict[str, Any]:
+        return {name: getattr(self, name) for name in self.__dataclass_fields__}
+
+    def statement(self) -> Statement:
+        """As RunOrder.statement."""
+        return Statement(
+            sql=self.sql,
+            query_id=str(uuid.uuid4()),
+            tenant=self.tenant,
+            subject=self.subject,
+            parameters=_decoded(b64decode(self.parameters)),
+            catalog=self.catalog,
+            schema=self.schema,
+            session_settings=self.session_settings,
+            execution_timeout_seconds=self.timeout_seconds,
+            allowed_functions=frozenset(self.allowed_functions),
+        )
+
+
+def _decoded(parameters: bytes) -> tuple[BoundParameter, ...]:
+    """Raises INVALID_FIELD when a parameter's bytes make no value, and PARAMETER_MISMATCH when its type cannot hold the
+    value.
+    """
+    try:
+        return decode_parameters(parameters)
+    except MisfitError as cause:
+        raise error(Reason.PARAMETER_MISMATCH, str(cause), parameter=cause.parameter) from cause
+    except ValueError as cause:
+        raise error(Reason.INVALID_FIELD, str(cause), field="parameters") from cause

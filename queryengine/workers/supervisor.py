@@ -120,6 +120,10 @@ class Slot:
         self._process.send(frame)
         return run
 
+    async def ask(self, kind: str, *, seconds: float, **details: Any) -> Answer | None:
+        """What the process of the slot answers to a question; None when it has ended."""
+        return await self._supervisor.ask(kind, seconds=seconds, **details)
+
     def release(self) -> None:
         """Give the slot back. An execution in it that has not ended is given up, as nobody follows it. Idempotent."""
         self._supervisor.release(self)

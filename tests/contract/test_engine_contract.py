@@ -20,6 +20,9 @@ from queryengine.engines.base import Engine, Execution, Progress, Statement
 MIB = 1 << 20
 CANCEL_SECONDS = 30.0
 """A cancel or a deadline that takes longer hangs, also on a busy machine; `bench` measures how long they take."""
+EXPLAINING = {"duckdb", "postgresql"}
+"""Engines that are asked how they run a statement."""
+REFUSING = {Reason.SYNTAX_ERROR, Reason.NOT_ONE_STATEMENT, Reason.STATEMENT_NOT_ALLOWED}
 IDLE_SHARE = 0.25
 """Share of a processor that an idle process may seem to use on a busy machine."""
 
@@ -561,3 +564,26 @@ def test_an_unusable_engine_says_why(case: EngineCase, tmp_path: Path) -> None:
     assert case.unusable_words in failure.message
     assert failure.metadata == {"engine": "mine"}
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("kind", ["endless_start", "endless_rows"])
+def test_an_engine_explains_without_running_or_says_that_it_does_not(
+    case: EngineCase, engine: Engine, kind: str
+) -> None:
+    if case.name not in EXPLAINING:
+        assert failure_of(lambda: engine.explain(statement("SELECT 1"))).reason is Reason.UNSUPPORTED
+        return
+    assert engine.explain(statement(getattr(case, kind)))
+    parameter = BoundParameter("a", "x")
+    assert engine.explain(statement(case.named(["a"]), parameters=(parameter,)))
+    assert failure_of(lambda: engine.explain(statement(case.rejected))).reason is Reason.STATEMENT_REJECTED
+    for text in (
+        "DELETE FROM t",
+        "ANALYZE SELECT 1",
+        "ANALYZE DELETE FROM t",
+        "(ANALYZE) SELECT 1",
+        "SELECT 1; SELECT 2",
+    ):
+        refused = failure_of(lambda text=text: engine.explain(statement(text)))
+        assert refused.reason in REFUSING, text
+    assert read(engine, case.numbers(3)).num_rows == 3

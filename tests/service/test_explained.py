@@ -1,5 +1,6 @@
 """Submit with a mode says what would become of a statement, and runs nothing; what it says is what then happens."""
 
+import asyncio
 import json
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -13,13 +14,16 @@ from queryengine.app.service import Service
 from queryengine.client import AsyncClient, QueryFailed
 from queryengine.v1 import query_service_pb2 as pb
 from tests.command_process import started
-from tests.support import COMPLETED, WAIT, Api, batch_of, refused, serving
+from tests.support import COMPLETED, RUNNING, WAIT, Api, Gate, batch_of, refused, serving
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 ETL = {"workload": "etl"}
 VALIDATE, EXPLAIN = pb.SUBMIT_MODE_VALIDATE, pb.SUBMIT_MODE_EXPLAIN
-ENGINES = {name: {"type": "duckdb", "workers": 1} for name in ("first", "second", "policed")}
+ENGINES = {
+    **{name: {"type": "duckdb", "workers": 1} for name in ("first", "second", "policed")},
+    "scripted": {"type": "scripted", "workers": 1},
+}
 ROUTING: dict[str, Any] = {
     "rules": {
         "moved": {"when": {"labels": {"from": "*"}}, "to": ["first"], "translate_from": "spark"},
@@ -136,6 +140,43 @@ async def test_policies_hold_for_a_translated_text(api: Api) -> None:
     assert not (await api.details(reply.status.query_id)).executed_sql
     refusal = await refused(api.submit("SELECT `id` FROM shop.orders, shop.secrets", **asked))
     assert refusal.reason == "RELATION_NOT_ALLOWED"
+
+
+async def test_the_engine_says_how_it_would_run_it(api: Api) -> None:
+    asked: dict[str, Any] = {"engine": "first"}
+    said = await explained(api, "SELECT range FROM range(100) WHERE range > 5", **asked)
+    assert "Filter" in said.engine_plan
+    assert not said.engine_plan_withheld
+    with_parameter = await explained(
+        api, "SELECT $x + 1", parameters=[{"name": "x", "value": {"int_value": 1}}], **asked
+    )
+    assert "Projection" in with_parameter.engine_plan
+    translated = await explained(api, "SELECT `a` FROM (SELECT 1 AS `a`) AS x", labels={"from": "spark"})
+    assert translated.engine_plan
+    assert not (await explained(api, "SELECT 1", mode=VALIDATE, **asked)).engine_plan
+
+
+async def test_a_plan_is_withheld_with_the_reason(api: Api) -> None:
+    policed = await explained(api, "SELECT id FROM shop.orders")
+    assert not policed.engine_plan
+    assert "policies" in policed.engine_plan_withheld
+    missing = await explained(api, "SELECT * FROM nothing", engine="first")
+    assert "nothing does not exist" in missing.engine_plan_withheld
+    scripted = await explained(api, "rows 1", engine="scripted")
+    assert "not asked" in scripted.engine_plan_withheld
+    # What was held for it is free again.
+    done = await asyncio.gather(*(api.submit("SELECT 1", engine="first", wait_timeout=WAIT) for _ in range(3)))
+    assert [each.status.state for each in done] == [COMPLETED] * 3
+
+
+async def test_an_engine_without_a_free_slot_is_not_asked(api: Api, tmp_path: Path) -> None:
+    gate = Gate(tmp_path / "gate")
+    holding = (await api.script(gate.script)).status.query_id
+    await api.reached(holding, RUNNING)
+    said = await explained(api, "rows 1", engine="scripted")
+    assert said.engine_plan_withheld == "the engine has no free slot; ask again"
+    gate.open()
+    await api.ended(holding)
 
 
 async def test_the_plan_has_kinds_and_tables(api: Api) -> None:

@@ -29,6 +29,8 @@ def explanation(found: Explanation) -> pb.Explanation:
         limits=convert.limits(found.submission, plan),
         query_hash=found.query_hash,
         estimate=_estimate(found.estimate),
+        engine_plan=found.engine_plan.text,
+        engine_plan_withheld=found.engine_plan.withheld,
     )
     if found.shows_text and not plan.policy_version:
         message.executed_sql = plan.executed_sql or found.submission.sql

@@ -142,6 +142,13 @@ class PostgreSQLEngine(Engine):
     def open(self, statement: Statement) -> "PostgreSQLExecution":
         return self.executions.add(PostgreSQLExecution(self, statement))
 
+    def explain(self, statement: Statement) -> str:
+        from queryengine.engines.postgresql.explaining import Explanation
+
+        with Explanation(self, statement) as execution:
+            execution.start()
+            return execution.explained
+
     def live_tables(self, tables: Sequence[AskedTable]) -> Sequence[LiveTable | None]:
         try:
             # With a role for each tenant, whether row security holds for one is known in its transaction.
@@ -217,6 +224,9 @@ class PostgreSQLExecution(GuardedExecution):
             text, described = self._bind(session, template, parameters)
         except adbc.Error as cause:
             text, described = self._with_short_integers(session, template, cause)
+        return self._run(session, text, described)
+
+    def _run(self, session: Session, text: PlacedText, described: pa.Schema) -> pa.Schema:
         self._plan = plan(described, lambda oid: _name_of_type(session, oid))
         self._schema = self._plan.schema
         check_columns(self._schema.names)
