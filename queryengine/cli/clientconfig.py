@@ -71,12 +71,14 @@ class ClientConfig:
     """By key: a flag, a variable, the file, or "default"."""
 
     @property
+    def has_credential(self) -> bool:
+        files = (self.token_file, self.api_key_file, self.api_key, self.cert)
+        return any(each is not None for each in files) or any(name == "authorization" for name, _ in self.headers)
+
+    @property
     def tenant_given(self) -> str:
         """What a call says: empty where the credential says it, as nobody has named a tenant beside one."""
-        is_by_credential = any(
-            each is not None for each in (self.token_file, self.api_key_file, self.api_key, self.cert)
-        ) or any(name == "authorization" for name, _ in self.headers)
-        return "" if self.origins.get("tenant", DEFAULT) == DEFAULT and is_by_credential else self.tenant
+        return "" if self.origins.get("tenant", DEFAULT) == DEFAULT and self.has_credential else self.tenant
 
     @property
     def tenant_in_words(self) -> str:

@@ -9,6 +9,7 @@ from typing import Annotated, Any, Concatenate, ParamSpec
 import typer
 
 from queryengine.cli.clientconfig import DEFAULT_SERVER, VARIABLES, ClientConfig, ConfigError, resolve
+from queryengine.cli.exits import ended
 from queryengine.cli.quickstart import import_arrow
 
 P = ParamSpec("P")
@@ -99,7 +100,7 @@ def connected(command: Callable[Concatenate[ClientConfig, P], None]) -> Callable
         try:
             config = resolve(flags)
         except ConfigError as error:
-            raise typer.BadParameter(str(error)) from error
+            raise ended(str(error)) from error
         import_arrow()
         command(config, **given)  # type: ignore[call-arg]
 

@@ -5,6 +5,7 @@ from collections.abc import Callable
 import typer
 
 from queryengine.cli.clientconfig import CREDENTIALS, DEFAULT, ClientConfig
+from queryengine.cli.exits import ended
 from queryengine.cli.visible import visible
 from queryengine.client import Client, QueryEngineClientError
 from queryengine.client.targets import stays_here
@@ -17,7 +18,7 @@ def say_on_standard_error(text: str) -> None:
 def connect(config: ClientConfig, *, say: Callable[[str], None] = say_on_standard_error) -> Client:
     """Opens nothing yet. `say` takes a line for people when a stream broke off and has to be tried again and again.
 
-    Raises typer.BadParameter for values that cannot be used, such as a file that is not there.
+    Ends the command for values that cannot be used, such as a file that is not there.
     """
 
     def on_retry(error: QueryEngineClientError) -> None:
@@ -42,7 +43,7 @@ def connect(config: ClientConfig, *, say: Callable[[str], None] = say_on_standar
             on_retry=on_retry,
         )
     except ValueError as error:
-        raise typer.BadParameter(_as_written(str(error), config)) from error
+        raise ended(_as_written(str(error), config)) from error
 
 
 def _check(config: ClientConfig) -> None:

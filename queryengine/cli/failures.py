@@ -103,7 +103,7 @@ def _message(error: QueryEngineClientError, config: ClientConfig) -> Text:
     if error.reason == Reason.CREDENTIAL_MISSING:
         parts.append("; give one by --token-file or --api-key-file")
     elif error.reason == Reason.QUERY_NOT_FOUND:
-        parts.append(f"{_whose(config)}; --tenant and --user name another caller")
+        parts.append(_whose(config))
     if error.retry_after is not None:
         parts.append(f"; try again in {error.retry_after:g} s")
     elif error.retryable:
@@ -113,7 +113,9 @@ def _message(error: QueryEngineClientError, config: ClientConfig) -> Text:
 
 def _whose(config: ClientConfig) -> str:
     user = f" that user {config.user} may see" if config.user else ""
-    return f" of {config.tenant_in_words}{user}"
+    # A credential says itself who calls.
+    hint = "" if config.has_credential else "; --tenant and --user name another caller"
+    return f" of {config.tenant_in_words}{user}{hint}"
 
 
 def _unreachable(error: QueryEngineClientError, config: ClientConfig) -> Text:

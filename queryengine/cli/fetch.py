@@ -20,9 +20,11 @@ def fetch(
     config: ClientConfig,
     query_id: QueryId,
     *,
-    page: Annotated[int | None, typer.Option(min=0, help="Page number from 0, in pages of --size rows.")] = None,
-    offset: Annotated[int | None, typer.Option(min=0, help="Number of the first row, from 0.")] = None,
-    size: Annotated[int, typer.Option(min=1, max=100_000, help="Rows to fetch.")] = 1000,
+    page: Annotated[
+        int | None, typer.Option(min=0, metavar="NUMBER", help="Page number from 0, in pages of --size rows.")
+    ] = None,
+    offset: Annotated[int | None, typer.Option(min=0, metavar="ROW", help="Number of the first row, from 0.")] = None,
+    size: Annotated[int, typer.Option(min=1, max=100_000, metavar="ROWS", help="Rows to fetch.")] = 1000,
     format: Annotated[  # noqa: A002 - the option is called so
         Format | None,
         typer.Option("--format", "-f", help=f"How to write the rows. {options.FORMAT_BY_DEFAULT}"),

@@ -25,7 +25,7 @@ def whole(client: Client, text: str) -> str:
     if not listed:
         tenant = client.connection.tenant
         whose = f"tenant {tenant}" if tenant else "the tenant of the credential"
-        message = f"no query of {whose} has an id that begins with {prefix}; --tenant and --user name another caller"
+        message = f"no query of {whose} has an id that begins with {prefix}"
         raise ended(message, ExitCode.NOT_FOUND)
     if len(listed) == 1:
         return listed[0].query_id

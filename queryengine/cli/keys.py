@@ -40,7 +40,7 @@ def create(
     expires: Annotated[str | None, typer.Option(metavar="DURATION", help=f"{ENDS} Default: never.")] = None,
     as_json: Json = False,
 ) -> None:
-    """Create an API key of the tenant, and print it, which happens this once.
+    """Create an API key of the tenant and print it, once.
 
     Takes a credential with the role tenant_admin, or admin, and with every role that the key gets. --tenant names the
     tenant for an admin of the service. The key goes to standard output, everything else to standard error:

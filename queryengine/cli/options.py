@@ -12,7 +12,9 @@ import typer
 
 QueryId = Annotated[str, typer.Argument(metavar="ID", help="Id of a query, or enough of its beginning.")]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON, one object per line.")]
-Output = Annotated[Path | None, typer.Option("--output", "-o", help="Write to this file instead of standard output.")]
+Output = Annotated[
+    Path | None, typer.Option("--output", "-o", metavar="FILE", help="Write to this file instead of standard output.")
+]
 
 Records = Annotated[
     bool | None,

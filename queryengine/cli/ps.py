@@ -23,7 +23,7 @@ def ps(
     state: Annotated[
         list[QueryState] | None, typer.Option(help="Only this state; repeatable.", case_sensitive=False)
     ] = None,
-    engine: Annotated[str, typer.Option("--engine", "-e", help="Only this engine.")] = "",
+    engine: Annotated[str, typer.Option("--engine", "-e", metavar="NAME", help="Only this engine.")] = "",
     label: Annotated[
         list[str] | None, typer.Option(metavar="KEY=VALUE", help="Only queries with this label; repeatable.")
     ] = None,
@@ -39,7 +39,7 @@ def ps(
         bool,
         typer.Option("--watch", "-w", help="Go on with a line for each change, until Ctrl-C."),
     ] = False,
-    size: Annotated[int, typer.Option(min=1, max=1000, help="Queries to list.")] = 50,
+    size: Annotated[int, typer.Option(min=1, max=1000, metavar="NUMBER", help="Queries to list.")] = 50,
     as_json: Json = False,
 ) -> None:
     """List the tenant's waiting and running queries, newest first.

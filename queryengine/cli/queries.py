@@ -72,17 +72,19 @@ def watch(config: ClientConfig, query_id: QueryId, *, as_json: Json = False) -> 
 def cancel(
     config: ClientConfig,
     query_id: Annotated[
-        str, typer.Argument(metavar="[ID]", help="Id of a query, or enough of its beginning; without --label.")
+        str, typer.Argument(metavar="ID", help="Id of a query, or enough of its beginning; without --label.")
     ] = "",
     *,
     label: Annotated[
         list[str] | None,
         typer.Option(metavar="KEY=VALUE", help="Stop all queries with this label; repeatable: with all of them."),
     ] = None,
-    engine: Annotated[str, typer.Option("--engine", "-e", help="With --label, only on this engine.")] = "",
+    engine: Annotated[
+        str, typer.Option("--engine", "-e", metavar="NAME", help="With --label, only on this engine.")
+    ] = "",
     by: Annotated[str, typer.Option(metavar="NAME", help="With --label, only those that this user submitted.")] = "",
     yes: Annotated[bool, typer.Option("--yes", "-y", help="With --label, do not ask on a terminal.")] = False,
-    reason: Annotated[str, typer.Option(help="Why, for people.")] = "",
+    reason: Annotated[str, typer.Option(metavar="TEXT", help="Why, for people.")] = "",
     wait: Annotated[bool, typer.Option("--wait", help="Wait until the engine is known to have stopped.")] = False,
 ) -> None:
     """Stop a query, or all that carry some labels, also on the engine. Cancelling an ended query does nothing."""

@@ -15,7 +15,9 @@ if TYPE_CHECKING:
 
 @connected
 def status(config: ClientConfig, *, as_json: Json = False) -> None:
-    """Show which configuration the server uses, and what came of the last attempt to load another.
+    """Show which configuration the server uses.
+
+    And what came of the last attempt to load another.
 
     Takes a credential with the role admin.
     """
@@ -29,7 +31,7 @@ def status(config: ClientConfig, *, as_json: Json = False) -> None:
 
 @connected
 def reload(config: ClientConfig, *, as_json: Json = False) -> None:
-    """Have the server load its configuration again, and show what came of it.
+    """Have the server load its configuration again.
 
     Takes a credential with the role admin. Exit code 1 when the server found mistakes and everything stayed as it was.
     """

@@ -14,7 +14,9 @@ from queryengine.cli.installed import server_installed
 
 
 def serve(
-    config: Annotated[Path | None, typer.Option("--config", "-c", help="Settings, a YAML file.")] = None,
+    config: Annotated[
+        Path | None, typer.Option("--config", "-c", metavar="FILE", help="Settings, a YAML file.")
+    ] = None,
     demo: Annotated[
         bool, typer.Option("--demo", help="For trying: flights and TPC-H to query, removed when the server stops.")
     ] = False,
@@ -68,7 +70,10 @@ def check(
         bool, typer.Option("--insecure", help="For a server that is started with --insecure, which refuses less.")
     ] = False,
 ) -> None:
-    """Check a settings file for `serve`, without a start: whatever `serve` would refuse of it, and what it warns of."""
+    """Check a settings file for `serve`, without a start.
+
+    Whatever `serve` would refuse is reported at once, each mistake with its line; warnings are what it would log.
+    """
     with server_installed():
         from queryengine import settings
         from queryengine.app import checking

@@ -24,8 +24,8 @@ class OnLimit(StrEnum):
 Statement = Annotated[
     str | None,
     typer.Argument(
-        metavar="[SQL]",
-        help="The statement. - reads standard input; nothing opens a prompt on a terminal.",
+        metavar="SQL",
+        help="The statement; - reads standard input. Without one, a prompt opens on a terminal.",
         show_default=False,
     ),
 ]
@@ -43,9 +43,11 @@ Parameter = Annotated[
         "Without NAME= for positional ones. Repeatable.",
     ),
 ]
-Engine = Annotated[str, typer.Option("--engine", "-e", help="Engine to run on; `queryengine engines` lists them.")]
-Catalog = Annotated[str, typer.Option(help="Catalog that names without one are looked up in.")]
-Schema = Annotated[str, typer.Option(help="Schema that names without one are looked up in.")]
+Engine = Annotated[
+    str, typer.Option("--engine", "-e", metavar="NAME", help="Engine to run on; `queryengine engines` lists them.")
+]
+Catalog = Annotated[str, typer.Option(metavar="NAME", help="Catalog that names without one are looked up in.")]
+Schema = Annotated[str, typer.Option(metavar="NAME", help="Schema that names without one are looked up in.")]
 Setting = Annotated[
     list[str] | None,
     typer.Option(metavar="NAME=VALUE", help="Setting of the engine for this query only; repeatable."),
@@ -55,11 +57,12 @@ Label = Annotated[
     typer.Option(metavar="KEY=VALUE", help="Label to find the query by, as in ps --label; repeatable."),
 ]
 Priority = Annotated[
-    int, typer.Option(min=0, max=9, help="Higher starts earlier among the tenant's queries that wait.")
+    int,
+    typer.Option(min=0, max=9, metavar="NUMBER", help="Higher starts earlier among the tenant's queries that wait."),
 ]
 Timeout = Annotated[str, typer.Option(metavar="DURATION", help="Longest run on the engine, such as 90s or 30m.")]
 QueueTimeout = Annotated[str, typer.Option(metavar="DURATION", help="Longest wait for the engine.")]
-Limit = Annotated[int, typer.Option(min=0, help="Stop after so many rows; 0 means no limit.")]
+Limit = Annotated[int, typer.Option(min=0, metavar="ROWS", help="Stop after so many rows; 0 means no limit.")]
 ByteLimit = Annotated[str, typer.Option(metavar="SIZE", help="Stop after so much of the result, such as 100MiB.")]
 AtLimit = Annotated[OnLimit, typer.Option("--on-limit", help="Keep the rows up to a limit, or fail there.")]
 Keep = Annotated[str, typer.Option(metavar="DURATION", help="Keep the rows on the server for so long after the end.")]

@@ -113,7 +113,7 @@ def test_a_query_of_nobody_says_whose_were_looked_at(run: Run, fake: FakeService
         run("status", ID, "--tenant", "a", "--user", "ann")
     )
     fake.replies["ListQueries"].append(listing())
-    assert f"no query of tenant default has an id that begins with abc{hint}" in said(run("status", "abc"))
+    assert "no query of tenant default has an id that begins with abc" in said(run("status", "abc"))
 
 
 @pytest.mark.parametrize(
