@@ -104,7 +104,7 @@ def test_other_durations_are_seconds_or_a_timedelta() -> None:
         ({"compression": "gzip"}, ValueError, "compression takes one of 'none', 'lz4', 'zstd', not 'gzip'"),
         ({"wide_integers": "float"}, ValueError, "wide_integers takes one of 'fail', 'string', 'decimal256'"),
         ({"cancel_on_disconnect": "yes"}, TypeError, "cancel_on_disconnect takes True or False, not 'yes'"),
-        ({"detach": True}, TypeError, "unknown options: detach; known: engine, query_id"),
+        ({"detach": True}, TypeError, "unknown options: detach; known: named, engine, query_id"),
         ({"timeout": 5}, TypeError, "unknown options: timeout; known: .*execution_timeout"),
     ],
     ids=lambda value: str(value) if isinstance(value, dict) else "",
