@@ -6,9 +6,9 @@ from typing import Final
 
 from queryengine.domain.clock import Clock
 from queryengine.live.tasks import Tasks
+from queryengine.policy.fetching import Document
 from queryengine.policy.identity import Authenticator
 from queryengine.policy.identity.claims import ClaimRules
-from queryengine.policy.identity.fetching import Document
 from queryengine.policy.identity.key_set_url import KeySetLimits, KeySetUrl
 from queryengine.policy.identity.key_sources import ConfiguredKeys
 from queryengine.policy.identity.tokens import Tokens

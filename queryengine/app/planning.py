@@ -10,6 +10,7 @@ from queryengine.engines.base import EngineTraits
 from queryengine.policy.analyses import Analyses
 from queryengine.policy.apply_limits import ApplyLimits, DefaultLimits
 from queryengine.policy.check_text import check_text
+from queryengine.policy.decisions.decision_point import DecisionPoint
 from queryengine.policy.limits.accounts import TenantLimits
 from queryengine.policy.planner import Planner
 from queryengine.policy.routing.engines import KnownEngines
@@ -48,6 +49,7 @@ def make_planning(
     execution: Execution,
     *,
     tenant_limits: TenantLimits,
+    decisions: DecisionPoint,
 ) -> Planning:
     """All planning steps, in their order."""
     engines = known_engines(settings, traits)
@@ -61,6 +63,7 @@ def make_planning(
         policies=policies,
         allowed=gate.allowed,
         catalog=execution.catalog,
+        decisions=decisions,
         routing=routing,
         routed=(gate.refuse_long_text,),
     )

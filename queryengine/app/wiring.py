@@ -30,6 +30,7 @@ from queryengine.app.configured import (
     trimming,
     worker_template,
 )
+from queryengine.app.decisions import DecisionsInForce, endpoint
 from queryengine.app.execution import Execution, make_execution
 from queryengine.app.exposure import Exposure
 from queryengine.app.identity import Identity, make_identity
@@ -54,6 +55,7 @@ from queryengine.live.lifetimes import Lifetimes
 from queryengine.live.registry import Registry
 from queryengine.live.tasks import Tasks
 from queryengine.policy.analyses import Analyses
+from queryengine.policy.decisions.decision_point import DecisionPoint
 from queryengine.policy.limits.accounts import TenantLimits
 from queryengine.policy.routing.engines import KnownEngines
 from queryengine.policy.row_security.policies import Policies
@@ -80,6 +82,7 @@ class Rooms:
     sandboxes: Sandboxes
     texts: Analyses
     policies: Policies
+    decisions: DecisionPoint
     planning: Planning
     execution: Execution
     reading: Reading
@@ -160,9 +163,11 @@ async def _open_rooms(in_force: SettingsInForce, clock: Clock, closing: AsyncExi
     await workers.inspections.close()
     execution.pool.start()
     checked = await checked_policies(now, texts.judged)
-    policies = Policies(checked.engines)
+    decisions = DecisionPoint(endpoint(now.policies.decision_point))
+    closing.callback(decisions.close)
+    policies = Policies(checked.engines, decisions.decided_for)
     execution.catalog.adopt(checked.tables)
-    planning = make_planning(now, traits, texts, policies, execution, tenant_limits=limits)
+    planning = make_planning(now, traits, texts, policies, execution, tenant_limits=limits, decisions=decisions)
     reading = make_reading(now, cutting, state, shared)
     named = make_named(state.store, planning.planner, workers.cuts, clock)
     return Rooms(
@@ -173,6 +178,7 @@ async def _open_rooms(in_force: SettingsInForce, clock: Clock, closing: AsyncExi
         sandboxes=workers,
         texts=texts,
         policies=policies,
+        decisions=decisions,
         planning=planning,
         execution=execution,
         reading=reading,
@@ -217,6 +223,7 @@ def _reloading(
             style,
         ),
         PoliciesInForce(rooms.policies, rooms.execution.catalog, rooms.texts),
+        DecisionsInForce(rooms.decisions, in_force.now),
         None if rooms.encryption is None else CertificatesOfPorts(rooms.encryption, shared.clock),
         rooms.identity.authenticators,
         shared.audit,

@@ -140,6 +140,7 @@ CLASSES: Final[Mapping[str, type[QueryEngineClientError]]] = {
             Reason.ROLE_MISSING,
             Reason.RESULT_RESTRICTED,
             Reason.ENGINE_HINT_REFUSED,
+            Reason.POLICY_DENIED,
         ),
         AccessDenied,
     ),
@@ -151,6 +152,7 @@ CLASSES: Final[Mapping[str, type[QueryEngineClientError]]] = {
             Reason.READER_STALLED,
             Reason.AUTHENTICATION_UNAVAILABLE,
             Reason.AUDIT_UNAVAILABLE,
+            Reason.POLICY_UNAVAILABLE,
         ),
         ServiceUnavailable,
     ),
@@ -181,6 +183,7 @@ PASSING_REASONS: Final = frozenset(
         Reason.TENANT_BUSY,
         Reason.AUTHENTICATION_UNAVAILABLE,
         Reason.AUDIT_UNAVAILABLE,
+        Reason.POLICY_UNAVAILABLE,
     }
 )
 """Reasons that are about this call at this moment, and not about the query."""

@@ -45,6 +45,8 @@ class Plan:
     """The rules that apply to those tables, as `schema.table:rule`."""
     enforced: tuple[Name, ...] | None = None
     """Of the tables that it reads, those that the engine itself filters; None where it is not given who asks."""
+    decided_for: str = ""
+    """For which principal a decision point has allowed it, which nobody else may read then; empty without one."""
     cache_key: str = ""
     """Equal for plans that may share a result; empty when the result is not to be shared."""
     named_query: str = ""

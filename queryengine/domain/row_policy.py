@@ -1,8 +1,9 @@
 """What one principal may see of an engine's tables, as the policies in force resolve for it."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import Any, Final, Self
 
 from queryengine.domain.analysis import Name
@@ -14,6 +15,36 @@ TENANT: Final = "tenant"
 SUBJECT: Final = "subject"
 CLAIMS: Final = "claims."
 """What a placeholder in a policy's SQL begins with when it names a claim."""
+
+
+ITEMS_MAX: Final = 1000
+"""Of the list of a condition."""
+OPERATORS: Final[Mapping[str, tuple[int, int]]] = MappingProxyType(
+    {
+        **dict.fromkeys(("eq", "neq", "lt", "lte", "gt", "gte"), (1, 1)),
+        **dict.fromkeys(("in", "not_in"), (1, ITEMS_MAX)),
+        **dict.fromkeys(("is_null", "is_not_null"), (0, 0)),
+    }
+)
+"""Of conditions, each with how many values it takes at least and at most."""
+
+
+@dataclass(frozen=True, slots=True)
+class Condition:
+    """What has to be true of a column, as a value and never as SQL."""
+
+    column: str
+    operator: str
+    """One of OPERATORS."""
+    values: tuple[str | int | float | bool, ...] = ()
+
+    def to_json(self) -> list[Any]:
+        return [self.column, self.operator, list(self.values)]
+
+    @classmethod
+    def from_json(cls, data: Sequence[Any]) -> Self:
+        column, operator, values = data
+        return cls(column, operator, tuple(values))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,6 +64,8 @@ class RelationPolicy:
     hidden: frozenset[str] = frozenset()
     enforced: bool = False
     """Whether the engine filters its rows, too, by policies of its own."""
+    conditions: tuple[Condition, ...] = ()
+    """What a decision point demands of its rows, all of it."""
 
     @property
     def visible(self) -> tuple[str, ...]:
@@ -48,6 +81,7 @@ class RelationPolicy:
             "hidden": sorted(self.hidden),
             # Not where it is not used: versions of what was stored are made of this.
             **({"enforced": True} if self.enforced else {}),
+            **({"conditions": [each.to_json() for each in self.conditions]} if self.conditions else {}),
         }
 
     @classmethod
@@ -60,6 +94,7 @@ class RelationPolicy:
             masks=data["masks"],
             hidden=frozenset(data["hidden"]),
             enforced=data.get("enforced", False),
+            conditions=tuple(map(Condition.from_json, data.get("conditions", ()))),
         )
 
 

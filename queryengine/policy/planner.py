@@ -8,9 +8,10 @@ from queryengine.domain.identity import Principal
 from queryengine.domain.plan import Plan
 from queryengine.domain.submission import Submission
 from queryengine.policy.analyses import Analyses
+from queryengine.policy.decisions.decision_point import DecisionPoint, principal_key
 from queryengine.policy.routing.routing import Routing
 from queryengine.policy.row_security.live_catalog import LiveCatalog
-from queryengine.policy.row_security.policies import Policies
+from queryengine.policy.row_security.policies import EffectivePolicy, Policies
 from queryengine.policy.step import Step
 
 
@@ -27,6 +28,7 @@ class Planner:
         analyses: Analyses,
         policies: Policies,
         catalog: LiveCatalog,
+        decisions: DecisionPoint,
         allowed: Callable[[str], tuple[str, ...]] = lambda _: (),
         routing: Routing | None = None,
         routed: Sequence[Step] = (),
@@ -43,6 +45,7 @@ class Planner:
         self._analyses = analyses
         self._policies = policies
         self._catalog = catalog
+        self._decisions = decisions
 
     def outline(self, principal: Principal, submission: Submission) -> Plan:
         """The plan as far as the submission alone decides it, and all its limits; without an engine where rules need
@@ -81,8 +84,8 @@ class Planner:
         self, principal: Principal, submission: Submission, outline: Plan, *, leave_turn: Callable[[], None]
     ) -> tuple[Plan, Analysis]:
         """The whole plan of an outline, routed or not, and what is known of the text. `leave_turn` is called before it
-        waits for an analysis. Raises what the other steps, `routed`, Analyses.of, Policies.of and LiveCatalog.require
-        raise.
+        waits for an analysis. Raises what the other steps, `routed`, Analyses.of, Policies.of, DecisionPoint.decide and
+        LiveCatalog.require raise.
         """
         outline = await self.routed(principal, submission, outline, leave_turn=leave_turn)
         if outline.routing is not None and outline.routing.translated_from:
@@ -110,17 +113,32 @@ class Planner:
         self, principal: Principal, submission: Submission, outline: Plan, sql: str, leave_turn: Callable[[], None]
     ) -> tuple[Plan, Analysis]:
         """The plan by the steps behind the analysis of the text that is to run."""
-        tenant, engine = submission.tenant, outline.engine
+        engine, plan = outline.engine, outline
         policy = self._policies.of(engine, principal, catalog=submission.catalog, schema=submission.schema)
-        allowed = self._allowed(engine)
-        analysis = self._analyses.remembered(engine, sql, policy, allowed)
-        if analysis is None:
-            leave_turn()
-            size = submission.record_bytes()
-            analysis = await self._analyses.of(tenant, engine, sql, size_bytes=size, policy=policy, allowed=allowed)
-        plan = outline
+        analysis = await self._analysis(submission, engine, sql, policy, leave_turn)
+        if self._decisions.is_on and analysis.refusal is None:
+            narrowed = await self._decisions.decide(principal, engine, analysis, policy, leave_turn=leave_turn)
+            if narrowed is not policy:
+                policy, analysis = narrowed, await self._analysis(submission, engine, sql, narrowed, leave_turn)
+            plan = replace(plan, decided_for=principal_key(principal))
         for step in self._then:
             plan = step(principal, submission, analysis, plan)
         if policy is not None and analysis.policed is not None:
             await self._catalog.require(engine, policy, analysis.policed.relations, leave_turn=leave_turn)
         return plan, analysis
+
+    async def _analysis(
+        self,
+        submission: Submission,
+        engine: str,
+        sql: str,
+        policy: EffectivePolicy | None,
+        leave_turn: Callable[[], None],
+    ) -> Analysis:
+        allowed = self._allowed(engine)
+        known = self._analyses.remembered(engine, sql, policy, allowed)
+        if known is not None:
+            return known
+        leave_turn()
+        size = submission.record_bytes()
+        return await self._analyses.of(submission.tenant, engine, sql, size_bytes=size, policy=policy, allowed=allowed)

@@ -1,18 +1,15 @@
 """Keys of the authenticator `jwt`."""
 
-import ssl
 from collections.abc import Mapping, Sequence
-from ipaddress import ip_address
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal, Self
-from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, Field, StringConstraints, field_validator, model_validator
 
 from queryengine.domain.identity import UNVERIFIED_ROLES, Role
+from queryengine.settings.fetched import checked_url, readable_authorities
 from queryengine.settings.group import Group
-from queryengine.settings.paths import absolute
-from queryengine.settings.secret import Secret, secret_error
+from queryengine.settings.secret import Secret
 
 if TYPE_CHECKING:
     from queryengine.policy.identity.verifying_keys import VerifyingKey
@@ -21,34 +18,6 @@ Algorithm = Literal[
     "HS256", "HS384", "HS512", "RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA"
 ]
 Text = Annotated[str, StringConstraints(min_length=1, max_length=2048)]
-
-
-def _checked_url(value: str) -> str:
-    """Raises ValueError, or a validation error that does not repeat the value."""
-    if not value:
-        return value
-    try:
-        parts = urlsplit(value)
-        _ = parts.port
-    except ValueError as cause:
-        raise secret_error("expected a URL; write signs such as [ and ] in a path as %5B and %5D") from cause
-    if parts.scheme not in ("https", "http") or not parts.hostname:
-        raise ValueError("expected https://host/path")
-    if "@" in parts.netloc:
-        # Not with the value, as other mistakes are: there may be a password in it.
-        raise secret_error("expected https://host/path, without a user")
-    if parts.fragment or not value.isascii() or not value.isprintable() or " " in value:
-        raise ValueError("expected https://host/path, without a fragment or spaces")
-    if parts.scheme == "http" and not _is_loopback(parts.hostname):
-        raise ValueError("expected https: whoever can change what http brings could make keys of its own")
-    return value
-
-
-def _is_loopback(host: str) -> bool:
-    try:
-        return ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
 
 
 def _default_roles() -> Sequence[Role]:
@@ -108,7 +77,7 @@ class JwtSettings(Group):
         description="Keys that tokens are verified by, a list of `kid` with `secret` or `public_key`.",
         json_schema_extra={"default": "those of `jwks_url`"},
     )
-    jwks_url: Annotated[str, AfterValidator(_checked_url)] = Field(
+    jwks_url: Annotated[str, AfterValidator(checked_url("could make keys of its own"))] = Field(
         default="",
         description="Where the issuer publishes its keys as a JWK Set, instead of `keys`: https, or http on loopback. "
         "Redirects are not followed and proxies not used.",
@@ -150,14 +119,7 @@ class JwtSettings(Group):
     @field_validator("jwks_ca")
     @classmethod
     def _is_readable(cls, value: Path | None) -> Path | None:
-        if value is None:
-            return None
-        path = absolute(value)
-        try:
-            ssl.create_default_context(cafile=path)
-        except OSError as cause:
-            raise ValueError(f"cannot be used: {cause.strerror or cause}") from cause
-        return path
+        return readable_authorities(value)
 
     @model_validator(mode="after")
     def _keys_fit(self) -> Self:

@@ -6,6 +6,7 @@ from typing import Annotated, Any, Final, Literal
 from pydantic import Field, StringConstraints, field_validator, model_validator
 
 from queryengine.domain.identity import Role
+from queryengine.settings.decision_point import DecisionPointSettings
 from queryengine.settings.errors import within
 from queryengine.settings.group import Group
 from queryengine.settings.names import Name
@@ -144,6 +145,11 @@ class PolicySettings(Group):
         description="Secret that the mask `hash` is keyed with: `file:/path` or `env:NAME`.",
         json_schema_extra={"default": "none"},
     )
+    decision_point: DecisionPointSettings | None = Field(
+        default=None,
+        description="A server, such as OPA, that says for each query whether it may run, and which rows it may see.",
+        json_schema_extra={"default": "none"},
+    )
     engines: Mapping[str, EnginePolicySettings] = Field(
         default_factory=dict,
         description="Policies by the name of the engine. An engine that is not listed has none.",
@@ -152,11 +158,12 @@ class PolicySettings(Group):
 
 
 POLICY_GROUPS: Final = (
+    ("policies.decision_point", DecisionPointSettings),
     ("policies.engines.NAME", EnginePolicySettings),
     ("policies.engines.NAME.relations.TABLE", RelationSettings),
     ("policies.engines.NAME.relations.TABLE.rules.RULE", RuleSettings),
 )
-"""What stands below `policies.engines`, for the reference of all keys."""
+"""What stands below `policies`, for the reference of all keys."""
 
 
 def path_of(name: str) -> tuple[str, ...]:

@@ -79,7 +79,7 @@ RELOADABLE: Final[Mapping[str, frozenset[str]]] = MappingProxyType(
             }
         ),
         "log": frozenset({"level", "format"}),
-        "policies": frozenset({"hash_key", "engines"}),
+        "policies": frozenset({"decision_point", "hash_key", "engines"}),
         "auth": frozenset({"authenticators"}),
     }
 )

@@ -112,6 +112,8 @@ def to_row(query: Query) -> tuple[Any, ...]:
         spec["row_policies"] = plan.row_policies
     if plan.enforced is not None:
         spec["enforced"] = plan.enforced
+    if plan.decided_for:
+        spec["decided_for"] = plan.decided_for
     if submission.named_query:
         spec["named_query"] = submission.named_query
     if plan.routing is not None:
@@ -189,6 +191,7 @@ def to_query(row: Sequence[Any], sql_characters: int | None = None) -> Query:
         enforced=_enforced(spec.pop("enforced", None)),
         limit_sources=spec.pop("limit_sources", {}),
         **{name: spec.pop(name) for name in _SELDOM if name in spec},
+        decided_for=spec.pop("decided_for", ""),
         **{name: spec.pop(name) for name in _OF_PLAN},
     )
     in_force = {name: getattr(plan, name) for name in _LIMITS}

@@ -16,6 +16,7 @@ from queryengine.domain.submission import Submission
 from queryengine.engines.base import EngineTraits
 from queryengine.policy.apply_limits import ApplyLimits, DefaultLimits
 from queryengine.policy.check_text import check_text
+from queryengine.policy.decisions.decision_point import DecisionPoint
 from queryengine.policy.limits.accounts import TenantLimits
 from queryengine.policy.planner import Planner
 from queryengine.policy.routing.engines import KnownEngine, KnownEngines
@@ -171,6 +172,7 @@ async def test_steps_act_in_their_order_around_one_analysis(sql: str, kind: str,
         analyses=texts,  # type: ignore[arg-type]
         policies=Policies({}),
         catalog=LiveCatalog(nobody),
+        decisions=DecisionPoint(),
     )
     outline = planner.outline(CALLER, submission(sql=sql))
     assert outline.cache_key == "ab"

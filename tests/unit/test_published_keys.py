@@ -13,8 +13,8 @@ import trustme
 
 from queryengine.domain.errors import Code, QueryEngineError, Reason
 from queryengine.live.tasks import Tasks
+from queryengine.policy.fetching import Document, FetchFailed
 from queryengine.policy.identity import Authentication, Presented
-from queryengine.policy.identity.fetching import Document, FetchFailed
 from queryengine.policy.identity.key_set_url import FORCED_SECONDS, UNKNOWN_SECONDS, KeySetLimits, KeySetUrl
 from queryengine.policy.identity.tokens import Tokens
 from tests.support import until

@@ -16,7 +16,7 @@ from typing import Any, Final
 from queryengine.domain.clock import Clock
 from queryengine.domain.errors import QueryEngineError, Reason, error
 from queryengine.live.tasks import Tasks
-from queryengine.policy.identity.fetching import Document, FetchFailed
+from queryengine.policy.fetching import Document, FetchFailed
 from queryengine.policy.identity.verifying_keys import VerifyingKey, keys_of
 
 FORCED_SECONDS: Final = 30.0

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Mapping
+from functools import reduce
 from typing import Any, Final
 
 from sqlglot import exp
@@ -9,6 +10,7 @@ from sqlglot.errors import SqlglotError
 
 from queryengine.domain.errors import QueryEngineError, Reason, error
 from queryengine.domain.row_policy import CLAIMS, RelationPolicy
+from queryengine.engines.kit.row_security.conditions import predicate
 from queryengine.engines.kit.row_security.grammar import Grammar
 from queryengine.engines.kit.row_security.nodes import check_node
 from queryengine.engines.kit.row_security.reserved import BASE, PREFIX
@@ -38,9 +40,14 @@ def wrapped(policy: RelationPolicy, values: Mapping[str, Any], grammar: Grammar,
         **dict(zip(("this", "db", "catalog"), parts, strict=False)), alias=exp.TableAlias(this=_identifier(BASE))
     )
     select = exp.Select(expressions=columns, from_=exp.From(this=table))
+    predicates = [predicate(each, _column(each.column), _literal) for each in policy.conditions]
     if policy.rows:
-        select.set("where", exp.Where(this=expression(policy.rows, policy, values, grammar)))
-    if policy.rule:
+        predicates.insert(0, expression(policy.rows, policy, values, grammar))
+    if predicates:
+        select.set(
+            "where", exp.Where(this=reduce(lambda left, right: exp.And(this=left, expression=right), predicates))
+        )
+    if policy.rule or policy.conditions:
         for name, node in _fence(grammar).items():
             select.set(name, node)
     return select

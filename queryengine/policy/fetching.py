@@ -1,23 +1,27 @@
 """One document over HTTP or HTTPS, with bounds on its time and its bytes, without blocking the event loop.
 
-It is read by http.client in a thread of its own: the standard library's parser of responses, and no further dependency
-for one small GET every few minutes. What that module cannot bound, a server that sends a byte now and then, is
+It is read by http.client in threads of its own: the standard library's parser of responses, and no further dependency
+for one small request now and then. What that module cannot bound, a server that sends a byte now and then, is
 bounded here: at the deadline the connection is shut down under it. Redirects are not followed and proxies not used.
 """
 
 import asyncio
 import socket
 import ssl
+from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from http.client import HTTPConnection, HTTPSConnection
 from pathlib import Path
+from types import MappingProxyType
 from typing import Final
 from urllib.parse import urlsplit
 
 OK: Final = 200
 _CHUNK_BYTES: Final = 64 << 10
-_HEADERS: Final = {"Accept": "application/json", "Accept-Encoding": "identity", "Connection": "close"}
+_HEADERS: Final[Mapping[str, str]] = MappingProxyType(
+    {"Accept": "application/json", "Accept-Encoding": "identity", "Connection": "close"}
+)
 
 
 class FetchFailed(Exception):  # noqa: N818 - Named for what it says.
@@ -27,19 +31,33 @@ class FetchFailed(Exception):  # noqa: N818 - Named for what it says.
 class Document:
     """A document at one URL. Close it."""
 
-    def __init__(self, url: str, *, seconds: float, bytes_max: int, authorities: Path | None = None) -> None:
+    def __init__(
+        self,
+        url: str,
+        *,
+        seconds: float,
+        bytes_max: int,
+        authorities: Path | None = None,
+        headers: Mapping[str, str] = MappingProxyType({}),
+        threads: int = 1,
+    ) -> None:
         """Over https, `authorities` is a PEM file of those that vouch for the server, read for each fetch; by default
-        those that the system trusts do.
+        those that the system trusts do. `threads` fetch at the same time; others wait, within their own seconds.
         """
         self.url = url
+        self._headers = {**_HEADERS, **headers}
         self._seconds = seconds
         self._bytes_max = bytes_max
         self._authorities = authorities
-        self._thread = ThreadPoolExecutor(1, "document")
+        self._thread = ThreadPoolExecutor(threads, "document")
 
-    async def fetch(self) -> bytes:
-        """The document as it is now. Raises FetchFailed, at the latest when its seconds are over."""
-        exchange = _Exchange(self.url, self._seconds, self._bytes_max, self._authorities)
+    async def fetch(self, body: bytes | None = None) -> bytes:
+        """The document as it is now, or the answer to a JSON document that is posted. Raises FetchFailed, at the latest
+        when its seconds are over.
+        """
+        exchange = _Exchange(
+            self.url, self._seconds, self._bytes_max, self._authorities, headers=self._headers, body=body
+        )
         reading = asyncio.get_running_loop().run_in_executor(self._thread, exchange.read)
         try:
             async with asyncio.timeout(self._seconds):
@@ -60,7 +78,18 @@ class Document:
 class _Exchange:
     """One request and its answer. `read` belongs to a thread; `shut_down` may be called from another one."""
 
-    def __init__(self, url: str, seconds: float, bytes_max: int, authorities: Path | None) -> None:
+    def __init__(
+        self,
+        url: str,
+        seconds: float,
+        bytes_max: int,
+        authorities: Path | None,
+        *,
+        headers: Mapping[str, str],
+        body: bytes | None,
+    ) -> None:
+        self._headers = headers
+        self._body = body
         self._parts = urlsplit(url)
         self._seconds = seconds
         self._bytes_max = bytes_max
@@ -101,7 +130,11 @@ class _Exchange:
         path = self._parts.path or "/"
         if self._parts.query:
             path += f"?{self._parts.query}"
-        connection.request("GET", path, headers=_HEADERS)
+        if self._body is None:
+            connection.request("GET", path, headers=dict(self._headers))
+        else:
+            headers = {**self._headers, "Content-Type": "application/json"}
+            connection.request("POST", path, self._body, headers)
         response = connection.getresponse()
         try:
             if response.status != OK:
@@ -111,6 +144,9 @@ class _Exchange:
                 body += chunk
                 if len(body) > self._bytes_max:
                     raise ValueError(f"the answer has more than {self._bytes_max:,} bytes")
+            if response.length:
+                # Read in parts, http.client does not say so.
+                raise ValueError(f"the answer ended {response.length:,} bytes early")
             return bytes(body)
         finally:
             response.close()

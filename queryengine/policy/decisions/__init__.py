@@ -1,0 +1,1 @@
+"""What a decision point outside of the service says of a query."""
