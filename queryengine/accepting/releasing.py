@@ -31,7 +31,7 @@ class Releasing:
         """Free the rows of an ended query. Raises RESULT_NOT_READY while it runs."""
         live = await self._looking.find_to_change(principal, query_id)
         if not live.is_final:
-            raise error(Reason.RESULT_NOT_READY, "the query has not ended; cancel it instead")
+            raise error(Reason.RESULT_NOT_READY, "the query has not ended; wait for its end, or cancel it")
         await record()
         if self._lifetimes.holds_rows(live.query):
             dropped = await self._store.drop_result(
