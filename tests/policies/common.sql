@@ -157,6 +157,14 @@ SELECT lower(status) AS s, sum(qty) AS q FROM orders GROUP BY lower(status)
 SELECT id * 10 AS tens FROM orders WHERE id * 10 > 20
 SELECT min(created) AS first, max(created) AS last FROM orders
 SELECT id, amount FROM orders WHERE amount <> 30 AND qty >= 1 AND qty <= 9
+SELECT (SELECT max(amount) FROM orders)
+SELECT * FROM (SELECT (SELECT max(amount) FROM orders), 1 AS one) AS x
+WITH x AS (SELECT (SELECT max(amount) FROM orders), id FROM orders) SELECT * FROM x
+SELECT EXISTS (SELECT 1 FROM customers), id FROM orders
+SELECT id IN (SELECT customer_id FROM orders) FROM customers
+SELECT coalesce((SELECT max(email) FROM customers), 'none')
+SELECT (SELECT count(*) FROM orders) UNION ALL SELECT 1
+SELECT CASE WHEN (SELECT count(*) FROM customers) > 1 THEN 1 END FROM orders
 -- hostile
 SELECT * FROM secrets
 SELECT v FROM {schema}.secrets

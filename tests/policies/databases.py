@@ -86,6 +86,7 @@ def on_duckdb() -> Oracle:
         run_full=lambda sql: run(whole, sql),
         run_seen=lambda sql: run(part, sql),
         run_again=run_again,
+        names_full=lambda sql: [each[0] for each in whole.execute(sql).description or ()],
     )
 
 
@@ -114,6 +115,7 @@ def on_sqlite() -> Oracle:
         policy=policy("main", email="'m' || length(email)"),
         secured=of_sqlite.secured,
         run_full=lambda sql: whole.execute(sql).fetchall(),
+        names_full=lambda sql: [each[0] for each in whole.execute(sql).description or ()],
         run_seen=lambda sql: part.execute(sql).fetchall(),
     )
 

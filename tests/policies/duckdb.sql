@@ -80,6 +80,16 @@ DESCRIBE SELECT id, card FROM orders
 SUMMARIZE orders
 SUMMARIZE SELECT card, note FROM orders
 DESCRIBE FROM customers c JOIN orders o ON o.customer_id = c.id
+SELECT x FROM (SELECT (SELECT max(amount) FROM orders)) AS x
+SELECT to_json(x) FROM (SELECT (SELECT max(email) FROM customers)) AS x
+SELECT {'a': (SELECT max(amount) FROM orders)}
+SELECT row((SELECT max(amount) FROM orders))
+FROM customers SELECT (SELECT max(amount) FROM orders), count(*) FILTER (WHERE id IN (SELECT id FROM orders))
+SELECT ARRAY(SELECT id FROM orders ORDER BY id)
+DESCRIBE SELECT (SELECT max(email) FROM customers)
+SUMMARIZE SELECT (SELECT max(amount) FROM orders)
+SELECT max(id) OVER (ORDER BY (SELECT 1 FROM orders LIMIT 1)) FROM orders
+SELECT id, (SELECT max(amount) FROM orders) FROM orders GROUP BY ALL
 -- hostile
 FROM secrets
 FROM secrets SELECT v
@@ -179,3 +189,6 @@ SELECT $$x$$, v FROM secrets -- $$
 SELECT $a$ FROM orders $a$, k FROM secrets
 SELECT E'\' FROM orders -- ', v FROM secrets
 SELECT E'a\'', (SELECT v FROM secrets LIMIT 1), '' FROM orders
+SELECT alias((SELECT max(email) FROM customers))
+SELECT alias(email) FROM customers
+SELECT COLUMNS(*) = (SELECT max(email) FROM customers) FROM orders

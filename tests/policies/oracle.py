@@ -12,6 +12,7 @@ from typing import Any, Final
 
 from queryengine.domain.errors import QueryEngineError
 from queryengine.domain.row_policy import RelationPolicy, RowPolicy, SecuredText
+from queryengine.engines.kit.row_security.reserved import PREFIX
 
 HERE: Final = Path(__file__).parent
 HIDDEN: Final = "SECRET"
@@ -147,6 +148,8 @@ class Oracle:
     close: Callable[[], None]
     run_again: Callable[[str], list[Row]] | None = None
     """As `run_seen`, without the engine's optimizer, whose mistakes are not ours. It knows what is seen alone, too."""
+    names_full: Callable[[str], list[str]] | None = None
+    """The names of the columns of a text that runs, which show nothing of the policy."""
     honest_refused: list[str] = field(default_factory=list)
     """What is refused although the same text runs on what is seen."""
     refused: list[str] = field(default_factory=list)
@@ -173,7 +176,9 @@ class Oracle:
             expected = self.run_again(sql)
         if expected is None or _bag(found) != _bag(expected):
             self.leaks.append(f"{sql}\n    found {found[:5]}\n    not   {(expected or words)[:5]}")
-        elif HIDDEN in str(found) and HIDDEN not in sql:
+        elif self.names_full is not None and PREFIX in (shown := str(self.names_full(secured))):
+            self.leaks.append(f"{sql}\n    a column is called {shown[:300]}")
+        elif PREFIX in str(found) or (HIDDEN in str(found) and HIDDEN not in sql):
             self.leaks.append(f"{sql}\n    found what is hidden: {found[:5]}")
         else:
             self.equal += 1

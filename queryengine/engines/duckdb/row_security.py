@@ -28,14 +28,14 @@ from queryengine.engines.kit.row_security.types import NESTED, PLAIN, WIDE
 
 # fmt: off
 _CATALOG: Final = frozenset({
-    "aggregate", "apply", "assert_true", "can_cast_implicitly", "cast_to_type", "col_description",
+    "aggregate", "alias", "apply", "assert_true", "can_cast_implicitly", "cast_to_type", "col_description",
     "current_catalog", "current_database", "current_query", "current_role", "current_schema", "current_schemas",
     "current_user", "enum_code", "enum_first", "enum_last", "enum_range", "enum_range_boundary", "filter",
     "format_pg_type", "format_type", "generate_subscripts", "get_type", "in_search_path", "invoke",
     "json_serialize_sql", "make_type", "map_to_pg_oid", "obj_description", "parse_filename", "reduce", "replace_type",
     "session_user", "shobj_description", "summary", "test_all_types", "user", "version",
 })
-"""Allowed elsewhere: they read the catalog or the session, or take a name as a text."""
+"""Allowed elsewhere: they read the catalog, the session or the text that runs, or take a name as a text."""
 # fmt: on
 _CATALOG_BEGINS: Final = ("duckdb_", "pragma_", "pg_", "has_", "inet_")
 FUNCTIONS: Final = frozenset(
@@ -95,6 +95,11 @@ def _plain_strings(sql: str) -> str:
     return plain_strings(sql, tokens_of(sql)) if sql.isascii() else sql
 
 
+def _called(expression: str) -> str:
+    """As DuckDB itself calls it."""
+    return _judge[0].written(f"SELECT {expression}").removeprefix("SELECT ")
+
+
 GRAMMAR: Final = Grammar(
     dialect=narrowed(
         DuckDB,
@@ -106,6 +111,7 @@ GRAMMAR: Final = Grammar(
     types=PLAIN | WIDE | NESTED | {"STRUCT", "MAP", "TIMESTAMP_S", "TIMESTAMP_MS", "TIMESTAMP_NS", "TIMESTAMPNTZ"},
     nodes={**COMMON, **nodes(_NODES)},
     fence="OFFSET 0",
+    called=_called,
     folds_quoted=True,
     with_is_recursive=False,
     masks={
@@ -150,6 +156,13 @@ class _Judge:
                 raise refused(f"function {node['function_name']} is not among those that are known to be safe there")
         if tables != rewriter.wraps:
             raise refused("DuckDB would not read each table where the statement names it")
+
+    def written(self, sql: str) -> str:
+        """The text as DuckDB writes it."""
+        sql = f"SELECT json_deserialize_sql(json_serialize_sql({literal(sql)}::VARCHAR))"
+        row = self._parser.execute(sql).fetchone()
+        assert row is not None, "it is one row for any text"
+        return str(row[0])
 
     @staticmethod
     def _may_call(name: str) -> bool:

@@ -70,6 +70,7 @@ GRAMMAR: Final = Grammar(
     types=frozenset({"BIGINT", "DECIMAL", "DOUBLE", "FLOAT", "INT", "TEXT", "VARCHAR", "BLOB", "VARBINARY"}),
     nodes={**COMMON, **nodes(_NODES)},
     fence="LIMIT -1",
+    called=lambda text: text,
     folds_quoted=True,
     with_is_recursive=True,
     masks={

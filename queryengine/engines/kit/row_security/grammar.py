@@ -79,6 +79,9 @@ class Grammar:
     plain_strings: Callable[[str], str] = lambda text: text
     """A text with each string that the engine takes in another form than 'this' in that form, as sqlglot does not hand
     all of them through. Such that the engine reads the same."""
+    called: Callable[[str], str] | None = None
+    """What a column without a name is called, by the text of its expression. None where that shows nothing of the text
+    that runs."""
     calls: tuple[type[exp.Expr], ...] = (exp.Anonymous,)
     """The nodes of calls, each with the name of its function as `this`."""
     check: Callable[[exp.Expr], None] = lambda _: None

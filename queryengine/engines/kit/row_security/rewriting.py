@@ -1,7 +1,7 @@
 """Puts a subquery in place of each table of a tree, and new names in place of those of common table expressions."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 from sqlglot import exp
@@ -74,6 +74,9 @@ class Rewriter:
 
         Raises RELATION_NOT_ALLOWED and STATEMENT_NOT_ALLOWED.
         """
+        if self._grammar.called is not None:
+            for select in list(tree.find_all(exp.Select)):
+                self._name_columns(select, self._grammar.called)
         tree = self._visit(tree, {})
         named = {lowered(each) for path in self.used for each in path_columns(self.policy, path)}
         for column in list(tree.find_all(exp.Column)):
@@ -94,6 +97,21 @@ class Rewriter:
         if _COUNTED in self._marks and numbers != list(range(len(self._marks))):
             raise refused("its placeholders would have another order; give them names")
         return MARK.sub(lambda match: self._marks[int(match[1])], text)
+
+    def _name_columns(self, select: exp.Select, called: Callable[[str], str]) -> None:
+        """Name each column that has a query in it and no name, as the engine would after what takes the query's place:
+        conditions, masks and the key of hashes.
+        """
+        for item in list(select.expressions):
+            if isinstance(item, exp.Alias) or item.find(exp.Query) is None:
+                continue
+            if any(str(each.this).lower() == "columns" for each in item.find_all(exp.Anonymous)) or item.find(
+                exp.Columns
+            ):
+                raise refused("a query stands beside COLUMNS, so its columns have no certain names")
+            if not isinstance(item, exp.Star):
+                name = MARK.sub(lambda match: self._marks[int(match[1])], called(self._grammar.print(item)))
+                item.replace(exp.alias_(item.copy(), exp.to_identifier(name, quoted=True)))
 
     def _canonical(self, node: exp.Identifier) -> None:
         """A name as its engine reads it, to be printed with quotation marks."""
