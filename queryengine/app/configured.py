@@ -4,6 +4,7 @@ import json
 import logging
 from collections.abc import Mapping, Sequence
 from concurrent.futures import Executor
+from contextlib import suppress
 from functools import partial
 from typing import Final
 
@@ -100,7 +101,12 @@ def worker_template(settings: Settings) -> Template:
     """What workers are forked from. It has imported the adapters of engines that compute in a worker; others read the
     environment as they are imported, and only a worker has theirs.
     """
-    types = {each.type for each in settings.engines.values() if reach(each.type, each.options) is not None}
+    types = set()
+    for each in settings.engines.values():
+        # What is wrong with its options, such as the home of an unknown user, its workers say.
+        with suppress(RuntimeError):
+            if reach(each.type, each.options) is not None:
+                types.add(each.type)
     return Template(partial(forking.spawn_template, engine_types=sorted(types)))
 
 

@@ -143,14 +143,16 @@ async def _open_rooms(in_force: SettingsInForce, clock: Clock, closing: AsyncExi
     """State, processes and use cases. Nothing runs yet but workers, which start."""
     now = in_force.now
     limits = tenant_limits(now)
+    template = worker_template(now)
+    closing.push_async_callback(template.close)
+    # Beside all that comes before the first worker.
+    template.prepare()
     state = await open_state(now, closing)
     for line in (*warnings(now), *missing_places(now)):
         logger.warning("%s", line)
     shared = _shared(now, clock, state, limits, closing)
     encryption = tls(now, clock, shared.metrics)
     configs = {name: engine_config(now, name) for name in now.engines}
-    template = worker_template(now)
-    closing.push_async_callback(template.close)
     workers = sandboxes(now, configs, template)
     closing.push_async_callback(workers.close)
     texts, cutting = analyses(now, workers), make_cutting(now, workers.cuts, state)

@@ -19,6 +19,9 @@ from queryengine.workers.forks import ENDED, FORK, MESSAGE, REAP, SPAWNED
 
 logger = logging.getLogger(__name__)
 
+ANSWER_SECONDS: Final = 60.0
+"""Longest wait for a worker to be forked, which includes the imports of the process that forks it."""
+
 VARIABLES: Final = {
     # glibc returns freed memory to the kernel and takes it back page by page, which costs more than encoding rows. A
     # worker keeps its memory instead; RLIMIT_AS bounds what it can hold on to.
@@ -98,23 +101,40 @@ class Template:
         self._start = start
         self._current: _Connection | None = None
         self._starting = asyncio.Lock()
+        self._preparing: asyncio.Task[None] | None = None
+
+    def prepare(self) -> None:
+        """Begin to start the process, as its imports take a while; returns at once."""
+        self._preparing = asyncio.create_task(self._prepared(), name="worker-template")
 
     async def start_worker(self, connection: socket.socket) -> Child:
         """A new worker, which has this end of a connection. Raises OSError. A caller that leaves must close the other
         end, by which the worker ends.
         """
         try:
-            return await (await self._connected()).start_worker(connection)
-        except BrokenPipeError:
-            # It ended a moment ago, and was asked for nothing.
-            return await (await self._connected()).start_worker(connection)
+            async with asyncio.timeout(ANSWER_SECONDS):
+                try:
+                    return await (await self._connected()).start_worker(connection)
+                except BrokenPipeError:
+                    # It ended a moment ago, and was asked for nothing.
+                    return await (await self._connected()).start_worker(connection)
+        except TimeoutError as cause:
+            # It is left alone, as other workers would end with it.
+            raise OSError(errno.ETIMEDOUT, f"no answer within {ANSWER_SECONDS:g} seconds") from cause
 
     async def close(self) -> None:
         """End the process and what was forked from it. Idempotent."""
+        if self._preparing is not None:
+            await self._preparing
         async with self._starting:
             current, self._current = self._current, None
             if current is not None:
                 await current.close()
+
+    async def _prepared(self) -> None:
+        with suppress(OSError):
+            # Whoever wants a worker tries again, and is the one to report it.
+            await self._connected()
 
     async def _connected(self) -> "_Connection":
         async with self._starting:

@@ -134,6 +134,8 @@ def main() -> None:
     gc.collect()
     gc.freeze()
     with socket.socket(fileno=int(descriptor)) as control:
+        # For no program that this one starts.
+        control.set_inheritable(False)
         TemplateRole(control).serve()
 
 

@@ -8,10 +8,11 @@ import psutil
 import pytest
 
 from queryengine.telemetry.logs import LogStyle
+from queryengine.workers import forking
 from queryengine.workers.forking import Template
 from queryengine.workers.process import WorkerProcess
 from tests.support import COMPLETED, WAIT, served, until
-from tests.templates import original, spawn_template, template
+from tests.templates import forked, original, spawn_template, template
 
 ROLE: dict[str, Any] = {"type": "sandbox", "engines": {}, "memory_limit_mib": 4096}
 LOG = LogStyle("info", as_json=False)
@@ -23,6 +24,18 @@ async def started(forks: Template) -> WorkerProcess:
     assert ready is not None
     assert ready.type == "ready"
     return worker
+
+
+def starts_a_thread(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have every Python that is started from now on start a thread with itself."""
+    (folder / "sitecustomize.py").write_text(
+        "import threading, time\nthreading.Thread(target=time.sleep, args=(3600,), daemon=True).start()\n"
+    )
+    monkeypatch.setenv("PYTHONPATH", str(folder), prepend=":")
+
+
+def open_sockets(pid: int) -> int:
+    return sum(str(path.readlink()).startswith("socket:") for path in Path(f"/proc/{pid}/fd").iterdir())
 
 
 async def test_what_workers_need_starts_no_thread_as_it_is_imported() -> None:
@@ -56,10 +69,7 @@ async def test_nothing_of_a_worker_that_ended_is_left() -> None:
 async def test_a_worker_is_spawned_where_an_import_has_started_a_thread(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    (tmp_path / "sitecustomize.py").write_text(
-        "import threading, time\nthreading.Thread(target=time.sleep, args=(3600,), daemon=True).start()\n"
-    )
-    monkeypatch.setenv("PYTHONPATH", str(tmp_path), prepend=":")
+    starts_a_thread(tmp_path, monkeypatch)
     async with template(spawn_template) as forks:
         workers = [await started(forks) for _ in range(2)]
         assert all("queryengine.workers.main" in psutil.Process(worker.pid).cmdline() for worker in workers)
@@ -80,3 +90,32 @@ async def test_two_workers_do_not_draw_the_same_numbers(tmp_path: Path) -> None:
             psutil.Process(pid).kill()
             await until(lambda pid=pid: service.pool.load("duckdb").worker_pids not in ((), (pid,)))
         assert not {*drawn[0]} & {*drawn[1]}
+
+
+async def test_a_template_that_does_not_answer_costs_no_other_worker(monkeypatch: pytest.MonkeyPatch) -> None:
+    async with template() as forks:
+        first = await started(forks)
+        parent = psutil.Process(first.pid).parent()
+        assert parent is not None
+        monkeypatch.setattr(forking, "ANSWER_SECONDS", 0.05)
+        parent.suspend()
+        with pytest.raises(OSError, match="no answer within"):
+            await started(forks)
+        assert not first.is_gone
+        monkeypatch.undo()
+        parent.resume()
+        second = await started(forks)
+        # The one that nobody waited for any longer.
+        await until(lambda: set(forked()) == {first.pid, second.pid})
+        for worker in (first, second):
+            await worker.close()
+
+
+async def test_a_worker_that_is_spawned_has_nothing_open_but_its_connection(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    starts_a_thread(tmp_path, monkeypatch)
+    async with template(spawn_template) as forks:
+        worker = await started(forks)
+        assert open_sockets(worker.pid) == 1
+        await worker.close()
