@@ -35,6 +35,7 @@ def sql(
     priority: of.Priority = 0,
     timeout: of.Timeout = "",
     queue_timeout: of.QueueTimeout = "",
+    interactive: of.Interactive = False,
     limit: of.Limit = 0,
     byte_limit: of.ByteLimit = "",
     on_limit: of.AtLimit = of.OnLimit.TRUNCATE,
@@ -71,6 +72,7 @@ def sql(
         wide_integers=wide_integers,
         dialect=dialect,
         strict=strict,
+        interactive=interactive,
     )
     if named:
         if statement is not None:

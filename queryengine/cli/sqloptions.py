@@ -62,6 +62,12 @@ Priority = Annotated[
 ]
 Timeout = Annotated[str, typer.Option(metavar="DURATION", help="Longest run on the engine, such as 90s or 30m.")]
 QueueTimeout = Annotated[str, typer.Option(metavar="DURATION", help="Longest wait for the engine.")]
+Interactive = Annotated[
+    bool,
+    typer.Option(
+        "--interactive", help="Somebody waits for it: it may run for as long as the server lets such queries."
+    ),
+]
 Limit = Annotated[int, typer.Option(min=0, metavar="ROWS", help="Stop after so many rows; 0 means no limit.")]
 ByteLimit = Annotated[str, typer.Option(metavar="SIZE", help="Stop after so much of the result, such as 100MiB.")]
 AtLimit = Annotated[OnLimit, typer.Option("--on-limit", help="Keep the rows up to a limit, or fail there.")]
@@ -122,6 +128,7 @@ def submit_options(
     wide_integers: WideIntegers,
     dialect: str = "",
     strict: bool = False,
+    interactive: bool = False,
 ) -> "SubmitOptions":
     """What is left out is the server's default. Raises typer.BadParameter."""
     chosen: SubmitOptions = {
@@ -134,6 +141,7 @@ def submit_options(
         "wide_integers": wide_integers,
         "dialect": dialect,
         "strict_routing": strict,
+        "interactive": interactive,
         "labels": options.pairs("--label", label),
         "session_settings": options.pairs("--setting", setting),
     }

@@ -68,6 +68,7 @@ SUBMITS: dict[str, tuple[dict[str, Any], str, dict[str, str]]] = {
     ),
     "a long catalog": ({"catalog": "c" * 256}, "INVALID_FIELD", {"field": "catalog"}),
     "a negative row limit": ({"limits": {"row_limit": -1}}, "INVALID_FIELD", {"field": "row_limit"}),
+    "a negative scan limit": ({"limits": {"scan_row_limit": -1}}, "INVALID_FIELD", {"field": "scan_row_limit"}),
     "a negative byte limit": ({"limits": {"byte_limit": -1}}, "INVALID_FIELD", {"field": "byte_limit"}),
     "an unknown limit action": ({"limits": {"on_limit": 77}}, "INVALID_FIELD", {"field": "on_limit"}),
     "a negative timeout": (
@@ -216,7 +217,7 @@ BY_ID: dict[str, Callable[[Api, str], Any]] = {
 }
 """Every RPC that takes the id of an existing query."""
 
-UNNAMED = {"Submit", "ListQueries", "WatchQueries", "CancelQueries", "ListEngines", "RefreshEngine"}
+UNNAMED = {"Submit", "ListQueries", "WatchQueries", "CancelQueries", "GetUsage", "ListEngines", "RefreshEngine"}
 """Every RPC that takes none."""
 
 

@@ -109,7 +109,7 @@ async def test_a_query_that_runs_too_long_fails(api: Api) -> None:
     assert reply.status.error.code == grpc.StatusCode.DEADLINE_EXCEEDED.value[0]
     refusal = await refused(api.stream(reply.status.query_id))
     assert (refusal.code.name, refusal.reason) == ("DEADLINE_EXCEEDED", "QUERY_TIMEOUT")
-    assert refusal.metadata == {"timeout_ms": "200"}
+    assert refusal.metadata == {"timeout_ms": "200", "limit": "execution_timeout", "source": "request"}
 
 
 async def test_a_query_that_waits_too_long_fails(api: Api, no_free_slot: Callable[[], None]) -> None:
