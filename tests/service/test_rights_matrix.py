@@ -273,13 +273,18 @@ async def test_whoever_runs_named_queries_alone_sees_what_they_take_and_not_thei
     for caller, sql in ((named_only, ""), (user, "rows 3")):
         details = (await caller.call("GetStatus", full)).details
         assert (details.sql, details.executed_sql, details.named_query) == (sql, sql, "report")
+        explain = pb.SubmitRequest(named_query="report", mode=pb.SUBMIT_MODE_EXPLAIN)
+        said = (await caller.call("Submit", explain)).explanation
+        assert (said.engine, said.executed_sql, said.tables_known) == ("scripted", sql, False)
+        assert ("text of the named query" in said.engine_plan_withheld) == (not sql)
     for caller in (named_only, user):
         for reference in ("secret", "secret@1", "none"):
             request = pb.SubmitRequest(named_query=reference)
             assert (await caller.answer("Submit", request))[0] == UNNAMED
             get = named_pb.GetNamedQueryRequest(named_query=reference)
             assert (await caller.answer("GetNamedQuery", get))[0] == UNNAMED
-    assert (await named_only.answer("Submit", script()))[0] == DENIED
+    for mode in (pb.SUBMIT_MODE_RUN, pb.SUBMIT_MODE_VALIDATE, pb.SUBMIT_MODE_EXPLAIN):
+        assert (await named_only.answer("Submit", script(mode=mode)))[0] == DENIED
     assert made.named_query.created_by == "boss"
 
 

@@ -305,6 +305,7 @@ CASES: list[tuple[str, str, Asked, str, str]] = [
     ("a catalog", WHO, ask(by=READER, catalog="hive"), "trino", "rule hive: catalog hive"),
     ("a schema", WHO, ask(by=READER, schema="mart_a"), "trino", "rule marts: schema mart_a"),
     ("a named query", WHO, ask(by=READER, named_query="report-1@7"), "click", "rule reports: named query report-1"),
+    ("the text of a named query", TABLES, ask(SALES, named_query="report-1"), "click", "rule sales: its text"),
     ("another named query", WHO, ask(by=READER, named_query="reports@prod"), "duck", "default"),
     ("nobody's", WHO, ask(by=NOBODYS), "duck", "default"),
     # The text.

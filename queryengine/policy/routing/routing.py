@@ -100,7 +100,8 @@ class Routing:
             more = None if facts is None else rule.for_text(submission, analysis)
             if facts is None or more is None:
                 continue
-            facts += more
+            # Not everybody who sees the query of a named one sees its text.
+            facts += ["its text"] if more and submission.named_query else more
             if rule.of_estimate is not None:
                 fact = self._estimated(rule, principal, submission, analysis)
                 if fact is None:
