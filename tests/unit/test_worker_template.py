@@ -1,18 +1,21 @@
 """The process that workers are forked from: it has one thread, takes its workers along, and is replaced."""
 
 import signal
+import socket
 from pathlib import Path
 from typing import Any
 
 import psutil
 import pytest
 
+from queryengine.app.configured import worker_template
+from queryengine.settings import Settings
 from queryengine.telemetry.logs import LogStyle
 from queryengine.workers import forking
-from queryengine.workers.forking import Template
+from queryengine.workers.forking import Template, TemplateProcess
 from queryengine.workers.process import WorkerProcess
 from tests.support import COMPLETED, WAIT, served, until
-from tests.templates import forked, original, spawn_template, template
+from tests.templates import copy_template, forked, original, spawn_template, template
 
 ROLE: dict[str, Any] = {"type": "sandbox", "engines": {}, "memory_limit_mib": 4096}
 LOG = LogStyle("info", as_json=False)
@@ -55,6 +58,33 @@ async def test_workers_end_with_their_template_and_the_next_one_has_another(capl
         assert psutil.Process(after.pid).ppid() != parent.pid
         assert "another one is started" in caplog.text
         await after.close()
+
+
+@pytest.mark.parametrize(
+    ("engine", "preloaded"),
+    [
+        ({"type": "duckdb"}, ["duckdb"]),
+        ({"type": "sqlalchemy", "options": {"url": "sqlite:////data/x.db"}}, ["sqlalchemy"]),
+        ({"type": "sqlalchemy", "options": {"url": "postgresql://h/d"}}, []),
+        ({"type": "trino", "options": {"url": "http://h"}}, []),
+        # Its worker says what is wrong.
+        ({"type": "duckdb", "options": {"path": "~no_such_user/x.db"}}, []),
+    ],
+)
+async def test_adapters_of_engines_that_compute_in_a_worker_are_imported_before(
+    monkeypatch: pytest.MonkeyPatch, engine: dict[str, Any], preloaded: list[str]
+) -> None:
+    asked: list[list[str]] = []
+
+    async def note(control: socket.socket, engine_types: list[str]) -> TemplateProcess:
+        asked.append(engine_types)
+        return await copy_template(control)
+
+    monkeypatch.setattr(forking, "spawn_template", note)
+    forks = worker_template(Settings(engines={"e": engine}, default_engine="e"))
+    await (await started(forks)).close()
+    await forks.close()
+    assert asked == [preloaded]
 
 
 async def test_nothing_of_a_worker_that_ended_is_left() -> None:
