@@ -47,8 +47,9 @@ test-engines: engines ## Run the contract suite over all engines, one line for e
 	$(BIN)/python -m pytest tests/contract tests/engines --by-engine
 
 .PHONY: policies
-policies: engines ## Judge 20,000 texts by chance against row and column policies, on DuckDB and on PostgreSQL
+policies: engines ## Judge 20,000 texts by chance against row and column policies, on DuckDB and on PostgreSQL; all by hand on Spark and Trino
 	@echo "Judging twice 20,000 texts: about half an hour"
+	$(BIN)/python tests/policies/by_hand.py spark trino
 	$(BIN)/python tests/policies/generated.py duckdb 20000
 	$(BIN)/python tests/policies/generated.py postgresql 20000
 

@@ -184,6 +184,8 @@ def _default_schema(settings: Settings, name: str) -> str:
     url = str(engine.options.get("url", ""))
     if engine.type == "clickhouse":
         return urlsplit(url).path.strip("/") or "default"
+    if engine.type == "spark":
+        return "default"
     if engine.type == "trino":
         return str(engine.options.get("schema") or "default")
     return "public" if url.startswith("postgresql") else "main"

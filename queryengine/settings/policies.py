@@ -118,7 +118,8 @@ class EnginePolicySettings(Group):
         default="",
         description="Schema of a table that a statement names without one.",
         json_schema_extra={
-            "default": "`public` of PostgreSQL, the database of the URL of ClickHouse, `schema` of Trino, else `main`"
+            "default": "`public` of PostgreSQL, the database of the URL of ClickHouse, `schema` of Trino, `default` of "
+            "Spark, else `main`"
         },
     )
     relations: Mapping[str, RelationSettings] = Field(

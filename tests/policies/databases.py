@@ -1,9 +1,11 @@
 """The databases behind the oracles, of each dialect."""
 
 import sqlite3
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
-from typing import Any
+from types import MappingProxyType
+from typing import Any, Final, cast
 
 import duckdb
 import psycopg
@@ -17,11 +19,16 @@ from queryengine.engines.clickhouse import row_security as of_clickhouse
 from queryengine.engines.clickhouse.engine import ClickHouseEngine
 from queryengine.engines.duckdb import row_security as of_duckdb
 from queryengine.engines.postgresql import row_security as of_postgresql
+from queryengine.engines.spark import row_security as of_spark
+from queryengine.engines.spark.client import Session, proto
+from queryengine.engines.spark.engine import SparkEngine
 from queryengine.engines.sqlalchemy import sqlite_security as of_sqlite
 from queryengine.engines.trino import row_security as of_trino
 from queryengine.engines.trino.engine import TrinoEngine
 from tests.servers.clickhouse import ClickHouseServer
 from tests.servers.postgresql import PostgreSQLServer
+from tests.servers.server import shared
+from tests.servers.spark import SparkServer
 from tests.servers.trino import TrinoServer
 
 HIDDEN_COLUMNS = {"orders": {"tenant"}, "customers": {"tenant"}, "Odd Name": {"owner"}}
@@ -240,7 +247,50 @@ def on_trino(server: TrinoServer) -> Oracle:
     )
 
 
+def on_spark(server: SparkServer) -> Oracle:
+    """With two schemas on the server, which are made anew. Its tables have no blanks in their names."""
+    # A session of its own for each statement would take as long as the statement.
+    engine = SparkEngine("oracle", {**server.options(), "keep_sessions": True})
+    owner = Session(engine.connection)
+
+    def write(sql: str) -> None:
+        command = proto.SqlCommand(input=proto.Relation(sql=proto.SQL(query=sql)))
+        plan = proto.Plan(command=proto.Command(sql_command=command))
+        list(owner.operation(plan, [], time.monotonic() + 60.0).responses())
+
+    for schema, rows, is_full in ((FULL, full(), True), (SEEN, seen(sha256), False)):
+        write(f"DROP DATABASE IF EXISTS {schema} CASCADE")
+        write(f"CREATE DATABASE {schema}")
+        plain = {table: content for table, content in rows.items() if " " not in table}
+        for statement in filled(plain, is_full=is_full, schema=schema, types={"TEXT": "STRING"}):
+            write(statement.replace('"', "`"))
+        if is_full:
+            write(f"CREATE VIEW {schema}.all_orders AS SELECT * FROM {schema}.orders")
+    owner.release()
+    return Oracle(
+        schema=FULL,
+        policy=policy(FULL),
+        secured=of_spark.secured,
+        run_full=lambda sql: run_by(engine, FULL, sql),
+        run_seen=lambda sql: run_by(engine, SEEN, sql),
+        close=engine.close,
+    )
+
+
 def within(catalog: str, policy: RowPolicy) -> RowPolicy:
     """The policy with its tables in a catalog."""
     relations = tuple(replace(each, path=(catalog, *each.path)) for each in policy.relations)
     return replace(policy, relations=relations, closed=tuple((catalog, *path) for path in policy.closed))
+
+
+ORACLES: Final[Mapping[str, Callable[[], Oracle]]] = MappingProxyType(
+    {
+        "clickhouse": lambda: on_clickhouse(cast("ClickHouseServer", shared(ClickHouseServer))),
+        "duckdb": on_duckdb,
+        "postgresql": lambda: on_postgresql(cast("PostgreSQLServer", shared(PostgreSQLServer))),
+        "spark": lambda: on_spark(cast("SparkServer", shared(SparkServer))),
+        "sqlite": on_sqlite,
+        "trino": lambda: on_trino(cast("TrinoServer", shared(TrinoServer))),
+    }
+)
+"""By dialect, on a server that the process shares."""

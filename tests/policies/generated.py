@@ -9,18 +9,14 @@ import re
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import cast
 
 sys.path[:0] = [str(Path(__file__).parent), str(Path(__file__).parents[2])]
 
-from databases import on_clickhouse, on_duckdb, on_postgresql, on_sqlite, on_trino  # noqa: E402
+from databases import ORACLES  # noqa: E402
 from oracle import Oracle  # noqa: E402
 from rich.progress import Progress  # noqa: E402
 
-from tests.servers.clickhouse import ClickHouseServer  # noqa: E402
-from tests.servers.postgresql import PostgreSQLServer  # noqa: E402
-from tests.servers.server import shared, stop_all  # noqa: E402
-from tests.servers.trino import TrinoServer  # noqa: E402
+from tests.servers.server import stop_all  # noqa: E402
 
 TABLES = {
     "orders": {"int": ["id", "customer_id", "amount", "qty"], "text": ["status", "note", "card", "created"]},
@@ -181,14 +177,7 @@ def judge(
 
 
 def main(dialect: str, count: int, seed: int) -> None:
-    makers: dict[str, Callable[[], Oracle]] = {
-        "clickhouse": lambda: on_clickhouse(cast("ClickHouseServer", shared(ClickHouseServer))),
-        "duckdb": on_duckdb,
-        "postgresql": lambda: on_postgresql(cast("PostgreSQLServer", shared(PostgreSQLServer))),
-        "sqlite": on_sqlite,
-        "trino": lambda: on_trino(cast("TrinoServer", shared(TrinoServer))),
-    }
-    oracle = makers[dialect]()
+    oracle = ORACLES[dialect]()
     try:
         with Progress() as progress:
             bar = progress.add_task(dialect, total=count)

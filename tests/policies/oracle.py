@@ -220,3 +220,28 @@ def texts(kind: str, *files: str) -> Iterator[str]:
                 current = line[3:]
             elif line and current == kind:
                 yield line
+
+
+REFUSED_PERCENT_MAX: Final = 3
+"""Of honest texts."""
+
+
+def judge_by_hand(oracle: Oracle, *files: str, every: int = 1) -> None:
+    """Raises AssertionError for a text that gives what it should not, and when too many honest ones are refused. With
+    `every` it asks of the texts of all dialects only one in so many, for a server that takes long for each.
+    """
+
+    def chosen(kind: str) -> list[str]:
+        return [sql for file in files for sql in list(texts(kind, file))[:: every if file == "common.sql" else 1]]
+
+    honest = chosen("honest")
+    try:
+        for sql in honest:
+            oracle.ask(sql)
+        refused = list(oracle.honest_refused)
+        for sql in chosen("hostile"):
+            oracle.ask(sql, is_honest=False)
+    finally:
+        oracle.close()
+    assert not oracle.leaks, "\n".join(oracle.leaks)
+    assert len(refused) * 100 < REFUSED_PERCENT_MAX * len(honest), "\n".join(refused)

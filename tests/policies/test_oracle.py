@@ -1,58 +1,44 @@
 """Texts by hand against the oracle: none gives what its principal may not see, and few honest ones are refused."""
 
-from typing import cast
-
 import generated
 import pytest
-from databases import on_clickhouse, on_duckdb, on_postgresql, on_sqlite, on_trino
-from oracle import Oracle, texts
-
-from tests.servers.clickhouse import ClickHouseServer
-from tests.servers.postgresql import PostgreSQLServer
-from tests.servers.server import shared
-from tests.servers.trino import TrinoServer
-
-REFUSED_PERCENT_MAX = 3
-
-
-def judge(oracle: Oracle, *files: str) -> None:
-    honest = list(texts("honest", *files))
-    try:
-        for sql in honest:
-            oracle.ask(sql)
-        refused = list(oracle.honest_refused)
-        for sql in texts("hostile", *files):
-            oracle.ask(sql, is_honest=False)
-    finally:
-        oracle.close()
-    assert not oracle.leaks, "\n".join(oracle.leaks)
-    assert len(refused) * 100 < REFUSED_PERCENT_MAX * len(honest), "\n".join(refused)
+from databases import ORACLES
+from oracle import REFUSED_PERCENT_MAX, judge_by_hand, texts
 
 
 def test_duckdb_by_hand() -> None:
-    judge(on_duckdb(), "common.sql", "duckdb.sql")
+    judge_by_hand(ORACLES["duckdb"](), "common.sql", "duckdb.sql")
 
 
 def test_sqlite_by_hand() -> None:
-    judge(on_sqlite(), "common.sql", "sqlite.sql")
+    judge_by_hand(ORACLES["sqlite"](), "common.sql", "sqlite.sql")
 
 
 @pytest.mark.engine_server
 def test_postgresql_by_hand() -> None:
-    judge(on_postgresql(cast("PostgreSQLServer", shared(PostgreSQLServer))), "common.sql", "postgresql.sql")
+    judge_by_hand(ORACLES["postgresql"](), "common.sql", "postgresql.sql")
 
 
 @pytest.mark.engine_server
 def test_clickhouse_by_hand() -> None:
-    judge(on_clickhouse(cast("ClickHouseServer", shared(ClickHouseServer))), "common.sql", "clickhouse.sql")
+    judge_by_hand(ORACLES["clickhouse"](), "common.sql", "clickhouse.sql")
 
 
 @pytest.mark.engine_server
+@pytest.mark.timeout(900)
 def test_trino_by_hand() -> None:
-    judge(on_trino(cast("TrinoServer", shared(TrinoServer))), "common.sql", "trino.sql")
+    # A statement takes a cluster a quarter of a second; `make policies` judges all texts.
+    judge_by_hand(ORACLES["trino"](), "common.sql", "trino.sql", every=4)
 
 
-def few_honest_refused(oracle: Oracle, count: int) -> None:
+@pytest.mark.engine_server
+@pytest.mark.timeout(900)
+def test_spark_by_hand() -> None:
+    judge_by_hand(ORACLES["spark"](), "common.sql", "spark.sql", every=6)
+
+
+def few_honest_refused(dialect: str, count: int) -> None:
+    oracle = ORACLES[dialect]()
     try:
         equal, _, honest = generated.judge(oracle, count, seed=7)
     finally:
@@ -61,15 +47,15 @@ def few_honest_refused(oracle: Oracle, count: int) -> None:
 
 
 def test_duckdb_by_chance() -> None:
-    few_honest_refused(on_duckdb(), 200)
+    few_honest_refused("duckdb", 200)
 
 
 @pytest.mark.engine_server
 def test_postgresql_by_chance() -> None:
-    few_honest_refused(on_postgresql(cast("PostgreSQLServer", shared(PostgreSQLServer))), 200)
+    few_honest_refused("postgresql", 200)
 
 
-@pytest.mark.parametrize("file", ["duckdb.sql", "sqlite.sql", "postgresql.sql", "clickhouse.sql", "trino.sql"])
-def test_each_dialect_has_enough_texts(file: str) -> None:
-    count = sum(1 for kind in ("honest", "hostile") for _ in texts(kind, "common.sql", file))
+@pytest.mark.parametrize("dialect", ORACLES)
+def test_each_dialect_has_enough_texts(dialect: str) -> None:
+    count = sum(1 for kind in ("honest", "hostile") for _ in texts(kind, "common.sql", f"{dialect}.sql"))
     assert count >= 400

@@ -10,6 +10,7 @@ from queryengine.engines.duckdb import row_security as duckdb
 from queryengine.engines.kit.backtracking import LEVELS_MAX
 from queryengine.engines.kit.row_security.grammar import Grammar
 from queryengine.engines.postgresql import row_security as postgresql
+from queryengine.engines.spark import row_security as spark
 from queryengine.engines.sqlalchemy import sqlite_security
 from queryengine.engines.sqlalchemy.parsed import analyse
 from queryengine.engines.trino import row_security as trino
@@ -30,7 +31,7 @@ def test_deep_brackets_behind_types_are_refused_at_once(opening: str) -> None:
 
 @pytest.mark.parametrize(
     "grammar",
-    [clickhouse.GRAMMAR, duckdb.GRAMMAR, postgresql.GRAMMAR, sqlite_security.GRAMMAR, trino.GRAMMAR],
+    [clickhouse.GRAMMAR, duckdb.GRAMMAR, postgresql.GRAMMAR, spark.GRAMMAR, sqlite_security.GRAMMAR, trino.GRAMMAR],
 )
 def test_no_text_takes_long_where_policies_apply(grammar: Grammar) -> None:
     with pytest.raises(QueryEngineError) as caught:

@@ -41,7 +41,7 @@ def test_a_table_is_found_with_and_without_its_catalog(name: str) -> None:
         ("WITH FUNCTION f() RETURNS int RETURN 1 SELECT f()", "f"),
         ("SELECT x FROM UNNEST((SELECT array_agg(v) FROM secrets)) AS t(x)", "not among the tables"),
         ("SELECT fail('x') FROM orders", "fail"),
-        ("SELECT id FROM orders WHERE NOT id IS NULL", "may read it otherwise"),
+        ("SELECT id FROM orders OFFSET 1 ROWS LIMIT 2", "may read it otherwise"),
         ("SELECT sum(id) FROM orders MATCH_RECOGNIZE (PATTERN (A) DEFINE A AS TRUE)", "MATCH"),
     ],
 )

@@ -156,7 +156,6 @@ GRAMMAR: Final = Grammar(
         kept={"CAST", "EXTRACT", "CASE", "TRIM", "SUBSTRING"},
         printed={
             exp.Tuple: lambda printer, node: f"({printer.expressions(node, flat=True)})",
-            exp.Is: lambda printer, node: printer.binary(node, "IS"),
         },
         colons=True,
     ),

@@ -29,6 +29,9 @@ def options_of_check(engine_type: str, options: Mapping[str, Any]) -> dict[str, 
             # The driver says which database it is, and no check asks for more.
             driver, separator, _ = str(options.get("url", "")).partition("://")
             return {"url": f"{driver}:///checked", **_allowed_in(options)} if separator else {}
+        case "spark":
+            # Policies cannot be applied with it.
+            return {"keep_sessions": True} if options.get("keep_sessions") is True else {}
         case _:
             return {}
 

@@ -5,7 +5,7 @@ result ahead of its reader, so results are bounded, or staged.
 """
 
 import time
-from collections.abc import Hashable, Iterator, Mapping
+from collections.abc import Hashable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from typing import Any, Final
@@ -15,11 +15,13 @@ import pyarrow as pa
 
 from queryengine.domain.analysis import Analysis
 from queryengine.domain.errors import QueryEngineError
-from queryengine.engines.base import Engine, EngineTraits, Progress, Statement
+from queryengine.domain.row_policy import RowPolicy, SecuredText
+from queryengine.engines.base import Engine, EngineTraits, PolicyProblem, Progress, Statement
 from queryengine.engines.kit.checking import allowed_functions
 from queryengine.engines.kit.executions import OpenExecutions
 from queryengine.engines.kit.guarded import GuardedExecution
 from queryengine.engines.kit.parameters import with_short_integers
+from queryengine.engines.spark import row_security
 from queryengine.engines.spark.check import analyse
 from queryengine.engines.spark.check import check as check_text
 from queryengine.engines.spark.client import Connection, Operation, Proto, Session, proto
@@ -63,6 +65,14 @@ class SparkEngine(Engine):
     @classmethod
     def analyse(cls, sql: str, options: Mapping[str, Any]) -> Analysis:
         return analyse(sql, allowed_functions(options))
+
+    @classmethod
+    def secured(cls, sql: str, policy: RowPolicy, options: Mapping[str, Any]) -> SecuredText:  # noqa: ARG003
+        return row_security.secured(sql, policy)
+
+    @classmethod
+    def policy_problems(cls, policy: RowPolicy, options: Mapping[str, Any]) -> Sequence[PolicyProblem]:
+        return row_security.policy_problems(policy, options)
 
     def __init__(self, name: str, options: Mapping[str, Any]) -> None:
         self.options = SparkOptions.parse(options)

@@ -58,7 +58,9 @@ class Grammar:
     nodes: Mapping[type[exp.Expr], frozenset[str]]
     """What a tree may have, and which of its parts."""
     fence: str
-    """What follows the predicate of a policy, so that nothing of the statement is computed for rows beyond it."""
+    """What follows the predicate of a policy, so that nothing of the statement is computed for rows beyond it: a LIMIT
+    or an OFFSET, or AND and a condition that is always true, which the engine does not know.
+    """
     folds_quoted: bool
     """Names are the same in upper and lower case, with quotation marks, too."""
     with_is_recursive: bool
@@ -74,6 +76,8 @@ class Grammar:
     """Names that differ in upper and lower case are different names, without quotation marks, too."""
     with_names_later: bool = False
     """A part of a WITH may name one that stands behind it."""
+    hands_on: bool = False
+    """A subquery hands on columns that its table has without naming them, and a part of a WITH does not."""
     keeps_names: bool = False
     """A table that has an alias is still found by its own name."""
     plain_strings: Callable[[str], str] = lambda text: text
@@ -233,6 +237,16 @@ class _AsWritten:
         unit = self._parse_var(any_token=True, upper=True) if word in _UNITS else None  # type: ignore[attr-defined]
         return exp.Interval(this=this, unit=unit)
 
+    def _parse_bracket(self, this: Any = None) -> Any:
+        """A call keeps its arguments: sqlglot takes `array(1, 2)[0]` for the array `[0]`."""
+        if not isinstance(this, exp.Anonymous):
+            return super()._parse_bracket(this)  # type: ignore[misc]
+        name = this.this
+        this.set("this", f"{PREFIX}call")
+        found = super()._parse_bracket(this)  # type: ignore[misc]
+        this.set("this", name)
+        return found
+
 
 def narrowed(
     base: type[Dialect],
@@ -255,6 +269,7 @@ def narrowed(
         COLUMN_OPERATORS: Final = operators
         TYPE_LITERAL_PARSERS: Final = {**base.Parser.TYPE_LITERAL_PARSERS, **literals}
         JOINS_HAVE_EQUAL_PRECEDENCE = False
+        STRICT_CAST = True
         FUNCTION_PARSERS: Final = {
             name: parser for name, parser in base.Parser.FUNCTION_PARSERS.items() if name in kept
         }
@@ -264,6 +279,7 @@ def narrowed(
 
     class Generator(base.Generator):  # type: ignore[misc,name-defined]
         MULTI_ARG_DISTINCT = True
+        EXPRESSIONS_WITHOUT_NESTED_CTES: Final[set[Any]] = set()
         TRANSFORMS: Final = {
             **base.Generator.TRANSFORMS,
             Mark: lambda _, node: str(node.this),

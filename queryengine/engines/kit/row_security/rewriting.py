@@ -183,8 +183,7 @@ class Rewriter:
                 # An expression with a name, which is none of a table.
                 each.set("this", self._visit(each.this, scope))
                 continue
-            new = f"{CTE}{self._expressions}"
-            self._expressions += 1
+            new = self._new_name()
             if is_recursive:
                 scope[name] = new
             elif self._grammar.with_names_later:
@@ -233,7 +232,16 @@ class Rewriter:
         select = wrapped(relation, self.policy.values, self._grammar, salt=self.policy.hash_salt)
         self.used[relation.path] = self._grammar.print(select)
         self.wraps += 1
+        if self._grammar.hands_on:
+            name = exp.to_identifier(self._new_name(), quoted=True)
+            clause = exp.With(expressions=[exp.CTE(this=select, alias=exp.TableAlias(this=name))])
+            source = exp.From(this=exp.Table(this=name.copy()))
+            select = exp.Select(expressions=[exp.Star()], from_=source, with_=clause)
         return exp.Subquery(this=select, alias=alias, **moved)
+
+    def _new_name(self) -> str:
+        self._expressions += 1
+        return f"{CTE}{self._expressions - 1}"
 
     def _shorten(self, column: exp.Column) -> None:
         """`schema.table.column` means the column of the table that stands without an alias."""

@@ -48,8 +48,7 @@ def wrapped(policy: RelationPolicy, values: Mapping[str, Any], grammar: Grammar,
             "where", exp.Where(this=reduce(lambda left, right: exp.And(this=left, expression=right), predicates))
         )
     if policy.rule or policy.conditions:
-        for name, node in _fence(grammar).items():
-            select.set(name, node)
+        _fence(select, grammar)
     return select
 
 
@@ -155,12 +154,17 @@ def _masked(policy: RelationPolicy, column: str, values: Mapping[str, Any], gram
     return expression(named.replace("{column}", quoted), policy, {"salt": salt}, grammar)
 
 
-def _fence(grammar: Grammar) -> dict[str, Any]:
-    word, _, count = grammar.fence.partition(" ")
-    number = exp.Literal.number(count.lstrip("-"))
-    if word == "LIMIT":
-        return {"limit": exp.Limit(expression=exp.Neg(this=number) if count.startswith("-") else number)}
-    return {"offset": exp.Offset(expression=number)}
+def _fence(select: exp.Select, grammar: Grammar) -> None:
+    """Keep what stands around the subquery out of it."""
+    word, _, rest = grammar.fence.partition(" ")
+    if word == "AND":
+        where = select.args.get("where")
+        condition = grammar.parse_condition(rest)
+        select.set("where", exp.Where(this=exp.And(this=where.this, expression=condition) if where else condition))
+        return
+    number: Any = exp.Literal.number(rest.lstrip("-"))
+    number = exp.Neg(this=number) if rest.startswith("-") else number
+    select.set(word.lower(), exp.Limit(expression=number) if word == "LIMIT" else exp.Offset(expression=number))
 
 
 def _column(name: str) -> Any:
