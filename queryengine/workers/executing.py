@@ -60,6 +60,7 @@ class EngineRole:
                 threads=self._threads,
                 send=self._send,
                 over=self._forget,
+                not_enforcing=adapter.enforcement_problem(header["options"]),
             )
             if traits.embedded:
                 self._run = relay.carry_out

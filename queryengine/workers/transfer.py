@@ -29,7 +29,7 @@ import pyarrow as pa
 
 from queryengine.codec.wide_numbers import carried
 from queryengine.domain.errors import QueryEngineError, Reason, error
-from queryengine.engines.base import Engine, Execution, Progress
+from queryengine.engines.base import Engine, Execution, Progress, Statement
 from queryengine.results.segment import PageEntry
 from queryengine.results.spool.base import Spool
 from queryengine.results.writer import ResultWriter
@@ -73,6 +73,19 @@ class Host:
     """Sends frames to the server, whole, from any thread; never raises."""
     over: Callable[[str], None]
     """Called with the name of an execution right before it reports its end."""
+    not_enforcing: str = ""
+    """Why the engine cannot filter rows by who asks; empty where it can."""
+
+    def open(self, statement: Statement) -> Execution:
+        """As the engine does. Raises RELATION_NOT_ALLOWED for what was planned for an engine that filters rows, where
+        this one does not: another may have its name since the server was started again.
+        """
+        if statement.enforced is not None and self.not_enforcing:
+            message = (
+                "the query was planned for an engine that filters rows by who asks, and it does not; submit it again"
+            )
+            raise error(Reason.RELATION_NOT_ALLOWED, message)
+        return self.engine.open(statement)
 
 
 class Transfer:
@@ -133,7 +146,7 @@ class Transfer:
     def _drive(self) -> Exception | _End:
         """Have the engine run; all it yields goes through the queue. Returns how it ended."""
         try:
-            with self._host.engine.open(self._order.statement()) as execution:
+            with self._host.open(self._order.statement()) as execution:
                 self._execution = execution
                 if self._is_cancelled or self._is_stopped:
                     execution.cancel()
