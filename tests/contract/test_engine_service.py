@@ -4,11 +4,12 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
-from cases import CASES, GENERIC
+from cases import CASES, GENERIC, SQLITE
 from engine_case import EngineCase
 
 from queryengine.v1 import query_service_pb2 as pb
-from tests.support import CANCELLED, COMPLETED, FAILED, ROWS, WAIT, Api, served, until
+from tests.named import INT64, STRING, NamedApi, definition, parameter, row
+from tests.support import CANCELLED, COMPLETED, FAILED, ROWS, WAIT, Api, refused, served, until
 
 ELSEWHERE = [case for case in CASES if case.running is not None and case is not GENERIC]
 pytestmark = pytest.mark.asyncio(loop_scope="session")
@@ -26,6 +27,8 @@ async def test_an_engine_behind_the_service(case: EngineCase, tmp_path: Path) ->
         assert [row.values[0].int_value for row in reply.pages[0].rows.rows] == [0, 1, 2]
         assert reply.status.engine_type == case.adapter.type_name
         assert reply.status.engine_query_id
+
+        await runs_named_queries(case, api)
 
         # A client that vanishes.
         gone = await api.submit(
@@ -56,3 +59,31 @@ async def test_an_engine_behind_the_service(case: EngineCase, tmp_path: Path) ->
 
         again = await api.submit(case.numbers(3), wait_timeout=WAIT)
         assert again.status.state == COMPLETED
+
+
+async def test_a_named_query_on_an_engine_in_this_machine(tmp_path: Path) -> None:
+    engines = {"it": {"type": SQLITE.adapter.type_name, "workers": 1, "options": SQLITE.options(tmp_path)}}
+    async with served(tmp_path / "state", engines=engines, default_engine="it") as (_, tenant):
+        await runs_named_queries(SQLITE, tenant)
+
+
+async def runs_named_queries(case: EngineCase, api: Api) -> None:
+    """Placeholders of the engine are known, and values arrive in their declared types."""
+    named = NamedApi(api)
+    declared = (parameter("label", STRING, default="none"), parameter("number", INT64))
+    # A placeholder of ClickHouse has a type of its own.
+    sql = case.named(["number", "label"]).replace("{number:String}", "{number:Int64}")
+    refusal = await refused(named.create("n", definition(sql, declared[0])))
+    assert (refusal.reason, refusal.metadata) == ("PARAMETER_MISMATCH", {"missing": "number"})
+    await named.create("n", definition(sql, *declared))
+    for values, label in (({"number": 5.0}, "none"), ({"number": 5, "label": "naïve"}, "naïve")):
+        done = await named.run("n", values)
+        assert done.status.state == COMPLETED, done.status.error
+        assert [row(done)[0].int_value, row(done)[1].string_value] == [5, label]
+    refusal = await refused(named.run("n", {"number": "5"}))
+    assert refusal.metadata == {"parameter": "number", "declared": "INT 64", "given": "STRING"}
+    if case.positional is not None:
+        await named.create("places", definition(case.positional(2), *declared))
+        done = await named.run("places", {"number": 7})
+        assert done.status.state == COMPLETED, done.status.error
+        assert [row(done)[0].string_value, row(done)[1].int_value] == ["none", 7]
