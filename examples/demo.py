@@ -11,6 +11,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import TypeVar
 
@@ -19,7 +20,14 @@ import psutil
 import pyarrow as pa
 from rich.console import Console
 
-from queryengine.client import Client, QueryCancelled, QueryEngineClientError, QueryStatus
+from queryengine.client import (
+    Client,
+    QueryCancelled,
+    QueryDefinition,
+    QueryEngineClientError,
+    QueryParameter,
+    QueryStatus,
+)
 from queryengine.demo.data import FLIGHTS, DataMissingError, write_flights
 from queryengine.demo.serving import over_folder, write_config
 from queryengine.domain.clock import SystemClock
@@ -121,6 +129,7 @@ def tell_story(root: Path, proved: list[str]) -> None:
     try:
         with Client(server.address) as client:
             show_aggregate(client, proved)
+            show_named_query(client, proved)
             show_scan(client, source, proved)
             survive_client(client, server, root, source, proved)
             show_cancel(client, server, proved)
@@ -152,6 +161,35 @@ def show_aggregate(client: Client, proved: list[str]) -> None:
         again = client.attach(handle.query_id).result().to_pylist()
         expect(again == rows, "the stored result differs from the reply")
     proved.append(f"an aggregate came back in the reply to Submit after {elapsed * 1000:.0f} ms, and stayed fetchable")
+
+
+def show_named_query(client: Client, proved: list[str]) -> None:
+    with step("A named query: SQL under a name, in versions, with typed parameters"):
+        named = client.named_queries
+        first = QueryDefinition(
+            sql="SELECT count(*) AS late FROM flights WHERE carrier = $carrier AND arr_delay > $minutes",
+            parameters=[QueryParameter("carrier", "string"), QueryParameter("minutes", "int32", default=60)],
+        )
+        named.create("flights.late", first)
+        named.tag("flights.late", "prod", 1)
+        asked = {"carrier": "UA"}
+        handle = client.submit(named="flights.late@prod", parameters=asked, wait_timeout=10)
+        [row] = handle.result().to_pylist()
+        console.print(
+            f"    flights.late@prod is {handle.status().named_query}: {row['late']:,} flights of UA were late"
+        )
+        wrong = refused(
+            lambda: client.submit(named="flights.late@prod", parameters={"carrier": "UA", "minutes": "an hour"}),
+            Reason.PARAMETER_MISMATCH,
+        )
+        console.print(f"    refused before any engine saw it: {wrong}")
+        second = replace(first, sql=first.sql.replace("arr_delay", "dep_delay"))
+        named.tag("flights.late", "prod", named.update("flights.late", second, expected_version=1).version)
+        again = client.submit(named="flights.late@prod", parameters=asked, wait_timeout=10, query_id=handle.query_id)
+        expect(again.existing, "the repeated Submit was taken for another one once the tag had moved")
+        moved = client.submit(named="flights.late@prod", parameters=asked, wait_timeout=10).status().named_query
+        expect(moved == "flights.late@2", f"prod is version 2, and {moved} ran")
+    proved.append("a named query ran by its tag; a repeated Submit stayed with its version when the tag had moved")
 
 
 def show_scan(client: Client, source: pa.Table, proved: list[str]) -> None:
