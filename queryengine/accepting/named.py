@@ -44,7 +44,7 @@ class NamedQueries:
         its placeholders are not the declared parameters.
         """
         require(principal, Right.MANAGE_NAMED)
-        checked = await self._checked(principal, definition, leave_turn)
+        checked = await self._checked(principal, name, definition, leave_turn)
         await record()
         made = await self._store.create(
             principal.tenant, name, checked, now_us=self._clock.now_us(), by=principal.subject
@@ -63,7 +63,7 @@ class NamedQueries:
     ) -> Found:
         """Raises NAMED_QUERY_CHANGED, and as `create`."""
         require(principal, Right.MANAGE_NAMED)
-        checked = await self._checked(principal, definition, leave_turn)
+        checked = await self._checked(principal, name, definition, leave_turn)
         await record()
         made = await self._store.update(
             principal.tenant, name, checked, expected=expected, now_us=self._clock.now_us(), by=principal.subject
@@ -130,13 +130,14 @@ class NamedQueries:
         return made
 
     async def _checked(
-        self, principal: Principal, definition: Definition, leave_turn: Callable[[], None]
+        self, principal: Principal, name: str, definition: Definition, leave_turn: Callable[[], None]
     ) -> Definition:
-        """The definition of a text that may run, and how its values are bound."""
+        """The definition of a text that may run where it would be routed to, and how its values are bound."""
         submission = Submission(
             tenant=principal.tenant,
             subject=principal.subject,
             sql=definition.sql,
+            named_query=name,
             engine_hint=definition.engine,
             catalog=definition.catalog,
             schema=definition.schema,

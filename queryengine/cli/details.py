@@ -20,6 +20,8 @@ def lines(submitted: QueryDetails) -> str:
         f"{'may wait':<16}{_plain(submitted.queue_timeout):g} s",
         f"{'may run':<16}{_plain(submitted.execution_timeout):g} s",
     ]
+    if submitted.named_query:
+        known.insert(0, f"{'named query':<16}{visible(submitted.named_query)}")
     then = "then it fails" if submitted.fails_at_limit else "the rows until then are kept"
     for name, limit in (("rows at most", submitted.row_limit), ("bytes at most", submitted.byte_limit)):
         if limit is not None:

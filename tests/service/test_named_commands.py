@@ -95,6 +95,9 @@ async def test_a_named_query_from_its_file_to_its_rows(run: Run, tmp_path: Path)
     for words in (("named", "run", "sales.daily@prod"), ("sql", "--named", "sales.daily@1")):
         done = await run(*words, *given)
         assert (done.exit_code, done.stdout) == (0, rows), done.stderr
+    detached = await run("sql", "--named", "sales.daily@prod", "-p", "day=2026-11-28", "--detach")
+    status = await run("status", detached.stdout.strip(), "--full")
+    assert "named query     sales.daily@prod" in status.stdout.splitlines(), status.stdout
     details = json.loads((await run("named", "get", "sales.daily", "--json")).stdout)
     assert details["definition"]["parameters"][0] == {
         "name": "day",

@@ -3,6 +3,7 @@
 import asyncio
 import datetime as dt
 from decimal import Decimal
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -12,10 +13,11 @@ from queryengine.v1 import admin_service_pb2
 from queryengine.v1 import named_query_service_pb2 as pb
 from queryengine.v1.query_pb2 import Limits
 from tests.named import DATE, INT64, INTS, PRICE, STRING, NamedApi, definition, parameter, row
-from tests.support import COMPLETED, WAIT, Api, new_id, refused
+from tests.support import COMPLETED, WAIT, Api, new_id, refused, served
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
+ENGINES = {"duckdb": {"type": "duckdb", "workers": 1}}
 REPORT = definition(
     "SELECT $day::DATE AS day, $price AS price, $region AS region",
     parameter("day", DATE, description="the day of the report"),
@@ -340,3 +342,46 @@ async def test_named_queries_outlive_the_memory_of_them(named: NamedApi) -> None
     await named.update("n", "SELECT 2", 1)
     # The roles of the newest version hold for all.
     assert row(await named.run("n@1"))[0].int_value == 1
+
+
+async def test_a_restart_changes_nothing(tmp_path: Path) -> None:
+    query_id = new_id()
+    async with served(tmp_path, engines=ENGINES) as (_, api):
+        named = NamedApi(api)
+        await named.create("n", definition("SELECT $a + 1", parameter("a", INT64, default=1)))
+        await named.tag("n", "prod", 1)
+        await named.run("n@prod", query_id=query_id)
+        await named.update("n", "SELECT 9", 1)
+        await named.tag("n", "prod", 2)
+    async with served(tmp_path, engines=ENGINES) as (_, api):
+        named = NamedApi(api)
+        # The tag has moved, and nothing of the first run is in memory.
+        again = await named.run("n@prod", query_id=query_id)
+        assert (again.existing, again.status.named_query, row(again)[0].int_value) == (True, "n@1", 2)
+        assert row(await named.run("n@prod"))[0].int_value == 9
+        found = await named.get("n@1")
+        assert (found.latest_version, dict(found.tags)) == (2, {"prod": 2})
+        assert found.definition.parameters[0].default_value.int_value == 1
+
+
+async def test_rules_for_the_caller_hold_for_the_text(tmp_path: Path) -> None:
+    """Those that hold now, not those of the day when it was created."""
+    deny = {"statements": {"engines": {"duckdb": {"functions": {"deny": ["reverse"]}}}}}
+    async with served(tmp_path, engines=ENGINES) as (_, api):
+        await NamedApi(api).create("n", "SELECT reverse('abc')")
+        assert (await NamedApi(api).run("n")).status.state == COMPLETED
+    async with served(tmp_path, engines=ENGINES, **deny) as (_, api):
+        refusal = await refused(NamedApi(api).run("n"))
+        assert (refusal.reason, refusal.metadata["rule"]) == ("STATEMENT_NOT_ALLOWED", "functions.deny")
+        assert (await refused(NamedApi(api).create("m", "SELECT reverse('x')"))).reason == "STATEMENT_NOT_ALLOWED"
+
+
+async def test_a_text_is_checked_for_the_engine_that_a_rule_sends_it_to(tmp_path: Path) -> None:
+    engines = {**ENGINES, "scripted": {"type": "scripted", "workers": 1}}
+    routing = {"rules": {"scripts": {"when": {"named": ["script.*"]}, "to": "scripted"}}}
+    async with served(tmp_path, engines=engines, default_engine="duckdb", routing=routing) as (_, api):
+        named = NamedApi(api)
+        await named.create("script.rows", "rows 3")
+        done = await named.run("script.rows")
+        assert (done.status.engine, done.status.routing_reason) == ("scripted", "rule scripts: named query script.rows")
+        assert (await refused(named.create("other.rows", "rows 3"))).reason == "SYNTAX_ERROR"

@@ -13,6 +13,7 @@ from queryengine.domain.clock import SystemClock
 from queryengine.domain.reloads import Trigger
 from queryengine.settings import SettingsError, Source
 from queryengine.v1.value_pb2 import Parameter, Value
+from tests.named import NamedApi
 from tests.support import COMPLETED, FAILED, WAIT, Api, Received, refused, served, serving
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
@@ -69,6 +70,20 @@ async def test_each_caller_sees_its_own_rows(tmp_path: Path, database: Path) -> 
             assert list(status.row_policies) == ["main.orders:own"]
             assert status.policy_version
             assert await rows_of(caller, status.query_id) == expected
+
+
+async def test_a_named_query_shows_what_its_caller_sees(tmp_path: Path, database: Path) -> None:
+    """And not what its author sees, who could otherwise open tables for others."""
+    async with served(tmp_path / "state", **groups(database)) as (_, api):
+        author = NamedApi(called(api, "ann"))
+        await author.create("orders", "SELECT * FROM orders")
+        for user, expected in (("ann", [(1, "ann", "****1111")]), ("bob", [(2, "bob", "****2222")]), ("eve", [])):
+            caller = called(api, user)
+            status = (await NamedApi(caller).run("orders")).status
+            assert (status.named_query, list(status.row_policies)) == ("orders@1", ["main.orders:own"])
+            assert await rows_of(caller, status.query_id) == expected
+            assert (await caller.details(status.query_id)).executed_sql == ""
+        assert (await refused(author.create("notes", "SELECT * FROM notes"))).reason == "RELATION_NOT_ALLOWED"
 
 
 async def test_what_is_not_open_is_refused_by_name(tmp_path: Path, database: Path) -> None:
