@@ -156,4 +156,5 @@ class ForgettingNamedQueries:
         self._named = named
 
     async def sweep(self) -> None:
-        await self._named.forget_unused()
+        while await self._named.forget_unused():
+            continue

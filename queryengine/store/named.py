@@ -31,6 +31,9 @@ _N: Final = NAMED_QUERIES.c
 _V: Final = NAMED_QUERY_VERSIONS.c
 _T: Final = NAMED_QUERY_TAGS.c
 
+FORGOTTEN_NAMES: Final = 100
+"""At a time."""
+
 
 class NamedQueryStore:
     """The named queries of all tenants."""
@@ -205,14 +208,27 @@ class NamedQueryStore:
         return await self._writer.write(delete)
 
     async def forget_unused(self) -> int:
-        """Remove the versions of deleted names that no query refers to any more; how many they were."""
-        is_deleted = sa.exists().where(
-            _N.tenant == _V.tenant,
-            _N.name == _V.name,
-            _N.delete_us.is_not(None),
-        )
-        forget = sa.delete(NAMED_QUERY_VERSIONS).where(is_deleted, ~_IS_USED)
-        return await self._writer.write(lambda connection: connection.execute(forget).rowcount)
+        """Remove versions of some deleted names that no query refers to any more; how many they were. Writes nothing
+        where there are none.
+        """
+        is_same = sa.and_(_V.tenant == _N.tenant, _V.name == _N.name)
+        left = sa.exists().where(is_same, ~_IS_USED)
+        select = sa.select(_N.tenant, _N.name).where(_N.delete_us.is_not(None), left).limit(FORGOTTEN_NAMES)
+        found = await self._reader.read(lambda connection: [tuple(row) for row in connection.execute(select)])
+        if not found:
+            return 0
+
+        def forget(connection: sa.Connection) -> int:
+            count = 0
+            for tenant, name in found:
+                named = _named(connection, tenant, name, with_deleted=True)
+                # It may have been created again meanwhile.
+                if named is not None and named.delete_us is not None:
+                    where = _is(NAMED_QUERY_VERSIONS, tenant, name)
+                    count += connection.execute(sa.delete(NAMED_QUERY_VERSIONS).where(*where, ~_IS_USED)).rowcount
+            return count
+
+        return await self._writer.write(forget)
 
 
 _IS_USED: Final = sa.exists().where(

@@ -184,7 +184,7 @@ async def test_deleting_keeps_versions_that_queries_refer_to_until_those_are_for
     assert await store.named.forget_unused() == 0
     while await store.delete_ended_before(1 << 60, 100):
         continue
-    assert await store.named.forget_unused() == 1
+    assert [await store.named.forget_unused() for _ in range(2)] == [1, 0]
     assert await store.named.version(gone, 2) is None
     assert await names(store) == ["other"]
 
