@@ -57,3 +57,17 @@ def test_rows_of_a_table_that_was_open_are_kept_back_once_a_policy_names_it() ->
     with pytest.raises(QueryEngineError) as refusal:
         policies.require_same(CALLER, stored)
     assert refusal.value.failure.reason is Reason.RESULT_RESTRICTED
+
+
+def test_what_is_remembered_of_a_text_is_for_one_tenant_and_what_it_sees() -> None:
+    open_table = Relation(key="main.orders", path=("main", "orders"), columns=("id",), is_open=True)
+    policies = Policies({"lite": EnginePolicy(schema="main", relations=(open_table,))})
+
+    def key(principal: Principal, schema: str = "") -> str:
+        found = policies.of("lite", principal, schema=schema)
+        assert found is not None
+        return found.key
+
+    assert key(CALLER) == key(replace(CALLER, subject="bob"))
+    # The other tenant sees the same, and would learn by the time of a check that this one has sent the text.
+    assert len({key(CALLER), key(replace(CALLER, tenant="globex")), key(CALLER, "other")}) == 3

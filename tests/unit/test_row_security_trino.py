@@ -63,3 +63,9 @@ def test_a_table_is_named_with_its_catalog() -> None:
     short = RelationPolicy(path=("sales", "orders"), columns=("id",), masks=MappingProxyType({}))
     problems = policy_problems(RowPolicy(schema="sales", relations=(ORDERS, short)))
     assert problems == [(1, "name its catalog, too, as in hive.sales.orders")]
+
+
+@pytest.mark.parametrize("condition", ["NOT id IS NULL", "id IS NOT NULL", "NOT id IS NOT NULL", "NOT (id IS NULL)"])
+def test_a_not_stays_where_it_was_written(condition: str) -> None:
+    written = condition.replace("id", '"id"')
+    assert secured(f"SELECT id FROM orders WHERE {condition}", POLICY).sql.endswith(f"WHERE {written}")

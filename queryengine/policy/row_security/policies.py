@@ -53,6 +53,8 @@ class EffectivePolicy:
     values: Mapping[str, Any]
     schema: str
     """Of a table that a statement names without one."""
+    tenant: str = ""
+    """Of the principal: what is remembered of a text tells tenants apart, so that none learns what another has sent."""
     configured: Profile | None = None
     """The rules of the settings, where a decision point demands more for one query."""
 
@@ -66,8 +68,9 @@ class EffectivePolicy:
 
     @property
     def key(self) -> str:
-        """Equal for principals who see the same, and for no others."""
-        return f"{self.profile.digest}{json.dumps([self.schema, self.values], sort_keys=True, default=str)}"
+        """Equal for principals of one tenant who see the same, and for no others."""
+        facts = [self.tenant, self.schema, self.values]
+        return f"{self.profile.digest}{json.dumps(facts, sort_keys=True, default=str)}"
 
     def policed(self, sql: str, relations: Iterable[Name]) -> Policed:
         """What is recorded of a text that runs in place of another."""
@@ -176,7 +179,7 @@ class _Engine:
             self._profiles.move_to_end(key)
         values = {name: value_of(principal, name) for name in self._placeholders}
         known = {name: value for name, value in values.items() if value is not None}
-        return EffectivePolicy(profile, known, schema or self._policy.schema)
+        return EffectivePolicy(profile, known, schema or self._policy.schema, principal.tenant)
 
 
 def name_of(relation: RelationPolicy) -> str:
