@@ -276,7 +276,7 @@ def _timestamps(array: pa.Array) -> list[dict[str, int] | None]:
         None
         if value is None
         else {"seconds": value // per_second, "nanos": value % per_second * factor}
-        if not infinite or -infinite < value < infinite
+        if not infinite or abs(value) != infinite
         else {"seconds": value}
         for value in _integers(array)
     ]

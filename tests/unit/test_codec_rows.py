@@ -2,6 +2,7 @@
 
 import math
 from decimal import Decimal
+from typing import Literal
 
 import pyarrow as pa
 import pytest
@@ -136,3 +137,11 @@ def test_a_type_without_a_kind_is_refused() -> None:
 
     with pytest.raises(ValueError, match="no kind"):
         encode_array(union)
+
+
+@pytest.mark.parametrize("unit", ["s", "ms", "us", "ns"])
+@pytest.mark.parametrize("count", [-(2**63), -(2**63) + 1, -1, 0, 2**63 - 2, 2**63 - 1])
+def test_the_ends_of_the_range_of_timestamps_survive(unit: Literal["s", "ms", "us", "ns"], count: int) -> None:
+    batch = pa.record_batch([pa.array([count], pa.int64()).cast(pa.timestamp(unit))], names=["t"])
+
+    assert decode_rows(encode_rows(batch), batch.schema).equals(batch)
