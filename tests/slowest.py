@@ -21,6 +21,7 @@ REASONS: Final[Mapping[str, str]] = MappingProxyType(
         "tests/faults/test_server_kill.py": "a server is started and killed over and over",
         "tests/faults/test_stalled_readers.py": "two million rows, and ten thousand calls at once",
         "tests/faults/test_start_and_stop.py": "starts thirty servers as programs: signals, output, exit codes",
+        "tests/policies/test_oracle.py": "hundreds of texts, each on two databases, on six engines",
         "tests/service/test_installed_package.py": "builds a wheel and installs it, with and without the server",
         "tests/service/test_typed_package.py": "checks a program with mypy against the installed package",
     }

@@ -33,7 +33,7 @@ def test_a_table_hands_on_none_of_its_hidden_columns_and_nothing_is_moved_behind
     [
         ("SELECT * FROM parquet.`/tmp/x`", "not among the tables"),
         ("SELECT * FROM IDENTIFIER('secrets')", "IDENTIFIER"),
-        ("TABLE orders", "may read it otherwise"),
+        ("TABLE orders", "not understood as a query"),
         ("FROM orders SELECT id", "may read it otherwise"),
         ("FROM orders |> SELECT id", "may read it otherwise"),
         ("SELECT /*+ BROADCAST(o) */ id FROM orders o", "HINT"),

@@ -39,6 +39,8 @@ def secured(
         tree, marks = grammar.parse(grammar.plain_strings(sql))
         if isinstance(tree, exp.Pivot):
             tree = _query_of(tree)
+        if isinstance(tree, exp.Alias | exp.Condition) and not isinstance(tree, exp.Query):
+            raise refused("it is not understood as a query; begin it with SELECT or WITH")
         rewriter = Rewriter(policy, grammar, marks)
         plain = rewriter.plain(tree)
         if not isinstance(plain, exp.Query | exp.Values):
