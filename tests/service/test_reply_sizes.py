@@ -18,15 +18,30 @@ from google.protobuf.descriptor import Descriptor, FieldDescriptor
 from google.protobuf.message import Message
 
 from queryengine.accepting.cancelling import QUERIES_MAX
+from queryengine.accepting.explaining import Explaining, Explanation
+from queryengine.accepting.usage import UsageReport
 from queryengine.app.service import Service
 from queryengine.client import AsyncClient
+from queryengine.domain.analysis import KINDS, Analysis
+from queryengine.domain.consumption import Consumption
 from queryengine.domain.errors import Failure, Position, Reason
 from queryengine.domain.lifecycle import QueryState, ResultState
+from queryengine.domain.named_queries import VERSIONS_MAX
+from queryengine.domain.plan import Plan
 from queryengine.domain.query import Query
 from queryengine.domain.refreshed import Refreshed, ViewChange
+from queryengine.domain.routing import (
+    FACT_CHARACTERS_MAX,
+    FACTS_MAX,
+    REASON_CHARACTERS_MAX,
+    Estimate,
+    PassedOver,
+    RoutingDecision,
+)
 from queryengine.domain.views import ViewChangeKind
 from queryengine.edges.grpc.fitting import REPLY_BYTES_MAX
 from queryengine.engines.base import Progress
+from queryengine.executing.engine_plans import EnginePlan
 from queryengine.live.query import LiveQuery, QueuePlace
 from queryengine.policy.identity.presented import NAME_CHARACTERS_MAX
 from queryengine.reading.fetching import STATUSES_BYTES
@@ -44,6 +59,7 @@ from queryengine.v1.value_pb2 import (
     Parameter,
     Value,
 )
+from queryengine.workers.executing import PLAN_CHARACTERS_MAX
 from tests.support import COMPLETED, FAILED, ROWS, SERVICE, WAIT, Api, Reading, new_id, refused, serving
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
@@ -100,6 +116,52 @@ POLICIES = (f"{WIDE * TABLE_CHARACTERS_MAX}:{'r' * 63}",) * 1_000
 """More than are shown of a query."""
 
 
+NAME = "n" * 100
+"""Of a named query."""
+
+
+def largest_plan(template: Query) -> Plan:
+    """One of a named query, for which a routing rule passed over more engines than a service has."""
+    passed = (PassedOver("e" * 63, WIDE * FACT_CHARACTERS_MAX),) * 64
+    facts = (WIDE * FACT_CHARACTERS_MAX,) * FACTS_MAX
+    return replace(
+        template.plan,
+        engine="e" * 63,
+        routing_reason=WIDE * REASON_CHARACTERS_MAX,
+        routing=RoutingDecision(rule="r" * 63, facts=facts, passed_over=passed, translated_from="clickhouse"),
+        named_query=f"{NAME}@{VERSIONS_MAX}",
+    )
+
+
+def largest_explanation(template: Query) -> Explanation:
+    return Explanation(
+        submission=template.submission,
+        plan=replace(largest_plan(template), executed_sql=HUGE[: 128 << 10], row_policies=POLICIES),
+        analysis=Analysis(
+            kinds=frozenset(KINDS.values()), tables=frozenset((f"{n:04}{WIDE * 250}",) for n in range(2_000))
+        ),
+        shows_text=True,
+        query_hash="h" * 64,
+        estimate=Estimate(seconds=1e9, rows=MOST, bytes=MOST),
+        engine_plan=EnginePlan(WIDE * PLAN_CHARACTERS_MAX, WIDE * 4_096),
+    )
+
+
+def largest_usage() -> list[Consumption]:
+    """More than one reply holds."""
+    counts = ("queries", "failed", "cancelled", "cache_hits", "rows", "bytes_stored", "bytes_scanned")
+    each = Consumption(
+        tenant="t" * NAME_CHARACTERS_MAX,
+        subject="s" * NAME_CHARACTERS_MAX,
+        engine="e" * 63,
+        hour=500_000,
+        engine_us=MOST >> 4,
+        bytes_scanned_hidden=0,
+        **dict.fromkeys(counts, MOST),
+    )
+    return [each] * 10_001
+
+
 def largest(service: Service, template: Query, state: QueryState) -> LiveQuery:
     """A query in this state of which every text is as large as a tenant or an engine can make it."""
     progress = Progress(0.5, MOST, MOST, MOST, MOST, HUGE, HUGE, "http://" + "x" * 2041)
@@ -107,10 +169,11 @@ def largest(service: Service, template: Query, state: QueryState) -> LiveQuery:
     ends = state in (QueryState.FAILED, QueryState.COMPLETED)
     # Its rows are read here, which nobody may whose policies are others.
     policies = () if state is QueryState.RUNNING else POLICIES
+    plan = replace(largest_plan(template), row_policies=policies, policy_version="v" * 64 * bool(policies))
     query = template.but(
         query_id=new_id(),
-        submission=replace(template.submission, sql=HUGE[:1_000], labels=LABELS),
-        plan=replace(template.plan, engine="e" * 63, row_policies=policies, policy_version="v" * 64 * bool(policies)),
+        submission=replace(template.submission, sql=HUGE[:1_000], labels=LABELS, named_query=f"{NAME}@{'t' * 50}"),
+        plan=plan,
         state=state,
         result_state=ResultState.READY if state is QueryState.COMPLETED else ResultState.NONE,
         attempt=0 if state is QueryState.QUEUED else 1,
@@ -152,6 +215,32 @@ async def most_pages(api: Api, query_id: str) -> Message:
         return await api.pages(query_id)
 
 
+def many_parameters() -> list[Parameter]:
+    zoned = DataType(kind=TYPE_KIND_TIMESTAMP, time_zone="x" * 1_000)
+    listed = DataType(kind=TYPE_KIND_LIST, fields=[Column(name="item", type=zoned)])
+    return [
+        Parameter(name=f"{number:04}{WIDE * 250}", type=data_type, value=Value(list_value=ListValue()))
+        for number, data_type in enumerate([zoned, listed] * 250)
+    ]
+
+
+async def explanations(api: Api, template: Query) -> list[Message]:
+    """Of a text that policies shaped, which is not shown, and of another one."""
+    made = largest_explanation(template)
+    shaped = replace(made, plan=replace(made.plan, policy_version="v" * 64))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Explaining, "explain", AsyncMock(side_effect=[made, shaped]))
+        return [await api.script("rows 1", mode=pb.SUBMIT_MODE_EXPLAIN) for _ in range(2)]
+
+
+async def most_usage(api: Api) -> Message:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(UsageReport, "of", AsyncMock(return_value=largest_usage()))
+        usage = await api.call("GetUsage", pb.GetUsageRequest(page_size=10_000))
+        assert isinstance(usage, Message)
+        return usage
+
+
 @pytest_asyncio.fixture(scope="module", loop_scope="session")
 async def everything(wide: Service, channel_of_wide: grpc.aio.Channel) -> dict[str, list[Message]]:
     """Replies of every RPC, by its name."""
@@ -165,6 +254,8 @@ async def everything(wide: Service, channel_of_wide: grpc.aio.Channel) -> dict[s
     replies["Submit"].append(one)
     real = wide.parts.shared.registry.in_memory(api.tenant, one.status.query_id)
     assert real is not None
+    replies["Submit"] += await explanations(api, real.query)
+    replies["GetUsage"].append(await most_usage(api))
     large = (await api.script(columns(45, 100_000), wait_timeout=WAIT)).status.query_id
     queued, running, failed, completed = (
         largest(wide, real.query, state)
@@ -174,15 +265,10 @@ async def everything(wide: Service, channel_of_wide: grpc.aio.Channel) -> dict[s
         replies["GetStatus"].append(
             await api.call("GetStatus", pb.GetStatusRequest(query_id=live.query.query_id, after_version=live.version))
         )
-    zoned = DataType(kind=TYPE_KIND_TIMESTAMP, time_zone="x" * 1_000)
-    listed = DataType(kind=TYPE_KIND_LIST, fields=[Column(name="item", type=zoned)])
-    parameters = [
-        Parameter(name=f"{number:04}{WIDE * 250}", type=data_type, value=Value(list_value=ListValue()))
-        for number, data_type in enumerate([zoned, listed] * 250)
-    ]
-    asked = await api.script("rows 1; " + " " * (128 << 10), parameters=parameters, labels=LABELS)
-    full = pb.GetStatusRequest(query_id=asked.status.query_id, view=pb.QUERY_VIEW_FULL)
-    replies["GetStatus"].append(await api.call("GetStatus", full))
+    asked = await api.script("rows 1; " + " " * (128 << 10), parameters=many_parameters(), labels=LABELS)
+    for query_id in (asked.status.query_id, queued.query.query_id):
+        full = pb.GetStatusRequest(query_id=query_id, view=pb.QUERY_VIEW_FULL)
+        replies["GetStatus"].append(await api.call("GetStatus", full))
     second = timedelta(seconds=1)
     await stream(api.watch(running.query.query_id, heartbeat_interval=second), "WatchStatus")
     await stream(api.watch(failed.query.query_id), "WatchStatus")
