@@ -154,11 +154,15 @@ def _digits(text: str) -> Decimal:
     return Decimal(text)
 
 
+def _no_constant(word: str) -> None:
+    raise ValueError(f"JSON has no {word}")
+
+
 def _json(value: Value, field: str, _: DataType | None, __: DataType) -> Value | None:
     if field != "string_value":
         return None
     try:
-        json.loads(value.string_value)
+        json.loads(value.string_value, parse_constant=_no_constant)
     except (ValueError, RecursionError) as cause:
         raise MisfitError("it is not JSON") from cause
     return value
