@@ -81,10 +81,15 @@ class NamedQueryStore:
                 version = _version(connection, old, old.latest)
                 if version is not None and (version.definition, version.created_by) == (definition, by):
                     return Found(old, version)
-            number = expected + 1
+            number = old.latest + 1  # of which the store has one, while any number may be expected
             changed = connection.execute(
                 sa.update(NAMED_QUERIES)
-                .where(*_is(NAMED_QUERIES, tenant, name), _N.latest == expected, _N.delete_us.is_(None))
+                .where(
+                    *_is(NAMED_QUERIES, tenant, name),
+                    _N.latest == expected,
+                    _N.latest == old.latest,
+                    _N.delete_us.is_(None),
+                )
                 .values(latest=number, roles=_words(definition.roles))
             )
             if changed.rowcount != 1:
