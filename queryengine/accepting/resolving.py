@@ -74,12 +74,13 @@ class Resolving:
 
 
 def _check_choices(asked: Submission, definition: Definition, text: str) -> None:
-    """Where a text runs decides what its names mean, so whoever may run it alone may not choose that."""
+    """What a text means depends on where it runs and its dialect, so whoever may only run it may not choose those."""
     choices = {
         "engine": (asked.engine_hint, definition.engine),
         "catalog": (asked.catalog, definition.catalog),
         "schema": (asked.schema, definition.schema),
         "session_settings": (dict(asked.session_settings), dict(definition.session_settings)),
+        "dialect": (asked.dialect, ""),
     }
     for field, (given, defined) in choices.items():
         if given and given != defined:

@@ -12,6 +12,7 @@ from google.protobuf.duration_pb2 import Duration
 from queryengine.v1 import admin_service_pb2
 from queryengine.v1 import named_query_service_pb2 as pb
 from queryengine.v1.query_pb2 import Limits
+from queryengine.v1.query_service_pb2 import SubmitMode
 from tests.named import DATE, INT64, INTS, PRICE, STRING, NamedApi, definition, parameter, row
 from tests.support import COMPLETED, WAIT, Api, new_id, refused, served
 
@@ -232,6 +233,7 @@ async def test_of_two_writers_one_is_asked_to_look_again(named: NamedApi) -> Non
     assert await named.update("n", "SELECT 2", 1) == second
     assert (await refused(named.create("n", "SELECT 9"))).reason == "NAMED_QUERY_EXISTS"
     assert (await refused(named.update("n", "SELECT 3", 0))).metadata == {"field": "expected_version"}
+    assert (await refused(named.update("n", "SELECT 3", 2**63 - 1))).reason == "NAMED_QUERY_CHANGED"
 
 
 async def test_what_the_definition_decides_is_not_for_the_submission(named: NamedApi) -> None:
@@ -245,6 +247,9 @@ async def test_what_the_definition_decides_is_not_for_the_submission(named: Name
     }.items():
         refusal = await refused(named.run("n", **{field: value}))
         assert (refusal.reason, refusal.metadata) == ("INVALID_FIELD", {"field": field})
+    for mode in (SubmitMode.SUBMIT_MODE_RUN, SubmitMode.SUBMIT_MODE_EXPLAIN, SubmitMode.SUBMIT_MODE_VALIDATE):
+        refusal = await refused(named.run("n", routing={"dialect": "trino"}, mode=mode))
+        assert (refusal.reason, refusal.metadata) == ("INVALID_FIELD", {"field": "dialect"})
     for sql, reference in (("SELECT 1", "n"), ("", "n@"), ("", "@prod"), ("", "n@1.5x y")):
         refusal = await refused(named.api.submit(sql, named_query=reference))
         assert (refusal.reason, refusal.metadata) == ("INVALID_FIELD", {"field": "named_query"})
