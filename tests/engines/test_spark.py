@@ -265,7 +265,7 @@ def test_scanned_rows_are_counted(opened: Callable[..., SparkEngine]) -> None:
 def test_sparks_parser_refuses_what_is_no_query(
     opened: Callable[..., SparkEngine], monkeypatch: pytest.MonkeyPatch, sql: str
 ) -> None:
-    monkeypatch.setattr(statement_module, "check", lambda sql: CheckedText(frozenset(), sql))
+    monkeypatch.setattr(statement_module, "check", lambda sql, _allowed: CheckedText(frozenset(), sql))
     assert failure_of(lambda: read(opened(), sql)).reason is Reason.SYNTAX_ERROR
 
 
