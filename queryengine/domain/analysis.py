@@ -44,7 +44,9 @@ class Policed:
     policies: tuple[str, ...]
     """The rules that apply, as `schema.table:rule`."""
     relations: tuple[Name, ...]
-    """The tables that it reads, in the order of the rules."""
+    """The tables with policies that it reads, in the order of the rules."""
+    unlisted: tuple[Name, ...] = ()
+    """The others that it reads, which are open by default."""
     enforced: tuple[Name, ...] | None = None
     """Those of them that the engine itself filters; None where it is not given who asks."""
 

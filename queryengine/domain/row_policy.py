@@ -146,3 +146,5 @@ class SecuredText:
     sql: str
     relations: tuple[Name, ...]
     """The policed relations that it reads, each once, in a fixed order."""
+    unlisted: tuple[Name, ...] = ()
+    """Likewise the tables that it reads although no policy names them, which are open by default."""

@@ -38,8 +38,8 @@ for this time."""
 TENANTS_MAX: Final = 10_000
 RETRY_SECONDS: Final = 1.0
 _Key = tuple[str, str, tuple[str, ...], str]
-_Kept = TypeVar("_Kept")
 """By engine, policy, functions that are allowed, and text."""
+_Kept = TypeVar("_Kept")
 
 
 class Translation(NamedTuple):
@@ -113,7 +113,8 @@ class Analyses:
         analysis = Analysis.from_json(done["analysis"])
         if policy is not None:
             secured = done["secured"]
-            analysis = replace(analysis, policed=policy.policed(secured["sql"], map(tuple, secured["relations"])))
+            relations, unlisted = (map(tuple, secured[name]) for name in ("relations", "unlisted"))
+            analysis = replace(analysis, policed=policy.policed(secured["sql"], relations, unlisted))
         _keep(self._remembered, _key(engine, sql, policy, allowed), analysis)
         return analysis
 

@@ -9,7 +9,7 @@ import socket
 from collections import OrderedDict
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import replace
+from dataclasses import asdict, replace
 from types import FrameType
 from typing import Any, Final
 
@@ -115,7 +115,7 @@ class SandboxRole:
         if frame.blob:
             policy = replace(self._policies.decoded(frame.blob), **frame.header["policy"])
             found = adapter.secured(sql, policy, options)
-            done["secured"] = {"sql": found.sql, "relations": found.relations}
+            done["secured"] = asdict(found)
         return done
 
     def _bind(self, frame: Frame) -> None:

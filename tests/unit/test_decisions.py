@@ -18,11 +18,13 @@ from queryengine.domain.row_policy import Condition, RelationPolicy, RowPolicy
 from queryengine.engines.clickhouse.row_security import secured as in_clickhouse
 from queryengine.engines.duckdb.row_security import secured as in_duckdb
 from queryengine.engines.postgresql.row_security import secured as in_postgresql
+from queryengine.engines.spark.row_security import secured as in_spark
 from queryengine.engines.sqlalchemy.sqlite_security import secured as in_sqlite
 from queryengine.engines.trino.row_security import secured as in_trino
 from queryengine.policy.decisions.answers import decision_of
 from queryengine.policy.decisions.decision_point import DecisionPoint, Endpoint, principal_key
 from queryengine.policy.fetching import Document
+from queryengine.policy.row_security.policies import EffectivePolicy, Profile
 from tests.opa_server import OpaServer, opa_server
 
 ANN = Principal(tenant="acme", subject="ann", roles=frozenset({Role.SUBMIT}), claims={"team": "a", "exp": 1})
@@ -141,6 +143,52 @@ async def test_a_denial_is_said_with_its_reason() -> None:
         assert failure is not None
         assert (failure.reason, failure.metadata) == (Reason.POLICY_DENIED, {"engine": "duck"})
         assert failure.message.endswith(": not on Sundays")
+
+
+OPEN = RowPolicy(
+    schema="main",
+    default_open=True,
+    relations=(
+        RelationPolicy(path=("main", "orders"), columns=("id",), rule="own", rows="id > 1", masks=MappingProxyType({})),
+    ),
+)
+
+
+@pytest.mark.parametrize("secure", [in_duckdb, in_postgresql, in_clickhouse, in_trino, in_spark])
+@pytest.mark.parametrize(
+    ("sql", "relations", "unlisted"),
+    [
+        ("SELECT id FROM orders", ["orders"], []),
+        ("SELECT id FROM other", [], ["other"]),
+        ("SELECT a.id FROM main.other a JOIN orders b ON a.id = b.id", ["orders"], ["other"]),
+        (
+            "WITH x AS (SELECT id FROM other) SELECT id FROM x WHERE id IN (SELECT id FROM third)",
+            [],
+            ["other", "third"],
+        ),
+    ],
+)
+def test_tables_that_are_open_by_default_are_named(
+    secure: Any, sql: str, relations: list[str], unlisted: list[str]
+) -> None:
+    found = secure(sql, OPEN)
+    assert found.relations == tuple(("main", name) for name in relations)
+    assert found.unlisted == tuple(("main", name) for name in unlisted)
+
+
+async def test_a_decision_point_is_asked_about_tables_that_are_open_by_default() -> None:
+    policy = EffectivePolicy(Profile(OPEN, enforces=False), {}, "main", "acme")
+    analysis = replace(ANALYSIS, policed=policy.policed("", [("main", "orders")], [("main", "other")]))
+    async with opa_server() as server, point(server, cache_seconds=0) as found:
+        assert await found.decide(ANN, "duck", analysis, policy, leave_turn=lambda: None) is policy
+        assert server.questions[0]["tables"] == ["main.orders", "main.other"]
+        server.answer = {
+            "result": {"allow": True, "filters": {"main.other": [{"column": "id", "operator": "eq", "value": 1}]}}
+        }
+        # Nothing would apply it there.
+        with pytest.raises(QueryEngineError) as refusal:
+            await found.decide(ANN, "duck", analysis, policy, leave_turn=lambda: None)
+        assert refusal.value.failure.reason is Reason.POLICY_UNAVAILABLE
 
 
 @pytest.mark.parametrize(

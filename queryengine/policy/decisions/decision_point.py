@@ -130,7 +130,7 @@ def _question(principal: Principal, engine: str, analysis: Analysis) -> dict[str
     policed, tables = analysis.policed, analysis.tables
     names: Sequence[str] | None = None if tables is None else sorted(".".join(name) for name in tables)
     if policed is not None:
-        names = [".".join(path) for path in policed.relations]
+        names = [".".join(path) for path in (*policed.relations, *policed.unlisted)]
     return {
         "principal": _principal(principal),
         "engine": engine,
@@ -147,6 +147,8 @@ def _narrowed(
     if unasked := wanted.keys() - set(tables):
         raise _unavailable(f"the decision point filters {min(unasked)!r}, which the query does not read")
     by_name = {".".join(path): relation for path, relation in policy.profile.by_path.items()}
+    if open_ones := wanted.keys() - by_name.keys():
+        raise _unavailable(f"the decision point filters {min(open_ones)!r}, which the policies do not list")
     for table, conditions in wanted.items():
         for condition in conditions:
             if condition.column not in by_name[table].columns:

@@ -72,8 +72,10 @@ class EffectivePolicy:
         facts = [self.tenant, self.schema, self.values]
         return f"{self.profile.digest}{json.dumps(facts, sort_keys=True, default=str)}"
 
-    def policed(self, sql: str, relations: Iterable[Name]) -> Policed:
-        """What is recorded of a text that runs in place of another."""
+    def policed(self, sql: str, relations: Iterable[Name], unlisted: Iterable[Name] = ()) -> Policed:
+        """What is recorded of a text that runs in place of another. `unlisted` are tables that it reads and that no
+        policy names.
+        """
         paths = sorted(relations)
         version = self.version(paths)
         assert version is not None, "a text reads only what its principal may see"
@@ -83,7 +85,14 @@ class EffectivePolicy:
         names = tuple(name_of(self.profile.by_path[path]) for path in paths)
         by_path = self.profile.by_path
         enforced = tuple(path for path in paths if by_path[path].enforced) if self.profile.enforces else None
-        return Policed(sql=sql, version=version, policies=names, relations=tuple(paths), enforced=enforced)
+        return Policed(
+            sql=sql,
+            version=version,
+            policies=names,
+            relations=tuple(paths),
+            unlisted=tuple(unlisted),
+            enforced=enforced,
+        )
 
     def version(self, relations: Iterable[Name]) -> str | None:
         """Of what the principal sees of these relations by the settings; None when it may not see one of them."""

@@ -27,14 +27,18 @@ class Relations:
         """The policy of the table that the parts name; None for one that no policy names and that is open by default.
         Raises RELATION_NOT_ALLOWED for any other.
         """
-        named = tuple(map(self._grammar.fold, parts))
-        full = named if len(named) > 1 else (self._schema(), *named)
+        full = self.full(parts)
         found = [each for each in self._policy.relations if self._is(each.path, full)]
         if len(found) == 1:
             return found[0]
         if not found and self._policy.default_open and self._is_free(full):
             return None
         raise self.refusal(".".join(str(part.this) for part in parts))
+
+    def full(self, parts: Sequence[exp.Identifier]) -> Name:
+        """The name that the parts stand for, with its schema."""
+        named = tuple(map(self._grammar.fold, parts))
+        return named if len(named) > 1 else (self._schema(), *named)
 
     def refusal(self, name: str) -> Exception:
         known = [".".join(each.path) for each in self._policy.relations]

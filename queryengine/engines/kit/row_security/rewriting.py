@@ -54,6 +54,8 @@ class Rewriter:
         """The subquery of each policed table that the statement reads."""
         self.open: set[Name] = set()
         """Names of tables that are open by default, as they are printed."""
+        self.unlisted: set[Name] = set()
+        """The same tables by their full names."""
         self.wraps = 0
 
     def plain(self, tree: Any) -> Any:
@@ -227,6 +229,7 @@ class Rewriter:
         relation = self._relations.find(parts)
         if relation is None:
             self.open.add(tuple(str(part.this) for part in parts))
+            self.unlisted.add(self._relations.full(parts))
             table.set("alias", alias)
             return table
         select = wrapped(relation, self.policy.values, self._grammar, salt=self.policy.hash_salt)

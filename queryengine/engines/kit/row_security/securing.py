@@ -63,7 +63,7 @@ def secured(
         raise error(Reason.RELATION_NOT_ALLOWED, message) from cause
     except RecursionError as cause:
         raise error(Reason.STATEMENT_TOO_COMPLEX, "the statement is nested too deeply") from cause
-    return SecuredText(text, tuple(sorted(rewriter.used)))
+    return SecuredText(text, tuple(sorted(rewriter.used)), tuple(sorted(rewriter.unlisted)))
 
 
 def _query_of(pivot: exp.Pivot) -> exp.Select:
