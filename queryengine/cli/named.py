@@ -54,6 +54,7 @@ def listing(
     from queryengine.cli import namedtable
     from queryengine.cli.connecting import connect
     from queryengine.cli.failures import reported
+    from queryengine.cli.hints import command
 
     found: list[NamedQuery] = []
     token = ""
@@ -64,6 +65,11 @@ def listing(
             token = page.next_page_token
             if not token:
                 break
+    if not found and not as_json:
+        which = f" whose names begin with {prefix}" if prefix else ""
+        hint = command(config, "named", "create", "NAME", "FILE")
+        typer.echo(f"no named queries that you may run{which} in {config.tenant_in_words}; to create one: {hint}", err=True)
+        return
     for line in map(namedtable.as_json, found) if as_json else namedtable.list_lines(found):
         typer.echo(line)
 

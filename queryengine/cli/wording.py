@@ -66,7 +66,8 @@ _FIELDS: Final = {
 """The same where a message begins with the field that it is about."""
 
 _STREAM: Final = re.compile(r"WatchStatus or StreamResults")
-_NAME: Final = re.compile(r"(?<![\w-])(" + "|".join(map(re.escape, [*_CALLS, *_COMMANDS, *_OPTIONS])) + r")(?![\w-])")
+# Behind a point it is the last part of a settings key, such as tenants.acme.row_limit.
+_NAME: Final = re.compile(r"(?<![\w.-])(" + "|".join(map(re.escape, [*_CALLS, *_COMMANDS, *_OPTIONS])) + r")(?![\w-])")
 _OF_ENGINES: Final = frozenset({Reason.SYNTAX_ERROR, Reason.ENGINE_ERROR, Reason.STATEMENT_REJECTED})
 """Their messages are mostly the engine's, and quote the statement."""
 
@@ -93,7 +94,7 @@ def message_in_commands(
     if not reason or (reason in _OF_ENGINES and "wide_integers" not in metadata):
         return message
     path = metadata.get("field", "")
-    option = _FIELDS.get(path.partition(".")[0].partition("[")[0])
-    if option is not None and message.startswith(f"{path} "):
-        message = f"{option}{message.removeprefix(path)}"
+    field = path.partition(".")[0].partition("[")[0]
+    if field in _FIELDS and message.startswith(f"{path} "):
+        message = _FIELDS[field] + message.removeprefix(field)
     return in_commands(message, query_id=query_id, program=program)

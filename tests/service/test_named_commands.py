@@ -108,6 +108,15 @@ async def test_a_named_query_from_its_file_to_its_rows(run: Run, tmp_path: Path)
     assert (details["definition"]["execution_timeout"], details["tags"]) == (60.0, {"prod": 1})
 
 
+async def test_a_list_of_none_says_how_to_create_one(run: Run, api: Api) -> None:
+    for words, which in (((), ""), (("--prefix", "sales"), " whose names begin with sales")):
+        listed = await run("named", "list", *words)
+        said = f"no named queries that you may run{which} in tenant {api.tenant}; to create one: "
+        assert (listed.exit_code, listed.stdout) == (0, "")
+        assert listed.stderr.startswith(said + "queryengine named create NAME FILE "), listed.stderr
+    assert (await run("named", "list", "--json")).stdout == ""
+
+
 async def test_an_update_leaves_what_is_not_given(run: Run) -> None:
     await run("named", "create", "n", "-", "--param", "a:int64", "--owner", "growth", stdin="SELECT $a AS a")
     updated = await run("named", "update", "n", "-", "--role", "submit", stdin="SELECT $a + 1 AS a")

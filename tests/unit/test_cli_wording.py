@@ -40,6 +40,9 @@ def said(done: Any) -> str:
         ('ask for the result option wide_integers "string"', 'ask for --wide-integers "string"'),
         ("Cancel or Submit it again", "Cancel or Submit it again"),
         ("my_row_limit and row_limit_2", "my_row_limit and row_limit_2"),
+        ("more than tenants.acme.row_limit allows", "more than tenants.acme.row_limit allows"),
+        ("tenants.*.subjects.ann.execution_timeout_seconds", "tenants.*.subjects.ann.execution_timeout_seconds"),
+        ("engine 'a' does not support limits.byte_limit", "engine 'a' does not support limits.byte_limit"),
     ],
 )
 def test_names_of_calls_and_fields_become_commands_and_options(text: str, expected: str) -> None:
@@ -51,7 +54,7 @@ def test_names_of_calls_and_fields_become_commands_and_options(text: str, expect
     [
         ("INVALID_FIELD", "priority must be from 0 to 9", {"field": "priority"}, "--priority must be from 0 to 9"),
         ("INVALID_FIELD", "labels holds 99 entries", {"field": "labels"}, "--label holds 99 entries"),
-        ("INVALID_FIELD", "parameters[3].value is missing", {"field": "parameters[3].value"}, "--parameter is missing"),
+        ("INVALID_FIELD", "parameters[3].value is x", {"field": "parameters[3].value"}, "--parameter[3].value is x"),
         ("INVALID_FIELD", "the engine is odd", {"field": "engine"}, "the engine is odd"),
         # An engine's own words about a column.
         ("STATEMENT_REJECTED", "no column row_limit", {}, "no column row_limit"),
