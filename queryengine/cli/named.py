@@ -68,7 +68,9 @@ def listing(
     if not found and not as_json:
         which = f" whose names begin with {prefix}" if prefix else ""
         hint = command(config, "named", "create", "NAME", "FILE")
-        typer.echo(f"no named queries that you may run{which} in {config.tenant_in_words}; to create one: {hint}", err=True)
+        typer.echo(
+            f"no named queries that you may run{which} in {config.tenant_in_words}; to create one: {hint}", err=True
+        )
         return
     for line in map(namedtable.as_json, found) if as_json else namedtable.list_lines(found):
         typer.echo(line)

@@ -164,6 +164,16 @@ ADVICE = {
     'Catalog Error: Table with name a does not exist!\nDid you mean "b"?': (
         'Catalog Error: Table with name a does not exist!\nDid you mean "b"?'
     ),
+    'Catalog Error: Table with name pg_clas does not exist!\nDid you mean "pg_class"?': (
+        'Catalog Error: Table with name pg_clas does not exist!\nDid you mean "pg_class"?'
+    ),
+    # What nobody has meant does not.
+    'Catalog Error: Table with name /etc/passwd does not exist!\nDid you mean "pg_class"?': (
+        "Catalog Error: Table with name /etc/passwd does not exist!"
+    ),
+    'Catalog Error: Table with name nothing does not exist!\nDid you mean "information_schema.views"?': (
+        "Catalog Error: Table with name nothing does not exist!"
+    ),
     "Binder Error: No function matches f(INTEGER). Add explicit type casts.\n\tCandidate functions:\n\tf": (
         "Binder Error: No function matches f(INTEGER). Add explicit type casts.\n\tCandidate functions:\n\tf"
     ),

@@ -88,6 +88,10 @@ _ADVICE: Final = re.compile(
     r"(?<=[.!])\s{1,2}(?:Use \"?SET \w+=\S+ [^.\n]*\.|DuckDB may still be able to scan this file.*)"
     r"|(?<=for this expression), or SET \w+=\S+ [^.\n]*"
 )
+_SYSTEM: Final = r"(?:pg_|duckdb_|sqlite_|pragma_|information_schema)"
+_NOT_MEANT: Final = re.compile(rf'(?<= does not exist!)\nDid you mean "{_SYSTEM}[^"\n]*"\?')
+"""Where a catalog has few tables, DuckDB suggests its own views for any name."""
+_SYSTEM_WANTED: Final = re.compile(rf"\w+ Error: [\w ]+ with name {_SYSTEM}")
 _PART_MAX: Final = 8192
 """Characters of a message that are looked at, at its start and at its end: what stands between is data of a user."""
 _SOURCE: Final = re.compile(r' in file "[^"]*" on line \d+')
@@ -131,6 +135,8 @@ def _bounded(text: str) -> str:
 def _shortened(message: str) -> str:
     for part in (_DETAILS, _ADVICE, _SOURCE):
         message = part.sub("", message)
+    if _SYSTEM_WANTED.match(message) is None:
+        message = _NOT_MEANT.sub("", message)
     return message.rstrip()
 
 
