@@ -18,6 +18,10 @@ def _name(value: str) -> str:
 def _caller(value: str) -> str:
     if len(value) > _CALLER_CHARACTERS_MAX or not value.isascii() or (value and not value.isprintable()):
         raise ValueError(f"expected at most {_CALLER_CHARACTERS_MAX} printable ASCII characters")
+    return no_outer_blanks(value)
+
+
+def no_outer_blanks(value: str) -> str:
     if value != value.strip(" "):
         raise ValueError("expected a name without a blank at either end")
     return value

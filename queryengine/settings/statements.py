@@ -43,6 +43,8 @@ class FunctionSettings(Group):
     @classmethod
     def _names(cls, value: Sequence[str]) -> Sequence[str]:
         for name in value:
+            if name.startswith("@") and name != COMPUTING:
+                raise ValueError(f"unknown group {name!r}; there is {COMPUTING} alone")
             if not name or re.search(r"[\s.()\"'`]", name):
                 raise ValueError(f"expected the name of a function without its schema, not {name!r}")
         return tuple(name.lower() for name in value)

@@ -3,13 +3,14 @@
 from collections.abc import Mapping
 from typing import Annotated, Any, Final
 
-from pydantic import Field, StringConstraints
+from pydantic import AfterValidator, Field, StringConstraints
 from pydantic.config import JsonDict
 
 from queryengine.settings.group import Group
+from queryengine.settings.names import no_outer_blanks
 
-AccountName = Annotated[str, StringConstraints(min_length=1, max_length=255)]
-"""Of a tenant, a subject or an API key."""
+AccountName = Annotated[str, StringConstraints(min_length=1, max_length=255), AfterValidator(no_outer_blanks)]
+"""Of a tenant, a subject or an API key; no caller has one with a blank at either end."""
 _INHERITED: Final[JsonDict] = {"default": "inherited"}
 
 
