@@ -1,7 +1,6 @@
 """Routing as the settings say: rules made of them, and what they see of engines at a moment."""
 
-from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from collections.abc import Iterator, Mapping
 
 from queryengine.domain.errors import Failure
 from queryengine.domain.identity import Principal
@@ -124,7 +123,7 @@ def _of_submission(when: WhenSettings) -> Iterator[OfSubmission]:
     if when.subjects:
         yield of_subject(Names(when.subjects))
     for key, values in when.labels.items():
-        yield of_label(key, Names(_several(values)))
+        yield of_label(key, Names(values))
     if when.named:
         yield of_named(Names(when.named))
     if when.dialects:
@@ -150,7 +149,3 @@ def _of_text(when: WhenSettings) -> Iterator[OfText]:
 
 def _of_estimate(bounds: EstimateSettings) -> OfEstimate:
     return OfEstimate(bounds.below, bounds.least, or_unknown=bounds.or_unknown)
-
-
-def _several(values: Any) -> Sequence[str]:
-    return [values] if isinstance(values, str) else values

@@ -17,12 +17,13 @@ _PLAIN: Final[Mapping[str, str]] = {
     **dict.fromkeys(("bool_type", "bool_parsing"), YES_OR_NO),
     **dict.fromkeys(("string_type", "string_unicode"), TEXT),
     **dict.fromkeys(("path_type", "path_exists"), "expected the path of a file or folder, as text"),
-    **dict.fromkeys(("dict_type", "mapping_type", "model_type", "model_attributes_type", "is_instance_of"), MAPPING),
+    **dict.fromkeys(("dict_type", "mapping_type", "model_type", "model_attributes_type"), MAPPING),
     **dict.fromkeys(("list_type", "tuple_type", "set_type", "frozen_set_type", "iterable_type", "sequence_str"), LIST),
     "missing": "must be set",
     "union_tag_not_found": "`type` must be set",
 }
 _WITH_BOUND: Final[Mapping[str, Callable[[Mapping[str, Any]], str]]] = {
+    "is_instance_of": lambda given: LIST if given["class"] == "Sequence" else MAPPING,
     "greater_than": lambda given: f"expected more than {given['gt']:.15g}",
     "greater_than_equal": lambda given: f"expected at least {given['ge']:.15g}",
     "less_than": lambda given: f"expected less than {given['lt']:.15g}",

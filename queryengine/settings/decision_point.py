@@ -1,13 +1,16 @@
 """Keys of a decision point outside of the service."""
 
+import re
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Final
 
 from pydantic import AfterValidator, Field, field_validator
 
 from queryengine.settings.fetched import checked_url, readable_authorities
 from queryengine.settings.group import Group
 from queryengine.settings.secret import Secret
+
+_PATH: Final = re.compile(r"/v1/data(/[A-Za-z0-9_.%-]+)+")
 
 
 class DecisionPointSettings(Group):
@@ -19,7 +22,6 @@ class DecisionPointSettings(Group):
     )
     path: str = Field(
         default="/v1/data/queryengine/decision",
-        pattern=r"^/v1/data(/[A-Za-z0-9_.%-]+)+$",
         description="Of the rule that decides, as `/v1/data/package/rule`.",
     )
     timeout_seconds: float = Field(
@@ -41,6 +43,15 @@ class DecisionPointSettings(Group):
         description="PEM file of the authorities that its server is verified by.",
         json_schema_extra={"default": "those of the system"},
     )
+
+    @field_validator("path")
+    @classmethod
+    def _is_of_a_rule(cls, value: str) -> str:
+        if _PATH.fullmatch(value) is None:
+            raise ValueError(
+                "expected a path such as /v1/data/package/rule, of letters, digits and _ . % - between slashes"
+            )
+        return value
 
     @field_validator("ca")
     @classmethod

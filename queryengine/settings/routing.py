@@ -3,24 +3,30 @@
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Annotated, Any, Final, Literal
 
-from pydantic import Field, StringConstraints, field_validator, model_validator
+from pydantic import BeforeValidator, Field, StringConstraints, field_validator, model_validator
 from pydantic.config import JsonDict
 
 from queryengine.domain.identity import Role
 from queryengine.policy.routing.patterns import parts_of
+from queryengine.settings.errors import within
 from queryengine.settings.group import Group
+from queryengine.settings.names import Name
 
 RULES_MAX: Final = 1_000
 WEIGHT_MAX: Final = 1_000_000
 NAME_CHARACTERS_MAX: Final = 255
 
-RuleName = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_-]{0,62}$")]
 Pattern = Annotated[str, StringConstraints(min_length=1, max_length=NAME_CHARACTERS_MAX)]
 Dialect = Literal["clickhouse", "duckdb", "mysql", "postgresql", "spark", "sqlite", "trino"]
 Kind = Literal["SELECT", "PIVOT", "DESCRIBE", "SHOW", "SUMMARIZE", "EXPLAIN"]
 Hints = Literal["allow", "refuse", "override"]
 _ANY: Final[JsonDict] = {"default": "any"}
 _NONE: Final[JsonDict] = {"default": "none"}
+
+
+def _several(value: Any) -> Any:
+    """One text, which may stand in place of a list with it alone."""
+    return (value,) if isinstance(value, str) else value
 
 
 class EstimateSettings(Group):
@@ -78,7 +84,7 @@ class WhenSettings(Group):
         default=(), description="Users and services, within their tenants.", json_schema_extra=_ANY
     )
     roles: Sequence[Role] = Field(default=(), description="Roles of the caller.", json_schema_extra=_ANY)
-    labels: Mapping[str, Pattern | Sequence[Pattern]] = Field(
+    labels: Mapping[str, Annotated[Sequence[Pattern], BeforeValidator(_several), Field(min_length=1)]] = Field(
         default_factory=dict,
         description="Labels that the request must have, each with a value or a list of which it has one.",
         json_schema_extra=_ANY,
@@ -126,6 +132,15 @@ class WhenSettings(Group):
         json_schema_extra=_ANY,
     )
 
+    @model_validator(mode="after")
+    def _no_empty_list(self) -> "WhenSettings":
+        """One would hold for everything, as if it were not there."""
+        for name in self.model_fields_set:
+            with within(name):
+                if getattr(self, name) in ((), [], {}):
+                    raise ValueError("must not be empty")
+        return self
+
     @field_validator("tables", "any_table")
     @classmethod
     def _readable(cls, value: Sequence[str]) -> Sequence[str]:
@@ -167,7 +182,7 @@ class RoutingRuleSettings(Group):
         description="Conditions; see below.",
         json_schema_extra={"default": "none: for everything"},
     )
-    to: Sequence[str] = Field(
+    to: Annotated[Sequence[str], BeforeValidator(_several)] = Field(
         default=(),
         description="One engine, or several in their order: one that cannot do what the request asks, is down or full "
         "is passed over.",
@@ -192,11 +207,6 @@ class RoutingRuleSettings(Group):
         "may name those of the rule alone; `override`, the name does not count.",
     )
 
-    @field_validator("to", mode="before")
-    @classmethod
-    def _one_or_several(cls, value: Any) -> Any:
-        return (value,) if isinstance(value, str) else value
-
     @model_validator(mode="after")
     def _one_target(self) -> "RoutingRuleSettings":
         if bool(self.to) == (self.split is not None):
@@ -214,7 +224,7 @@ class RoutingRuleSettings(Group):
 class RoutingSettings(Group):
     """Which engine runs what names none; see docs/routing.md."""
 
-    rules: Mapping[RuleName, RoutingRuleSettings] = Field(
+    rules: Mapping[Name, RoutingRuleSettings] = Field(
         default_factory=dict,
         max_length=RULES_MAX,
         description="Rules by name, in their order. What no rule is for runs on the default engine.",

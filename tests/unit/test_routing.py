@@ -22,6 +22,7 @@ from queryengine.policy.routing.engines import KnownEngine, KnownEngines
 from queryengine.policy.routing.fitness import Unfit
 from queryengine.policy.routing.routing import Routing, RoutingRules
 from queryengine.settings import Settings
+from queryengine.settings.routing import WhenSettings
 from tests.store_values import submission
 
 ENGINES = KnownEngines(
@@ -529,10 +530,22 @@ WRONG = {
     "rules: {a: {to: duck, when: {estimate: {}}}}": "expected a bound such as below_seconds",
     "rules: {a: {to: duck, when: {kinds: [INSERT]}}}": "Input should be 'SELECT'",
     "rules: {a: {to: duck, when: {tenant: x}}}": "Extra inputs are not permitted",
-    "rules: {A: {to: duck}}": "String should match pattern",
+    "rules: {A: {to: duck}}": "expected a name of a lower-case letter and up to 62",
     "rules: {a: {to: duck, translate_from: clickhouse}}": "Input should be 'duckdb'",
+    "rules: {a: {to: duck, when: {labels: {}}}}": "must not be empty",
+    "rules: {a: {to: duck, when: {labels: {team: []}}}}": "at least 1 item",
     "dialect: oracle": "Input should be 'clickhouse'",
 }
+
+
+@pytest.mark.parametrize(
+    "condition",
+    [name for name, field in WhenSettings.model_fields.items() if field.default == ()],
+)
+def test_a_condition_with_an_empty_list_is_refused(condition: str) -> None:
+    """It would hold for every statement, as if it were not there."""
+    with pytest.raises(ValidationError, match="must not be empty"):
+        settings(f"rules: {{a: {{to: duck, when: {{{condition}: []}}}}}}")
 
 
 @pytest.mark.parametrize("text", WRONG)

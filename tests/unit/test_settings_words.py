@@ -33,6 +33,8 @@ def read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Read:
 
 
 AUTHENTICATOR = "auth:\n  authenticators:\n  - "
+RULE = "routing:\n  rules:\n    r: "
+LIST = "expected a list, such as [one, two]"
 TABLE = "policies:\n  engines:\n    duckdb:\n      relations:\n        t: "
 
 
@@ -79,6 +81,42 @@ TABLE = "policies:\n  engines:\n    duckdb:\n      relations:\n        t: "
             (
                 "s.yaml:5: policies.engines.duckdb.relations.t.rules.all.rows: expected text, not 3; "
                 "put it in quotation marks"
+            ),
+        ),
+        (
+            "policies:\n  decision_point: {url: 'https://x', path: /v1}",
+            (
+                "s.yaml:2: policies.decision_point.path: expected a path such as /v1/data/package/rule, of letters, "
+                "digits and _ . % - between slashes, not '/v1'"
+            ),
+        ),
+        (
+            "statements:\n  functions: {only: ['@comput']}",
+            "s.yaml:2: statements.functions.only: unknown group '@comput'; there is @computing alone",
+        ),
+        (
+            "tenants:\n  'acme ': {running: 1}",
+            "s.yaml:2: tenants.acme : expected a name without a blank at either end, not 'acme '",
+        ),
+        (
+            "tenants:\n  a: {subjects: {' b': {running: 1}}}",
+            "s.yaml:2: tenants.a.subjects. b: expected a name without a blank at either end, not ' b'",
+        ),
+        (
+            f"{RULE}{{to: duckdb, when: {{labels: {{a: 1}}}}}}",
+            f"s.yaml:3: routing.rules.r.when.labels.a: {LIST}, not 1",
+        ),
+        (
+            f"{RULE}{{to: duckdb, when: {{labels: {{a: [1]}}}}}}",
+            "s.yaml:3: routing.rules.r.when.labels.a.0: expected text, not 1; put it in quotation marks",
+        ),
+        (f"{RULE}{{to: 5}}", f"s.yaml:3: routing.rules.r.to: {LIST}, not 5"),
+        (f"{RULE}{{to: duckdb, when: {{tenants: []}}}}", "s.yaml:3: routing.rules.r.when.tenants: must not be empty"),
+        (
+            "routing:\n  rules:\n    R: {to: duckdb}",
+            (
+                "s.yaml:3: routing.rules.R: expected a name of a lower-case letter and up to 62 lower-case letters, "
+                "digits, - and _, not 'R'"
             ),
         ),
     ],
