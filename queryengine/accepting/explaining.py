@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from queryengine.accepting.admitting import Admitting
 from queryengine.accepting.resolving import Resolving
 from queryengine.accepting.submit_call import SubmitCall
 from queryengine.domain.analysis import Analysis
@@ -30,9 +31,20 @@ class Explanation:
 
 
 class Explaining:
-    """Plans as a Submit does, by the same planner. What may wait, run and be stored is not counted."""
+    """Plans as a Submit does, by the same planner. What may wait, run and be stored is not counted; how fast one may
+    submit is.
+    """
 
-    def __init__(self, *, resolving: Resolving, planner: Planner, past: Past, engine_plans: EnginePlans) -> None:
+    def __init__(
+        self,
+        *,
+        admitting: Admitting,
+        resolving: Resolving,
+        planner: Planner,
+        past: Past,
+        engine_plans: EnginePlans,
+    ) -> None:
+        self._admitting = admitting
         self._engine_plans = engine_plans
         self._resolving = resolving
         self._planner = planner
@@ -43,11 +55,12 @@ class Explaining:
         it. The id of the call means
         nothing.
 
-        Raises ROLE_MISSING, and what Resolving and Planner raise.
+        Raises ROLE_MISSING and SUBMIT_RATE_LIMIT, and what Resolving and Planner raise.
         """
         named = call.submission.named_query
         require(call.principal, Right.SUBMIT_NAMED if named else Right.SUBMIT_TEXT)
         submission = call.submission
+        self._admitting.explained(submission)
         if named:
             resolved = await self._resolving.resolve(call.principal, submission, leave_turn=call.leave_turn)
             submission = resolved.submission

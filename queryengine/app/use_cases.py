@@ -79,7 +79,11 @@ def make_use_cases(
         clock=clock,
     )
     explaining = Explaining(
-        resolving=named.resolving, planner=planner, past=execution.past, engine_plans=execution.engine_plans
+        admitting=admitting,
+        resolving=named.resolving,
+        planner=planner,
+        past=execution.past,
+        engine_plans=execution.engine_plans,
     )
     releasing = Releasing(looking=looking, store=store, lifetimes=shared.lifetimes, removal=state.removal, clock=clock)
     return UseCases(

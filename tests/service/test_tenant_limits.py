@@ -15,6 +15,7 @@ import pytest_asyncio
 
 from queryengine.app.service import Service
 from queryengine.v1 import query_service_pb2 as pb
+from queryengine.v1.query_service_pb2 import SubmitMode
 from tests.contract.store_case import record_url
 from tests.support import (
     COMPLETED,
@@ -39,6 +40,7 @@ TENANTS = {
     "running": {"running": 1},
     "subjects": {"subjects": {"ann": {"running": 1, "queued": 1, "streams": 1, "interactive": True}}},
     "slow": {"submits_per_second": 0.001, "submit_burst": 2},
+    "curious": {"submits_per_second": 0.001, "submit_burst": 2},
     "spent": {"engine_seconds_per_day": 0},
     "caps": {"scan_byte_limit": 5000, "row_limit": 10, "interactive_timeout_seconds": 0.2},
     "times": {"execution_timeout_seconds": 0.2, "queue_timeout_seconds": 0.2, "running": 1},
@@ -159,6 +161,18 @@ async def test_submits_beyond_the_rate_are_refused_with_a_time(channel: grpc.aio
         assert each.metadata == {"limit": "0.001", "limit_key": "tenants.slow.submits_per_second"}
         assert [whose for whose, _ in each.violations] == ["tenant"]
         assert each.retry_seconds > 100
+
+
+async def test_a_submit_that_runs_nothing_counts_for_the_rate(channel: grpc.aio.Channel) -> None:
+    api = Api(channel, "curious")
+    await api.script("rows 1", mode=SubmitMode.SUBMIT_MODE_EXPLAIN)
+    await api.script("rows 1", mode=SubmitMode.SUBMIT_MODE_VALIDATE)
+    for mode in SubmitMode.SUBMIT_MODE_EXPLAIN, SubmitMode.SUBMIT_MODE_VALIDATE, SubmitMode.SUBMIT_MODE_RUN:
+        refusal = await refused(api.script("rows 1", mode=mode))
+        assert (refusal.reason, refusal.metadata["limit_key"]) == (
+            "SUBMIT_RATE_LIMIT",
+            "tenants.curious.submits_per_second",
+        )
 
 
 async def test_a_day_that_is_used_up_refuses_what_would_wait_for_nothing(channel: grpc.aio.Channel) -> None:
