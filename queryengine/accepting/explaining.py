@@ -1,6 +1,5 @@
 """Say what would become of a statement that was submitted now. Nothing runs, and no record is made."""
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
 from queryengine.accepting.admitting import Admitting
@@ -52,8 +51,7 @@ class Explaining:
 
     async def explain(self, call: SubmitCall, *, estimates: bool) -> Explanation:
         """The plan of a call; with `estimates`, what its statement is expected to take, and how its engine would run
-        it. The id of the call means
-        nothing.
+        it. The id of the call means nothing.
 
         Raises ROLE_MISSING and SUBMIT_RATE_LIMIT, and what Resolving and Planner raise.
         """
@@ -64,7 +62,8 @@ class Explaining:
         if named:
             resolved = await self._resolving.resolve(call.principal, submission, leave_turn=call.leave_turn)
             submission = resolved.submission
-        plan, analysis = await self._planned(call, submission, call.leave_turn)
+        outline = self._planner.outline(call.principal, submission)
+        plan, analysis = await self._planner.complete(call.principal, submission, outline, leave_turn=call.leave_turn)
         if call.allow is not None:
             call.leave_turn()
             await call.allow("", submission, plan, analysis)
@@ -88,10 +87,3 @@ class Explaining:
             return EnginePlan(withheld="the text of the named query is not shown to the caller")
         call.leave_turn()
         return await self._engine_plans.of(submission, plan)
-
-    async def _planned(
-        self, call: SubmitCall, submission: Submission, leave_turn: Callable[[], None]
-    ) -> tuple[Plan, Analysis]:
-        principal = call.principal
-        outline = self._planner.outline(principal, submission)
-        return await self._planner.complete(principal, submission, outline, leave_turn=leave_turn)

@@ -106,10 +106,6 @@ class Slot:
         self.execution: RemoteExecution | None = None
         """What was begun in it."""
 
-    @property
-    def worker_pid(self) -> int:
-        return self._process.pid
-
     def run(self, order: RunOrder) -> RemoteExecution:
         """Start an execution, once. When the process has ended meanwhile, its one event is Failed with
         ENGINE_UNAVAILABLE.

@@ -66,7 +66,6 @@ _NODES: Final = """
     Comprehension: this expression iterator condition position
     WithinGroup: this expression
 """
-_MARKED: Final = (TokenType.NUMBER, TokenType.VAR)
 
 
 def places(sql: str) -> list[Placeholder]:
