@@ -78,7 +78,7 @@ def _values(found: "Explanation") -> dict[str, Any]:
 
 
 def lines(found: "Explanation") -> str:
-    """A line for each thing that is known, and the SQL where another one runs."""
+    """A line for each thing that is known; then the SQL that runs, where it was translated, and the engine's plan."""
     from queryengine.cli.statuses import byte_text, count_text
     from queryengine.cli.visible import visible
 
@@ -105,4 +105,6 @@ def lines(found: "Explanation") -> str:
     if found.engine_plan_withheld:
         known.append(("no plan", found.engine_plan_withheld))
     listed = "\n".join(f"{name:<16}{visible(value)}" for name, value in known)
-    return f"{listed}\n\n{visible(found.engine_plan)}" if found.engine_plan else listed
+    is_translated = found.routing is not None and bool(found.routing.translated_from)
+    parts = [listed, visible(found.executed_sql) if is_translated else "", visible(found.engine_plan)]
+    return "\n\n".join(filter(None, parts))

@@ -23,6 +23,8 @@ class Routing(Brief):
     facts: tuple[str, ...]
     """What made it apply; empty for a rule that is for everything."""
     passed_over: tuple[PassedOver, ...]
+    translated_from: str = ""
+    """The dialect that the rule has had the statement translated from; empty where it runs as submitted."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, repr=False)
@@ -60,7 +62,7 @@ class Explanation(Brief):
 
 def routing(message: query_pb2.RoutingDecision) -> Routing:
     passed = tuple(PassedOver(each.engine, each.why) for each in message.passed_over)
-    return Routing(message.rule, tuple(message.facts), passed)
+    return Routing(message.rule, tuple(message.facts), passed, message.translated_from)
 
 
 def explanation(reply: query_service_pb2.SubmitResponse) -> Explanation:

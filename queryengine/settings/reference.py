@@ -20,7 +20,7 @@ def to_markdown() -> str:
 
 def _sections() -> Iterator[str]:
     for name, group in groups():
-        about = "" if group is Settings else f"{group.__doc__}\n\n"
+        about = "" if group is Settings else f"{' '.join((group.__doc__ or '').split())}\n\n"
         prefix = {EngineSettings: "engines.NAME.", Settings: ""}.get(group, f"{name}.")
         rows = [_row(prefix + key, field, _reload(name, key)) for key, field in group.model_fields.items()]
         yield "\n".join([f"### {name}\n\n{about}{_HEAD}", *filter(None, rows)])

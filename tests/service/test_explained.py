@@ -252,4 +252,7 @@ async def test_the_command_explains(service: Service, api: Api, tmp_path: Path) 
     code, shown = await run("--json", "--label", "workload=etl", "SELECT 1")
     found = json.loads(shown)
     assert (found["engine"], found["routing"]["rule"], found["tables"]) == ("second", "etl", [])
+    code, shown = await run("--label", "from=spark", "SELECT `a` FROM (SELECT 1 AS `a`) AS x")
+    assert code == 0
+    assert '\n\nSELECT "a" FROM (SELECT 1 AS "a") AS x\n' in shown, shown
     assert (await run("SELEC 1"))[0] == 2
