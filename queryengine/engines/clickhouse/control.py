@@ -77,7 +77,12 @@ class Control:
             )
         except Exception as cause:
             raise translated(cause, self._address) from cause
-        return [json.loads(line) for line in answer.decode("utf-8", "replace").split("\n") if line]
+        return rows_of(answer)
+
+
+def rows_of(answer: bytes) -> list[list[Any]]:
+    """Of an answer in the format JSONCompactEachRow."""
+    return [json.loads(line) for line in answer.decode("utf-8", "replace").split("\n") if line]
 
 
 class Watch:

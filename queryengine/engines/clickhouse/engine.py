@@ -4,7 +4,6 @@ Every statement runs under a query id of ours, without a session, so that anothe
 columns are asked for first, because Arrow does not carry every type of ClickHouse.
 """
 
-import json
 import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
@@ -24,7 +23,7 @@ from queryengine.engines.base import Engine, EngineTraits, PolicyProblem, Progre
 from queryengine.engines.clickhouse import row_security
 from queryengine.engines.clickhouse.check import check, prepared
 from queryengine.engines.clickhouse.columns import plan
-from queryengine.engines.clickhouse.control import Control, Counted, Watch
+from queryengine.engines.clickhouse.control import Control, Counted, Watch, rows_of
 from queryengine.engines.clickhouse.enforcement import identity, require_policies
 from queryengine.engines.clickhouse.errors import Sent, translated
 from queryengine.engines.clickhouse.functions import KNOWN, called_by_name, not_computing, parts_of
@@ -278,7 +277,7 @@ class ClickHouseExecution(GuardedExecution):
             )
         except Exception as cause:
             raise self._failure(cause) from cause
-        return [json.loads(line) for line in answer.decode("utf-8", "replace").split("\n") if line]
+        return rows_of(answer)
 
     def _ask_columns(
         self, text: PlacedText, parameters: dict[str, Encoded], settings: dict[str, str]
@@ -291,7 +290,7 @@ class ClickHouseExecution(GuardedExecution):
             settings={**settings, "query_id": self._query_ids[1]},
             fmt="JSONCompactEachRow",
         )
-        rows = [json.loads(line) for line in answer.decode("utf-8", "replace").split("\n") if line]
+        rows = rows_of(answer)
         return [row[0] for row in rows], [row[1] for row in rows]
 
     def _planned(self, names: list[str], types: list[str], stream: ArrowStream) -> pa.Schema:
