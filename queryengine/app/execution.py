@@ -120,7 +120,12 @@ async def make_execution(
         expiry=expiry,
         catalog=catalog,
         past=past_of(estimates, discretion),
-        engine_plans=EnginePlans(pool, lambda engine: list(settings().statements.allowed_functions(engine))),
+        engine_plans=EnginePlans(
+            pool,
+            lambda engine: list(settings().statements.allowed_functions(engine)),
+            waiting=dispatcher.waiting,
+            freed=wake.set,
+        ),
     )
 
 

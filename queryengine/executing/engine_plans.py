@@ -28,11 +28,24 @@ NO_PLAN: Final = EnginePlan()
 
 
 class EnginePlans:
-    """Of all engines. Nobody waits here: an engine without a free slot, or that is asked already, is not asked."""
+    """Of all engines. Nobody waits here: an engine is not asked without a free slot, while queries wait for it, or
+    while it is asked already.
+    """
 
-    def __init__(self, slots: Slots, allowed: Callable[[str], list[str]]) -> None:
-        """`allowed` are the functions that statements on an engine may call although its adapter refuses them."""
+    def __init__(
+        self,
+        slots: Slots,
+        allowed: Callable[[str], list[str]],
+        *,
+        waiting: Callable[[str], int],
+        freed: Callable[[], None],
+    ) -> None:
+        """`allowed` are the functions that statements on an engine may call although its adapter refuses them,
+        `waiting` is how many queries wait for an engine, and `freed` is called when a slot is there for them again.
+        """
         self._slots = slots
+        self._waiting = waiting
+        self._freed = freed
         self._allowed = allowed
         self._asked: set[str] = set()
 
@@ -41,6 +54,8 @@ class EnginePlans:
         engine = plan.engine
         if engine in self._asked:
             return EnginePlan(withheld="the engine is asked about another statement; ask again")
+        if self._waiting(engine):
+            return EnginePlan(withheld="queries wait for the engine; ask again")
         slot = self._slots.take(engine)
         if slot is None:
             return EnginePlan(withheld=self._slots.why_down(engine) or "the engine has no free slot; ask again")
@@ -51,6 +66,7 @@ class EnginePlans:
         finally:
             self._asked.discard(engine)
             slot.release()
+            self._freed()
         if answer is None:
             return EnginePlan(withheld="the worker of the engine ended; ask again")
         return EnginePlan(withheld=answer.message) if isinstance(answer, Failure) else EnginePlan(answer["plan"])
