@@ -10,6 +10,7 @@ from queryengine.domain.consumption import DAY_HOURS, Consumption
 from queryengine.store.counting import COUNTED
 from queryengine.store.prepared import Prepared
 from queryengine.store.reader import Reader
+from queryengine.store.rows import plain
 from queryengine.store.tables import USAGE_HOURS
 from queryengine.store.writer import Writer
 
@@ -58,7 +59,7 @@ class Ledger:
         if tenant is not None:
             select = select.where(_H.tenant == tenant)
         if subject is not None:
-            select = select.where(_H.subject == subject)
+            select = select.where(_H.subject == plain(subject))
         ordered = select.group_by(_DAY, *names).order_by(_DAY, *names).offset(skip).limit(limit)
         return await self._reader.read(lambda connection: [_consumption(row) for row in connection.execute(ordered)])
 

@@ -69,6 +69,12 @@ async def test_each_end_is_counted_once_whatever_it_is(store: Store) -> None:
     ]
 
 
+async def test_any_text_may_be_asked_for_as_a_subject(store: Store) -> None:
+    await run(store, 1, E.COMPLETE)
+    for subject in ("\0", "a\0b", "\ufffd", "'", "%", ""):
+        assert await days(store, subject=subject) == []
+
+
 async def test_a_query_that_is_written_with_its_end_counts_too(store: Store) -> None:
     start_us = DAY * HOUR_US
     new = query(1, state=Q.RUNNING, attempt=1, owner="server-1", start_us=start_us, submit_us=start_us)
