@@ -38,7 +38,9 @@ class Original:
                 stdin=subprocess.DEVNULL,
                 env={**environment(os.environ, confined=True), **forking.VARIABLES},
             )
-        self._ended: set[int] = set()
+        self._dead: set[int] = set()
+        """Copies that do not run. The number of one may be another process's once it has been reaped, on our word."""
+        self._reaped: set[int] = set()
 
     @property
     def pid(self) -> int:
@@ -61,23 +63,33 @@ class Original:
         assert pid, os.strerror(value)
         return int(pid)
 
+    def kill(self, pid: int) -> None:
+        """End a copy, unless it has ended."""
+        self._take_notes()
+        if pid not in self._dead:
+            os.kill(pid, signal.SIGKILL)
+
     def has_ended(self, pid: int) -> bool:
-        with suppress(BlockingIOError):
-            while True:
-                self._note(MESSAGE.unpack(self._control.recv(MESSAGE.size, socket.MSG_DONTWAIT)))
-        return pid in self._ended
+        self._take_notes()
+        return pid in self._reaped
 
     def close(self) -> None:
         self._control.close()
         self._process.wait()
 
+    def _take_notes(self) -> None:
+        with suppress(BlockingIOError):
+            while True:
+                self._note(MESSAGE.unpack(self._control.recv(MESSAGE.size, socket.MSG_DONTWAIT)))
+
     def _note(self, message: tuple[bytes, int, int, int]) -> None:
         kind, _, pid, value = message
         assert kind in (ENDED, REAP), f"the template has {value} threads"
         if kind == ENDED:
+            self._dead.add(pid)
             self._control.send(MESSAGE.pack(REAP, 0, pid, 0))
         else:
-            self._ended.add(pid)
+            self._reaped.add(pid)
 
 
 class Copy:
@@ -86,8 +98,7 @@ class Copy:
         self.pid = pid
 
     def kill(self) -> None:
-        if not self._original.has_ended(self.pid):
-            os.kill(self.pid, signal.SIGKILL)
+        self._original.kill(self.pid)
 
     async def wait(self) -> None:
         await until(lambda: self._original.has_ended(self.pid))

@@ -135,7 +135,8 @@ async def test_a_tenant_opens_as_many_streams_as_it_may(api: Api, other: Api, ga
     for extra in (api.stream(query_id), api.watch(query_id)):
         refusal = await refused(extra)
         assert (refusal.code.name, refusal.reason) == ("RESOURCE_EXHAUSTED", "TENANT_STREAM_LIMIT")
-        assert (refusal.metadata, refusal.quota) == ({"limit": "20"}, True)
+        assert refusal.quota
+        assert refusal.metadata == {"limit": "20", "limit_key": "limits.tenant_streams"}
         assert refusal.retry_seconds
     # Another tenant is refused for its own reasons only.
     assert (await refused(other.stream(query_id))).reason == "QUERY_NOT_FOUND"

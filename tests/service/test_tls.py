@@ -203,7 +203,7 @@ async def test_bad_files_keep_the_certificate_and_are_reported(
                 assert mistake.startswith(f"{tmp_path / 'settings.yaml'}:")
                 assert words in mistake
                 assert await serial_shown(service.address) == serial(first)
-        said = [record.getMessage() for record in caplog.records]
+        said = [each.getMessage() for each in caplog.records if each.levelno == logging.ERROR]
         assert [line.startswith("the settings stay as they are: ") for line in said] == [True] * len(steps)
         assert "PRIVATE" not in "".join(said)
         assert await answered(service.address, trusting(AUTHORITY))

@@ -143,7 +143,7 @@ async def test_streams_of_a_tenant_are_limited(edge: Edge, gate: Gate) -> None:
             await anext(opened)
         assert (refusal.value.failure.reason, refusal.value.failure.metadata) == (
             Reason.TENANT_STREAM_LIMIT,
-            {"limit": "2"},
+            {"limit": "2", "limit_key": "limits.tenant_streams"},
         )
     gate.open()
     for items in await asyncio.gather(*readings):

@@ -15,6 +15,7 @@ WITHOUT_EFFECT: Final = frozenset(
         "FetchPage",
         "GetNamedQuery",
         "GetStatus",
+        "GetUsage",
         "ListApiKeys",
         "ListEngines",
         "ListNamedQueries",
