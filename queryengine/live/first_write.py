@@ -12,7 +12,8 @@ server that ends meanwhile leaves nothing, and the same Submit may be sent again
 """
 
 import asyncio
-from collections.abc import Coroutine
+from collections.abc import Awaitable, Callable
+from functools import partial
 from typing import Any, Final
 
 from queryengine.domain.lifecycle import Event, QueryState
@@ -34,7 +35,6 @@ class FirstWrite:
         self._query = query
         self._is_held = True
         self._timer: asyncio.TimerHandle | None = None
-        self._submit: Coroutine[Any, Any, tuple[Query, bool]] | None = None
         self._writing: asyncio.Task[None] | None = None
 
     @property
@@ -51,16 +51,14 @@ class FirstWrite:
     def write(self) -> None:
         """Hold it no longer. Idempotent, and does nothing once it is written otherwise."""
         if self._take():
-            self._submit = self._store.submit(self._query)
-            self._writing = asyncio.ensure_future(self._answered(self._submit))
+            self._writing = asyncio.ensure_future(self._answered(partial(self._store.submit, self._query)))
 
     def abandon(self) -> None:
         """Keep it from being written. To be called before anything has awaited since it was made."""
         self._take()
         self.decided.cancel()
-        if self._writing is not None and self._submit is not None:
+        if self._writing is not None:
             self._writing.cancel()
-            self._submit.close()
 
     def claim(self, query: Query) -> bool:
         """Let it be written as this, RUNNING; False when it is too late for that."""
@@ -75,7 +73,8 @@ class FirstWrite:
         query as it is then, or None when it was not written: by `decided` the caller of Submit learns why.
         """
         self._take()
-        await self._answered(self._store.submit_ended(self._query, event, changes=changes, payload=payload))
+        write = partial(self._store.submit_ended, self._query, event, changes=changes, payload=payload)
+        await self._answered(write)
         return self.decided.result()[0] if await self.is_accepted() else None
 
     async def is_accepted(self) -> bool:
@@ -96,9 +95,10 @@ class FirstWrite:
             self._timer.cancel()
         return held
 
-    async def _answered(self, write: Coroutine[Any, Any, tuple[Query, bool]]) -> None:
+    async def _answered(self, write: Callable[[], Awaitable[tuple[Query, bool]]]) -> None:
+        """`write` is called here, so that nothing has begun of it when this is cancelled before it runs."""
         try:
-            answer = await write
+            answer = await write()
         except Exception as cause:
             if not self.decided.done():
                 self.decided.set_exception(cause)
