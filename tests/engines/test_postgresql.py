@@ -21,9 +21,10 @@ from queryengine.domain.errors import Failure, QueryEngineError, Reason
 from queryengine.engines.base import Statement
 from queryengine.engines.databases import SQLAlchemyEngine
 from queryengine.engines.kit.lexicons import POSTGRESQL
+from queryengine.engines.kit.postgresql.guard import Guard
 from queryengine.engines.kit.reading import StatementText
 from queryengine.engines.kit.sqltemplate import Template
-from queryengine.engines.postgresql import engine as module
+from queryengine.engines.postgresql import execution as module
 from tests.executing import table
 from tests.servers.postgresql import PASSWORD, PostgreSQLServer
 
@@ -143,7 +144,7 @@ def test_a_write_that_the_check_misses_is_refused_by_the_server(
         connection.execute("CREATE TABLE IF NOT EXISTS own (a serial); ALTER TABLE own OWNER TO reader")
     query = StatementText(sql, POSTGRESQL.tokens(sql))
     monkeypatch.setattr(module, "check", lambda _: (query, Template.of(query, [])))
-    monkeypatch.setattr(module.Guard, "check", lambda *_: None)
+    monkeypatch.setattr(Guard, "check", lambda *_: None)
     assert failure(engine, sql).reason in {Reason.STATEMENT_NOT_ALLOWED, Reason.STATEMENT_REJECTED}
     with server.connect() as connection:
         assert connection.execute("SELECT count(*) FROM own").fetchone() == (0,)
@@ -154,7 +155,7 @@ def test_files_of_the_server_are_out_of_reach(
     engine: SQLAlchemyEngine, sql: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert failure(engine, sql).reason is Reason.STATEMENT_NOT_ALLOWED
-    monkeypatch.setattr(module.Guard, "check", lambda *_: None)
+    monkeypatch.setattr(Guard, "check", lambda *_: None)
     told = failure(engine, sql)
     assert told.reason is Reason.STATEMENT_REJECTED
     assert told.sql_state == "42501"

@@ -11,8 +11,8 @@ from postgresql_support import ENDLESS_ROWS, shared_server
 from queryengine.domain.errors import Failure, Position, QueryEngineError, Reason
 from queryengine.engines.base import Statement
 from queryengine.engines.databases import SQLAlchemyEngine
+from queryengine.engines.kit.postgresql.guard import Guard
 from queryengine.engines.kit.postgresql.harmless import HARMLESS_FUNCTIONS, HARMLESS_TABLES
-from queryengine.engines.postgresql import engine as module
 from tests.executing import table
 from tests.servers.postgresql import PostgreSQLServer
 
@@ -256,7 +256,7 @@ def test_a_tenant_without_a_role_is_refused(parted: SQLAlchemyEngine) -> None:
 def test_with_roles_the_server_itself_keeps_tenants_apart(
     parted: SQLAlchemyEngine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(module.Guard, "check", lambda *_: None)
+    monkeypatch.setattr(Guard, "check", lambda *_: None)
     with running(parted) as pid:
         seen = run(parted, f"SELECT query FROM pg_stat_activity WHERE pid = {pid}").to_pylist()
         assert seen == [{"query": "<insufficient privilege>"}]

@@ -5,7 +5,7 @@ from typing import Any
 import pyarrow as pa
 
 from queryengine.engines.kit.sqltemplate import PlacedText
-from queryengine.engines.postgresql.engine import PostgreSQLExecution
+from queryengine.engines.postgresql.execution import PostgreSQLExecution
 from queryengine.engines.postgresql.session import Session
 
 
