@@ -36,7 +36,7 @@ class Held:
 
     def __str__(self) -> str:
         if self.until_us is None:
-            return f"{self.account} has {self.bound.value} queries running, as many as {self.bound.key} allows"
+            return f"{self.account} has as many queries running as {self.bound.key} allows ({self.bound.value})"
         what = "engine seconds" if "engine_seconds" in self.bound.key else "scanned bytes"
         period = "hour" if self.bound.key.endswith("hour") else "day"
         until = datetime.fromtimestamp(self.until_us / 1e6, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")

@@ -103,7 +103,7 @@ async def test_who_waits_for_a_limit_learns_which_and_for_how_long(channel: grpc
     second = (await api.script("rows 1")).status
     assert second.state == QUEUED
     assert second.progress.waiting_reason == (
-        "this tenant has 1 queries running, as many as tenants.running.running allows"
+        "this tenant has as many queries running as tenants.running.running allows (1)"
     )
 
     async def throttled() -> bool:
@@ -122,7 +122,7 @@ async def test_a_subject_is_held_and_refused_beside_others_of_its_tenant(channel
     first = (await ann.script(f"{gate.script}; rows 1")).status.query_id
     await ann.reached(first, RUNNING)
     waiting = (await ann.script("rows 1")).status
-    assert waiting.progress.waiting_reason.startswith("the subject 'ann' has 1 queries running")
+    assert waiting.progress.waiting_reason.startswith("the subject 'ann' has as many queries running as")
     refusal = await refused(ann.script("rows 1"))
     assert refusal.reason == "TENANT_QUEUE_FULL"
     key = "tenants.subjects.subjects.ann.queued"

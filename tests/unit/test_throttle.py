@@ -133,14 +133,16 @@ def test_each_limit_on_running_queries_holds() -> None:
     assert not world.submit("a6", subject="eve")
     assert world.decide() == ""
     reasons = [world.shares.why_limited(world.lives[name].query, 8) for name in ("a2", "a6")]
-    assert all(reason == "this tenant has 3 queries running, as many as tenants.a.running allows" for reason in reasons)
+    assert all(
+        reason == "this tenant has as many queries running as tenants.a.running allows (3)" for reason in reasons
+    )
     world.end("a5")
     assert world.decide() == "a6"
     world.end("a6")
     world.end("a1")
     assert world.decide() == "a2"
     held = world.shares.why_limited(world.lives["a4"].query, 8)
-    assert held == "the API key 'key' has 1 queries running, as many as tenants.a.api_keys.key.running allows"
+    assert held == "the API key 'key' has as many queries running as tenants.a.api_keys.key.running allows (1)"
     for name in ("a2", "a3"):
         world.end(name)
     assert world.decide() == "a4"

@@ -96,7 +96,7 @@ def test_many_runs_are_as_short_as_three() -> None:
             query(99, "a"),
             {"tenant_running": 2},
             Rule.TENANT_RUNNING,
-            f"this tenant has 2 queries running, as many as limits.tenant_running allows: {name(1)} (",
+            f"this tenant has as many queries running as limits.tenant_running allows (2): {name(1)} (",
         ),
         (
             [query(1, "a"), query(2, "a"), query(3, "b")],
