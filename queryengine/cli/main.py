@@ -7,7 +7,6 @@ import typer
 from queryengine import __version__
 from queryengine.cli import (
     config,
-    daily_usage,
     engines,
     explain,
     fetch,
@@ -18,9 +17,10 @@ from queryengine.cli import (
     reloading,
     server,
     sql,
+    usage,
 )
+from queryengine.cli.commands import Commands
 from queryengine.cli.exits import EXIT_CODES
-from queryengine.cli.usage import Commands
 
 EXAMPLES = """
 queryengine serve
@@ -86,7 +86,7 @@ app.command()(queries.watch)
 app.command()(queries.cancel)
 app.command()(fetch.fetch)
 app.command()(queries.release)
-app.command()(daily_usage.usage)
+app.command()(usage.usage)
 app.add_typer(engines.app, name="engines")
 app.add_typer(keys.app, name="keys")
 app.add_typer(named.app, name="named")
