@@ -22,6 +22,7 @@ from queryengine.executing.places import Places
 from queryengine.executing.queue import EngineQueue
 from queryengine.executing.scheduler import Scheduler
 from queryengine.executing.shares import Shares
+from queryengine.live.first_write import FirstWrite
 from queryengine.live.lifetimes import Lifetimes
 from queryengine.live.query import LiveQuery
 from queryengine.live.registry import Registry
@@ -57,6 +58,9 @@ class Runs:
 
 class World:
     """Recording over a real store, and one engine with a slot."""
+
+    first_write = FirstWrite
+    """The class, for what is to fail in it."""
 
     def __init__(self, store: Store) -> None:
         clock = HandClock()
@@ -124,7 +128,7 @@ FULL = error(Reason.STORE_UNAVAILABLE, "the disk is full")
 RUNNING = {
     "claim": ("scheduler", "claimed", raising(DEFECT)),
     "make it": ("registry", "new", raising(DEFECT)),
-    "begin to write": ("store", "submit", raising(DEFECT)),
+    "begin to write": ("first_write", "write", raising(DEFECT)),
     "begin to run": ("scheduler", "start", raising(DEFECT)),
     "write": ("store", "submit", raising_later(FULL)),
     "write, unexpected": ("store", "submit", raising_later(DEFECT)),
