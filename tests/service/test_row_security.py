@@ -12,6 +12,7 @@ from queryengine.app.service import Service
 from queryengine.domain.clock import SystemClock
 from queryengine.domain.reloads import Trigger
 from queryengine.settings import SettingsError, Source
+from queryengine.v1.query_pb2 import Limits
 from queryengine.v1.value_pb2 import Parameter, Value
 from tests.named import NamedApi
 from tests.support import COMPLETED, FAILED, WAIT, Api, Received, refused, served, serving
@@ -160,6 +161,12 @@ async def test_what_was_scanned_counts_no_hidden_rows(tmp_path: Path) -> None:
             assert status.state == COMPLETED
             assert not status.stats.HasField("rows_scanned")
             assert not status.stats.HasField("bytes_scanned")
+        for limits in (Limits(scan_row_limit=10), Limits(scan_byte_limit=10)):
+            # Whether one is reached would count them.
+            refusal = await refused(api.submit("SELECT count(*) FROM orders", engine="policed", limits=limits))
+            assert refusal.reason == "UNSUPPORTED"
+            assert "policies apply" in refusal.message
+            await api.submit("SELECT count(*) FROM orders", engine="free", limits=limits, wait_timeout=WAIT)
 
 
 async def test_a_policy_is_read_again_as_a_whole_or_not_at_all(tmp_path: Path, database: Path) -> None:
