@@ -61,6 +61,9 @@ class Original:
             self._note(answer)
         _, _, pid, value = answer
         assert pid, os.strerror(value)
+        # An earlier copy may have had the same number.
+        self._dead.discard(pid)
+        self._reaped.discard(pid)
         return int(pid)
 
     def kill(self, pid: int) -> None:
@@ -119,6 +122,14 @@ def forked() -> set[int]:
     """Processes that copies have forked and that run."""
     below = {child for copy in psutil.Process(original().pid).children() for child in copy.children()}
     return {child.pid for child in below if child.status() != psutil.STATUS_ZOMBIE}
+
+
+def runs(pid: int) -> bool:
+    """Whether a process has not ended; one that nobody has reaped has."""
+    try:
+        return bool(psutil.Process(pid).status() != psutil.STATUS_ZOMBIE)
+    except psutil.NoSuchProcess:
+        return False
 
 
 async def no_more_processes(*_: object) -> NoReturn:
