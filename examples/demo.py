@@ -80,7 +80,7 @@ class Server:
             raise NotHeldError(f"the server did not start, exit code {self.process.wait()}")
 
     def workers(self) -> list[psutil.Process]:
-        return psutil.Process(self.process.pid).children()
+        return psutil.Process(self.process.pid).children(recursive=True)
 
     def kill(self) -> None:
         self.process.kill()
@@ -366,6 +366,7 @@ def write_settings(root: Path) -> Path:
 def write_policed_settings(root: Path, data: Path, columns: list[str], secret: str) -> Path:
     root.mkdir()
     key = root / "token.key"
+    key.touch(0o600)
     key.write_text(secret)
     issuer = {"type": "jwt", "issuer": "demo", "audience": ["queryengine"], "algorithms": ["HS256"]}
     own = {"rows": "carrier = {tenant}", "masks": {"tailnum": "last4"}}
