@@ -11,7 +11,6 @@ from queryengine.cli.connected import connected
 from queryengine.cli.exits import ended
 from queryengine.cli.options import Json
 from queryengine.cli.sql import text_of
-from queryengine.domain.submission import WideIntegers
 
 if TYPE_CHECKING:
     from queryengine.client import Explanation
@@ -44,16 +43,9 @@ def explain(
         engine=engine,
         catalog=catalog,
         schema=schema,
-        setting=setting or (),
-        label=label or (),
-        priority=0,
-        timeout="",
-        queue_timeout="",
+        setting=setting,
+        label=label,
         limit=limit,
-        byte_limit="",
-        on_limit=of.OnLimit.TRUNCATE,
-        keep="",
-        wide_integers=WideIntegers.FAIL,
         dialect=dialect,
         strict=strict,
     )

@@ -175,11 +175,7 @@ def run(
     """
     sink = sink_of(options.rows_format(format, output), expanded, output)
     chosen = of.submit_options(
-        engine="",
-        catalog="",
-        schema="",
-        setting=(),
-        label=label or (),
+        label=label,
         priority=priority,
         timeout=timeout,
         queue_timeout=queue_timeout,

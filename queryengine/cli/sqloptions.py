@@ -113,24 +113,24 @@ Shown = Annotated[
 
 def submit_options(
     *,
-    engine: str,
-    catalog: str,
-    schema: str,
-    setting: Sequence[str],
-    label: Sequence[str],
-    priority: int,
-    timeout: str,
-    queue_timeout: str,
-    limit: int,
-    byte_limit: str,
-    on_limit: OnLimit,
-    keep: str,
-    wide_integers: WideIntegers,
+    engine: str = "",
+    catalog: str = "",
+    schema: str = "",
+    setting: Sequence[str] | None = None,
+    label: Sequence[str] | None = None,
+    priority: int = 0,
+    timeout: str = "",
+    queue_timeout: str = "",
+    limit: int = 0,
+    byte_limit: str = "",
+    on_limit: OnLimit = OnLimit.TRUNCATE,
+    keep: str = "",
+    wide_integers: WideIntegers = WideIntegers.FAIL,
     dialect: str = "",
     strict: bool = False,
     interactive: bool = False,
 ) -> "SubmitOptions":
-    """What is left out is the server's default. Raises typer.BadParameter."""
+    """From options as they are given; what a command has no option for is left out. Raises typer.BadParameter."""
     chosen: SubmitOptions = {
         "engine": engine,
         "catalog": catalog,
@@ -142,8 +142,8 @@ def submit_options(
         "dialect": dialect,
         "strict_routing": strict,
         "interactive": interactive,
-        "labels": options.pairs("--label", label),
-        "session_settings": options.pairs("--setting", setting),
+        "labels": options.pairs("--label", label or ()),
+        "session_settings": options.pairs("--setting", setting or ()),
     }
     if timeout:
         chosen["execution_timeout"] = options.seconds("--timeout", timeout)
