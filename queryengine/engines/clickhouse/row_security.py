@@ -17,7 +17,7 @@ from queryengine.engines.kit.lexicons import CLICKHOUSE
 from queryengine.engines.kit.reading import Placeholder
 from queryengine.engines.kit.row_security.grammar import Grammar, narrowed, refused
 from queryengine.engines.kit.row_security.lexical import Lexical, LexicalJudge
-from queryengine.engines.kit.row_security.nodes import COMMON, nodes
+from queryengine.engines.kit.row_security.nodes import nodes
 from queryengine.engines.kit.row_security.reserved import PREFIX
 from queryengine.engines.kit.row_security.securing import secured as secured_by
 from queryengine.engines.kit.row_security.types import NESTED, PLAIN, WIDE, words
@@ -162,7 +162,7 @@ GRAMMAR: Final = Grammar(
     functions=_Functions(),
     table_functions=_TABLE_FUNCTIONS,
     types=PLAIN | WIDE | NESTED | _TYPES,
-    nodes={kind: parts for kind, parts in {**COMMON, **nodes(_NODES)}.items() if kind.__name__ not in _UNKNOWN},
+    nodes=nodes(_NODES, without=_UNKNOWN),
     fence="LIMIT 18446744073709551615",
     folds_quoted=False,
     with_is_recursive=False,
@@ -173,7 +173,6 @@ GRAMMAR: Final = Grammar(
         "ELSE concat('****', rightUTF8(toString({column}), 4)) END",
     },
     places=places,
-    mark=lambda _, written: written,
     is_case_sensitive=True,
     with_names_later=True,
     keeps_names=True,

@@ -20,7 +20,7 @@ from queryengine.engines.kit.analysing import CALLED_BARE
 from queryengine.engines.kit.lexing import Kind, Token
 from queryengine.engines.kit.reading import Placeholder
 from queryengine.engines.kit.row_security.grammar import Grammar, narrowed, refused
-from queryengine.engines.kit.row_security.nodes import COMMON, nodes
+from queryengine.engines.kit.row_security.nodes import nodes
 from queryengine.engines.kit.row_security.rewriting import CTE, Rewriter
 from queryengine.engines.kit.row_security.securing import secured as secured_by
 from queryengine.engines.kit.row_security.strings import plain_strings
@@ -108,7 +108,7 @@ GRAMMAR: Final = Grammar(
     functions=FUNCTIONS,
     table_functions=TABLE_FUNCTIONS,
     types=PLAIN | WIDE | NESTED | {"STRUCT", "MAP", "TIMESTAMP_S", "TIMESTAMP_MS", "TIMESTAMP_NS", "TIMESTAMPNTZ"},
-    nodes={**COMMON, **nodes(_NODES)},
+    nodes=nodes(_NODES),
     fence="OFFSET 0",
     called=_called,
     folds_quoted=True,

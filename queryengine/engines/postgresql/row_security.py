@@ -14,7 +14,7 @@ from queryengine.engines.kit.lexing import Kind
 from queryengine.engines.kit.placeholders import by_colon, by_number, of_one_kind
 from queryengine.engines.kit.reading import Placeholder, StatementText
 from queryengine.engines.kit.row_security.grammar import Grammar, narrowed, refused
-from queryengine.engines.kit.row_security.nodes import COMMON, nodes
+from queryengine.engines.kit.row_security.nodes import nodes
 from queryengine.engines.kit.row_security.rewriting import Rewriter
 from queryengine.engines.kit.row_security.securing import secured as secured_by
 from queryengine.engines.kit.row_security.strings import plain_strings
@@ -89,7 +89,7 @@ GRAMMAR: Final = Grammar(
     functions=FUNCTIONS,
     table_functions=TABLE_FUNCTIONS,
     types=PLAIN | {"ARRAY"},
-    nodes={**COMMON, **nodes(_NODES)},
+    nodes=nodes(_NODES),
     fence="OFFSET 0",
     folds_quoted=False,
     with_is_recursive=False,
@@ -100,7 +100,6 @@ GRAMMAR: Final = Grammar(
         "ELSE '****' || right(CAST({column} AS TEXT), 4) END",
     },
     places=places,
-    mark=lambda _, written: written,
     plain_strings=lambda sql: plain_strings(sql, StatementText.read(sql, POSTGRESQL).tokens),
 )
 

@@ -19,7 +19,7 @@ from queryengine.engines.kit.placeholders import by_colon, by_question_mark, of_
 from queryengine.engines.kit.reading import READING, Placeholder, StatementText
 from queryengine.engines.kit.row_security.grammar import Grammar, narrowed, refused
 from queryengine.engines.kit.row_security.lexical import Lexical, LexicalJudge
-from queryengine.engines.kit.row_security.nodes import COMMON, nodes
+from queryengine.engines.kit.row_security.nodes import nodes
 from queryengine.engines.kit.row_security.problems import problems
 from queryengine.engines.kit.row_security.securing import secured as secured_by
 from queryengine.engines.kit.row_security.types import NESTED, PLAIN, words
@@ -129,7 +129,7 @@ GRAMMAR: Final = Grammar(
     functions=FUNCTIONS,
     table_functions=_TABLE_FUNCTIONS,
     types=PLAIN | NESTED | words("TINYINT MAP STRUCT TIMESTAMPNTZ TIMESTAMPLTZ BINARY"),
-    nodes={kind: parts for kind, parts in {**COMMON, **nodes(_NODES)}.items() if kind.__name__ not in _UNKNOWN},
+    nodes=nodes(_NODES, without=_UNKNOWN),
     fence="AND rand() >= 0",
     folds_quoted=True,
     with_is_recursive=False,
@@ -140,7 +140,6 @@ GRAMMAR: Final = Grammar(
         "ELSE concat('****', right(CAST({column} AS STRING), 4)) END",
     },
     places=places,
-    mark=lambda _, written: written,
     # `_metadata` names files, and counts rows that are hidden.
     hands_on=True,
     check=_check,

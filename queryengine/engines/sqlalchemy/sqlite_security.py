@@ -15,7 +15,7 @@ from queryengine.engines.kit.lexicons import SQLITE
 from queryengine.engines.kit.lexing import Kind
 from queryengine.engines.kit.reading import Placeholder, StatementText
 from queryengine.engines.kit.row_security.grammar import Grammar, lowered, narrowed, refused
-from queryengine.engines.kit.row_security.nodes import COMMON, nodes
+from queryengine.engines.kit.row_security.nodes import nodes
 from queryengine.engines.kit.row_security.problems import problems
 from queryengine.engines.kit.row_security.rewriting import CTE, Rewriter
 from queryengine.engines.kit.row_security.securing import secured as secured_by
@@ -68,7 +68,7 @@ GRAMMAR: Final = Grammar(
     functions=FUNCTIONS,
     table_functions=TABLE_FUNCTIONS,
     types=frozenset({"BIGINT", "DECIMAL", "DOUBLE", "FLOAT", "INT", "TEXT", "VARCHAR", "BLOB", "VARBINARY"}),
-    nodes={**COMMON, **nodes(_NODES)},
+    nodes=nodes(_NODES),
     fence="LIMIT -1",
     called=lambda text: text,
     folds_quoted=True,

@@ -16,7 +16,7 @@ from queryengine.engines.kit.placeholders import by_colon, by_question_mark, of_
 from queryengine.engines.kit.reading import Placeholder, StatementText
 from queryengine.engines.kit.row_security.grammar import Grammar, narrowed
 from queryengine.engines.kit.row_security.lexical import Lexical, LexicalJudge
-from queryengine.engines.kit.row_security.nodes import COMMON, nodes
+from queryengine.engines.kit.row_security.nodes import nodes
 from queryengine.engines.kit.row_security.problems import problems
 from queryengine.engines.kit.row_security.securing import secured as secured_by
 from queryengine.engines.kit.row_security.types import NESTED, PLAIN, words
@@ -84,7 +84,7 @@ GRAMMAR: Final = Grammar(
     functions=FUNCTIONS,
     table_functions=words("unnest"),
     types=PLAIN | NESTED | words("TINYINT MAP STRUCT TIMETZ TIMESTAMPNTZ IPADDRESS"),
-    nodes={kind: parts for kind, parts in {**COMMON, **nodes(_NODES)}.items() if kind.__name__ not in _UNKNOWN},
+    nodes=nodes(_NODES, without=_UNKNOWN),
     fence="LIMIT 9223372036854775807",
     folds_quoted=True,
     with_is_recursive=False,
@@ -95,7 +95,6 @@ GRAMMAR: Final = Grammar(
         "ELSE '****' || substr(CAST({column} AS VARCHAR), -4) END",
     },
     places=places,
-    mark=lambda _, written: written,
 )
 _RULES: Final = Lexical(
     engine="Trino",

@@ -68,7 +68,7 @@ class Grammar:
     masks: Mapping[str, str]
     """Expressions of the named masks, over `{column}` and `{salt}`."""
     places: Places
-    mark: Callable[[Placeholder, str], str]
+    mark: Callable[[Placeholder, str], str] = lambda _, written: written
     """How a placeholder is written, by what stands in the text."""
     unnamed: frozenset[str] = frozenset()
     """Columns that each table has without naming them; no statement may use one that no policy names."""

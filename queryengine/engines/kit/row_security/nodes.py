@@ -1,6 +1,6 @@
 """The nodes that a tree may have, and the parts of each. Every other node and every other part is refused."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from typing import Any, Final
 
 from sqlglot import exp
@@ -105,7 +105,7 @@ _HOW: Final = frozenset({"typed", "only_json_types", "scalar_only", "safe", "req
 _OWN: Final[Mapping[str, type[exp.Expr]]] = {"Mark": Mark, "DoubleColon": DoubleColon, "TypedLiteral": TypedLiteral}
 
 
-def nodes(text: str) -> Nodes:
+def _nodes(text: str) -> Nodes:
     """From lines of the form `Class: part part`."""
     lines = [line.partition(":") for line in text.strip().splitlines()]
     return {_class(name.strip()): frozenset(parts.split()) for name, _, parts in lines}
@@ -116,12 +116,21 @@ def _class(name: str) -> type[exp.Expr]:
     return found
 
 
-COMMON: Final[Nodes] = {
-    **nodes(_QUERIES),
-    **nodes(_EXPRESSIONS),
+_COMMON: Final[Nodes] = {
+    **_nodes(_QUERIES),
+    **_nodes(_EXPRESSIONS),
     **{_class(name): frozenset({"this", "expression"}) for name in _BINARY.split()},
 }
 """What the dialects have in common."""
+
+
+def nodes(text: str, without: Collection[str] = ()) -> Nodes:
+    """Of one dialect: what all have in common but for the classes that it does not have, and what `text` adds or
+    replaces, in lines of the form `Class: part part`.
+    """
+    return {kind: parts for kind, parts in {**_COMMON, **_nodes(text)}.items() if kind.__name__ not in without}
+
+
 _STATEMENTS: Final[Mapping[type[exp.Expr], str]] = {
     exp.Describe: "DESCRIBE",
     exp.Summarize: "SUMMARIZE",
