@@ -11,7 +11,7 @@ from queryengine.domain.routing import NO_ESTIMATE, Estimate
 from queryengine.domain.submission import Submission
 from queryengine.executing.engine_plans import NO_PLAN, EnginePlan, EnginePlans
 from queryengine.policy.planner import Planner
-from queryengine.policy.rights import Right, require, sees_named_text
+from queryengine.policy.rights import require, sees_named_text
 from queryengine.policy.routing.routing import Past
 
 
@@ -56,7 +56,7 @@ class Explaining:
         Raises ROLE_MISSING and SUBMIT_RATE_LIMIT, and what Resolving and Planner raise.
         """
         named = call.submission.named_query
-        require(call.principal, Right.SUBMIT_NAMED if named else Right.SUBMIT_TEXT)
+        require(call.principal, call.right)
         submission = call.submission
         self._admitting.explained(submission)
         if named:

@@ -8,6 +8,7 @@ from queryengine.domain.identity import Principal
 from queryengine.domain.plan import Plan
 from queryengine.domain.submission import Submission
 from queryengine.live.query import Key
+from queryengine.policy.rights import Right
 
 Allow = Callable[[str, Submission, Plan, Analysis], Awaitable[None]]
 """Given the id, what was asked, what would run and what is known of the text."""
@@ -34,6 +35,11 @@ class SubmitCall:
     """What the submission alone decides of its plan; that of a named query once its text is known."""
     is_recorded: bool = False
     """Its record is written, or is about to be: it is finished then, whether its caller stays or not."""
+
+    @property
+    def right(self) -> Right:
+        """What its principal needs for it."""
+        return Right.SUBMIT_NAMED if self.submission.named_query else Right.SUBMIT_TEXT
 
     @property
     def key(self) -> Key:

@@ -70,7 +70,7 @@ class Submitting:
         STORE_UNAVAILABLE when nothing could be written, and RESULT_RESTRICTED for rows of an earlier Submit that the
         caller may not see.
         """
-        require(call.principal, Right.SUBMIT_NAMED if call.submission.named_query else Right.SUBMIT_TEXT)
+        require(call.principal, call.right)
         live, existing = await self._accepted(call)
         inline: InlineRows | None = None
         if call.wait_seconds:
