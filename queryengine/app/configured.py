@@ -10,7 +10,7 @@ from typing import Final
 
 from queryengine.app.trimming import Trimming
 from queryengine.codec.memory import give_back_malloc_memory
-from queryengine.domain.clock import Clock
+from queryengine.domain.clock import Clock, steady_us
 from queryengine.domain.errors import Failure, QueryEngineError, Reason
 from queryengine.domain.query import Query
 from queryengine.domain.turns import TurnLimits, Turns
@@ -158,7 +158,7 @@ def are_verified(settings: Settings) -> bool:
 
 
 def shares(settings: Settings, clock: Clock, throttle: Throttle, discretion: Discretion) -> Shares:
-    return Shares(settings.engines, share_limits(settings), lambda: int(clock.monotonic() * 1e6), throttle, discretion)
+    return Shares(settings.engines, share_limits(settings), partial(steady_us, clock), throttle, discretion)
 
 
 def aging_us(settings: Settings) -> int:

@@ -16,6 +16,11 @@ class Clock(Protocol):
         ...
 
 
+def steady_us(clock: Clock) -> int:
+    """What its steady clock shows, in microseconds."""
+    return int(clock.monotonic() * 1e6)
+
+
 class SystemClock:
     """The machine's clocks."""
 

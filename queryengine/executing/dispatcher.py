@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Final
 
-from queryengine.domain.clock import Clock
+from queryengine.domain.clock import Clock, steady_us
 from queryengine.domain.consumption import Consumption
 from queryengine.domain.errors import Failure, Reason
 from queryengine.domain.plan import Plan
@@ -78,7 +78,7 @@ class Dispatcher:
         for queue in self._queues.values():
             queue.adopt(lambda live: self._shares.kind(live.query), aging_us=aging_us)
         for live, before in list(self._waits.items()):
-            before.end(int(self._clock.monotonic() * 1e6))
+            before.end(steady_us(self._clock))
             self._begin_wait(live)
 
     def close(self) -> None:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Final
 
-from queryengine.domain.clock import Clock
+from queryengine.domain.clock import Clock, steady_us
 from queryengine.domain.consumption import DAY_US, HOUR_US, Consumption
 from queryengine.domain.query import Query
 from queryengine.executing.held_time import HeldClock
@@ -245,7 +245,7 @@ class Throttle:
         return (used.engine_us + sum(steady_us - run.start_us for run in runs)) / 1e6
 
     def _now_us(self) -> int:
-        return int(self._clock.monotonic() * 1e6)
+        return steady_us(self._clock)
 
 
 def _may_hold(account: Account) -> bool:
