@@ -2,7 +2,7 @@
 
 import json
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Executor
 from contextlib import suppress
 from functools import partial
@@ -159,6 +159,11 @@ def are_verified(settings: Settings) -> bool:
 
 def shares(settings: Settings, clock: Clock, throttle: Throttle, discretion: Discretion) -> Shares:
     return Shares(settings.engines, share_limits(settings), partial(steady_us, clock), throttle, discretion)
+
+
+def allowed_functions(settings: Callable[[], Settings], engine: str) -> Sequence[str]:
+    """Those that statements on an engine may call although its adapter refuses them, by the settings of the moment."""
+    return settings().statements.allowed_functions(engine)
 
 
 def aging_us(settings: Settings) -> int:

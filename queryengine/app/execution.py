@@ -1,11 +1,12 @@
 """What runs queries, built: workers, the dispatcher and the loop that acts on it, the runner, recovery and sweeps."""
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
+from functools import partial
 
-from queryengine.app.configured import aging_us, are_verified, result_limits, shares
+from queryengine.app.configured import aging_us, allowed_functions, are_verified, result_limits, shares
 from queryengine.app.routing import past_of
 from queryengine.app.shared import Shared
 from queryengine.app.state import State
@@ -91,7 +92,8 @@ async def make_execution(
     held = shares(now, clock, throttle, discretion)
     dispatcher = Dispatcher(queues, slots=pool, shares=held, clock=clock)
     catalog = LiveCatalog(pool.live_tables)
-    runner = _runner(settings, estimates, throttle, state, shared, catalog=catalog)
+    allowed = partial(allowed_functions, settings)
+    runner = _runner(settings, estimates, throttle, state, shared, catalog=catalog, allowed=allowed)
     scheduler = Scheduler(
         dispatcher,
         runner,
@@ -122,7 +124,7 @@ async def make_execution(
         past=past_of(estimates, discretion),
         engine_plans=EnginePlans(
             pool,
-            lambda engine: list(settings().statements.allowed_functions(engine)),
+            allowed,
             waiting=dispatcher.waiting,
             freed=wake.set,
         ),
@@ -137,13 +139,14 @@ def _runner(
     shared: Shared,
     *,
     catalog: LiveCatalog,
+    allowed: Callable[[str], Sequence[str]],
 ) -> Runner:
     now, clock = settings(), shared.clock
     recorder = Recorder(state.store, state.results, state.disk)
     following = Following(
         orders=Orders(
             lambda query: result_limits(settings(), query),
-            lambda engine: list(settings().statements.allowed_functions(engine)),
+            allowed,
             first_page_flush_seconds=now.results.first_page_flush_ms / 1000,
         ),
         results=state.results,

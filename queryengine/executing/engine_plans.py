@@ -1,7 +1,7 @@
 """Asks an engine how it would run a statement: in a free slot, about one statement at a time, for a few seconds."""
 
 from base64 import b64encode
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -35,7 +35,7 @@ class EnginePlans:
     def __init__(
         self,
         slots: Slots,
-        allowed: Callable[[str], list[str]],
+        allowed: Callable[[str], Sequence[str]],
         *,
         waiting: Callable[[str], int],
         freed: Callable[[], None],
@@ -81,5 +81,5 @@ class EnginePlans:
             schema=submission.schema,
             session_settings=dict(submission.session_settings),
             timeout_seconds=ENGINE_SECONDS,
-            allowed_functions=self._allowed(plan.engine),
+            allowed_functions=list(self._allowed(plan.engine)),
         )
