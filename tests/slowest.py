@@ -14,6 +14,7 @@ from tests.templates import original
 SHOWN: Final = 10
 LONG_SECONDS: Final = 30.0
 """Of processor time, so that it does not depend on what else the machine does."""
+TO_THE_END: Final = "what lives as long as the session: engine servers, shared services"
 
 REASONS: Final[Mapping[str, str]] = MappingProxyType(
     {
@@ -48,7 +49,11 @@ class SlowestFiles:
 
     def __init__(self) -> None:
         self._before: float | None = None
+        self._is_last = False
         self._files: dict[str, Spent] = defaultdict(Spent)
+
+    def pytest_runtest_teardown(self, nextitem: pytest.Item | None) -> None:
+        self._is_last = nextitem is None
 
     @pytest.hookimpl(wrapper=True)
     def pytest_runtest_makereport(self) -> Iterator[None]:
@@ -57,6 +62,7 @@ class SlowestFiles:
             now = core_seconds()
             # It goes along with the report to the process that collects them.
             report.core_seconds = 0.0 if self._before is None else now - self._before
+            report.ends_session = self._is_last
             self._before = now
         return report
 
@@ -64,7 +70,8 @@ class SlowestFiles:
         spent = self._files[report.nodeid.partition("::")[0]]
         spent.tests += report.when == "call"
         spent.seconds += report.duration
-        spent.core_seconds += getattr(report, "core_seconds", 0.0)
+        charged = self._files[TO_THE_END] if getattr(report, "ends_session", False) else spent
+        charged.core_seconds += getattr(report, "core_seconds", 0.0)
 
     def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
         slowest = sorted(self._files.items(), key=lambda each: -each[1].core_seconds)
@@ -80,5 +87,5 @@ class SlowestFiles:
             times = f"{spent.core_seconds:8.1f} of {spent.seconds:7.1f} seconds"
             terminalreporter.line(f"{times} {spent.tests:6} tests  {name}")
         for name, spent in slowest:
-            if spent.core_seconds > LONG_SECONDS and name not in REASONS:
+            if spent.core_seconds > LONG_SECONDS and name not in (*REASONS, TO_THE_END):
                 terminalreporter.line(f"{name} takes over {LONG_SECONDS:g} core-seconds and has no reason to")
