@@ -1,10 +1,12 @@
-"""A real HTTP server on loopback that speaks the API of OPA's documents, and answers as a test says."""
+"""A server that speaks the API of OPA's documents, and answers as a test says."""
 
 import asyncio
 import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
+
+from tests.http_server import document, listening
 
 ALLOW: dict[str, Any] = {"result": {"allow": True}}
 
@@ -24,33 +26,21 @@ class OpaServer:
         return f"http://127.0.0.1:{self.port}"
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        try:
-            head = (await reader.readuntil(b"\r\n\r\n")).decode()
-            length = int(head.lower().partition("content-length: ")[2].partition("\r\n")[0])
-            self.questions.append(json.loads(await reader.readexactly(length))["input"])
-            self.requests.append(head)
-            if self.answer is None:
-                await reader.read()
-            elif isinstance(self.answer, bytes):
-                writer.write(self.answer)
-            else:
-                body = json.dumps(self.answer).encode()
-                writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % len(body) + body)
-            await writer.drain()
-        except (ConnectionError, asyncio.IncompleteReadError):
-            pass
-        finally:
-            writer.close()
+        head = (await reader.readuntil(b"\r\n\r\n")).decode()
+        length = int(head.lower().partition("content-length: ")[2].partition("\r\n")[0])
+        self.questions.append(json.loads(await reader.readexactly(length))["input"])
+        self.requests.append(head)
+        if self.answer is None:
+            await reader.read()
+        elif isinstance(self.answer, bytes):
+            writer.write(self.answer)
+        else:
+            writer.write(document(json.dumps(self.answer).encode()))
 
 
 @asynccontextmanager
 async def opa_server() -> AsyncIterator[OpaServer]:
     """Serves until the end of the block."""
     found = OpaServer()
-    server = await asyncio.start_server(found.serve, "127.0.0.1", 0)
-    found.port = server.sockets[0].getsockname()[1]
-    try:
+    async with listening(found.serve) as found.port:
         yield found
-    finally:
-        server.close()
-        await server.wait_closed()

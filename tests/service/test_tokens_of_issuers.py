@@ -9,10 +9,11 @@ import pytest
 from queryengine.domain.reloads import Trigger
 from queryengine.v1 import query_service_pb2 as pb
 from tests.guarded import LEEWAY_SECONDS, LIFE_SECONDS, Holder, MovableClock, guarded, issuer
+from tests.http_server import document
 from tests.settings_file import with_file, write_settings
 from tests.support import RUNNING, WAIT, Gate, Received, batch_of, refused
 from tests.unit.jwt_keys import OTHER_RSA, RSA, bearer, claims, jwk, key_set, public_pem, token
-from tests.unit.key_server import document, key_server
+from tests.unit.key_server import key_server
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 

@@ -1,16 +1,10 @@
-"""A real HTTP server on loopback that answers as an issuer does, or as a script says."""
+"""A server that answers as an issuer does, or as a script says."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-Answering = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
-"""Answers one request."""
-
-
-def document(body: bytes, *, status: str = "200 OK", headers: str = "") -> bytes:
-    """A whole answer."""
-    return f"HTTP/1.1 {status}\r\nContent-Length: {len(body)}\r\n{headers}\r\n".encode() + body
+from tests.http_server import Answering, document, listening
 
 
 class KeyServer:
@@ -26,28 +20,17 @@ class KeyServer:
         return f"http://127.0.0.1:{self.port}/keys"
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        try:
-            await reader.readuntil(b"\r\n\r\n")
-            self.requests += 1
-            if isinstance(self.answer, bytes):
-                writer.write(self.answer)
-                await writer.drain()
-            else:
-                await self.answer(reader, writer)
-        except (ConnectionError, asyncio.IncompleteReadError):
-            pass
-        finally:
-            writer.close()
+        await reader.readuntil(b"\r\n\r\n")
+        self.requests += 1
+        if isinstance(self.answer, bytes):
+            writer.write(self.answer)
+        else:
+            await self.answer(reader, writer)
 
 
 @asynccontextmanager
 async def key_server() -> AsyncIterator[KeyServer]:
     """Serves until the end of the block."""
     keys = KeyServer()
-    server = await asyncio.start_server(keys.serve, "127.0.0.1", 0)
-    keys.port = server.sockets[0].getsockname()[1]
-    try:
+    async with listening(keys.serve) as keys.port:
         yield keys
-    finally:
-        server.close()
-        await server.wait_closed()

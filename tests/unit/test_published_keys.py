@@ -17,9 +17,10 @@ from queryengine.policy.fetching import Document, FetchFailed
 from queryengine.policy.identity import Authentication, Presented
 from queryengine.policy.identity.key_set_url import FORCED_SECONDS, UNKNOWN_SECONDS, KeySetLimits, KeySetUrl
 from queryengine.policy.identity.tokens import Tokens
+from tests.http_server import Answering, document, listening
 from tests.support import until
 from tests.unit.jwt_keys import ED25519, OTHER_RSA, P256, RSA, SMALL_RSA, SetClock, bearer, claims, jwk, key_set, token
-from tests.unit.key_server import Answering, KeyServer, document, key_server
+from tests.unit.key_server import KeyServer, key_server
 from tests.unit.test_tokens import rules
 
 LIMITS = KeySetLimits(refresh_seconds=300, stale_seconds=86_400)
@@ -329,9 +330,8 @@ async def test_over_https_the_server_is_verified(tmp_path: Path) -> None:
     authority.issue_cert("localhost").configure_cert(context)
     keys = KeyServer()
     keys.answer = document(key_set(FIRST))
-    server = await asyncio.start_server(keys.serve, "127.0.0.1", 0, ssl=context)
-    url = f"https://localhost:{server.sockets[0].getsockname()[1]}/keys"
-    try:
+    async with listening(keys.serve, context) as port:
+        url = f"https://localhost:{port}/keys"
         for name, is_good in (("ca.pem", True), ("stranger.pem", False), (None, False)):
             path = None if name is None else tmp_path / name
             its = Document(url, seconds=HANGS, bytes_max=100_000, authorities=path)
@@ -343,6 +343,3 @@ async def test_over_https_the_server_is_verified(tmp_path: Path) -> None:
                         await its.fetch()
             finally:
                 its.close()
-    finally:
-        server.close()
-        await server.wait_closed()
